@@ -1,0 +1,47 @@
+# Two commands do all the set-up: make demo, make test.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+FOLDERS := simreal robots randomization deploy configs
+SOURCES := $(shell find $(FOLDERS) -name '*.py' -o -name '*.yaml' -o -name '*.xml' -o -name '*.js' -o -name py.typed | sort)
+# A strict editable install links each file: it is made anew when a file comes or goes.
+FILE_LIST := $(shell echo '$(SOURCES)' | cksum | cut -d' ' -f1)
+INSTALLED := $(VENV)/installed-$(FILE_LIST)
+
+.PHONY: install demo test format check-long clean
+
+install: $(INSTALLED)
+
+$(VENV)/dependencies: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet 'setuptools>=77' wheel
+	$(BIN)/python -m pip install --quiet --editable '.[all]' --config-settings editable_mode=strict
+	touch $@
+
+$(INSTALLED): $(VENV)/dependencies
+	$(BIN)/python -m pip install --quiet --editable . --no-deps --no-build-isolation \
+		--config-settings editable_mode=strict
+	rm -f $(VENV)/installed-*
+	touch $@
+
+demo: install
+	$(BIN)/simreal demo
+
+# mypy and import-linter would take the folder simreal/ that they are started in for the whole package.
+test: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	cd $(VENV) && bin/mypy --config-file ../pyproject.toml --cache-dir ../.mypy_cache
+	cd $(VENV) && bin/lint-imports --no-logo --no-cache --config ../pyproject.toml
+	$(BIN)/pytest -m 'not long' -n 2
+
+format: install
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+check-long: install
+	$(BIN)/pytest -m long
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

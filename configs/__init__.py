@@ -1,0 +1,1 @@
+"""Experiments that ship with simreal, as YAML."""

@@ -1,0 +1,26 @@
+"""From a policy's action to a robot's command: one mapping for simulation and hardware."""
+
+import numpy as np
+
+from simreal.contract import Contract
+from simreal.state import FloatArray, RobotCommand
+
+
+class ActionPipeline:
+    """Maps actions in [-1, 1] to commands within the actuators' limits, any leading batch shape."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._scale = np.array(contract.action.scale)
+        self._offset = np.array(contract.action.offset)
+        self._lower = np.array([actuator.lower for actuator in contract.robot.actuators])
+        self._upper = np.array([actuator.upper for actuator in contract.robot.actuators])
+
+    @property
+    def size(self) -> int:
+        """Length of an action."""
+        return len(self._scale)
+
+    def __call__(self, action: FloatArray) -> RobotCommand:
+        """Turn (..., actuators) actions into a command of the same shape, in the actuators' units."""
+        target = self._offset + self._scale * np.clip(action, -1.0, 1.0)
+        return RobotCommand(np.clip(target, self._lower, self._upper))

@@ -1,0 +1,167 @@
+"""Strict configuration: unknown keys are errors that name the nearest valid one, with file and line."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from simreal.errors import UserError, nearest
+
+Location = tuple[str | int, ...]
+
+
+class Config(BaseModel):
+    """Base of every configuration and contract model: immutable, finite numbers, no unknown key."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            for key in data:
+                if key not in cls.model_fields:
+                    raise PydanticCustomError(
+                        "unknown_key",
+                        "unknown key '{key}': {hint}",
+                        {"key": str(key), "hint": nearest(str(key), cls.model_fields)},
+                    )
+        return data
+
+
+ConfigT = TypeVar("ConfigT", bound=Config)
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that also reads ``1e-3`` as a number and refuses a repeated key."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            if key_node.value in seen and key_node.value != "<<":
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key_node.value!r} stands here twice", key_node.start_mark
+                )
+            seen.add(key_node.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)$"),
+    list("-+0123456789"),
+)
+
+
+class Document:
+    """Parsed YAML and the line on which each key stands.
+
+    Attributes:
+        source: what error messages call the document, a path as a rule.
+        data: the parsed mapping.
+    """
+
+    def __init__(self, text: str, source: str) -> None:
+        self.source = source
+        try:
+            node = yaml.compose(text, _Loader)
+            data = yaml.load(text, _Loader)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark
+            where = f"{source}:{mark.line + 1}" if mark else source
+            raise UserError(f"{where}: not valid YAML: {error.problem}") from None
+        except yaml.YAMLError as error:
+            raise UserError(f"{source}: not valid YAML: {error}") from None
+        if not isinstance(data, dict):
+            raise UserError(f"{source}: expected a mapping of keys, found {type(data).__name__}")
+        self.data: dict[str, Any] = data
+        self._lines: dict[Location, int] = {}
+        self._collect(node, ())
+
+    def _collect(self, node: yaml.Node | None, at: Location) -> None:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                self._lines[(*at, key.value)] = key.start_mark.line + 1
+                self._collect(value, (*at, key.value))
+        elif isinstance(node, yaml.SequenceNode):
+            for index, value in enumerate(node.value):
+                self._lines[(*at, index)] = value.start_mark.line + 1
+                self._collect(value, (*at, index))
+
+    def where(self, location: Location) -> str:
+        """``file:line`` of the deepest known part of a location."""
+        for length in range(len(location), 0, -1):
+            if location[:length] in self._lines:
+                return f"{self.source}:{self._lines[location[:length]]}"
+        return self.source
+
+
+def read_document(path: Path) -> Document:
+    """Read a YAML file; every way this can fail is a `UserError` that names the file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not a text file, expected YAML") from None
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from None
+    return Document(text, str(path))
+
+
+def override(data: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
+    """Apply ``a.b=value`` assignments to a nested mapping; values are read as YAML.
+
+    Returns:
+        A new mapping; the one given is left as it was.
+
+    Raises:
+        UserError: an assignment without ``=``, or one that goes below a plain value.
+    """
+    result = _copy(data)
+    for assignment in assignments:
+        path, separator, text = assignment.partition("=")
+        keys = path.strip().split(".")
+        if not separator or not all(keys):
+            raise UserError(f"override {assignment!r}: expected key=value or section.key=value")
+        level = result
+        for depth, key in enumerate(keys[:-1]):
+            child = level.setdefault(key, {})
+            if not isinstance(child, dict):
+                parent = ".".join(keys[: depth + 1])
+                raise UserError(f"override {assignment!r}: {parent} is a value, not a section")
+            level = child
+        try:
+            level[keys[-1]] = yaml.load(text, _Loader)
+        except yaml.YAMLError:
+            raise UserError(f"override {assignment!r}: the value is not valid YAML") from None
+    return result
+
+
+def _copy(data: dict[str, Any]) -> dict[str, Any]:
+    return {key: _copy(value) if isinstance(value, dict) else value for key, value in data.items()}
+
+
+def parse(model: type[ConfigT], data: Mapping[str, Any], document: Document | None = None) -> ConfigT:
+    """Validate data; raise one `UserError` that lists each fault with where it stands and a mend."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        faults = [_fault(dict(details), document) for details in error.errors()]
+        raise UserError("\n".join(dict.fromkeys(faults))) from None
+
+
+def _fault(details: dict[str, Any], document: Document | None) -> str:
+    location: Location = details["loc"]
+    if details["type"] == "unknown_key":
+        location = (*location, details["ctx"]["key"])
+    name = ".".join(str(part) for part in location)
+    prefix = f"{document.where(location)}: " if document else ""
+    message = str(details["msg"]).removeprefix("Value error, ")
+    given = details.get("input")
+    shown = "" if isinstance(given, dict | list | Config) or given is None else f" (given: {given!r})"
+    return f"{prefix}{name}: {message}{shown}" if name else f"{prefix}{message}"

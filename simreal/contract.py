@@ -1,0 +1,252 @@
+"""The contract: everything that a policy believes about its robot, in one JSON document.
+
+Training makes it, export embeds it, deployment refuses to start where the robot differs from it.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from simreal.config import Config
+from simreal.errors import UserError, nearest
+
+ObservationSource = Literal[
+    "joint_position",
+    "joint_position_sin",
+    "joint_position_cos",
+    "joint_velocity",
+    "previous_action",
+]
+
+
+class Joint(Config):
+    """One joint as the policy sees it. `None` for a limit means that there is none."""
+
+    name: str
+    unit: Literal["rad", "m"] = "rad"
+    lower: float | None = None
+    upper: float | None = None
+    velocity_limit: float | None = Field(default=None, gt=0)
+    """rad/s or m/s."""
+    default_position: float = 0.0
+
+
+class Actuator(Config):
+    """One actuator and the command that it takes."""
+
+    name: str
+    joint: str
+    command: Literal["voltage", "effort", "position"]
+    unit: Literal["V", "N·m", "N", "rad", "m"]
+    lower: float
+    upper: float
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not self.lower < self.upper:
+            raise ValueError(f"lower {self.lower} is not below upper {self.upper}")
+        return self
+
+
+class RobotDescription(Config):
+    """What a robot is to a policy: its joints and actuators, in order."""
+
+    name: str
+    joints: tuple[Joint, ...] = Field(min_length=1)
+    actuators: tuple[Actuator, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        joints = self.joint_names
+        for names in (joints, self.actuator_names):
+            if len(set(names)) != len(names):
+                raise ValueError(f"a name stands twice in {', '.join(names)}")
+        for actuator in self.actuators:
+            if actuator.joint not in joints:
+                hint = nearest(actuator.joint, joints)
+                raise ValueError(f"actuator {actuator.name} drives {actuator.joint!r}: {hint}")
+        return self
+
+    @property
+    def joint_names(self) -> tuple[str, ...]:
+        """Names in the order of every joint array."""
+        return tuple(joint.name for joint in self.joints)
+
+    @property
+    def actuator_names(self) -> tuple[str, ...]:
+        """Names in the order of every command and action array."""
+        return tuple(actuator.name for actuator in self.actuators)
+
+
+class ObservationTerm(Config):
+    """One slice of the observation: a source, which joints of it, and what is done to it.
+
+    A term is ``clip(scale * source)``, stacked over `history` control steps, newest first. Frames
+    from before the episode are filled with its first frame, or with zeros.
+    """
+
+    source: ObservationSource
+    joints: tuple[str, ...] | None = None
+    """Names, in this order; every joint if absent. Not for `previous_action`."""
+    scale: float = 1.0
+    clip: float | None = Field(default=None, gt=0)
+    history: int = Field(default=1, ge=1, le=1000)
+    fill: Literal["first", "zero"] = "first"
+
+    @model_validator(mode="after")
+    def _joints_belong_to_joint_sources(self) -> Self:
+        if self.source == "previous_action" and self.joints is not None:
+            raise ValueError("previous_action has no joints")
+        return self
+
+
+class ActionMapping(Config):
+    """How an action in [-1, 1] becomes a command: ``offset + scale * clip(action, -1, 1)``.
+
+    Both are in the actuators' units, one number each per actuator.
+    """
+
+    scale: tuple[float, ...]
+    offset: tuple[float, ...]
+
+
+class TrainedRange(Config):
+    """One randomized quantity and the range that the policy was trained under."""
+
+    name: str
+    unit: str
+    operation: Literal["absolute", "scale", "add"]
+    low: float
+    high: float
+
+
+class Provenance(Config):
+    """Where a policy comes from: enough to make it again, and no path of the machine it was made on."""
+
+    task: str
+    agent: str
+    seed: int
+    training_steps: int = Field(ge=0)
+    versions: dict[str, str]
+
+
+class Contract(Config):
+    """Everything a policy believes about its robot."""
+
+    version: Literal[1] = 1
+    robot: RobotDescription
+    control_rate: float = Field(gt=0, le=10_000)
+    """Hz."""
+    observation: tuple[ObservationTerm, ...] = Field(min_length=1)
+    action: ActionMapping
+    trained_ranges: tuple[TrainedRange, ...] = ()
+    provenance: Provenance
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for term in self.observation:
+            for joint in term.joints or ():
+                if joint not in self.robot.joint_names:
+                    hint = nearest(joint, self.robot.joint_names)
+                    raise ValueError(f"observation {term.source}: no joint {joint!r}: {hint}")
+        actuators = len(self.robot.actuators)
+        if len(self.action.scale) != actuators or len(self.action.offset) != actuators:
+            raise ValueError(f"action: scale and offset need {actuators} numbers each")
+        return self
+
+    def to_json(self) -> str:
+        """The contract as JSON; floats keep every bit."""
+        return self.model_dump_json()
+
+    @classmethod
+    def from_json(cls, text: str | bytes, source: str = "contract") -> "Contract":
+        """Read a contract back.
+
+        Raises:
+            UserError: not JSON, of another version, or inconsistent.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            if where == "version":
+                raise UserError(
+                    f"{source}: contract version {first.get('input')!r}, this simreal reads "
+                    f"version 1: use the simreal that wrote it or export again"
+                ) from None
+            raise UserError(f"{source}: not a contract: {where}: {first['msg']}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One place in which two contracts differ."""
+
+    name: str
+    left: Any
+    right: Any
+
+    def __str__(self) -> str:
+        return f"{self.name}: {_shown(self.left)} != {_shown(self.right)}"
+
+
+class _Absent:
+    def __repr__(self) -> str:
+        return "absent"
+
+
+ABSENT = _Absent()
+
+
+def differences(left: Config, right: Config) -> list[Difference]:
+    """Compare two contracts, or two parts of them, by name.
+
+    Returns:
+        The differences, empty where both say the same; a list of named things is compared name by
+        name, and its order once.
+    """
+    return list(_compare("", left.model_dump(), right.model_dump()))
+
+
+def _compare(name: str, left: Any, right: Any) -> list[Difference]:
+    if isinstance(left, dict) and isinstance(right, dict):
+        prefix = f"{name}." if name else ""
+        keys = [*left, *(key for key in right if key not in left)]
+        return [
+            found
+            for key in keys
+            for found in _compare(f"{prefix}{key}", left.get(key, ABSENT), right.get(key, ABSENT))
+        ]
+    if isinstance(left, tuple | list) and isinstance(right, tuple | list):
+        return _compare_sequences(name, left, right)
+    return [] if left == right else [Difference(name, left, right)]
+
+
+def _compare_sequences(name: str, left: Any, right: Any) -> list[Difference]:
+    left_labels, right_labels = _labels(left), _labels(right)
+    found = []
+    if left_labels != right_labels and sorted(left_labels) == sorted(right_labels):
+        found.append(Difference(f"{name} (order)", left_labels, right_labels))
+    left_by, right_by = (
+        dict(zip(left_labels, left, strict=True)),
+        dict(zip(right_labels, right, strict=True)),
+    )
+    for label in [*left_labels, *(each for each in right_labels if each not in left_by)]:
+        found += _compare(f"{name}[{label}]", left_by.get(label, ABSENT), right_by.get(label, ABSENT))
+    return found
+
+
+def _labels(items: Any) -> list[str]:
+    """A label for each item: its name or source, made unique by a count, else its index."""
+    labels: list[str] = []
+    for index, item in enumerate(items):
+        name = item.get("name", item.get("source")) if isinstance(item, dict) else None
+        label = str(index) if name is None else str(name)
+        again = sum(each == label or each.startswith(f"{label}#") for each in labels)
+        labels.append(f"{label}#{again + 1}" if again else label)
+    return labels
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else repr(value)

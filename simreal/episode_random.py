@@ -1,0 +1,82 @@
+"""Random numbers that belong to an episode: pure functions of its seed, a stream and a step.
+
+No state is carried from one draw to the next, so that an episode has the same draws in every batch,
+at every place in it, and when it is replayed alone. The generator is SplitMix64 (Steele, Lea and
+Flood, OOPSLA 2014), started at a hash of (seed, stream, step).
+"""
+
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+SeedArray = NDArray[np.uint64]
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+
+
+def _mix(value: SeedArray) -> SeedArray:
+    """The finalizer of SplitMix64: a bijection in which every input bit moves every output bit."""
+    value = (value ^ (value >> np.uint64(30))) * _MIX_1
+    value = (value ^ (value >> np.uint64(27))) * _MIX_2
+    return value ^ (value >> np.uint64(31))
+
+
+def _unit(bits: SeedArray) -> NDArray[np.float64]:
+    """The upper 53 bits as a number in [0, 1)."""
+    return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+@cache
+def _stream_key(stream: str) -> np.uint64:
+    return np.uint64(int.from_bytes(hashlib.blake2b(stream.encode(), digest_size=8).digest()))
+
+
+def episode_seed(run_seed: int, episode: NDArray[np.integer]) -> SeedArray:
+    """Seeds of numbered episodes of a run, (n,) uint64; the same for the same run and number."""
+    root = _mix(np.array([run_seed & 0xFFFFFFFFFFFFFFFF], dtype=np.uint64) + _GOLDEN)
+    return _mix(root + _GOLDEN * (episode.astype(np.uint64) + np.uint64(1)))
+
+
+class EpisodeRandom:
+    """Draws for n episodes at once, one row each."""
+
+    def __init__(self, seeds: SeedArray) -> None:
+        """Draw for episodes with these seeds, (n,) uint64."""
+        self.seeds = np.asarray(seeds, dtype=np.uint64)
+
+    def uniform(
+        self, stream: str, size: int, step: NDArray[np.integer] | int = 0
+    ) -> NDArray[np.float64]:
+        """Uniform numbers in [0, 1).
+
+        Args:
+            stream: names what is drawn; streams are independent of each other.
+            size: how many numbers for each episode.
+            step: (n,) or one number; another step gives other numbers.
+
+        Returns:
+            (n, size).
+        """
+        steps = np.asarray(step).astype(np.uint64)
+        key = _mix(_mix(self.seeds ^ _stream_key(stream)) + _GOLDEN * steps)
+        counter = np.arange(1, size + 1, dtype=np.uint64) * _GOLDEN
+        return _unit(_mix(key[:, None] + counter))
+
+    def uniform_of_each(self, streams: Sequence[str]) -> NDArray[np.float64]:
+        """One uniform number from each stream, (n, streams): what `uniform(stream, 1)` gives."""
+        keys = np.array([_stream_key(stream) for stream in streams], dtype=np.uint64)
+        return _unit(_mix(_mix(_mix(self.seeds[:, None] ^ keys)) + _GOLDEN))
+
+    def normal(self, stream: str, size: int, step: NDArray[np.integer] | int = 0) -> NDArray[np.float64]:
+        """Standard normal numbers, (n, size), by Box and Muller's transform."""
+        half = (size + 1) // 2
+        uniform = self.uniform(stream, 2 * half, step)
+        radius = np.sqrt(-2.0 * np.log1p(-uniform[:, :half]))
+        angle = 2.0 * np.pi * uniform[:, half:]
+        both = np.concatenate((radius * np.cos(angle), radius * np.sin(angle)), axis=1)
+        return both[:, :size]

@@ -1,0 +1,59 @@
+"""Files that are whole or not there."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from simreal.errors import UserError
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary file beside `path`, flush it to the disk and rename it.
+
+    A crash, a full disk or a SIGKILL leaves the old file, or none, never half of one.
+
+    Raises:
+        UserError: the disk or the folder refuses.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        with temporary.open("rb") as handle:
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically."""
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+_KINDS = (
+    (b"\x89MCAP0\r\n", "an MCAP log"),
+    (b"PK\x03\x04", "a zip file (a PyTorch or stable-baselines3 model?)"),
+    (b"\x89PNG", "a PNG picture"),
+    (b"\x1f\x8b", "a gzip file"),
+    (b"\x80\x04\x95", "a Python pickle"),
+    (b"\x93NUMPY", "a NumPy array"),
+    (b"<", "an XML or HTML file"),
+    (b"{", "a JSON file"),
+)
+
+
+def describe(path: Path) -> str:
+    """What kind of file this seems to be, for the message that it is the wrong one."""
+    with path.open("rb") as file:
+        head = file.read(512)
+    if not head:
+        return "an empty file"
+    for magic, kind in _KINDS:
+        if head.startswith(magic):
+            return kind
+    if b"\0" not in head and head.isascii():
+        return "a YAML file" if path.suffix in (".yaml", ".yml") else "a text file"
+    return "a damaged or foreign ONNX file" if path.suffix == ".onnx" else "a binary file"
