@@ -1,0 +1,1 @@
+"""Domain randomization: declared parameters, drawn per episode, recorded, replayed."""

@@ -1,0 +1,129 @@
+"""What stands between the true joint state and the one that is reported: encoder, filter, delay."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simreal.episode_random import EpisodeRandom
+from simreal.robots.loader import SensingConfig
+from simreal.state import RobotState
+
+Ids = NDArray[np.integer]
+
+
+class Sensing:
+    """Joint sensors of `count` simulated robots, at the resolution of the physics step.
+
+    The arrays below are per simulation and per joint; randomization writes them at each reset.
+
+    Attributes:
+        latency: (count, 1) s, from the motion to its arrival at the controller; acts in whole
+            physics steps, to the nearest.
+        noise: (count, joints) rad or m, standard deviation of white noise on each encoder reading.
+        bias: (count, joints) rad or m, added to each encoder reading.
+        resolution: (count, joints) rad or m per encoder count; 0 reads continuously.
+    """
+
+    def __init__(
+        self,
+        config: SensingConfig,
+        count: int,
+        joints: int,
+        timestep: float,
+        longest_latency: float = 0.0,
+    ) -> None:
+        """Make ideal sensors with the robot's encoder and velocity filter.
+
+        Args:
+            config: the robot's own sensing.
+            count: number of simulations.
+            joints: joints of each.
+            timestep: s, of the physics.
+            longest_latency: s, the delay that must be held.
+        """
+        self.latency = np.zeros((count, 1))
+        self.noise = np.zeros((count, joints))
+        self.bias = np.zeros((count, joints))
+        self.resolution = np.full((count, joints), config.encoder_resolution)
+        self._filter_corner = config.velocity_filter
+        self._timestep = timestep
+        self._filter_state = np.zeros((count, joints))
+        # Index 0 of the second axis is the newest reading; position and velocity side by side.
+        self._held = np.zeros((count, math.ceil(longest_latency / timestep) + 1, 2 * joints))
+        self._rows = np.arange(count)
+        self._joints = joints
+
+    def reset(
+        self,
+        ids: Ids,
+        position: NDArray[np.float64],
+        velocity: NDArray[np.float64],
+        random: EpisodeRandom,
+    ) -> None:
+        """Begin episodes at (len(ids), joints) positions and velocities.
+
+        A velocity filter starts settled, and the delay line is full of the first reading, as if the
+        robot had been standing there before the episode began.
+        """
+        noise = random.normal("encoder", self._joints) * self.noise[ids]
+        reading = _quantize(position + self.bias[ids] + noise, self.resolution[ids])
+        if self._filter_corner is not None:
+            self._filter_state[ids] = reading / self._filter_corner
+            velocity = np.zeros_like(reading)
+        self._held[ids] = np.concatenate((reading, velocity), axis=1)[:, None, :]
+
+    def advance(
+        self,
+        position: NDArray[np.float64],
+        velocity: NDArray[np.float64],
+        random: EpisodeRandom,
+        step: NDArray[np.integer],
+    ) -> None:
+        """Take in a control step of motion.
+
+        Args:
+            position: (count, substeps, joints) true positions after each physics step.
+            velocity: (count, substeps, joints) true velocities.
+            random: of the episodes, for the noise.
+            step: (count,) control steps since each episode began, from 1.
+        """
+        substeps = position.shape[1]
+        reading = position + self.bias[:, None, :]
+        if self.noise.any():
+            drawn = random.normal("encoder", substeps * self._joints, step)
+            reading = reading + drawn.reshape(reading.shape) * self.noise[:, None, :]
+        reading = _quantize(reading, self.resolution[:, None, :])
+        if self._filter_corner is not None:
+            velocity = self._differentiate(reading, self._filter_corner)
+        self._hold(np.concatenate((reading, velocity), axis=2))
+
+    def _differentiate(self, reading: NDArray[np.float64], corner: float) -> NDArray[np.float64]:
+        """The filter w s / (s + w), forward Euler at the physics rate, as the Qube's server runs it."""
+        velocity = np.empty_like(reading)
+        for substep in range(reading.shape[1]):
+            rate = reading[:, substep] - corner * self._filter_state
+            velocity[:, substep] = corner * rate
+            self._filter_state += self._timestep * rate
+        return velocity
+
+    def _hold(self, samples: NDArray[np.float64]) -> None:
+        length, fresh = self._held.shape[1], samples.shape[1]
+        kept = max(length - fresh, 0)
+        if kept:
+            self._held[:, fresh:] = self._held[:, :kept].copy()
+        self._held[:, :fresh] = samples[:, ::-1][:, :length]
+
+    def read(self, time: NDArray[np.float64]) -> RobotState:
+        """What the controller knows now: (count, joints) readings, each as old as its latency."""
+        age = np.rint(self.latency[:, 0] / self._timestep).astype(np.int64)
+        reading = self._held[self._rows, age]
+        return RobotState(time, reading[:, : self._joints], reading[:, self._joints :])
+
+
+def _quantize(value: NDArray[np.float64], resolution: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Round to whole encoder counts, where there is a resolution."""
+    if not resolution.any():
+        return value
+    step = np.where(resolution > 0, resolution, 1.0)
+    return np.where(resolution > 0, np.rint(value / step) * step, value)

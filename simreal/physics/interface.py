@@ -1,0 +1,80 @@
+"""What an engine must give: many simulations of one robot, stepped together."""
+
+from typing import Any, Protocol
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+Ids = NDArray[np.integer[Any]]
+
+
+class Physics(Protocol):
+    """`count` simulations of one model. Arrays lead with the simulation axis.
+
+    Model fields are named as in `mujoco.MjModel`, whatever the engine, so that a randomization acts on
+    each engine alike.
+
+    Attributes:
+        count: number of simulations.
+        model: the compiled model with its defaults; never changed.
+        timestep: s, of one physics step.
+        substeps: physics steps per control step.
+        diverged: (count,) whether the last `step` left the finite numbers; such a simulation stands
+            still until it is reset.
+    """
+
+    count: int
+    model: mujoco.MjModel
+    timestep: float
+    substeps: int
+    diverged: NDArray[np.bool_]
+
+    @property
+    def joint_position(self) -> NDArray[np.float64]:
+        """(count, joints) true positions, in contract order."""
+        ...
+
+    @property
+    def joint_velocity(self) -> NDArray[np.float64]:
+        """(count, joints) true velocities."""
+        ...
+
+    @property
+    def position_trace(self) -> NDArray[np.float64]:
+        """(count, substeps, joints) positions after each physics step of the last `step`."""
+        ...
+
+    @property
+    def velocity_trace(self) -> NDArray[np.float64]:
+        """(count, substeps, joints) velocities after each physics step of the last `step`."""
+        ...
+
+    def field(self, name: str) -> NDArray[Any]:
+        """Per-simulation values of a model field, (count, ...), live and writable."""
+        ...
+
+    def commit(self, ids: Ids) -> None:
+        """Recompute what depends on the fields written for these simulations."""
+        ...
+
+    def reset(
+        self,
+        ids: Ids,
+        joint_position: NDArray[np.float64],
+        joint_velocity: NDArray[np.float64],
+        target: NDArray[np.float64],
+    ) -> None:
+        """Start some simulations afresh.
+
+        Args:
+            ids: which.
+            joint_position: (len(ids), joints) rad or m.
+            joint_velocity: (len(ids), joints) rad/s or m/s.
+            target: (len(ids), actuators) commands that were given before; they fill the delay.
+        """
+        ...
+
+    def step(self, target: NDArray[np.float64]) -> None:
+        """Advance each simulation by one control step under (count, actuators) commands."""
+        ...

@@ -1,0 +1,232 @@
+"""MuJoCo on `mujoco.batch.Batch`: all simulations on a C thread pool, fields per simulation."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import mujoco
+import numpy as np
+from mujoco.batch import Batch, SimulationError
+from numpy.typing import NDArray
+
+from simreal.errors import UserError, nearest
+from simreal.physics.interface import Ids
+from simreal.robots import Robot
+
+LONGEST_ACTION_LATENCY = 1.0
+"""s. The history buffer of a longer delay would be a mistake of units more likely than a robot."""
+
+
+class MujocoPhysics:
+    """The `Physics` of MuJoCo; see there for the attributes."""
+
+    def __init__(
+        self,
+        robot: Robot,
+        count: int,
+        control_rate: float,
+        longest_action_latency: float = 0.0,
+        threads: int = 0,
+    ) -> None:
+        """Compile the robot's model and make `count` simulations of it.
+
+        Args:
+            robot: the robot.
+            count: number of simulations.
+            control_rate: Hz; the control period must be a whole number of timesteps.
+            longest_action_latency: s, the delay that the actuators' history must hold.
+            threads: of the pool; 0 for every processor.
+
+        Raises:
+            UserError: a rate that does not fit the timestep, a joint that the model lacks, or a
+                latency beyond `LONGEST_ACTION_LATENCY`.
+        """
+        self.model = compile_model(robot, longest_action_latency)
+        self.count = count
+        self.timestep = float(self.model.opt.timestep)
+        self.substeps = _substeps(self.timestep, control_rate, robot.name)
+        self._batch = Batch(self.model, count, threads)
+        self._fields: dict[str, NDArray[Any]] = {}
+        self._positions, self._velocities = _addresses(self.model, robot)
+        self._actuators = _actuator_ids(self.model, robot)
+        self._warning_counts = self._batch.warning[:, :, 1]
+        self._trace = {
+            "qpos": np.zeros((count, self.substeps, self.model.nq)),
+            "qvel": np.zeros((count, self.substeps, self.model.nv)),
+        }
+        self._control_history, self._sensor_history = _histories(self.model)
+        self.diverged = np.zeros(count, dtype=bool)
+
+    @property
+    def joint_position(self) -> NDArray[np.float64]:
+        """(count, joints) true positions."""
+        positions: NDArray[np.float64] = self._batch.qpos[:, self._positions]
+        return positions
+
+    @property
+    def joint_velocity(self) -> NDArray[np.float64]:
+        """(count, joints) true velocities."""
+        velocities: NDArray[np.float64] = self._batch.qvel[:, self._velocities]
+        return velocities
+
+    @property
+    def position_trace(self) -> NDArray[np.float64]:
+        """(count, substeps, joints) positions after each physics step of the last control step."""
+        return self._trace["qpos"][..., self._positions]
+
+    @property
+    def velocity_trace(self) -> NDArray[np.float64]:
+        """(count, substeps, joints) velocities after each physics step of the last control step."""
+        return self._trace["qvel"][..., self._velocities]
+
+    def field(self, name: str) -> NDArray[Any]:
+        """Per-simulation values of a model field, (count, ...), live and writable."""
+        if name not in self._fields:
+            self._fields[name] = self._batch.expand(name)
+        return self._fields[name]
+
+    @property
+    def expanded_fields(self) -> list[str]:
+        """Names of the fields that have values per simulation."""
+        return list(self._fields)
+
+    def commit(self, ids: Ids) -> None:
+        """Run `mj_setConst` where a written field asks for it."""
+        if any(name in mujoco.MjModel._setconst_inputs for name in self._fields):
+            self._batch.set_const(np.asarray(ids))
+
+    def reset(
+        self,
+        ids: Ids,
+        joint_position: NDArray[np.float64],
+        joint_velocity: NDArray[np.float64],
+        target: NDArray[np.float64],
+    ) -> None:
+        """Start some simulations afresh; see `Physics.reset`.
+
+        MuJoCo itself resets histories to zero: a delayed servo would then run towards zero, and a
+        delayed sensor would read it, until the delay has passed.
+        """
+        batch = self._batch
+        batch.reset(ids, stage=mujoco.mjtStage.mjSTAGE_NONE)
+        batch.qpos[np.ix_(ids, self._positions)] = joint_position
+        batch.qvel[np.ix_(ids, self._velocities)] = joint_velocity
+        batch.ctrl[np.ix_(ids, self._actuators)] = target
+        batch.forward(ids)
+        rows = np.asarray(ids)[:, None]
+        for place, actuator in enumerate(self._actuators):
+            if actuator in self._control_history:
+                columns = self._control_history[actuator][:, 0]
+                batch.history[rows, columns] = target[:, [place]]
+        for sensor, columns in self._sensor_history.items():
+            first = int(self.model.sensor_adr[sensor])
+            reading = batch.sensordata[ids, first : first + columns.shape[1]]
+            batch.history[rows[:, None], columns] = reading[:, None, :]
+        self.diverged[ids] = False
+
+    def step(self, target: NDArray[np.float64]) -> None:
+        """Advance each simulation by one control step; a diverged one stands still, flagged."""
+        self._batch.ctrl[:, self._actuators] = target
+        try:
+            self._batch.rollout(self.substeps, record=("qpos", "qvel"), out=self._trace)
+        except SimulationError as error:
+            self.diverged[error.ids] = True
+        # MuJoCo resets a simulation that leaves the finite numbers and counts a warning.
+        self.diverged |= self._warning_counts.any(axis=1)
+
+
+def compile_model(robot: Robot, longest_action_latency: float = 0.0) -> mujoco.MjModel:
+    """Compile a robot's model with actuator histories long enough for the given delay (s)."""
+    if longest_action_latency > LONGEST_ACTION_LATENCY:
+        raise UserError(
+            f"action latency of {longest_action_latency * 1e3:g} ms: at most "
+            f"{LONGEST_ACTION_LATENCY * 1e3:g} ms can be simulated"
+        )
+    spec = mujoco.MjSpec.from_file(str(robot.model_path))
+    samples = math.ceil(longest_action_latency / spec.option.timestep) + 1
+    for actuator in spec.actuators:
+        if longest_action_latency > 0:
+            actuator.nsample = max(actuator.nsample, samples)
+    return spec.compile()
+
+
+def _substeps(timestep: float, control_rate: float, robot: str) -> int:
+    ratio = 1.0 / (control_rate * timestep)
+    if round(ratio) < 1 or abs(ratio - round(ratio)) > 1e-6:
+        fitting = 1.0 / (timestep * max(1, round(ratio)))
+        raise UserError(
+            f"control_rate {control_rate:g} Hz: the control period is {ratio:g} timesteps of "
+            f"{timestep * 1e3:g} ms of robot {robot}, not a whole number; nearest: {fitting:g} Hz"
+        )
+    return round(ratio)
+
+
+def _addresses(model: mujoco.MjModel, robot: Robot) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Places of the contract's joints in qpos and in qvel."""
+    valid = [model.joint(index).name for index in range(model.njnt)]
+    positions, velocities = [], []
+    for name in robot.description.joint_names:
+        if name not in valid:
+            raise UserError(
+                f"robot {robot.name}: no joint {name!r} in {robot.model_path.name}: "
+                f"{nearest(name, valid)}"
+            )
+        positions.append(int(model.joint(name).qposadr[0]))
+        velocities.append(int(model.joint(name).dofadr[0]))
+    return np.array(positions), np.array(velocities)
+
+
+def _actuator_ids(model: mujoco.MjModel, robot: Robot) -> NDArray[np.int64]:
+    valid = [model.actuator(index).name for index in range(model.nu)]
+    for name in robot.description.actuator_names:
+        if name not in valid:
+            raise UserError(
+                f"robot {robot.name}: no actuator {name!r} in {robot.model_path.name}: "
+                f"{nearest(name, valid)}"
+            )
+    return np.array([valid.index(name) for name in robot.description.actuator_names])
+
+
+def _histories(
+    model: mujoco.MjModel,
+) -> tuple[dict[int, NDArray[np.int64]], dict[int, NDArray[np.int64]]]:
+    """Where the history buffer holds the values of each delayed actuator and sensor.
+
+    Returns:
+        Actuator id and sensor id to (samples, dimension) columns of `mjData.history`.
+    """
+    actuators, sensors = {}, {}
+    for actuator, (samples, _) in enumerate(model.actuator_history):
+        if samples:
+            write = partial(_write_control_history, model, actuator, samples)
+            actuators[actuator] = _written(model, write).reshape(samples, -1)
+    for sensor, (samples, _) in enumerate(model.sensor_history):
+        if samples:
+            write = partial(_write_sensor_history, model, sensor, samples)
+            sensors[sensor] = _written(model, write).reshape(samples, -1)
+    return actuators, sensors
+
+
+def _write_control_history(
+    model: mujoco.MjModel, actuator: int, samples: int, data: mujoco.MjData, value: float
+) -> None:
+    mujoco.mj_initCtrlHistory(model, data, actuator, None, np.full((samples, 1), value))
+
+
+def _write_sensor_history(
+    model: mujoco.MjModel, sensor: int, samples: int, data: mujoco.MjData, value: float
+) -> None:
+    values = np.full((samples, int(model.sensor_dim[sensor])), value)
+    mujoco.mj_initSensorHistory(model, data, sensor, None, values, 0.0)
+
+
+def _written(model: mujoco.MjModel, write: Callable[[mujoco.MjData, float], None]) -> NDArray[np.int64]:
+    """Columns of the history buffer that a write fills with values: those that two writes tell apart.
+
+    The buffer's layout is MuJoCo's own affair, so it is asked for instead of assumed.
+    """
+    first, second = mujoco.MjData(model), mujoco.MjData(model)
+    write(first, 1.0)
+    write(second, 2.0)
+    return np.flatnonzero(first.history != second.history)
