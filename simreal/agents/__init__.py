@@ -1,0 +1,1 @@
+"""Learning agents: the algorithms of stable-baselines3, configured, normalized, saved without pickle."""

@@ -1,0 +1,131 @@
+"""Builds agents of stable-baselines3 from their configurations."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3 import PPO, SAC, TD3
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.noise import NormalActionNoise, VectorizedActionNoise
+from torch import nn
+
+from simreal.agents.config import AgentConfig, OffPolicyConfig, PPOConfig, SACConfig, TD3Config
+from simreal.agents.normalizer import NormalizedObservation, Normalizer
+from simreal.vec_env import SimrealVecEnv
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU}
+
+
+def build_agent(
+    config: AgentConfig, env: SimrealVecEnv, seed: int, tensorboard: Path | None = None
+) -> BaseAlgorithm:
+    """Make an untrained agent.
+
+    Args:
+        config: which agent, and its numbers.
+        env: where it learns.
+        seed: of its networks, its noise and the environment's episodes.
+        tensorboard: folder for event files; none are written if absent.
+    """
+    common: dict[str, Any] = {
+        "policy": "MlpPolicy",
+        "env": env,
+        "learning_rate": _linear(config.learning_rate, config.final_learning_rate_share),
+        "gamma": config.discount,
+        "batch_size": config.batch_size,
+        "seed": seed,
+        "device": "cpu",
+        "tensorboard_log": str(tensorboard) if tensorboard else None,
+    }
+    policy: dict[str, Any] = {
+        "net_arch": list(config.hidden_layers),
+        "activation_fn": ACTIVATIONS[config.activation],
+        "features_extractor_class": NormalizedObservation,
+        "features_extractor_kwargs": {"normalizer": Normalizer(env.batch.observation_size)},
+    }
+    match config:
+        case PPOConfig():
+            return _ppo(config, common, policy)
+        case SACConfig():
+            return SAC(**common, **_off_policy(config), policy_kwargs=policy)
+        case TD3Config():
+            return _td3(config, common, policy, env)
+    raise TypeError(f"no agent for {type(config).__name__}")
+
+
+def find_normalizer(agent: BaseAlgorithm) -> Normalizer:
+    """The one normalizer that all networks of an agent share."""
+    return next(module for module in agent.policy.modules() if isinstance(module, Normalizer))
+
+
+def _linear(start: float, final_share: float) -> Callable[[float], float]:
+    """A learning rate that falls from start to a share of it; takes the remaining progress, 1 to 0."""
+    return lambda remaining: start * (final_share + (1.0 - final_share) * remaining)
+
+
+def _ppo(config: PPOConfig, common: dict[str, Any], policy: dict[str, Any]) -> PPO:
+    return PPO(
+        **common,
+        n_steps=config.rollout_steps,
+        n_epochs=config.epochs,
+        gae_lambda=config.gae_lambda,
+        clip_range=config.clip_range,
+        ent_coef=config.entropy_coefficient,
+        vf_coef=config.value_coefficient,
+        max_grad_norm=config.gradient_norm,
+        target_kl=config.target_kl,
+        policy_kwargs=policy | {"log_std_init": config.initial_log_std, "ortho_init": True},
+    )
+
+
+def _off_policy(config: OffPolicyConfig) -> dict[str, Any]:
+    return {
+        "buffer_size": config.replay_size,
+        "learning_starts": config.learning_starts,
+        "tau": config.target_rate,
+        "train_freq": 1,
+        "gradient_steps": config.gradient_steps,
+    }
+
+
+def _td3(config: TD3Config, common: dict[str, Any], policy: dict[str, Any], env: SimrealVecEnv) -> TD3:
+    size = env.batch.action_size
+    noise = NormalActionNoise(np.zeros(size), np.full(size, config.exploration_noise))
+    return TD3(
+        **common,
+        **_off_policy(config),
+        action_noise=VectorizedActionNoise(noise, env.num_envs),
+        policy_delay=config.policy_delay,
+        target_policy_noise=config.target_noise,
+        target_noise_clip=config.target_noise_clip,
+        policy_kwargs=policy,
+    )
+
+
+class ExportedPolicy(nn.Module):
+    """The deterministic policy of an agent as one module: normalise, network, squash, rescale.
+
+    It takes (batch, size) float32 observations and gives (batch, actuators) actions in [-1, 1].
+    """
+
+    def __init__(self, agent: BaseAlgorithm) -> None:
+        """Take the networks of a trained agent; they are shared, not copied."""
+        super().__init__()
+        policy: Any = agent.policy
+        self.normalizer = find_normalizer(agent)
+        if isinstance(agent, PPO):
+            self.network = nn.Sequential(policy.mlp_extractor.policy_net, policy.action_net)
+            self.squash: nn.Module = nn.Hardtanh(-1.0, 1.0)
+        elif isinstance(agent, SAC):
+            self.network = nn.Sequential(policy.actor.latent_pi, policy.actor.mu)
+            self.squash = nn.Tanh()
+        else:  # TD3: its network ends in a tanh of its own
+            self.network = nn.Sequential(*policy.actor.mu)
+            self.squash = nn.Identity()
+
+    def forward(self, observation: torch.Tensor) -> torch.Tensor:
+        """Act on (batch, size) observations."""
+        action: torch.Tensor = self.squash(self.network(self.normalizer(observation)))
+        return action

@@ -1,0 +1,108 @@
+"""Checkpoints of agents: tensors and plain numbers only, read without pickle's power to run code."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+
+from simreal.errors import UserError
+from simreal.files import write_atomically
+
+FORMAT = 1
+REPLAY_ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a training had come.
+
+    Attributes:
+        steps: environment steps.
+        episodes_begun: so that a resumed run goes on with new episodes.
+        wall_time: s of training so far.
+    """
+
+    steps: int
+    episodes_begun: int
+    wall_time: float
+
+
+def save_checkpoint(path: Path, agent: BaseAlgorithm, progress: Progress) -> None:
+    """Write networks, optimizers, counters, random states and the replay buffer to one file."""
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        "algorithm": type(agent).__name__,
+        "parameters": agent.get_parameters(),
+        "updates": int(getattr(agent, "_n_updates", 0)),
+        "steps": progress.steps,
+        "episodes_begun": progress.episodes_begun,
+        "wall_time": progress.wall_time,
+        "torch_random": torch.get_rng_state(),
+        "numpy_random": _numpy_random_state(),
+    }
+    if isinstance(agent, OffPolicyAlgorithm) and agent.replay_buffer is not None:
+        content["replay"] = _replay_state(agent.replay_buffer)
+    write_atomically(path, lambda temporary: torch.save(content, temporary))
+
+
+def load_checkpoint(path: Path, agent: BaseAlgorithm, with_replay: bool = True) -> Progress:
+    """Put a checkpoint's content into an agent of the same configuration.
+
+    Args:
+        path: of the file.
+        agent: a freshly built agent.
+        with_replay: whether training goes on, which needs random states and replay buffer.
+
+    Raises:
+        UserError: not a checkpoint, of another agent, or of another format.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        if content["format"] != FORMAT or content["algorithm"] != type(agent).__name__:
+            raise UserError(
+                f"{path}: a checkpoint of {content['algorithm']}, format {content['format']}; "
+                f"expected {type(agent).__name__}, format {FORMAT}"
+            )
+        agent.set_parameters(content["parameters"], exact_match=True, device="cpu")
+        progress = Progress(content["steps"], content["episodes_begun"], content["wall_time"])
+        if with_replay:
+            _restore_training(agent, content)
+    except UserError:
+        raise
+    except Exception as error:
+        # torch raises many kinds for a file that is cut, corrupt, hostile or of other shapes.
+        raise UserError(f"{path}: not a usable checkpoint: {str(error).splitlines()[0]}") from None
+    agent.num_timesteps = progress.steps
+    return progress
+
+
+def _restore_training(agent: BaseAlgorithm, content: dict[str, Any]) -> None:
+    agent._n_updates = content["updates"]
+    torch.set_rng_state(content["torch_random"])
+    name, keys, place, has_gauss, gauss = content["numpy_random"]
+    np.random.set_state((name, np.array(keys, dtype=np.uint32), place, has_gauss, gauss))
+    if isinstance(agent, OffPolicyAlgorithm) and agent.replay_buffer is not None:
+        _restore_replay(agent.replay_buffer, content["replay"])
+
+
+def _numpy_random_state() -> list[Any]:
+    name, keys, place, has_gauss, gauss = np.random.get_state(legacy=True)
+    return [str(name), np.asarray(keys).tolist(), int(place), int(has_gauss), float(gauss)]
+
+
+def _replay_state(buffer: ReplayBuffer) -> dict[str, Any]:
+    filled = buffer.buffer_size if buffer.full else buffer.pos
+    arrays = {name: torch.from_numpy(getattr(buffer, name)[:filled]) for name in REPLAY_ARRAYS}
+    return {"place": buffer.pos, "full": buffer.full, **arrays}
+
+
+def _restore_replay(buffer: ReplayBuffer, state: dict[str, Any]) -> None:
+    for name in REPLAY_ARRAYS:
+        stored = state[name].numpy()
+        getattr(buffer, name)[: len(stored)] = stored
+    buffer.pos, buffer.full = state["place"], state["full"]

@@ -1,0 +1,300 @@
+"""The batched environment: physics, sensing, task, randomization and observation in one step."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simreal.action import ActionPipeline
+from simreal.contract import ActionMapping, Contract, Provenance
+from simreal.episode_random import EpisodeRandom, SeedArray, episode_seed
+from simreal.errors import UserError
+from simreal.experiment import ActionConfig, ExperimentConfig
+from simreal.observation import Float32Array, ObservationPipeline
+from simreal.physics import MujocoPhysics
+from simreal.physics.interface import Ids
+from simreal.randomization.parameters import World
+from simreal.randomization.randomizer import Randomizer, longest_latency
+from simreal.randomization.sensing import Sensing
+from simreal.robots import load_robot
+from simreal.state import FloatArray, RobotState
+from simreal.tasks import Motion, find_task
+
+DIVERGED = "diverged"
+TIME_LIMIT = "time_limit"
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """A finished episode and what makes it again: the same seed, draw and actions replay it exactly.
+
+    Attributes:
+        seed: of everything random in it.
+        draw: parameter column to drawn value.
+        episode_return: sum of the rewards.
+        length: control steps.
+        goal_share: share of its second half in which the goal held; steps after an early end count
+            as failed.
+        success: whether that share suffices.
+        ended_by: the termination's name, "diverged" or "time_limit".
+    """
+
+    seed: int
+    draw: dict[str, float]
+    episode_return: float
+    length: int
+    goal_share: float
+    success: bool
+    ended_by: str
+
+
+@dataclass(slots=True)
+class Step:
+    """What one step of the batch gives.
+
+    Attributes:
+        observation: (count, size) float32; of a new episode where one has just ended.
+        reward: (count,).
+        terminated: (count,) episodes that ended for good.
+        truncated: (count,) episodes that ended by the time limit alone.
+        final_observation: (ended, size), the last observation of each ended episode.
+        episodes: what ended, in the order of the simulations, of the same length.
+    """
+
+    observation: Float32Array
+    reward: NDArray[np.float64]
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+    final_observation: Float32Array
+    episodes: list[Episode] = field(default_factory=list)
+
+
+class BatchEnv:
+    """`count` simulations of an experiment, each in an episode of its own.
+
+    An episode that ends is followed at once by the next, whose seed follows from the run's seed and
+    its number. Nothing random is left outside of the episode's seed.
+
+    Attributes:
+        contract: what a policy trained here believes.
+        diverged_episodes: how many episodes have ended since the physics left the finite numbers.
+    """
+
+    def __init__(
+        self,
+        experiment: ExperimentConfig,
+        count: int,
+        seed: int = 0,
+        pins: Mapping[str, float] | None = None,
+        threads: int = 0,
+    ) -> None:
+        """Build the simulations; `reset` begins the first episodes.
+
+        Args:
+            experiment: what to simulate.
+            count: number of simulations.
+            seed: of the run.
+            pins: randomized parameters to hold at a value.
+            threads: of the physics; 0 for every processor.
+
+        Raises:
+            UserError: names or ranges of the experiment that fit neither robot nor task.
+        """
+        robot = load_robot(experiment.robot)
+        specification, pins = experiment.randomization, pins or {}
+        self.experiment = experiment
+        self.count = count
+        self.seed = seed
+        self.task = find_task(experiment.task)
+        self.physics = MujocoPhysics(
+            robot,
+            count,
+            experiment.control_rate,
+            longest_latency(specification, pins, "action_latency_ms"),
+            threads,
+        )
+        self._sensing = Sensing(
+            robot.config.sensing,
+            count,
+            len(robot.description.joints),
+            self.physics.timestep,
+            longest_latency(specification, pins, "sensor_latency_ms"),
+        )
+        world = World(self.physics, self._sensing, robot.description)
+        self.randomizer = Randomizer(specification, world, pins)
+        self.contract = Contract(
+            robot=robot.description,
+            control_rate=experiment.control_rate,
+            observation=experiment.observation,
+            action=_action_mapping(experiment.action, len(robot.description.actuators)),
+            trained_ranges=self.randomizer.trained_ranges(),
+            provenance=Provenance(
+                task=experiment.task,
+                agent=experiment.agent,
+                seed=seed,
+                training_steps=0,
+                versions={},
+            ),
+        )
+        self._pipeline = ObservationPipeline(self.contract, (count,))
+        self._to_command = ActionPipeline(self.contract)
+        self._rewards = [(w, self.task.rewards[name]) for name, w in experiment.rewards.items()]
+        self._limit = experiment.episode_steps
+        self.episodes_begun = 0
+        self.diverged_episodes = 0
+        self._random = EpisodeRandom(np.zeros(count, dtype=np.uint64))
+        self._draws = np.zeros((count, len(self.randomizer.columns)))
+        self._action = np.zeros((count, self.action_size))
+        self._elapsed = np.zeros(count, dtype=np.int64)
+        self._return = np.zeros(count)
+        self._goal_steps = np.zeros(count, dtype=np.int64)
+        self._observation = np.zeros((count, self.observation_size), dtype=np.float32)
+
+    @property
+    def observation_size(self) -> int:
+        """Length of an observation."""
+        return self._pipeline.size
+
+    @property
+    def action_size(self) -> int:
+        """Length of an action."""
+        return self._to_command.size
+
+    @cached_property
+    def _all(self) -> Ids:
+        return np.arange(self.count)
+
+    def reset(self, seed: int | None = None) -> Float32Array:
+        """Begin new episodes everywhere; with a seed, number them from zero again."""
+        if seed is not None:
+            self.seed, self.episodes_begun = seed, 0
+        return self.begin(self._all, self._next_seeds(self.count))
+
+    def _next_seeds(self, number: int) -> SeedArray:
+        numbers = np.arange(self.episodes_begun, self.episodes_begun + number)
+        self.episodes_begun += number
+        return episode_seed(self.seed, numbers)
+
+    def begin(
+        self, ids: Ids, seeds: SeedArray, draws: NDArray[np.float64] | None = None
+    ) -> Float32Array:
+        """Begin particular episodes in some simulations.
+
+        Args:
+            ids: which simulations.
+            seeds: (len(ids),) of the episodes.
+            draws: (len(ids), columns) parameters to use; drawn from the seeds if absent.
+
+        Returns:
+            (count, size) observations of all simulations.
+        """
+        self._random.seeds[ids] = seeds
+        random = EpisodeRandom(seeds)
+        self._draws[ids] = self.randomizer.draw(random) if draws is None else draws
+        self.randomizer.apply(ids, self._draws[ids])
+        position, velocity = self._initial_state(random)
+        self._action[ids] = 0.0
+        self.physics.reset(ids, position, velocity, self._to_command(self._action[ids]).target)
+        self._sensing.reset(ids, position, velocity, random)
+        self._elapsed[ids] = 0
+        self._return[ids] = 0.0
+        self._goal_steps[ids] = 0
+        state = self.measured_state().rows(ids)
+        self._observation = self._observation.copy()
+        self._observation[ids] = self._pipeline.begin(state, self._action[ids], ids)
+        return self._observation
+
+    def measured_state(self) -> RobotState:
+        """What the controllers know now: (count, joints) arrays, time in s since the episode began."""
+        return self._sensing.read(self._elapsed / self.experiment.control_rate)
+
+    def _initial_state(self, random: EpisodeRandom) -> tuple[FloatArray, FloatArray]:
+        """Draw which initial state each episode has, and the state."""
+        shares = self.experiment.initial_states or {self.task.start: 1.0}
+        edges = np.cumsum(list(shares.values()))
+        which = np.searchsorted(edges / edges[-1], random.uniform("initial_state", 1)[:, 0], "right")
+        drawn = [self.task.initial_states[name](random) for name in shares]
+        position = np.stack([each for each, _ in drawn])
+        velocity = np.stack([each for _, each in drawn])
+        rows = np.arange(len(which))
+        return position[which, rows], velocity[which, rows]
+
+    def step(self, action: NDArray[np.floating]) -> Step:
+        """Take (count, actuators) actions in [-1, 1]; larger ones are clipped."""
+        previous, self._action = self._action, np.clip(action, -1.0, 1.0).astype(np.float64)
+        self.physics.step(self._to_command(self._action).target)
+        self._elapsed += 1
+        self._sensing.advance(
+            self.physics.position_trace, self.physics.velocity_trace, self._random, self._elapsed
+        )
+        motion = Motion(self.physics.joint_position, self.physics.joint_velocity, self._action, previous)
+        diverged = self.physics.diverged
+        reward = np.zeros(self.count)
+        for weight, function in self._rewards:
+            reward += weight * function(motion)
+        reward[diverged] = 0.0
+        ended_by = self._terminations(motion, diverged)
+        terminated = ended_by >= 0
+        self._return += reward
+        second_half = self._elapsed > self._limit // 2
+        self._goal_steps += second_half & self.task.goal(motion) & ~diverged
+        observation = self._pipeline(self.measured_state(), self._action)
+        # The last sane observation stands in for one of a simulation that has blown up.
+        observation[diverged] = self._observation[diverged]
+        self._observation = observation
+        truncated = (self._elapsed >= self._limit) & ~terminated
+        return self._conclude(reward, terminated, truncated, ended_by)
+
+    def _terminations(self, motion: Motion, diverged: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """(count,) index into the causes of an end for good, or -1."""
+        cause = np.full(self.count, -1)
+        for index, function in enumerate(self.task.terminations.values()):
+            cause[function(motion)] = index
+        cause[diverged] = len(self.task.terminations)
+        return cause
+
+    def _conclude(
+        self,
+        reward: NDArray[np.float64],
+        terminated: NDArray[np.bool_],
+        truncated: NDArray[np.bool_],
+        ended_by: NDArray[np.int64],
+    ) -> Step:
+        """Close the episodes that have ended and begin the next ones in their place."""
+        ended = np.flatnonzero(terminated | truncated)
+        final = self._observation[ended]
+        causes = [*self.task.terminations, DIVERGED, TIME_LIMIT]
+        episodes = [self._episode(row, causes[ended_by[row]]) for row in ended.tolist()]
+        self.diverged_episodes += sum(episode.ended_by == DIVERGED for episode in episodes)
+        if ended.size:
+            self.begin(ended, self._next_seeds(ended.size))
+        return Step(self._observation, reward, terminated, truncated, final, episodes)
+
+    def _episode(self, row: int, ended_by: str) -> Episode:
+        second_half = self._limit - self._limit // 2
+        share = float(self._goal_steps[row] / second_half)
+        return Episode(
+            seed=int(self._random.seeds[row]),
+            draw=self.randomizer.named(self._draws[row]),
+            episode_return=float(self._return[row]),
+            length=int(self._elapsed[row]),
+            goal_share=share,
+            success=share >= self.task.success_share,
+            ended_by=ended_by,
+        )
+
+
+def _action_mapping(config: ActionConfig, actuators: int) -> ActionMapping:
+    return ActionMapping(
+        scale=_per_actuator("scale", config.scale, actuators),
+        offset=_per_actuator("offset", config.offset, actuators),
+    )
+
+
+def _per_actuator(name: str, value: float | Sequence[float], actuators: int) -> tuple[float, ...]:
+    values = (float(value),) * actuators if isinstance(value, float | int) else tuple(value)
+    if len(values) != actuators:
+        raise UserError(f"action.{name}: {len(values)} numbers for {actuators} actuators")
+    return values

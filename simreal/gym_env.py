@@ -1,0 +1,134 @@
+"""The experiments as gymnasium environments: ``gymnasium.make("simreal/qube_swingup")``."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from simreal.env import BatchEnv, Episode
+from simreal.experiment import load_experiment, shipped_experiments
+from simreal.vec_env import action_space, observation_space
+
+
+def register() -> None:
+    """Register every shipped experiment; gymnasium calls this through its entry point.
+
+    The environment ends its own episodes, so that gymnasium adds no time limit.
+    """
+    for name in shipped_experiments():
+        if name not in gymnasium.registry:
+            gymnasium.register(
+                name,
+                entry_point=partial(GymEnv, name),
+                vector_entry_point=partial(GymVectorEnv, name),
+            )
+
+
+def _episode_info(episode: Episode) -> dict[str, Any]:
+    return {
+        "is_success": episode.success,
+        "goal_share": episode.goal_share,
+        "ended_by": episode.ended_by,
+        "draw": episode.draw,
+    }
+
+
+class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
+    """One simulation of an experiment."""
+
+    metadata: dict[str, Any] = {"render_modes": []}
+
+    def __init__(
+        self,
+        experiment: str,
+        overrides: tuple[str, ...] = (),
+        pins: Mapping[str, float] | None = None,
+    ) -> None:
+        """Build the environment.
+
+        Args:
+            experiment: a shipped experiment's name or the path of a YAML file.
+            overrides: ``key=value`` assignments.
+            pins: randomized parameters to hold at a value.
+        """
+        self._env = BatchEnv(load_experiment(experiment, overrides), 1, pins=pins, threads=1)
+        self.observation_space = observation_space(self._env)
+        self.action_space = action_space(self._env)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Begin an episode; the same seed begins the same episode."""
+        super().reset(seed=seed)
+        return self._env.reset(seed)[0].copy(), {}
+
+    def step(
+        self, action: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Take one action in [-1, 1]."""
+        step = self._env.step(action[None])
+        if step.episodes:
+            return (
+                step.final_observation[0].copy(),
+                float(step.reward[0]),
+                bool(step.terminated[0]),
+                bool(step.truncated[0]),
+                _episode_info(step.episodes[0]),
+            )
+        return step.observation[0].copy(), float(step.reward[0]), False, False, {}
+
+
+class GymVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArray[Any]]):
+    """Many simulations of an experiment; an ended episode is followed by the next in the same step."""
+
+    metadata: dict[str, Any] = {
+        "render_modes": [],
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+    }
+
+    def __init__(
+        self,
+        experiment: str,
+        num_envs: int = 1,
+        overrides: tuple[str, ...] = (),
+        pins: Mapping[str, float] | None = None,
+    ) -> None:
+        """Build the simulations; see `GymEnv` for the arguments."""
+        self._env = BatchEnv(load_experiment(experiment, overrides), num_envs, pins=pins)
+        self.num_envs = num_envs
+        self.single_observation_space = observation_space(self._env)
+        self.single_action_space = action_space(self._env)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Begin new episodes everywhere; of a list of seeds the first counts."""
+        first = seed[0] if isinstance(seed, list) else seed
+        return self._env.reset(first).copy(), {}
+
+    def step(
+        self, actions: NDArray[np.float32]
+    ) -> tuple[
+        NDArray[np.float32],
+        NDArray[Any],
+        NDArray[Any],
+        NDArray[Any],
+        dict[str, Any],
+    ]:
+        """Take (num_envs, actuators) actions in [-1, 1]."""
+        step = self._env.step(actions)
+        infos: dict[str, Any] = {}
+        for place, row in enumerate(np.flatnonzero(step.terminated | step.truncated)):
+            info = {
+                "final_obs": step.final_observation[place],
+                "final_info": _episode_info(step.episodes[place]),
+            }
+            infos = self._add_info(infos, info, int(row))
+        return step.observation.copy(), step.reward, step.terminated, step.truncated, infos

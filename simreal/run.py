@@ -1,0 +1,206 @@
+"""The run folder: what a training leaves behind, and what evaluation, export and resume read."""
+
+import csv
+import fcntl
+import json
+import os
+import platform
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import IO, Any
+
+import yaml
+
+from simreal.config import read_document
+from simreal.contract import Contract
+from simreal.env import Episode
+from simreal.errors import UserError
+from simreal.experiment import ExperimentConfig, parse_experiment
+from simreal.files import write_text
+
+PACKAGES = ("simreal", "mujoco", "numpy", "torch", "stable-baselines3", "gymnasium")
+CHECKPOINT = re.compile(r"step_(\d+)\.pt")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide a training's numbers."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+class Run:
+    """A training's folder.
+
+    ``config.yaml`` (resolved), ``contract.json``, ``run.json`` (seed, versions, outcome),
+    ``episodes.csv`` (every episode's seed, draw and outcome), ``metrics.csv``, ``checkpoints/``,
+    ``tensorboard/``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Point to a folder; nothing is read or made yet."""
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+        self.episodes = path / "episodes.csv"
+        self.metrics = path / "metrics.csv"
+        self._lock: IO[str] | None = None
+
+    @classmethod
+    def create(cls, path: Path | None, experiment: ExperimentConfig, seed: int) -> "Run":
+        """Make the folder of a new run; a name is chosen if no path is given.
+
+        Raises:
+            UserError: something stands there already.
+        """
+        if path is None:
+            stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+            path = Path("runs") / f"{experiment.task}_{experiment.agent}_{stamp}_seed{seed}"
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise UserError(f"{path}: exists already; give another --run, or --resume to go on with it")
+        run = cls(path)
+        text = yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False)
+        write_text(path / "config.yaml", text)
+        run.update_facts(seed=seed, versions=versions())
+        run.checkpoints.mkdir(exist_ok=True)
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> "Run":
+        """The run in an existing folder.
+
+        Raises:
+            UserError: the folder holds no run.
+        """
+        if not (path / "config.yaml").is_file() or not (path / "run.json").is_file():
+            raise UserError(f"{path}: not a run folder (no config.yaml and run.json in it)")
+        return cls(path)
+
+    def experiment(self) -> ExperimentConfig:
+        """The resolved configuration."""
+        document = read_document(self.path / "config.yaml")
+        return parse_experiment(document.data, document)
+
+    @property
+    def seed(self) -> int:
+        """The seed that the run was started with."""
+        return int(self.facts()["seed"])
+
+    def facts(self) -> dict[str, Any]:
+        """The content of ``run.json``."""
+        try:
+            facts: dict[str, Any] = json.loads((self.path / "run.json").read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{self.path / 'run.json'}: cannot be read: {error}") from None
+        return facts
+
+    def update_facts(self, **facts: Any) -> None:
+        """Change entries of ``run.json``."""
+        known = self.facts() if (self.path / "run.json").exists() else {}
+        write_text(self.path / "run.json", json.dumps(known | facts, indent=2) + "\n")
+
+    def write_contract(self, contract: Contract) -> None:
+        """Write ``contract.json``."""
+        write_text(self.path / "contract.json", contract.model_dump_json(indent=2) + "\n")
+
+    def contract(self) -> Contract:
+        """Read ``contract.json``."""
+        path = self.path / "contract.json"
+        try:
+            return Contract.from_json(path.read_text("utf-8"), str(path))
+        except OSError as error:
+            raise UserError(f"{path}: {error.strerror}") from None
+
+    def checkpoint_path(self, steps: int) -> Path:
+        """Where the checkpoint after so many steps stands."""
+        return self.checkpoints / f"step_{steps:012d}.pt"
+
+    def latest_checkpoint(self) -> Path:
+        """The newest checkpoint.
+
+        Raises:
+            UserError: there is none yet.
+        """
+        found = sorted(p for p in self.checkpoints.glob("step_*.pt") if CHECKPOINT.fullmatch(p.name))
+        if not found:
+            raise UserError(f"{self.path}: no checkpoint in it yet")
+        return found[-1]
+
+    def prune_checkpoints(self, keep: int) -> None:
+        """Delete all but the newest checkpoints."""
+        for path in sorted(self.checkpoints.glob("step_*.pt"))[:-keep]:
+            path.unlink()
+
+    def lock(self) -> None:
+        """Claim the folder for this process until it ends.
+
+        Raises:
+            UserError: another process trains in it.
+        """
+        self._lock = (self.path / ".lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(f"{self.path}: another process is training here") from None
+
+
+class Table:
+    """A CSV file that grows by rows; the first column is the environment step."""
+
+    def __init__(self, path: Path, columns: list[str], after_step: int | None = None) -> None:
+        """Open for writing.
+
+        Args:
+            path: of the file.
+            columns: after the leading ``step``.
+            after_step: keep the existing rows up to this step, and go on after them.
+        """
+        kept = [] if after_step is None else _rows_until(path, after_step)
+        self._file = path.open("w", newline="", encoding="utf-8")
+        self._writer = csv.writer(self._file)
+        self._writer.writerow(["step", *columns])
+        self._writer.writerows(kept)
+
+    def add(self, step: int, values: Iterable[Any]) -> None:
+        """Append a row; floats keep every bit."""
+        self._writer.writerow([step, *values])
+
+    def flush(self) -> None:
+        """Hand everything to the operating system."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """Flush to the disk and close."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+
+def _rows_until(path: Path, step: int) -> list[list[str]]:
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *rows = list(csv.reader(file)) or [[]]
+        return [row for row in rows if len(row) == len(header) and int(row[0]) <= step]
+
+
+EPISODE_COLUMNS = ("seed", "return", "length", "goal_share", "success", "ended_by")
+
+
+def episode_row(episode: Episode) -> list[Any]:
+    """An episode as a row of ``episodes.csv``: `EPISODE_COLUMNS`, then the draw."""
+    return [
+        episode.seed,
+        repr(episode.episode_return),
+        episode.length,
+        repr(episode.goal_share),
+        int(episode.success),
+        episode.ended_by,
+        *map(repr, episode.draw.values()),
+    ]

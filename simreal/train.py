@@ -1,0 +1,240 @@
+"""Training: agent and environment brought together, with progress, checkpoints and resume."""
+
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+
+from simreal.agents.build import build_agent, find_normalizer
+from simreal.agents.checkpoint import Progress, load_checkpoint, save_checkpoint
+from simreal.env import BatchEnv, Episode
+from simreal.experiment import ExperimentConfig
+from simreal.run import EPISODE_COLUMNS, Run, Table, episode_row
+from simreal.vec_env import SimrealVecEnv
+
+RECENT_EPISODES = 200
+METRIC_COLUMNS = ["wall_time_s", "return", "success", "goal_share", "steps_per_second"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingStatus:
+    """What a progress bar shows.
+
+    Attributes:
+        steps: environment steps so far, of `total`.
+        total: steps to train for.
+        mean_return: over recent episodes; nan before the first has ended.
+        success: share of recent episodes.
+        steps_per_second: since the last status.
+    """
+
+    steps: int
+    total: int
+    mean_return: float
+    success: float
+    steps_per_second: float
+
+
+StatusListener = Callable[[TrainingStatus], None]
+
+
+def start_run(experiment: ExperimentConfig, seed: int, path: Path | None = None) -> Run:
+    """Check an experiment by building it, then make its run folder."""
+    env = BatchEnv(experiment, 1, seed, threads=1)
+    run = Run.create(path, experiment, seed)
+    provenance = env.contract.provenance.model_copy(update={"versions": run.facts()["versions"]})
+    run.write_contract(env.contract.model_copy(update={"provenance": provenance}))
+    return run
+
+
+def train(
+    run: Run,
+    resume: bool = False,
+    total_steps: int | None = None,
+    listen: StatusListener | None = None,
+    stop_early: Callable[[BaseAlgorithm], bool] | None = None,
+) -> bool:
+    """Train in a run folder until its steps are done, or until it is interrupted.
+
+    Ctrl-C (SIGINT) and SIGTERM end it at the next step, with a checkpoint.
+
+    Args:
+        run: made by `start_run`.
+        resume: go on from the latest checkpoint.
+        total_steps: in place of the configured number.
+        listen: called with the status, some times a second.
+        stop_early: asked after each update whether to stop; for benchmarks.
+
+    Returns:
+        Whether the training came to its end; a checkpoint stands in the folder either way.
+    """
+    run.lock()
+    experiment = run.experiment()
+    agent_config = experiment.agent_config
+    env = SimrealVecEnv(BatchEnv(experiment, agent_config.simulations, run.seed))
+    agent = build_agent(agent_config, env, run.seed, run.path / "tensorboard")
+    progress = Progress(0, 0, 0.0)
+    if resume:
+        progress = load_checkpoint(run.latest_checkpoint(), agent)
+        env.batch.episodes_begun = progress.episodes_begun
+    total = total_steps or experiment.total_steps
+    recorder = _Recorder(run, experiment, env, progress, total, resume, listen, stop_early)
+    with _interruptible(recorder):
+        agent.learn(
+            max(0, total - progress.steps),
+            callback=recorder,
+            reset_num_timesteps=not resume,
+            tb_log_name=experiment.agent,
+        )
+    recorder.finish()
+    finished = not recorder.interrupted
+    run.update_facts(steps=agent.num_timesteps, finished=finished)
+    return finished
+
+
+def load_agent(run: Run, count: int | None = None) -> tuple[BaseAlgorithm, BatchEnv]:
+    """The trained agent of a run, and an environment of its experiment.
+
+    Args:
+        run: with a checkpoint in it.
+        count: simulations of the environment; one if absent.
+    """
+    experiment = run.experiment()
+    env = SimrealVecEnv(BatchEnv(experiment, count or 1, run.seed))
+    agent = build_agent(experiment.agent_config, env, run.seed)
+    load_checkpoint(run.latest_checkpoint(), agent, with_replay=False)
+    return agent, env.batch
+
+
+@contextmanager
+def _interruptible(recorder: "_Recorder") -> Iterator[None]:
+    """Turn the first SIGINT or SIGTERM into a clean end; a second one acts as usual."""
+    before: dict[int, Any] = {}
+
+    def interrupt(number: int, frame: object) -> None:
+        recorder.interrupted = True
+        for known, handler in before.items():
+            signal.signal(known, handler)
+
+    try:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            before[each] = signal.signal(each, interrupt)
+    except ValueError:
+        before.clear()  # not the main thread: signals are somebody else's
+    try:
+        yield
+    finally:
+        for known, handler in before.items():
+            signal.signal(known, handler)
+
+
+class _Recorder(BaseCallback):
+    """Normaliser statistics, checkpoints, tables and progress, at the places where they belong."""
+
+    def __init__(
+        self,
+        run: Run,
+        experiment: ExperimentConfig,
+        env: SimrealVecEnv,
+        progress: Progress,
+        total: int,
+        resume: bool,
+        listen: StatusListener | None,
+        stop_early: Callable[[BaseAlgorithm], bool] | None,
+    ) -> None:
+        super().__init__()
+        self.interrupted = False
+        self._run, self._train, self._env = run, experiment.train, env
+        self._start, self._total = progress, total
+        self._listen, self._stop_early = listen, stop_early
+        self._began = time.monotonic()
+        self._saved_at = progress.steps
+        self._status_at, self._status_steps = self._began, progress.steps
+        self._observations: list[NDArray[np.float32]] = []
+        self._recent: deque[Episode] = deque(maxlen=RECENT_EPISODES)
+        after = progress.steps if resume else None
+        columns = [*EPISODE_COLUMNS, *env.batch.randomizer.columns]
+        self._episodes = Table(run.episodes, columns, after)
+        self._metrics = Table(run.metrics, METRIC_COLUMNS, after)
+        self._stopped = False
+
+    def _on_rollout_start(self) -> None:
+        """Between updates: nothing that a gradient depends on may change anywhere else."""
+        if self._observations:
+            find_normalizer(self.model).update(np.concatenate(self._observations))
+            self._observations.clear()
+        if self.num_timesteps - self._saved_at >= self._train.checkpoint_every:
+            self._save()
+        if self._stop_early is not None and self._stop_early(self.model):
+            self._stopped = True
+
+    def _on_step(self) -> bool:
+        self._observations.append(self.locals["new_obs"])
+        for episode in self._env.take_finished():
+            self._recent.append(episode)
+            self._episodes.add(self.num_timesteps, episode_row(episode))
+        if time.monotonic() - self._status_at > 0.5:
+            self._report()
+        return not (self.interrupted or self._stopped)
+
+    def _report(self) -> None:
+        now = time.monotonic()
+        speed = (self.num_timesteps - self._status_steps) / max(now - self._status_at, 1e-9)
+        self._status_at, self._status_steps = now, self.num_timesteps
+        status = TrainingStatus(
+            self.num_timesteps,
+            self._total,
+            self._mean("episode_return"),
+            self._mean("success"),
+            speed,
+        )
+        self._metrics.add(
+            self.num_timesteps,
+            [
+                f"{self._wall_time():.2f}",
+                status.mean_return,
+                status.success,
+                self._mean("goal_share"),
+                f"{speed:.0f}",
+            ],
+        )
+        self._metrics.flush()
+        self._episodes.flush()
+        self.logger.record("rollout/success", status.success)
+        self.logger.record("rollout/goal_share", self._mean("goal_share"))
+        self.logger.record("rollout/diverged_episodes", self._env.batch.diverged_episodes)
+        if self._listen is not None:
+            self._listen(status)
+
+    def _mean(self, attribute: str) -> float:
+        values = [getattr(episode, attribute) for episode in self._recent]
+        return float(np.mean(values)) if values else float("nan")
+
+    def _wall_time(self) -> float:
+        return self._start.wall_time + time.monotonic() - self._began
+
+    def _save(self) -> None:
+        self._saved_at = self.num_timesteps
+        self._episodes.flush()
+        progress = Progress(self.num_timesteps, self._env.batch.episodes_begun, self._wall_time())
+        save_checkpoint(self._run.checkpoint_path(self.num_timesteps), self.model, progress)
+        self._run.prune_checkpoints(self._train.keep_checkpoints)
+
+    def finish(self) -> None:
+        """Save what there is and close the tables."""
+        if self._observations:
+            find_normalizer(self.model).update(np.concatenate(self._observations))
+            self._observations.clear()
+        self._save()
+        self._report()
+        self._episodes.close()
+        self._metrics.close()

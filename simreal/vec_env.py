@@ -1,0 +1,98 @@
+"""The batched environment as a stable-baselines3 `VecEnv`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
+
+from simreal.env import BatchEnv, Episode
+
+
+def observation_space(env: BatchEnv) -> Any:
+    """Unbounded, float32."""
+    return spaces.Box(-np.inf, np.inf, (env.observation_size,), np.float32)
+
+
+def action_space(env: BatchEnv) -> Any:
+    """[-1, 1] for each actuator; the contract maps it to commands."""
+    return spaces.Box(-1.0, 1.0, (env.action_size,), np.float32)
+
+
+class SimrealVecEnv(VecEnv):
+    """`BatchEnv` for stable-baselines3; one call steps every simulation.
+
+    Attributes:
+        batch: the environment underneath.
+        finished: episodes that ended since `take_finished` was last called.
+    """
+
+    def __init__(self, batch: BatchEnv) -> None:
+        """Wrap a batch; its first episodes begin at `reset`."""
+        self.batch = batch
+        self.finished: list[Episode] = []
+        self.render_mode = None
+        self._pending: NDArray[np.float32] | None = None
+        super().__init__(batch.count, observation_space(batch), action_space(batch))
+
+    def take_finished(self) -> list[Episode]:
+        """Hand over the episodes that have ended, once."""
+        finished, self.finished = self.finished, []
+        return finished
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Set the run's seed; it takes effect at the next `reset`."""
+        if seed is not None:
+            self.batch.seed, self.batch.episodes_begun = seed, 0
+        return [seed] * self.num_envs
+
+    def reset(self) -> VecEnvObs:
+        """Begin new episodes everywhere; (simulations, size) observations."""
+        return self.batch.reset().copy()
+
+    def step_async(self, actions: NDArray[np.float32]) -> None:
+        """Keep the actions for `step_wait`."""
+        self._pending = actions
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Step; ended episodes carry their last observation in their info."""
+        assert self._pending is not None
+        step = self.batch.step(self._pending)
+        done = step.terminated | step.truncated
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        for place, row in enumerate(np.flatnonzero(done)):
+            episode = step.episodes[place]
+            infos[row] = {
+                "terminal_observation": step.final_observation[place],
+                "TimeLimit.truncated": bool(step.truncated[row]),
+                "episode": {"r": episode.episode_return, "l": episode.length},
+                "is_success": episode.success,
+            }
+        self.finished += step.episodes
+        return step.observation.copy(), step.reward.astype(np.float32), done, infos
+
+    def close(self) -> None:
+        """Nothing to release: the threads end with the batch."""
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        """The batch's attribute, once for each simulation."""
+        value = getattr(self, attr_name)
+        return [value for _ in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        """Set an attribute for all simulations; they are one object."""
+        setattr(self, attr_name, value)
+
+    def env_method(
+        self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any
+    ) -> list[Any]:
+        """Call a method once and give its result for each simulation."""
+        result = getattr(self, method_name)(*args, **kwargs)
+        return [result for _ in self._get_indices(indices)]
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: VecEnvIndices = None) -> list[bool]:
+        """No simulation is wrapped one by one."""
+        return [False for _ in self._get_indices(indices)]
