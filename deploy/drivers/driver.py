@@ -1,0 +1,67 @@
+"""The interface that every driver has."""
+
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import Self
+
+from simreal.contract import RobotDescription
+from simreal.state import RobotCommand, RobotState
+
+
+class DriverError(Exception):
+    """The robot cannot be reached, or does not answer any more. The message is meant for a person."""
+
+
+class Driver(ABC):
+    """A robot. As a context manager it connects, and leaves the robot passive on any exit."""
+
+    @abstractmethod
+    def connect(self) -> RobotDescription:
+        """Reach the robot; motors stay passive.
+
+        Returns:
+            What the robot says of itself.
+
+        Raises:
+            DriverError: it cannot be reached.
+        """
+
+    @abstractmethod
+    def read(self) -> RobotState:
+        """The newest measurement, (joints,) arrays; never waits for a newer one.
+
+        Its time says when it arrived, in s of `time.monotonic`. A robot that has gone silent gives
+        its last measurement again, with its old time.
+
+        Raises:
+            DriverError: the connection is lost.
+        """
+
+    @abstractmethod
+    def write(self, command: RobotCommand) -> None:
+        """Send (actuators,) targets.
+
+        Raises:
+            DriverError: the connection is lost.
+        """
+
+    @abstractmethod
+    def off(self) -> None:
+        """Make the motors passive. Never raises: it is the last thing that is tried."""
+
+    @abstractmethod
+    def disconnect(self) -> None:
+        """Release the robot. Never raises; may be called twice."""
+
+    def __enter__(self) -> Self:
+        self.connect()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.off()
+        self.disconnect()

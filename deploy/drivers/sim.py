@@ -1,0 +1,146 @@
+"""Driver of the simulated robot, which runs in a process of its own."""
+
+import json
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+
+import numpy as np
+
+from simreal.contract import RobotDescription
+from simreal.deploy.drivers.driver import Driver, DriverError
+from simreal.deploy.sim_wire import (
+    LARGEST_PACKET,
+    CommandPacket,
+    StatePacket,
+    WireError,
+    decode_hello,
+)
+from simreal.errors import UserError
+from simreal.state import RobotCommand, RobotState
+
+CONNECT_TIMEOUT = 30.0
+FIRST_STATE_TIMEOUT = 2.0
+STOP_TIMEOUT = 2.0
+
+
+class SimDriver(Driver):
+    """Starts a simulated robot and talks to it over a socket, as to a machine.
+
+    Attributes:
+        process: the robot's process once connected; tests stop and kill it.
+    """
+
+    def __init__(self, robot: str, parameters: Mapping[str, float], seed: int = 0) -> None:
+        """Name a robot; it starts at `connect`.
+
+        Args:
+            robot: its name.
+            parameters: its true parameters where they differ from the model, by the names of
+                randomization, such as ``{"mass": 1.2}``.
+            seed: of its noise and its initial state.
+        """
+        self._arguments = {"robot": robot, "parameters": dict(parameters), "seed": seed}
+        self.process: subprocess.Popen[bytes] | None = None
+        self._socket: socket.socket | None = None
+        self._joints = self._actuators = 0
+        self._newest: RobotState | None = None
+        self._sent = 0
+
+    def connect(self) -> RobotDescription:
+        """Start the robot and wait for its hello and its first state."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        arguments = json.dumps(self._arguments | {"socket": theirs.fileno()})
+        # -P: the working folder must not shadow the installed package.
+        command = [sys.executable, "-P", "-m", "simreal.deploy.emulators.robot", arguments]
+        # A session of its own: Ctrl-C in the terminal reaches the controller, not the robot.
+        self.process = subprocess.Popen(
+            command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True
+        )
+        theirs.close()
+        self._socket = ours
+        try:
+            robot, error = decode_hello(self._receive(CONNECT_TIMEOUT))
+            if error is not None:
+                raise UserError(f"driver sim: {error}")
+            description = RobotDescription.model_validate(robot)
+            self._joints, self._actuators = len(description.joints), len(description.actuators)
+            self._take(self._receive(FIRST_STATE_TIMEOUT))
+        except BaseException as error:
+            self.disconnect()
+            if isinstance(error, WireError):
+                raise DriverError(f"simulated robot: {error}") from None
+            raise
+        ours.setblocking(False)
+        return description
+
+    def _receive(self, timeout: float) -> bytes:
+        assert self._socket is not None
+        ready, _, _ = select.select([self._socket], [], [], timeout)
+        data = self._socket.recv(LARGEST_PACKET) if ready else b""
+        if not data:
+            state = "said nothing" if not ready else "ended"
+            raise DriverError(f"the simulated robot {state} while connecting")
+        return data
+
+    def _take(self, data: bytes) -> None:
+        packet = StatePacket.decode(data, self._joints)
+        self._newest = RobotState(packet.time_ns * 1e-9, packet.position, packet.velocity)
+
+    def read(self) -> RobotState:
+        """The newest state that has arrived; see `Driver.read`."""
+        if self._socket is None or self._newest is None:
+            raise DriverError("the simulated robot is not connected")
+        newest = None
+        try:
+            while data := self._socket.recv(LARGEST_PACKET):
+                newest = data
+            raise DriverError("the simulated robot has ended")
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            raise DriverError(f"the simulated robot cannot be read: {error.strerror}") from None
+        if newest is not None:
+            try:
+                self._take(newest)
+            except WireError as error:
+                raise DriverError(f"simulated robot: {error}") from None
+        return self._newest
+
+    def write(self, command: RobotCommand) -> None:
+        """Send targets; see `Driver.write`."""
+        self._send(CommandPacket(self._sent, True, np.asarray(command.target, dtype=np.float64)))
+
+    def _send(self, packet: CommandPacket) -> None:
+        if self._socket is None:
+            raise DriverError("the simulated robot is not connected")
+        self._sent += 1
+        try:
+            self._socket.send(packet.encode())
+        except BlockingIOError:
+            raise DriverError("the simulated robot takes no more commands") from None
+        except OSError as error:
+            raise DriverError(f"the simulated robot cannot be written: {error.strerror}") from None
+
+    def off(self) -> None:
+        """Make the motor passive."""
+        try:
+            self._send(CommandPacket(self._sent, False, np.zeros(self._actuators)))
+        except DriverError:
+            return  # its watchdog does the same
+
+    def disconnect(self) -> None:
+        """Close the socket, at which the robot ends by itself; it is made to if it does not."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        if self.process is not None:
+            deadline = time.monotonic() + STOP_TIMEOUT
+            while self.process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.01)
+            if self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()

@@ -1,0 +1,153 @@
+"""The simulated robot: physics in real time behind a socket, with its own noise and latency.
+
+Started by `SimDriver` as ``python -m simreal.deploy.emulators.robot ARGUMENTS``.
+"""
+
+import json
+import socket
+import sys
+import time
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simreal.deploy.clock import Clock
+from simreal.deploy.sim_wire import (
+    LARGEST_PACKET,
+    CommandPacket,
+    StatePacket,
+    WireError,
+    encode_hello,
+)
+from simreal.episode_random import EpisodeRandom, episode_seed
+from simreal.errors import UserError
+from simreal.physics import MujocoPhysics
+from simreal.physics.mujoco_engine import compile_model
+from simreal.randomization.parameters import World
+from simreal.randomization.randomizer import Randomizer, fixed, longest_latency
+from simreal.randomization.sensing import Sensing
+from simreal.robots import load_robot
+
+LONGEST_GAP_STEPS = 1000
+"""A process that slept for longer (a suspended laptop) does not make up for it."""
+
+
+class SimulatedRobot:
+    """One robot: physics, sensors, firmware watchdog. Time passes only in `advance`."""
+
+    def __init__(self, name: str, parameters: Mapping[str, float], seed: int) -> None:
+        """Build it with true parameters that may differ from the model's.
+
+        Raises:
+            UserError: no such robot, or no such parameter.
+        """
+        robot = load_robot(name)
+        self.description = robot.description
+        specification = fixed(parameters)
+        timestep = float(compile_model(robot).opt.timestep)
+        self.rate = 1.0 / timestep
+        self._physics = MujocoPhysics(
+            robot, 1, self.rate, longest_latency(specification, {}, "action_latency_ms"), threads=1
+        )
+        self._sensing = Sensing(
+            robot.config.sensing,
+            1,
+            len(self.description.joints),
+            timestep,
+            longest_latency(specification, {}, "sensor_latency_ms"),
+        )
+        randomizer = Randomizer(specification, World(self._physics, self._sensing, self.description))
+        self._random = EpisodeRandom(episode_seed(seed, np.array([0])))
+        only = np.array([0])
+        randomizer.apply(only, randomizer.draw(self._random))
+        self._passive = np.zeros((1, len(self.description.actuators)))
+        self._target = self._passive
+        start = np.array([[joint.default_position for joint in self.description.joints]])
+        self._physics.reset(only, start, np.zeros_like(start), self._passive)
+        self._sensing.reset(only, start, np.zeros_like(start), self._random)
+        self._lower = np.array([actuator.lower for actuator in self.description.actuators])
+        self._upper = np.array([actuator.upper for actuator in self.description.actuators])
+        self._watchdog_steps = round(1e-3 * robot.config.safety.watchdog_ms * self.rate)
+        self._since_command = 0
+        self._step = np.zeros(1, dtype=np.int64)
+
+    def command(self, active: bool, target: NDArray[np.float64]) -> None:
+        """Take a command, as the firmware does: limits are the amplifier's, NaN is off."""
+        self._since_command = 0
+        sane = active and bool(np.isfinite(target).all())
+        self._target = np.clip(target, self._lower, self._upper)[None] if sane else self._passive
+
+    def advance(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Let one physics step pass; measured (joints,) positions and velocities."""
+        self._since_command += 1
+        if self._since_command > self._watchdog_steps:
+            self._target = self._passive
+        self._physics.step(self._target)
+        self._step += 1
+        self._sensing.advance(
+            self._physics.position_trace, self._physics.velocity_trace, self._random, self._step
+        )
+        state = self._sensing.read(self._step / self.rate)
+        return state.joint_position[0], state.joint_velocity[0]
+
+
+def serve(robot: SimulatedRobot, wire: socket.socket) -> None:
+    """Run in real time until the controller is gone."""
+    clock = Clock(robot.rate)
+    sequence = 0
+    actuators = len(robot.description.actuators)
+    while True:
+        overruns_before = clock.overruns
+        clock.wait()
+        if not _take_commands(robot, wire, actuators):
+            return
+        # Time that this process was not given has passed for the robot all the same.
+        for _ in range(min(1 + clock.overruns - overruns_before, LONGEST_GAP_STEPS)):
+            position, velocity = robot.advance()
+        packet = StatePacket(sequence, time.monotonic_ns(), position, velocity)
+        sequence += 1
+        try:
+            wire.send(packet.encode())
+        except BlockingIOError:
+            continue  # the controller does not read: a real bus would lose it, too
+        except OSError:
+            return
+
+
+def _take_commands(robot: SimulatedRobot, wire: socket.socket, actuators: int) -> bool:
+    """Apply the newest command; whether the controller is still there."""
+    newest = None
+    try:
+        while data := wire.recv(LARGEST_PACKET):
+            newest = data
+        return False
+    except BlockingIOError:
+        pass
+    except OSError:
+        return False
+    if newest is not None:
+        try:
+            packet = CommandPacket.decode(newest, actuators)
+        except WireError:
+            return True  # not a command: not obeyed, and the watchdog goes on counting
+        robot.command(packet.active, packet.target)
+    return True
+
+
+def main() -> None:
+    """Build the robot that the first argument describes, and serve it."""
+    arguments = json.loads(sys.argv[1])
+    with socket.socket(fileno=arguments["socket"]) as wire:
+        try:
+            robot = SimulatedRobot(arguments["robot"], arguments["parameters"], arguments["seed"])
+        except UserError as error:
+            wire.send(encode_hello(None, str(error)))
+            return
+        wire.send(encode_hello(robot.description.model_dump(mode="json")))
+        wire.setblocking(False)
+        serve(robot, wire)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,229 @@
+"""The control loop: read, observe, act, supervise, write, record; at a fixed rate."""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from simreal.action import ActionPipeline
+from simreal.contract import RobotDescription
+from simreal.deploy.clock import Clock
+from simreal.deploy.drivers import Driver, DriverError
+from simreal.deploy.histogram import Histogram, Percentiles
+from simreal.deploy.policy import Policy
+from simreal.deploy.preflight import objections
+from simreal.deploy.recorder import Cycle, Event, Recorder
+from simreal.deploy.supervisor import Supervisor
+from simreal.errors import UserError
+from simreal.observation import ObservationPipeline
+from simreal.robots import load_robot
+
+
+@dataclass(slots=True)
+class Statistics:
+    """Timing of a run.
+
+    Attributes:
+        period: between wake-ups.
+        late: of a wake-up after its deadline.
+        compute: from wake-up to the command on the wire.
+        observation_age: of the measurement when it is used, since its arrival.
+    """
+
+    period: Histogram = field(default_factory=Histogram)
+    late: Histogram = field(default_factory=Histogram)
+    compute: Histogram = field(default_factory=Histogram)
+    observation_age: Histogram = field(default_factory=Histogram)
+
+    def percentiles(self) -> dict[str, Percentiles]:
+        """By name."""
+        return {
+            name: getattr(self, name).percentiles()
+            for name in ("period", "late", "compute", "observation_age")
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a deployment went.
+
+    Attributes:
+        ended_by: "duration", "interrupt" or "fault".
+        fault: its reason.
+        cycles: control steps taken.
+        overruns: periods skipped because a cycle came late.
+        dropped: log entries lost.
+        timing: percentiles by name.
+    """
+
+    ended_by: str
+    fault: str | None
+    cycles: int
+    overruns: int
+    dropped: int
+    timing: dict[str, Percentiles]
+
+
+class _Interrupt:
+    """Whether SIGINT or SIGTERM has come; the loop then ends by its own stop sequence."""
+
+    requested = False
+
+
+@contextmanager
+def _signals_as_flag() -> Iterator[_Interrupt]:
+    flag = _Interrupt()
+    before: dict[int, Any] = {}
+
+    def request(number: int, frame: object) -> None:
+        flag.requested = True
+
+    try:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            before[each] = signal.signal(each, request)
+    except ValueError:
+        before.clear()  # not the main thread: signals are somebody else's
+    try:
+        yield flag
+    finally:
+        for known, handler in before.items():
+            signal.signal(known, handler)
+
+
+def deploy(
+    policy: Policy, driver: Driver, duration: float | None = None, log: Path | None = None
+) -> Outcome:
+    """Run a policy on a robot until the duration is over, a signal comes, or a fault.
+
+    The robot is passive before the first command and after the last one, however this ends.
+
+    Args:
+        policy: what decides.
+        driver: of the robot, not yet connected.
+        duration: s; until a signal if absent.
+        log: path of an MCAP file to write.
+
+    Raises:
+        UserError: the policy does not fit the robot, or the log cannot be made; nothing has moved.
+        DriverError: the robot cannot be reached.
+    """
+    with ExitStack() as stack:
+        interrupt = stack.enter_context(_signals_as_flag())
+        stack.callback(driver.disconnect)
+        robot = driver.connect()
+        stack.callback(driver.off)
+        refuse_misfits(policy, robot)
+        policy.warm_up()
+        recorder = None
+        if log is not None:
+            names = ObservationPipeline(policy.contract).names
+            recorder = stack.enter_context(Recorder(log, policy.contract, names))
+        loop = _Loop(policy, driver, recorder)
+        return loop.run(duration, interrupt)
+
+
+def refuse_misfits(policy: Policy, robot: RobotDescription) -> None:
+    """Raise a `UserError` that lists why a policy must not run on a robot, if there is a reason."""
+    found = objections(policy, robot)
+    if found:
+        raise UserError("the policy does not fit this robot:\n  " + "\n  ".join(found))
+
+
+class _Loop:
+    """One deployment."""
+
+    def __init__(self, policy: Policy, driver: Driver, recorder: Recorder | None) -> None:
+        contract = policy.contract
+        self._policy, self._driver, self._recorder = policy, driver, recorder
+        self._observe = ObservationPipeline(contract)
+        self._to_command = ActionPipeline(contract)
+        safety = load_robot(contract.robot.name).config.safety
+        self._supervisor = Supervisor(contract.robot, safety)
+        self._rate = contract.control_rate
+        self._action = np.zeros(self._to_command.size)
+        self._statistics = Statistics()
+        self._cycles = 0
+
+    def run(self, duration: float | None, interrupt: _Interrupt) -> Outcome:
+        self._event("start", f"policy of {self._policy.contract.provenance.task}")
+        ended_by = "fault"
+        clock = Clock(self._rate)
+        try:
+            ended_by = self._cycle_until_end(clock, duration, interrupt)
+        except DriverError as error:
+            self._supervisor.fault = str(error)
+        except BaseException as error:
+            self._event("fault", f"{type(error).__name__}: {error}")
+            raise
+        finally:
+            self._driver.off()
+        fault = self._supervisor.fault
+        self._event("fault" if fault else "end", fault or ended_by)
+        if self._recorder is not None:
+            self._recorder.close()
+        return Outcome(
+            ended_by,
+            fault,
+            self._cycles,
+            clock.overruns,
+            self._recorder.dropped if self._recorder else 0,
+            self._statistics.percentiles(),
+        )
+
+    def _cycle_until_end(self, clock: Clock, duration: float | None, interrupt: _Interrupt) -> str:
+        end = None if duration is None else clock.deadline + round(duration * 1e9)
+        woke_before = None
+        while not interrupt.requested:
+            late = clock.wait()
+            woke_at = clock.deadline + late
+            if end is not None and clock.deadline > end:
+                return "duration"
+            self._statistics.late.add(late * 1e-9)
+            if woke_before is not None:
+                self._statistics.period.add((woke_at - woke_before) * 1e-9)
+            woke_before = woke_at
+            if not self._cycle(clock, woke_at):
+                return "fault"
+        return "interrupt"
+
+    def _cycle(self, clock: Clock, woke_at: int) -> bool:
+        """One control step; whether to go on."""
+        state = self._driver.read()
+        now = time.monotonic_ns()
+        self._statistics.observation_age.add(now * 1e-9 - float(state.time))
+        if not self._supervisor.state_allows(state, now * 1e-9):
+            return False
+        observe = self._observe.begin if self._cycles == 0 else self._observe
+        observation = observe(state, self._action)
+        action = np.clip(self._policy.act(observation[None])[0].astype(np.float64), -1.0, 1.0)
+        command = self._supervisor.allowed(action, self._to_command(action))
+        if command is not None:
+            self._driver.write(command)
+        compute = time.monotonic_ns() - woke_at
+        self._statistics.compute.add(compute * 1e-9)
+        if self._recorder is not None:
+            self._recorder.add(
+                Cycle(
+                    self._cycles,
+                    woke_at,
+                    clock.deadline,
+                    state,
+                    observation,
+                    action,
+                    command,
+                    compute,
+                    clock.overruns,
+                )
+            )
+        self._action = action
+        self._cycles += 1
+        return command is not None
+
+    def _event(self, kind: str, text: str) -> None:
+        if self._recorder is not None:
+            self._recorder.add(Event(time.monotonic_ns(), kind, text))

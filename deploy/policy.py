@@ -1,0 +1,184 @@
+"""A policy file: ONNX graph, contract and golden vectors in one."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from pydantic import ValidationError, model_validator
+
+from simreal.config import Config
+from simreal.contract import Contract
+from simreal.errors import UserError
+from simreal.files import describe
+from simreal.observation import Float32Array, ObservationPipeline
+from simreal.state import RobotState
+
+CONTRACT_KEY = "simreal.contract"
+GOLDEN_KEY = "simreal.golden"
+EXPERIMENT_KEY = "simreal.experiment"
+OBSERVATION_TOLERANCE = 1e-6
+ACTION_TOLERANCE = 1e-4
+"""Absolute, on actions in [-1, 1]: other processors sum in another order, and no more than that."""
+WARM_UP_RUNS = 50
+
+Rows = tuple[tuple[float, ...], ...]
+
+
+class GoldenVectors(Config):
+    """Consecutive states from the start of an episode, and what the policy made of them.
+
+    They prove on the robot's computer that pipeline and graph still do what they did at export.
+    """
+
+    joint_position: Rows
+    joint_velocity: Rows
+    observation: Rows
+    action: Rows
+
+    @model_validator(mode="after")
+    def _equally_long(self) -> Self:
+        if len({len(rows) for _, rows in self}) != 1 or not self.action:
+            raise ValueError("golden vectors are empty or not equally long")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenMismatch:
+    """The first golden vector that does not come out as it did at export."""
+
+    step: int
+    what: str
+    expected: float
+    found: float
+
+    def __str__(self) -> str:
+        return f"step {self.step}: {self.what}: expected {self.expected!r}, found {self.found!r}"
+
+
+class Policy:
+    """A loaded policy.
+
+    Attributes:
+        contract: what it believes.
+        golden: its golden vectors.
+        experiment: the resolved configuration that it was trained with, as JSON text.
+    """
+
+    def __init__(
+        self, session: onnxruntime.InferenceSession, metadata: Mapping[str, str], source: str
+    ) -> None:
+        """Take a session and the metadata of its file, and hold them against each other."""
+        missing = [key for key in (CONTRACT_KEY, GOLDEN_KEY) if key not in metadata]
+        if missing:
+            raise UserError(
+                f"{source}: an ONNX file, but no policy of simreal: no {' and no '.join(missing)} "
+                "in its metadata; make one with `simreal export`"
+            )
+        self.contract = Contract.from_json(metadata[CONTRACT_KEY], source)
+        self.golden = _golden(metadata[GOLDEN_KEY], source)
+        self.experiment = metadata.get(EXPERIMENT_KEY)
+        self._session = session
+        self._input = _check_shapes(session, self.contract, source)
+
+    def act(self, observation: Float32Array) -> NDArray[np.float32]:
+        """(n, size) observations to (n, actuators) actions in [-1, 1]."""
+        action: NDArray[np.float32] = self._session.run(None, {self._input: observation})[0]
+        return action
+
+    def warm_up(self) -> None:
+        """Run some times: the first runs allocate."""
+        observation = np.array(self.golden.observation[:1], dtype=np.float32)
+        for _ in range(WARM_UP_RUNS):
+            self.act(observation)
+
+    def golden_mismatch(self) -> GoldenMismatch | None:
+        """Replay the golden vectors on this machine; the first deviation, or None."""
+        golden = self.golden
+        pipeline = ObservationPipeline(self.contract)
+        previous = np.zeros(len(self.contract.robot.actuators))
+        for step, (position, velocity) in enumerate(
+            zip(golden.joint_position, golden.joint_velocity, strict=True)
+        ):
+            state = RobotState(0.0, np.array(position), np.array(velocity))
+            observation = (pipeline.begin if step == 0 else pipeline)(state, previous)
+            wrong = _deviation(observation, golden.observation[step], OBSERVATION_TOLERANCE)
+            if wrong is not None:
+                return GoldenMismatch(step, pipeline.names[wrong[0]], *wrong[1:])
+            action = self.act(observation[None])[0]
+            wrong = _deviation(action, golden.action[step], ACTION_TOLERANCE)
+            if wrong is not None:
+                name = self.contract.robot.actuator_names[wrong[0]]
+                return GoldenMismatch(step, f"action[{name}]", *wrong[1:])
+            previous = np.array(golden.action[step])
+        return None
+
+
+def _deviation(
+    found: NDArray[np.floating[Any]], expected: tuple[float, ...], tolerance: float
+) -> tuple[int, float, float] | None:
+    """Place, expected and found value of the largest deviation beyond a tolerance."""
+    if len(found) != len(expected):
+        return min(len(found), len(expected)) - 1, float(len(expected)), float(len(found))
+    deviation = np.abs(found - np.array(expected))
+    place = int(np.argmax(np.where(np.isfinite(deviation), deviation, np.inf)))
+    if deviation[place] <= tolerance * max(1.0, abs(expected[place])):
+        return None
+    return place, expected[place], float(found[place])
+
+
+def load_policy(path: Path) -> Policy:
+    """Load a policy file.
+
+    Raises:
+        UserError: no such file, another kind of file, a damaged one, or one whose parts do not fit.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}; expected .onnx")
+    # One thread: a pool of them would spin between the calls of a control loop.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    try:
+        content = path.read_bytes()
+        # From memory: a graph that points to other files on this machine cannot reach them.
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from None
+    except Exception as error:
+        # onnxruntime raises many kinds of its own for what is not a graph or a damaged one.
+        reason = str(error).splitlines()[0][:200]
+        raise UserError(
+            f"{path}: {describe(path)}; expected a policy made by `simreal export` ({reason})"
+        ) from None
+    return Policy(session, session.get_modelmeta().custom_metadata_map, str(path))
+
+
+def _golden(text: str, source: str) -> GoldenVectors:
+    try:
+        return GoldenVectors.model_validate_json(text)
+    except ValidationError as error:
+        raise UserError(f"{source}: damaged golden vectors: {error.errors()[0]['msg']}") from None
+
+
+def _check_shapes(session: onnxruntime.InferenceSession, contract: Contract, source: str) -> str:
+    """Hold the graph's input and output against the contract; the input's name."""
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    size = ObservationPipeline(contract).size
+    wanted = [size, len(contract.robot.actuators)]
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise UserError(f"{source}: the graph has {len(inputs)} inputs and {len(outputs)} outputs")
+    found = [inputs[0].shape[-1], outputs[0].shape[-1]]
+    if found != wanted or inputs[0].type != "tensor(float)":
+        raise UserError(
+            f"{source}: the graph maps {found[0]} numbers to {found[1]}, the contract {wanted[0]} "
+            f"to {wanted[1]}: the file was put together wrongly"
+        )
+    name: str = inputs[0].name
+    return name

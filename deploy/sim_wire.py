@@ -1,0 +1,84 @@
+"""The wire between `SimDriver` and the simulated robot: packets on a Unix SEQPACKET socket.
+
+First the robot sends one JSON hello; then it sends states and the driver commands, little-endian:
+state    u64 sequence, i64 time (ns, monotonic clock of this machine), then positions, velocities (f64)
+command  u64 sequence, u8 active, then targets (f64); inactive commands make the motor passive
+"""
+
+import json
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+STATE_HEADER = struct.Struct("<Qq")
+COMMAND_HEADER = struct.Struct("<QB")
+LARGEST_PACKET = 65536
+
+
+class WireError(Exception):
+    """A packet that is not what it should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatePacket:
+    """A measurement; positions and velocities are (joints,) float64."""
+
+    sequence: int
+    time_ns: int
+    position: NDArray[np.float64]
+    velocity: NDArray[np.float64]
+
+    def encode(self) -> bytes:
+        """As bytes."""
+        header = STATE_HEADER.pack(self.sequence, self.time_ns)
+        return header + self.position.astype("<f8").tobytes() + self.velocity.astype("<f8").tobytes()
+
+    @classmethod
+    def decode(cls, data: bytes, joints: int) -> "StatePacket":
+        """From bytes."""
+        if len(data) != STATE_HEADER.size + 16 * joints:
+            raise WireError(f"state packet of {len(data)} bytes for {joints} joints")
+        sequence, time_ns = STATE_HEADER.unpack_from(data)
+        values = np.frombuffer(data, "<f8", offset=STATE_HEADER.size)
+        return cls(sequence, time_ns, values[:joints], values[joints:])
+
+
+@dataclass(frozen=True, slots=True)
+class CommandPacket:
+    """A command; the target is (actuators,) float64."""
+
+    sequence: int
+    active: bool
+    target: NDArray[np.float64]
+
+    def encode(self) -> bytes:
+        """As bytes."""
+        header = COMMAND_HEADER.pack(self.sequence, self.active)
+        return header + self.target.astype("<f8").tobytes()
+
+    @classmethod
+    def decode(cls, data: bytes, actuators: int) -> "CommandPacket":
+        """From bytes."""
+        if len(data) != COMMAND_HEADER.size + 8 * actuators:
+            raise WireError(f"command packet of {len(data)} bytes for {actuators} actuators")
+        sequence, active = COMMAND_HEADER.unpack_from(data)
+        if active not in (0, 1):
+            raise WireError(f"command packet with activity {active}")
+        return cls(sequence, bool(active), np.frombuffer(data, "<f8", offset=COMMAND_HEADER.size))
+
+
+def encode_hello(robot: dict[str, Any] | None, error: str | None = None) -> bytes:
+    """The robot's description, or why there is no robot."""
+    return json.dumps({"robot": robot, "error": error}).encode()
+
+
+def decode_hello(data: bytes) -> tuple[dict[str, Any] | None, str | None]:
+    """Description and error of a hello."""
+    try:
+        hello = json.loads(data)
+        return hello["robot"], hello["error"]
+    except (ValueError, KeyError, TypeError):
+        raise WireError("the first packet is no hello") from None

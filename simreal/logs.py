@@ -1,0 +1,95 @@
+"""Robot logs: MCAP files with JSON messages, as `simreal deploy --log` writes them."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mcap.exceptions import McapError
+from mcap.records import Channel, Message, Metadata
+from mcap.stream_reader import StreamReader
+from numpy.typing import NDArray
+
+from simreal.contract import Contract
+from simreal.errors import UserError
+from simreal.files import describe
+
+PROFILE = "simreal"
+CONTRACT_METADATA = "simreal.contract"
+TOPICS = {
+    "/state": "simreal.RobotState",
+    "/observation": "simreal.Observation",
+    "/action": "simreal.Action",
+    "/command": "simreal.RobotCommand",
+    "/timing": "simreal.Timing",
+    "/event": "simreal.Event",
+}
+
+
+@dataclass(slots=True)
+class RobotLog:
+    """A log in memory.
+
+    Attributes:
+        contract: of the policy that ran, if the log names one.
+        times: topic to (n,) ns of log time.
+        messages: topic to n message contents.
+        complete: whether the log was closed properly; if not, this is what could be read up to its
+            last flush.
+    """
+
+    contract: Contract | None = None
+    times: dict[str, list[int]] = field(default_factory=dict)
+    messages: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    complete: bool = False
+
+    def array(self, topic: str, *keys: str) -> NDArray[np.float64]:
+        """(n, width) numbers of a topic, below nested keys such as ``"joint_position"``."""
+        rows = []
+        for message in self.messages.get(topic, []):
+            content: Any = message
+            for key in keys:
+                content = content[key]
+            rows.append(list(content.values()) if isinstance(content, dict) else [content])
+        return np.array(rows, dtype=np.float64)
+
+    def events(self) -> list[str]:
+        """``kind: text`` of each event."""
+        return [f"{event['kind']}: {event['text']}" for event in self.messages.get("/event", [])]
+
+
+def read_log(path: Path) -> RobotLog:
+    """Read a log; of one that was cut off, as much as is whole.
+
+    Raises:
+        UserError: no such file, or no MCAP log.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such log")
+    if describe(path) != "an MCAP log":
+        raise UserError(f"{path}: {describe(path)}; expected an MCAP log")
+    log, channels = RobotLog(), dict[int, Channel]()
+    with path.open("rb") as file:
+        try:
+            for record in StreamReader(file).records:
+                _take(log, channels, record)
+            log.complete = True
+        except (McapError, EOFError, ValueError, RuntimeError):
+            log.complete = False  # cut off in the middle of a record
+    return log
+
+
+def _take(log: RobotLog, channels: dict[int, Channel], record: object) -> None:
+    match record:
+        case Channel():
+            channels[record.id] = record
+        case Metadata(name=name, metadata=metadata) if name == CONTRACT_METADATA:
+            log.contract = Contract.from_json(metadata["contract"], "the log's contract")
+        case Message():
+            channel = channels[record.channel_id]
+            if channel.message_encoding == "json":
+                log.times.setdefault(channel.topic, []).append(record.log_time)
+                log.messages.setdefault(channel.topic, []).append(json.loads(record.data))
+        case _:
+            pass
