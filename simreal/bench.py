@@ -1,0 +1,220 @@
+"""Benchmarks behind `simreal bench`: each returns numbers that its caller prints."""
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mujoco.batch import Batch
+
+from simreal.deploy.drivers import open_driver
+from simreal.deploy.loop import deploy
+from simreal.deploy.policy import load_policy
+from simreal.env import BatchEnv
+from simreal.evaluate import evaluate, goal_share_of_log, load_candidate, run_episodes, summarize
+from simreal.experiment import load_experiment
+from simreal.logs import read_log
+
+TIMED_STEPS = 200
+SOLVED = 0.9
+CHECK_EPISODES = 64
+
+
+def environment_speed(experiment: str, simulations: int, repeats: int) -> dict[str, Any]:
+    """Steps/s of the environment and of bare `Batch.step`, in turn, under random actions.
+
+    The bare batch has the same compiled model, the same per-simulation fields expanded, the same
+    number of simulations, threads and substeps.
+    """
+    config = load_experiment(experiment)
+    env = BatchEnv(config, simulations, seed=0)
+    env.reset()
+    batch = Batch(env.physics.model, simulations)
+    batch.reset()
+    for name in env.physics.expanded_fields:
+        batch.expand(name)
+    rng = np.random.default_rng(0)
+    actions = rng.uniform(-1.0, 1.0, (TIMED_STEPS, simulations, env.action_size))
+    scale = np.array(env.contract.action.scale)
+
+    def step_bare(action: Any) -> None:
+        batch.ctrl[:] = scale * action
+        batch.step(nstep=env.physics.substeps)
+
+    ratios, speeds, bare_speeds = [], [], []
+    for _ in range(repeats):
+        bare = _speed(step_bare, actions)
+        full = _speed(env.step, actions)
+        bare_speeds.append(bare)
+        speeds.append(full)
+        ratios.append(full / bare)
+    return {
+        "experiment": experiment,
+        "simulations": simulations,
+        "repeats": repeats,
+        "environment_steps_per_second": _spread(speeds),
+        "bare_batch_steps_per_second": _spread(bare_speeds),
+        "ratio": _spread(ratios),
+    }
+
+
+def _speed(step: Callable[[Any], object], actions: Any) -> float:
+    start = time.perf_counter()
+    for action in actions:
+        step(action)
+    steps = int(actions.shape[0] * actions.shape[1])
+    return steps / (time.perf_counter() - start)
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    return {"median": float(np.median(values)), "min": min(values), "max": max(values)}
+
+
+def time_to_solve(
+    experiment: str, agent: str, seeds: Sequence[int], limit: float | None
+) -> dict[str, Any]:
+    """Wall time from the start of training until the deterministic policy meets the bar.
+
+    The bar: the goal holds in 90 % of the second half of evaluation episodes, in the mean over
+    `CHECK_EPISODES` randomized episodes from the task's start. The checks count as training time.
+    Afterwards 200 fresh episodes confirm it.
+    """
+    results = [_solve_once(experiment, agent, seed, limit) for seed in seeds]
+    return {"experiment": experiment, "agent": agent, "bar": SOLVED, "runs": results}
+
+
+def _solve_once(experiment: str, agent: str, seed: int, limit: float | None) -> dict[str, Any]:
+    import torch
+
+    from simreal.agents.build import ExportedPolicy
+    from simreal.train import start_run, train
+
+    config = load_experiment(experiment, [f"agent={agent}"])
+    began = time.monotonic()
+    state: dict[str, Any] = {"next_check": 5.0, "solved_after": None, "history": []}
+
+    def act_of(algorithm: Any) -> Callable[[Any], Any]:
+        module = ExportedPolicy(algorithm)
+
+        def act(observation: Any) -> Any:
+            with torch.no_grad():
+                return module(torch.from_numpy(observation)).numpy()
+
+        return act
+
+    def stop(algorithm: Any) -> bool:
+        elapsed = time.monotonic() - began
+        if elapsed < state["next_check"]:
+            return limit is not None and elapsed > limit
+        episodes = run_episodes(act_of(algorithm), config, CHECK_EPISODES, seed=10_000 + seed)
+        share = summarize(episodes).goal_share.value
+        elapsed = time.monotonic() - began
+        state["history"].append([round(elapsed, 1), algorithm.num_timesteps, round(share, 4)])
+        state["next_check"] = elapsed + max(3.0, 0.05 * elapsed)
+        if share >= SOLVED:
+            state["solved_after"] = elapsed
+            episodes = run_episodes(act_of(algorithm), config, 200, seed=20_000 + seed)
+            state["confirmed"] = summarize(episodes).goal_share.value
+        return share >= SOLVED or (limit is not None and elapsed > limit)
+
+    with tempfile.TemporaryDirectory() as folder:
+        run = start_run(config, seed, Path(folder) / "run")
+        train(run, stop_early=stop)
+    return {
+        "seed": seed,
+        "solved_after_s": state["solved_after"],
+        "goal_share_200_fresh_episodes": state.get("confirmed"),
+        "steps": state["history"][-1][1] if state["history"] else None,
+        "history_s_steps_share": state["history"],
+    }
+
+
+def replay_identity(policy: Path, episodes: int) -> dict[str, Any]:
+    """Record episodes in a batch; replay each alone from seed, draw and actions; compare bits."""
+    candidate = load_candidate(policy)
+    experiment = candidate.experiment
+    env = BatchEnv(experiment, episodes, seed=3)
+    observation = env.reset()
+    actions, positions, observations = [], [], [observation]
+    ended: dict[int, tuple[Any, int]] = {}
+    for step_number in range(experiment.episode_steps):
+        action = candidate.act(observation)
+        step = env.step(action)
+        observation = step.observation
+        actions.append(action)
+        positions.append(env.physics.position_trace.copy())
+        observations.append(observation)
+        rows = np.flatnonzero(step.terminated | step.truncated).tolist()
+        for row, episode in zip(rows, step.episodes, strict=True):
+            ended.setdefault(row, (episode, step_number + 1))
+    different = []
+    alone = BatchEnv(experiment, 1, seed=99, threads=1)
+    for row, (episode, length) in ended.items():
+        draw = np.array([list(episode.draw.values())])
+        first = alone.begin(np.array([0]), np.array([episode.seed], dtype=np.uint64), draw)
+        same = np.array_equal(first[0], observations[0][row])
+        for number in range(length):
+            step = alone.step(actions[number][row : row + 1])
+            trace = alone.physics.position_trace[0]
+            same &= np.array_equal(trace, positions[number][row])
+            if number + 1 < length:
+                same &= np.array_equal(step.observation[0], observations[number + 1][row])
+        if not same:
+            different.append(row)
+    return {
+        "policy": candidate.name,
+        "episodes": len(ended),
+        "different": different,
+        "identical": not different,
+    }
+
+
+def export_parity(run: Path, policy: Path, episodes: int) -> dict[str, Any]:
+    """Agent against exported policy: largest action difference, and both evaluations."""
+    agent, exported = load_candidate(run), load_candidate(policy)
+    env = BatchEnv(agent.experiment, 64, seed=7)
+    rng = np.random.default_rng(0)
+    observation, largest, number = env.reset(), 0.0, 0
+    while number < 10_000:
+        action = agent.act(observation)
+        largest = max(largest, float(np.abs(action - exported.act(observation)).max()))
+        number += len(observation)
+        observation = env.step(action + 0.3 * rng.standard_normal(action.shape)).observation
+    of_agent, of_exported = (evaluate(candidate, episodes).summary for candidate in (agent, exported))
+    mean = of_agent.mean_return.value
+    return {
+        "observations": number,
+        "largest_action_difference": largest,
+        "episodes": episodes,
+        "return": {
+            "run": mean,
+            "policy": of_exported.mean_return.value,
+            "relative_difference": abs(of_exported.mean_return.value - mean) / abs(mean),
+        },
+        "success": {"run": of_agent.success.value, "policy": of_exported.success.value},
+        "goal_share": {"run": of_agent.goal_share.value, "policy": of_exported.goal_share.value},
+    }
+
+
+def deployment(policy: Path, driver: str, duration: float) -> dict[str, Any]:
+    """Deploy in real time; from the log, the share of the second half in which the goal held."""
+    loaded = load_policy(policy)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "flight.mcap"
+        outcome = deploy(loaded, open_driver(driver, loaded.contract.robot.name), duration, path)
+        log = read_log(path)
+    return {
+        "driver": driver,
+        "duration_s": duration,
+        "control_rate_hz": loaded.contract.control_rate,
+        "ended_by": outcome.ended_by,
+        "fault": outcome.fault,
+        "cycles": outcome.cycles,
+        "overruns": outcome.overruns,
+        "overrun_share": outcome.overruns / max(1, outcome.cycles + outcome.overruns),
+        "log_entries_dropped": outcome.dropped,
+        "goal_share_second_half": goal_share_of_log(log, loaded.contract.provenance.task),
+        "timing": outcome.timing,
+    }

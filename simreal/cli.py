@@ -1,0 +1,423 @@
+"""The command line: one thin command per verb. Heavy imports wait until a verb needs them."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from simreal import __version__
+from simreal.errors import UserError, missing_extra, nearest
+
+if TYPE_CHECKING:
+    from simreal.train import TrainingStatus
+
+TRAIN_MODULES = (
+    "torch",
+    "stable_baselines3",
+    "gymnasium",
+    "onnx",
+    "onnxscript",
+    "matplotlib",
+    "tensorboard",
+)
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+
+class _Commands(click.Group):
+    """A group that names the nearest command for one that it does not know."""
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and self.get_command(context, args[0]) is None and not args[0].startswith("-"):
+            context.fail(f"no command {args[0]!r}: {nearest(args[0], self.list_commands(context))}")
+        return super().resolve_command(context, args)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="simreal")
+def cli() -> None:
+    """Train in randomized simulation, export, run on the robot, evaluate.
+
+    Start with `simreal list`, then `simreal train qube_swingup`.
+    """
+
+
+def main() -> None:
+    """Entry point: a user's mistake is one message and exit status 2, never a traceback."""
+    from simreal.deploy.drivers import DriverError
+
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (UserError, DriverError) as error:
+        errors.print(f"error: {error}", style="red", markup=False)
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in TRAIN_MODULES:
+            raise
+        errors.print(f"error: {missing_extra(str(error.name), 'train')}", markup=False)
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(130)
+
+
+def _print_json(content: Any) -> None:
+    click.echo(json.dumps(content, indent=2))
+
+
+class _PathArgument(click.ParamType[Path]):
+    name = "path"
+
+    def convert(self, value: Any, parameter: Any, context: Any) -> Path:
+        return Path(value)
+
+
+PATH = _PathArgument()
+
+
+@contextmanager
+def _training_progress(total: int) -> Iterator[Callable[["TrainingStatus"], None]]:
+    """A progress bar in a terminal, a line now and then elsewhere."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TextColumn("{task.fields[state]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("training", total=total, state="")
+        next_line = 0.0
+
+        def show(status: "TrainingStatus") -> None:
+            nonlocal next_line
+            state = (
+                f"{status.steps / 1e6:.2f} M steps, return {status.mean_return:.1f}, "
+                f"success {100 * status.success:.0f} %, {status.steps_per_second / 1e3:.1f} k steps/s"
+            )
+            bar.update(task, completed=status.steps, state=state)
+            if not console.is_terminal and status.steps / total >= next_line:
+                next_line = status.steps / total + 0.05
+                console.print(f"training {100 * status.steps / total:3.0f} %: {state}")
+
+        yield show
+
+
+@cli.command()
+@click.argument("experiment", required=False)
+@click.option(
+    "-o",
+    "--override",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a value of the configuration, such as agent=sac; may be repeated.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--run", "run_path", type=PATH, help="Run folder; a new one in runs/ if absent.")
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --run.")
+def train(
+    experiment: str | None,
+    overrides: tuple[str, ...],
+    seed: int,
+    run_path: Path | None,
+    resume: bool,
+) -> None:
+    """Train EXPERIMENT: a name of `simreal list`, or the path of a YAML file."""
+    from simreal.experiment import load_experiment
+    from simreal.run import Run
+    from simreal.train import start_run
+    from simreal.train import train as train_run
+
+    total = None
+    if resume:
+        if run_path is None:
+            raise UserError("--resume needs --run: the folder of the run to go on with")
+        total = _resumed_steps(overrides)
+        run = Run.open(run_path)
+    else:
+        if experiment is None:
+            raise UserError("which experiment? `simreal list` names them")
+        run = start_run(load_experiment(experiment, overrides), seed, run_path)
+    config = run.experiment()
+    console.print(f"{config.agent} on {config.task}, seed {run.seed}, folder {run.path}", markup=False)
+    with _training_progress(total or config.total_steps) as show:
+        finished = train_run(run, resume, total, show)
+    if not finished:
+        console.print(f"interrupted; go on with: simreal train --resume --run {run.path}", markup=False)
+        sys.exit(130)
+    console.print(
+        f"done; next:\n  simreal evaluate {run.path} --report evaluation.html\n"
+        f"  simreal export {run.path} -o policy.onnx",
+        markup=False,
+    )
+
+
+def _resumed_steps(overrides: tuple[str, ...]) -> int | None:
+    """A resumed run keeps its configuration; only its length may change."""
+    from simreal.config import override
+
+    data = override({}, overrides)
+    total = data.get("train", {}).pop("total_steps", None)
+    if any(data.get(key) for key in data) or (total is not None and not isinstance(total, int)):
+        raise UserError("--resume keeps the run's configuration; only train.total_steps may change")
+    return total
+
+
+@cli.command()
+@click.argument("policy", type=PATH)
+@click.option("--episodes", type=click.IntRange(min=1), default=200, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--pin",
+    "pins",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Hold a randomized parameter at a value; may be repeated.",
+)
+@click.option(
+    "--vary",
+    "sweeps",
+    multiple=True,
+    metavar="NAME=LOW:HIGH:COUNT",
+    help="Evaluate at several values of a parameter; may be repeated.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print numbers for programs.")
+@click.option("--report", type=PATH, help="Write an HTML page with pictures.")
+def evaluate(
+    policy: Path,
+    episodes: int,
+    seed: int,
+    pins: tuple[str, ...],
+    sweeps: tuple[str, ...],
+    as_json: bool,
+    report: Path | None,
+) -> None:
+    """Evaluate POLICY, a run folder or an exported .onnx file, under randomization."""
+    from simreal import evaluate as verb
+
+    candidate = verb.load_candidate(policy)
+    vary = verb.parse_sweeps(sweeps)
+    total = episodes * (1 + sum(map(len, vary.values())))
+    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        task = bar.add_task("evaluating", total=total)
+        result = verb.evaluate(
+            candidate,
+            episodes,
+            seed,
+            verb.parse_pins(pins),
+            vary,
+            lambda done: bar.update(task, completed=done),
+        )
+    if report is not None:
+        from simreal.report import Page, add_evaluation
+
+        page = Page(f"simreal: {candidate.name}")
+        add_evaluation(page, result)
+        page.write(report)
+    if as_json:
+        _print_json(verb.as_json(result))
+        return
+    table = Table("", "value (95 % interval)")
+    for row in verb.summary_rows(result.summary):
+        table.add_row(*row)
+    console.print(table)
+    for name, points in result.curves.items():
+        sweep = Table(name, "success", "return")
+        for value, summary in points:
+            sweep.add_row(
+                f"{value:g}",
+                f"{100 * summary.success.value:.1f} %",
+                f"{summary.mean_return.value:.1f}",
+            )
+        console.print(sweep)
+    if report is not None:
+        console.print(f"report: {report}", markup=False)
+
+
+@cli.command()
+@click.argument("run_path", metavar="RUN", type=PATH)
+@click.option("-o", "--output", type=PATH, default=Path("policy.onnx"), show_default=True)
+def export(run_path: Path, output: Path) -> None:
+    """Export the newest policy of RUN to one ONNX file."""
+    from simreal.export import export as export_run
+    from simreal.run import Run
+
+    made = export_run(Run.open(run_path), output)
+    console.print(
+        f"{made.path}: graph and agent differ by at most {made.parity:.1e} over "
+        f"{made.observations} observations\nnext: simreal inspect {made.path}; "
+        f"simreal deploy {made.path} --driver sim --log flight.mcap",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+@cli.command()
+@click.argument("policy", type=PATH)
+@click.option("--json", "as_json", is_flag=True, help="Print the contract for programs.")
+def inspect(policy: Path, as_json: bool) -> None:
+    """Print what POLICY, an exported .onnx file, believes about its robot."""
+    from simreal.deploy.policy import load_policy
+    from simreal.inspect import describe_contract
+
+    loaded = load_policy(policy)
+    if as_json:
+        _print_json(loaded.contract.model_dump(mode="json"))
+        return
+    for table in describe_contract(loaded.contract):
+        console.print(table)
+    mismatch = loaded.golden_mismatch()
+    verdict = "reproduced on this machine" if mismatch is None else f"NOT reproduced: {mismatch}"
+    console.print(f"golden vectors: {len(loaded.golden.action)} steps, {verdict}", markup=False)
+
+
+@cli.command()
+@click.argument("policy", type=PATH)
+@click.option(
+    "--driver",
+    default="sim",
+    show_default=True,
+    metavar="NAME[:KEY=VALUE,...]",
+    help="Such as sim, or sim:mass=1.2,action_latency_ms=8.",
+)
+@click.option(
+    "--duration",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="S",
+    help="Until Ctrl-C if absent.",
+)
+@click.option("--log", type=PATH, help="Write an MCAP log.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome for programs.")
+def deploy(policy: Path, driver: str, duration: float | None, log: Path | None, as_json: bool) -> None:
+    """Run POLICY, an exported .onnx file, on a robot."""
+    from dataclasses import asdict
+
+    from simreal.deploy.drivers import open_driver
+    from simreal.deploy.loop import deploy as run_policy
+    from simreal.deploy.policy import load_policy
+
+    loaded = load_policy(policy)
+    robot = loaded.contract.robot.name
+    if not as_json:
+        length = "until Ctrl-C" if duration is None else f"for {duration:g} s"
+        console.print(f"{policy.name} on {robot} through {driver}, {length}", markup=False)
+    outcome = run_policy(loaded, open_driver(driver, robot), duration, log)
+    if as_json:
+        _print_json(asdict(outcome))
+    else:
+        table = Table("ms", "p50", "p90", "p99", "max")
+        for name, row in outcome.timing.items():
+            table.add_row(name, *(f"{row[key]:.3f}" for key in ("p50_ms", "p90_ms", "p99_ms", "max_ms")))
+        console.print(table)
+        share = 100 * outcome.overruns / max(1, outcome.cycles)
+        console.print(
+            f"{outcome.cycles} cycles, {outcome.overruns} overruns ({share:.2f} %), "
+            f"ended by {outcome.ended_by}"
+        )
+        if log is not None:
+            console.print(f"log: {log}", markup=False)
+    if outcome.fault is not None:
+        errors.print(f"fault: {outcome.fault}", style="red", markup=False)
+        sys.exit(1)
+
+
+@cli.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print names for programs.")
+def list_everything(as_json: bool) -> None:
+    """List robots, tasks, experiments, agents, drivers and randomizable parameters."""
+    from simreal.inspect import inventory
+
+    found = inventory()
+    if as_json:
+        _print_json({kind: list(entries) for kind, entries in found.items()})
+        return
+    for kind, entries in found.items():
+        table = Table(kind, "", show_header=True)
+        for name, text in entries.items():
+            table.add_row(name, text)
+        console.print(table)
+
+
+@cli.command()
+@click.option("--folder", type=PATH, default=Path("runs/demo"), show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+def demo(folder: Path, seed: int) -> None:
+    """Train the Qube, evaluate, export, deploy on an emulated robot, and write a report."""
+    from simreal.demo import run_demo
+
+    run_demo(folder, seed, console, _training_progress)
+
+
+@cli.group()
+def bench() -> None:
+    """Measure the figures that simreal claims; each prints its numbers as JSON."""
+
+
+@bench.command("env")
+@click.option("--experiment", default="qube_swingup", show_default=True)
+@click.option("--simulations", type=click.IntRange(min=1), default=256, show_default=True)
+@click.option("--repeats", type=click.IntRange(min=1), default=9, show_default=True)
+def bench_env(experiment: str, simulations: int, repeats: int) -> None:
+    """Environment steps/s with everything on, against bare Batch.step."""
+    from simreal.bench import environment_speed
+
+    _print_json(environment_speed(experiment, simulations, repeats))
+
+
+@bench.command("solve")
+@click.option("--experiment", default="qube_swingup", show_default=True)
+@click.option("--agent", type=click.Choice(["ppo", "sac", "td3"]), default="ppo", show_default=True)
+@click.option("--seed", "seeds", type=int, multiple=True, default=(0, 1, 2), show_default=True)
+@click.option("--limit", type=float, default=None, help="s to give up after.")
+def bench_solve(experiment: str, agent: str, seeds: tuple[int, ...], limit: float | None) -> None:
+    """Seconds of training until the goal holds in 90 % of the second half of episodes."""
+    from simreal.bench import time_to_solve
+
+    _print_json(time_to_solve(experiment, agent, seeds, limit))
+
+
+@bench.command("replay")
+@click.argument("policy", type=PATH)
+@click.option("--episodes", type=click.IntRange(min=1), default=64, show_default=True)
+def bench_replay(policy: Path, episodes: int) -> None:
+    """Replay recorded episodes alone and compare the trajectories bit by bit."""
+    from simreal.bench import replay_identity
+
+    _print_json(replay_identity(policy, episodes))
+
+
+@bench.command("parity")
+@click.argument("run_path", metavar="RUN", type=PATH)
+@click.argument("policy", type=PATH)
+@click.option("--episodes", type=click.IntRange(min=1), default=200, show_default=True)
+def bench_parity(run_path: Path, policy: Path, episodes: int) -> None:
+    """Agent against exported policy: actions on observations, and evaluations."""
+    from simreal.bench import export_parity
+
+    _print_json(export_parity(run_path, policy, episodes))
+
+
+@bench.command("deploy")
+@click.argument("policy", type=PATH)
+@click.option("--driver", default="sim", show_default=True)
+@click.option("--duration", type=float, default=60.0, show_default=True)
+def bench_deploy(policy: Path, driver: str, duration: float) -> None:
+    """Deploy in real time: overruns, latencies, and whether the goal holds."""
+    from simreal.bench import deployment
+
+    _print_json(deployment(policy, driver, duration))

@@ -1,0 +1,316 @@
+"""Evaluation: return and success of a policy over numbered episodes, the same for every policy."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simreal.deploy.policy import Policy, load_policy
+from simreal.env import BatchEnv, Episode
+from simreal.episode_random import episode_seed
+from simreal.errors import UserError, missing_extra
+from simreal.experiment import ExperimentConfig, parse_experiment
+from simreal.logs import RobotLog
+from simreal.observation import Float32Array
+from simreal.statistics import Interval, mean_interval, share_interval
+from simreal.tasks import Motion, find_task
+
+if TYPE_CHECKING:
+    from simreal.contract import Contract
+
+LARGEST_BATCH = 256
+Act = Callable[[Float32Array], NDArray[np.floating[Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A policy to evaluate, from a run or from a file.
+
+    Attributes:
+        name: for people.
+        act: maps (n, size) observations to (n, actuators) actions in [-1, 1].
+        experiment: what it was trained in.
+        contract: what it believes.
+        run: its run folder, if it comes from one.
+    """
+
+    name: str
+    act: Act
+    experiment: ExperimentConfig
+    contract: "Contract"
+    run: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a set of episodes comes to, with 95 % intervals."""
+
+    episodes: int
+    mean_return: Interval
+    success: Interval
+    goal_share: Interval
+    mean_length: float
+    ended_by: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Episodes of a policy, and what they come to.
+
+    Attributes:
+        candidate: the policy's name.
+        seed: of the evaluation.
+        pins: parameters that were held.
+        episodes: one by one.
+        summary: of all of them.
+        curves: parameter to points of a sweep, if any was asked for.
+    """
+
+    candidate: str
+    seed: int
+    pins: dict[str, float]
+    episodes: list[Episode]
+    summary: Summary
+    curves: dict[str, list[tuple[float, Summary]]]
+
+
+def load_candidate(path: Path) -> Candidate:
+    """A policy from a run folder or from an exported file.
+
+    Raises:
+        UserError: the path is neither.
+    """
+    if path.is_dir():
+        return _from_run(path)
+    policy = load_policy(path)
+    return Candidate(path.name, policy.act, experiment_of(policy, path), policy.contract)
+
+
+def experiment_of(policy: Policy, path: Path) -> ExperimentConfig:
+    """The experiment that an exported policy was trained in."""
+    if policy.experiment is None:
+        raise UserError(f"{path}: holds no experiment, so that it cannot be evaluated")
+    try:
+        data = json.loads(policy.experiment)
+    except ValueError:
+        raise UserError(f"{path}: damaged experiment in its metadata") from None
+    return parse_experiment(data)
+
+
+def _from_run(path: Path) -> Candidate:
+    try:
+        import torch
+
+        from simreal.agents.build import ExportedPolicy
+        from simreal.run import Run
+        from simreal.train import load_agent
+    except ModuleNotFoundError as error:
+        raise missing_extra(str(error.name), "train") from None
+    run = Run.open(path)
+    agent, env = load_agent(run)
+    module = ExportedPolicy(agent).eval()
+
+    def act(observation: Float32Array) -> NDArray[np.floating[Any]]:
+        with torch.no_grad():
+            action: NDArray[np.floating[Any]] = module(torch.from_numpy(observation)).numpy()
+        return action
+
+    return Candidate(path.name, act, run.experiment(), env.contract, path)
+
+
+def run_episodes(
+    act: Act,
+    experiment: ExperimentConfig,
+    episodes: int,
+    seed: int,
+    pins: Mapping[str, float] | None = None,
+    listen: Callable[[int], None] | None = None,
+) -> list[Episode]:
+    """Run numbered episodes from the task's own start.
+
+    Episode k of a seed is the same world for every policy and every number of episodes.
+
+    Args:
+        act: the policy.
+        experiment: what to run it in.
+        episodes: how many.
+        seed: of the evaluation.
+        pins: randomized parameters to hold at a value.
+        listen: called with the number of episodes done.
+    """
+    count = min(episodes, LARGEST_BATCH)
+    env = BatchEnv(experiment.from_start(), count, seed, pins)
+    done: list[Episode] = []
+    for first in range(0, episodes, count):
+        wanted = min(count, episodes - first)
+        numbers = np.arange(first, first + count)
+        observation = env.begin(np.arange(count), episode_seed(seed, numbers))
+        done += _first_episodes(env, act, observation, wanted)
+        if listen is not None:
+            listen(len(done))
+    return done
+
+
+def _first_episodes(env: BatchEnv, act: Act, observation: Float32Array, wanted: int) -> list[Episode]:
+    """The episode that is running in each of the first `wanted` simulations, to its end."""
+    found: dict[int, Episode] = {}
+    while len(found) < wanted:
+        step = env.step(act(observation))
+        observation = step.observation
+        for row, episode in zip(
+            np.flatnonzero(step.terminated | step.truncated), step.episodes, strict=True
+        ):
+            if row < wanted:
+                found.setdefault(int(row), episode)
+    return [found[row] for row in range(wanted)]
+
+
+def summarize(episodes: Sequence[Episode]) -> Summary:
+    """What episodes come to."""
+    causes: dict[str, int] = {}
+    for episode in episodes:
+        causes[episode.ended_by] = causes.get(episode.ended_by, 0) + 1
+    return Summary(
+        episodes=len(episodes),
+        mean_return=mean_interval([episode.episode_return for episode in episodes]),
+        success=share_interval(sum(e.success for e in episodes), len(episodes)),
+        goal_share=mean_interval([episode.goal_share for episode in episodes]),
+        mean_length=float(np.mean([episode.length for episode in episodes])),
+        ended_by=causes,
+    )
+
+
+def evaluate(
+    candidate: Candidate,
+    episodes: int = 200,
+    seed: int = 0,
+    pins: Mapping[str, float] | None = None,
+    vary: Mapping[str, Sequence[float]] | None = None,
+    listen: Callable[[int], None] | None = None,
+) -> Evaluation:
+    """Evaluate a policy.
+
+    Args:
+        candidate: which.
+        episodes: how many, for the whole and for each point of a sweep.
+        seed: of the evaluation.
+        pins: randomized parameters to hold at a value.
+        vary: parameter to the values at which it is held, one after the other.
+        listen: called with the number of episodes done so far.
+    """
+    pins = dict(pins or {})
+    done = 0
+
+    def episodes_with(extra: Mapping[str, float]) -> list[Episode]:
+        nonlocal done
+        before = done
+
+        def tell(number: int) -> None:
+            nonlocal done
+            done = before + number
+            if listen is not None:
+                listen(done)
+
+        return run_episodes(
+            candidate.act, candidate.experiment, episodes, seed, pins | dict(extra), tell
+        )
+
+    whole = episodes_with({})
+    curves = {
+        name: [(value, summarize(episodes_with({name: value}))) for value in values]
+        for name, values in (vary or {}).items()
+    }
+    return Evaluation(candidate.name, seed, pins, whole, summarize(whole), curves)
+
+
+def goal_share_of_log(log: RobotLog, task: str) -> float:
+    """Share of the second half of a log in which a task's goal held, by the measured joints."""
+    position = log.array("/state", "joint_position")
+    velocity = log.array("/state", "joint_velocity")
+    action = log.array("/action")
+    number = min(len(position), len(action))
+    if number == 0:
+        return 0.0
+    half = slice(number // 2, number)
+    motion = Motion(position[half], velocity[half], action[half], action[half])
+    return float(np.mean(find_task(task).goal(motion)))
+
+
+def parse_pins(texts: Iterable[str]) -> dict[str, float]:
+    """Read ``name=value`` pins."""
+    pins = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        try:
+            pins[name.strip()] = float(value)
+        except ValueError:
+            separator = ""
+        if not separator:
+            raise UserError(f"--pin {text}: expected name=number")
+    return pins
+
+
+def parse_sweeps(texts: Iterable[str]) -> dict[str, list[float]]:
+    """Read ``name=low:high:n`` sweeps."""
+    sweeps = {}
+    for text in texts:
+        name, _, bounds = text.partition("=")
+        try:
+            low, high, number = bounds.split(":")
+            values = np.linspace(float(low), float(high), int(number)).tolist()
+        except ValueError:
+            values = []
+        if not values or not name:
+            raise UserError(f"--vary {text}: expected name=low:high:count, such as mass=0.8:1.2:5")
+        sweeps[name.strip()] = values
+    return sweeps
+
+
+def percent(value: float) -> str:
+    """A share for people."""
+    return "-" if np.isnan(value) else f"{100 * value:.1f} %"
+
+
+def summary_rows(summary: Summary) -> list[tuple[str, str]]:
+    """A summary as rows of a table."""
+    success, goal, mean = summary.success, summary.goal_share, summary.mean_return
+    return [
+        ("episodes", str(summary.episodes)),
+        (
+            "success",
+            f"{percent(success.value)} ({percent(success.low)} to {percent(success.high)})",
+        ),
+        ("goal held in second half", f"{percent(goal.value)}"),
+        ("return", f"{mean.value:.1f} ({mean.low:.1f} to {mean.high:.1f})"),
+        ("mean length", f"{summary.mean_length:.0f} steps"),
+        ("ended by", ", ".join(f"{name} {count}" for name, count in summary.ended_by.items())),
+    ]
+
+
+def as_json(evaluation: Evaluation) -> dict[str, Any]:
+    """An evaluation for programs."""
+    return {
+        "candidate": evaluation.candidate,
+        "seed": evaluation.seed,
+        "pins": evaluation.pins,
+        **_summary_json(evaluation.summary),
+        "curves": {
+            name: [{"value": value, **_summary_json(summary)} for value, summary in points]
+            for name, points in evaluation.curves.items()
+        },
+    }
+
+
+def _summary_json(summary: Summary) -> dict[str, Any]:
+    return {
+        "episodes": summary.episodes,
+        "mean_return": summary.mean_return._asdict(),
+        "success": summary.success._asdict(),
+        "goal_share": summary.goal_share._asdict(),
+        "mean_length": summary.mean_length,
+        "ended_by": summary.ended_by,
+    }

@@ -1,0 +1,172 @@
+"""Export: an agent becomes one ONNX file with its contract and golden vectors."""
+
+import logging
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+
+from simreal.agents.build import ExportedPolicy
+from simreal.contract import Contract, Provenance
+from simreal.deploy.policy import CONTRACT_KEY, EXPERIMENT_KEY, GOLDEN_KEY, GoldenVectors
+from simreal.env import BatchEnv
+from simreal.errors import UserError
+from simreal.files import write_atomically
+from simreal.observation import Float32Array
+from simreal.run import Run, versions
+from simreal.train import load_agent
+
+PARITY_TOLERANCE = 1e-5
+"""Largest difference of actions in [-1, 1] between agent and graph."""
+PARITY_OBSERVATIONS = 10_000
+GOLDEN_STEPS = 50
+SIMULATIONS = 64
+OPSET = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export made.
+
+    Attributes:
+        path: of the file.
+        contract: in it.
+        parity: largest difference between agent and graph over the recorded observations.
+        observations: how many those were.
+    """
+
+    path: Path
+    contract: Contract
+    parity: float
+    observations: int
+
+
+def export(run: Run, path: Path) -> Exported:
+    """Export the newest policy of a run.
+
+    Args:
+        run: with a checkpoint.
+        path: of the ONNX file to write; it is written only if graph and agent agree.
+
+    Raises:
+        UserError: no checkpoint, no parity, or the file cannot be written.
+    """
+    agent, env = load_agent(run, SIMULATIONS)
+    module = ExportedPolicy(agent).eval()
+    graph = to_onnx(module, env.observation_size)
+    observations = record_observations(env, module, PARITY_OBSERVATIONS)
+    parity = largest_difference(module, graph.SerializeToString(), observations)
+    if not parity <= PARITY_TOLERANCE:
+        raise UserError(
+            f"{path}: not written: graph and agent differ by {parity:g} over {len(observations)} "
+            f"observations, at most {PARITY_TOLERANCE:g} is allowed"
+        )
+    experiment = run.experiment()
+    contract = env.contract.model_copy(
+        update={
+            "provenance": Provenance(
+                task=experiment.task,
+                agent=experiment.agent,
+                seed=run.seed,
+                training_steps=agent.num_timesteps,
+                versions=versions(),
+            )
+        }
+    )
+    for key, value in (
+        (CONTRACT_KEY, contract.to_json()),
+        (GOLDEN_KEY, golden_vectors(env, module).model_dump_json()),
+        (EXPERIMENT_KEY, experiment.model_dump_json()),
+    ):
+        graph.metadata_props.add(key=key, value=value)
+    write_atomically(path, lambda temporary: temporary.write_bytes(graph.SerializeToString()))
+    return Exported(path, contract, parity, len(observations))
+
+
+def to_onnx(module: torch.nn.Module, observation_size: int) -> onnx.ModelProto:
+    """Trace a policy to a graph of any batch size, without a trace of this machine in it."""
+    example = torch.zeros(2, observation_size)
+    batch = torch.export.Dim("batch")
+    logging.getLogger("onnxscript").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            module,
+            (example,),
+            dynamo=True,
+            opset_version=OPSET,
+            verbose=False,
+            input_names=["observation"],
+            output_names=["action"],
+            dynamic_shapes=({0: batch},),
+            external_data=False,
+        )
+    assert program is not None
+    graph = program.model_proto
+    _forget_this_machine(graph)
+    return graph
+
+
+def _forget_this_machine(graph: onnx.ModelProto) -> None:
+    """Remove what the exporter writes of source files and stack traces."""
+    del graph.metadata_props[:]
+    graph.doc_string = ""
+    del graph.graph.metadata_props[:]
+    for part in (
+        *graph.graph.node,
+        *graph.graph.value_info,
+        *graph.graph.input,
+        *graph.graph.output,
+        *graph.graph.initializer,
+    ):
+        part.doc_string = ""
+        del part.metadata_props[:]
+
+
+def record_observations(env: BatchEnv, module: torch.nn.Module, number: int) -> Float32Array:
+    """(number, size) observations of the policy at work, with noise to spread them."""
+    rng = np.random.default_rng(0)
+    observation = env.reset(seed=0)
+    recorded = []
+    for _ in range(-(-number // env.count)):
+        recorded.append(observation)
+        action = _act(module, observation)
+        observation = env.step(action + 0.3 * rng.standard_normal(action.shape)).observation
+    return np.concatenate(recorded)[:number]
+
+
+def largest_difference(module: torch.nn.Module, graph: bytes, observations: Float32Array) -> float:
+    """Largest difference of actions between a module and a graph; nan if either gives one."""
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    found = session.run(None, {"observation": observations})[0]
+    return float(np.abs(found - _act(module, observations)).max())
+
+
+def golden_vectors(env: BatchEnv, module: torch.nn.Module) -> GoldenVectors:
+    """The first steps of an episode: raw states, observations and actions."""
+    states: dict[str, list[Any]] = {name: [] for name in GoldenVectors.model_fields}
+    observation = env.reset(seed=0)
+    for _ in range(GOLDEN_STEPS):
+        action = _act(module, observation)
+        state = env.measured_state()
+        states["joint_position"].append(state.joint_position[0].tolist())
+        states["joint_velocity"].append(state.joint_velocity[0].tolist())
+        states["observation"].append(observation[0].tolist())
+        states["action"].append(action[0].tolist())
+        step = env.step(action)
+        observation = step.observation
+        if step.terminated[0] or step.truncated[0]:
+            break
+    return GoldenVectors.model_validate(states)
+
+
+def _act(module: torch.nn.Module, observation: Float32Array) -> NDArray[np.float32]:
+    with torch.no_grad():
+        action: NDArray[np.float32] = module(torch.from_numpy(observation)).numpy()
+    return action

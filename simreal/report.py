@@ -1,0 +1,207 @@
+"""Reports: self-contained HTML pages with pictures as SVG and motion on a canvas, no network, no GL."""
+
+import html
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import numpy as np
+from numpy.typing import NDArray
+
+from simreal.evaluate import Evaluation, Summary, summarize, summary_rows
+from simreal.figure import WireFigure
+from simreal.files import write_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+mpl.use("Agg")
+
+BINS = 6
+COLOUR, SECOND_COLOUR = "#1f6f8b", "#c0562f"
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 62rem; margin: 2rem auto;
+       padding: 0 1rem; }
+h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
+table { border-collapse: collapse; } td, th { padding: .25rem .9rem .25rem 0; text-align: left;
+       border-bottom: 1px solid #ddd; font-variant-numeric: tabular-nums; }
+svg { max-width: 100%; height: auto; } canvas { border: 1px solid #ddd; cursor: grab; }
+pre { background: #f4f4f2; padding: .8rem; overflow-x: auto; } .note { color: #666; }
+"""
+PLAYER = Path(__file__).with_name("motion.js")
+
+
+class Page:
+    """An HTML page that grows from top to bottom."""
+
+    def __init__(self, title: str) -> None:
+        """Begin with a title."""
+        self._title = title
+        self._parts: list[str] = []
+        self._players = 0
+
+    def heading(self, text: str) -> None:
+        """A section begins."""
+        self._parts.append(f"<h2>{html.escape(text)}</h2>")
+
+    def text(self, text: str, note: bool = False) -> None:
+        """A paragraph; a note stands back."""
+        self._parts.append(f"<p{' class=note' if note else ''}>{html.escape(text)}</p>")
+
+    def code(self, text: str) -> None:
+        """Commands to copy."""
+        self._parts.append(f"<pre>{html.escape(text)}</pre>")
+
+    def table(self, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """A table."""
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
+            for row in rows
+        )
+        self._parts.append(f"<table><tr>{head}</tr>{body}</table>")
+
+    def picture(self, figure: "Figure") -> None:
+        """A matplotlib figure, as SVG."""
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
+        text = buffer.getvalue()
+        self._parts.append(text[text.index("<svg") :])
+
+    def motion(self, figure: WireFigure, rate: float) -> None:
+        """A moving figure at `rate` frames per second; dragging turns it."""
+        self._players += 1
+        name = f"motion{self._players}"
+        points = figure.segments.reshape(-1, 3)
+        low, high = points.min(axis=0), points.max(axis=0)
+        content = json.dumps(
+            {
+                "rate": rate,
+                "centre": ((low + high) / 2).round(4).tolist(),
+                "radius": float(np.linalg.norm(high - low) / 2),
+                "colours": figure.colours,
+                "widths": [_line_width(figure, place) for place in range(len(figure.colours))],
+                "frames": figure.segments.reshape(len(figure.segments), -1, 6).round(4).tolist(),
+            }
+        )
+        self._parts.append(
+            f'<canvas id="{name}" width="620" height="420"></canvas>'
+            f'<script type="application/json" id="{name}-data">{content}</script>'
+            f'<script>{PLAYER.read_text("utf-8")}("{name}");</script>'
+        )
+
+    def write(self, path: Path) -> None:
+        """Write the page atomically."""
+        title = html.escape(self._title)
+        write_text(
+            path,
+            '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+            f"<title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1>"
+            + "\n".join(self._parts)
+            + "</body></html>\n",
+        )
+
+
+def _line_width(figure: WireFigure, place: int) -> float:
+    """Moving parts are drawn thick, the ground that they stand on thin."""
+    moves = np.ptp(figure.segments[:, place], axis=0).max() > 1e-6
+    return 6.0 if moves else 1.5
+
+
+def new_figure(
+    columns: int, rows: int = 1, width: float = 3.4, height: float = 2.6
+) -> tuple["Figure", list[Any]]:
+    """A figure and its axes, row by row."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    axes = np.atleast_1d(np.array(figure.subplots(rows, columns))).ravel().tolist()
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def add_evaluation(page: Page, evaluation: Evaluation) -> None:
+    """A section on an evaluation: numbers, curves over each parameter, sweeps."""
+    page.heading(f"Evaluation of {evaluation.candidate}")
+    page.table(("", "value (95 % interval)"), summary_rows(evaluation.summary))
+    if evaluation.pins:
+        pins = ", ".join(f"{name} = {value:g}" for name, value in evaluation.pins.items())
+        page.text(f"Held: {pins}.")
+    names = [name for name in evaluation.episodes[0].draw if _varies(evaluation, name)]
+    if names:
+        page.text(
+            "Success (line, with 95 % intervals) and return (dots) over each randomized "
+            "parameter, the others drawn as in training."
+        )
+        page.picture(parameter_curves(evaluation, names))
+    if evaluation.curves:
+        page.text("Sweeps: the parameter held at each value.")
+        page.picture(sweep_curves(evaluation))
+
+
+def _varies(evaluation: Evaluation, name: str) -> bool:
+    values = {episode.draw[name] for episode in evaluation.episodes}
+    return len(values) > 1
+
+
+def parameter_curves(evaluation: Evaluation, names: Sequence[str]) -> "Figure":
+    """Success and return over the drawn values of each parameter, in bins of equal count."""
+    columns = min(3, len(names))
+    figure, axes = new_figure(columns, -(-len(names) // columns))
+    for axis in axes[len(names) :]:
+        axis.set_visible(False)
+    for axis, name in zip(axes, names, strict=False):
+        episodes = sorted(evaluation.episodes, key=lambda episode: episode.draw[name])
+        bins = [b for b in np.array_split(np.arange(len(episodes)), BINS) if len(b)]
+        groups = [[episodes[i] for i in b] for b in bins]
+        centres = [float(np.mean([e.draw[name] for e in group])) for group in groups]
+        _plot_success(axis, centres, [summarize(group) for group in groups])
+        returns = axis.twinx()
+        returns.scatter(
+            [e.draw[name] for e in episodes],
+            [e.episode_return for e in episodes],
+            s=5,
+            color=SECOND_COLOUR,
+            alpha=0.35,
+            linewidths=0,
+        )
+        returns.tick_params(labelsize=7, colors=SECOND_COLOUR)
+        axis.set_xlabel(name)
+    return figure
+
+
+def sweep_curves(evaluation: Evaluation) -> "Figure":
+    """Success over each swept parameter."""
+    figure, axes = new_figure(len(evaluation.curves))
+    for axis, (name, points) in zip(axes, evaluation.curves.items(), strict=True):
+        _plot_success(axis, [value for value, _ in points], [summary for _, summary in points])
+        axis.set_xlabel(name)
+    return figure
+
+
+def _plot_success(axis: Any, values: Sequence[float], summaries: Sequence[Summary]) -> None:
+    shares = [summary.success.value for summary in summaries]
+    below = [s.success.value - s.success.low for s in summaries]
+    above = [s.success.high - s.success.value for s in summaries]
+    axis.errorbar(values, shares, yerr=(below, above), color=COLOUR, marker="o", ms=4, capsize=2)
+    axis.set_ylim(-0.05, 1.05)
+    axis.set_ylabel("success", color=COLOUR)
+    axis.tick_params(labelsize=8)
+
+
+def line_chart(
+    series: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]], x: str, y: str
+) -> "Figure":
+    """Named lines over a common axis."""
+    figure, (axis,) = new_figure(1, width=8.5, height=2.6)
+    for name, (horizontal, vertical) in series.items():
+        axis.plot(horizontal, vertical, lw=1.2, label=name)
+    axis.set_xlabel(x)
+    axis.set_ylabel(y)
+    if len(series) > 1:
+        axis.legend(fontsize=8, frameon=False)
+    return figure
