@@ -163,7 +163,9 @@ class Recorder:
         )
 
     def close(self) -> None:
-        """Write what is queued, and the summary that makes the log quick to open."""
+        """Write what is queued, and the summary that makes the log quick to open. May be called twice."""
+        if self._closing.is_set():
+            return
         self._closing.set()
         self._thread.join()
         try:

@@ -27,8 +27,8 @@ TRAIN_MODULES = (
     "matplotlib",
     "tensorboard",
 )
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+console = Console(highlight=False, markup=False)
+errors = Console(stderr=True, highlight=False, markup=False)
 
 
 class _Commands(click.Group):
@@ -63,12 +63,12 @@ def main() -> None:
         error.show()
         sys.exit(2)
     except (UserError, DriverError) as error:
-        errors.print(f"error: {error}", style="red", markup=False)
+        errors.print(f"error: {error}", style="red")
         sys.exit(2)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in TRAIN_MODULES:
             raise
-        errors.print(f"error: {missing_extra(str(error.name), 'train')}", markup=False)
+        errors.print(f"error: {missing_extra(str(error.name), 'train')}")
         sys.exit(2)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(130)
@@ -112,7 +112,7 @@ def _training_progress(total: int) -> Iterator[Callable[["TrainingStatus"], None
             bar.update(task, completed=status.steps, state=state)
             if not console.is_terminal and status.steps / total >= next_line:
                 next_line = status.steps / total + 0.05
-                console.print(f"training {100 * status.steps / total:3.0f} %: {state}")
+                console.print(f"training {min(100, 100 * status.steps / total):3.0f} %: {state}")
 
         yield show
 
@@ -154,11 +154,11 @@ def train(
             raise UserError("which experiment? `simreal list` names them")
         run = start_run(load_experiment(experiment, overrides), seed, run_path)
     config = run.experiment()
-    console.print(f"{config.agent} on {config.task}, seed {run.seed}, folder {run.path}", markup=False)
+    console.print(f"{config.agent} on {config.task}, seed {run.seed}, folder {run.path}")
     with _training_progress(total or config.total_steps) as show:
         finished = train_run(run, resume, total, show)
     if not finished:
-        console.print(f"interrupted; go on with: simreal train --resume --run {run.path}", markup=False)
+        console.print(f"interrupted; go on with: simreal train --resume --run {run.path}")
         sys.exit(130)
     console.print(
         f"done; next:\n  simreal evaluate {run.path} --report evaluation.html\n"
@@ -246,7 +246,7 @@ def evaluate(
             )
         console.print(sweep)
     if report is not None:
-        console.print(f"report: {report}", markup=False)
+        console.print(f"report: {report}")
 
 
 @cli.command()
@@ -283,7 +283,7 @@ def inspect(policy: Path, as_json: bool) -> None:
         console.print(table)
     mismatch = loaded.golden_mismatch()
     verdict = "reproduced on this machine" if mismatch is None else f"NOT reproduced: {mismatch}"
-    console.print(f"golden vectors: {len(loaded.golden.action)} steps, {verdict}", markup=False)
+    console.print(f"golden vectors: {len(loaded.golden.action)} steps, {verdict}")
 
 
 @cli.command()
@@ -315,7 +315,7 @@ def deploy(policy: Path, driver: str, duration: float | None, log: Path | None, 
     robot = loaded.contract.robot.name
     if not as_json:
         length = "until Ctrl-C" if duration is None else f"for {duration:g} s"
-        console.print(f"{policy.name} on {robot} through {driver}, {length}", markup=False)
+        console.print(f"{policy.name} on {robot} through {driver}, {length}")
     outcome = run_policy(loaded, open_driver(driver, robot), duration, log)
     if as_json:
         _print_json(asdict(outcome))
@@ -330,9 +330,9 @@ def deploy(policy: Path, driver: str, duration: float | None, log: Path | None, 
             f"ended by {outcome.ended_by}"
         )
         if log is not None:
-            console.print(f"log: {log}", markup=False)
+            console.print(f"log: {log}")
     if outcome.fault is not None:
-        errors.print(f"fault: {outcome.fault}", style="red", markup=False)
+        errors.print(f"fault: {outcome.fault}", style="red")
         sys.exit(1)
 
 

@@ -39,7 +39,7 @@ def run_demo(folder: Path, seed: int, console: Console, progress: ProgressBar) -
     folder = _free_folder(folder)
 
     def say(text: str) -> None:
-        console.print(f"[{time.monotonic() - began:3.0f} s] {text}", markup=False, soft_wrap=True)
+        console.print(f"[{time.monotonic() - began:3.0f} s] {text}", soft_wrap=True)
 
     experiment = load_experiment(EXPERIMENT)
     say(f"1/5 train {EXPERIMENT} with {experiment.agent}: every episode another robot")
@@ -69,9 +69,7 @@ def run_demo(folder: Path, seed: int, console: Console, progress: ProgressBar) -
     report = folder / "report.html"
     _report(run, evaluation, exported, outcome, log, stood, time.monotonic() - began).write(report)
     say("done")
-    console.print(
-        f"\nreport: {report}\n\nnext:\n" + _next_commands(folder), markup=False, soft_wrap=True
-    )
+    console.print(f"\nreport: {report}\n\nnext:\n" + _next_commands(folder), soft_wrap=True)
     return report
 
 

@@ -93,7 +93,8 @@ def to_onnx(module: torch.nn.Module, observation_size: int) -> onnx.ModelProto:
     """Trace a policy to a graph of any batch size, without a trace of this machine in it."""
     example = torch.zeros(2, observation_size)
     batch = torch.export.Dim("batch")
-    logging.getLogger("onnxscript").setLevel(logging.ERROR)
+    for chatty in ("onnxscript", "torch.onnx"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(

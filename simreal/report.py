@@ -185,8 +185,8 @@ def sweep_curves(evaluation: Evaluation) -> "Figure":
 
 def _plot_success(axis: Any, values: Sequence[float], summaries: Sequence[Summary]) -> None:
     shares = [summary.success.value for summary in summaries]
-    below = [s.success.value - s.success.low for s in summaries]
-    above = [s.success.high - s.success.value for s in summaries]
+    below = [max(0.0, s.success.value - s.success.low) for s in summaries]
+    above = [max(0.0, s.success.high - s.success.value) for s in summaries]
     axis.errorbar(values, shares, yerr=(below, above), color=COLOUR, marker="o", ms=4, capsize=2)
     axis.set_ylim(-0.05, 1.05)
     axis.set_ylabel("success", color=COLOUR)
