@@ -20,6 +20,8 @@ from simreal.logs import read_log
 TIMED_STEPS = 200
 SOLVED = 0.9
 CHECK_EPISODES = 64
+WORTH_A_CHECK = 0.2
+"""Success of recent training episodes from which on the deterministic policy is checked."""
 
 
 def environment_speed(experiment: str, simulations: int, repeats: int) -> dict[str, Any]:
@@ -78,7 +80,8 @@ def time_to_solve(
     """Wall time from the start of training until the deterministic policy meets the bar.
 
     The bar: the goal holds in 90 % of the second half of evaluation episodes, in the mean over
-    `CHECK_EPISODES` randomized episodes from the task's start. The checks count as training time.
+    `CHECK_EPISODES` randomized episodes from the task's start. The checks count as training time;
+    they begin once the training's own episodes look like it.
     Afterwards 200 fresh episodes confirm it.
     """
     results = [_solve_once(experiment, agent, seed, limit) for seed in seeds]
@@ -106,7 +109,8 @@ def _solve_once(experiment: str, agent: str, seed: int, limit: float | None) -> 
 
     def stop(algorithm: Any) -> bool:
         elapsed = time.monotonic() - began
-        if elapsed < state["next_check"]:
+        promising = np.mean(algorithm.ep_success_buffer or [0.0]) > WORTH_A_CHECK
+        if elapsed < state["next_check"] or not promising:
             return limit is not None and elapsed > limit
         episodes = run_episodes(act_of(algorithm), config, CHECK_EPISODES, seed=10_000 + seed)
         share = summarize(episodes).goal_share.value

@@ -128,12 +128,20 @@ def _training_progress(total: int) -> Iterator[Callable[["TrainingStatus"], None
     help="Change a value of the configuration, such as agent=sac; may be repeated.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--pin",
+    "pins",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Hold a randomized parameter at a value; may be repeated.",
+)
 @click.option("--run", "run_path", type=PATH, help="Run folder; a new one in runs/ if absent.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --run.")
 def train(
     experiment: str | None,
     overrides: tuple[str, ...],
     seed: int,
+    pins: tuple[str, ...],
     run_path: Path | None,
     resume: bool,
 ) -> None:
@@ -152,6 +160,7 @@ def train(
     else:
         if experiment is None:
             raise UserError("which experiment? `simreal list` names them")
+        overrides += tuple(f"pins.{pin}" for pin in pins)
         run = start_run(load_experiment(experiment, overrides), seed, run_path)
     config = run.experiment()
     console.print(f"{config.agent} on {config.task}, seed {run.seed}, folder {run.path}")

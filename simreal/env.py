@@ -103,7 +103,8 @@ class BatchEnv:
             UserError: names or ranges of the experiment that fit neither robot nor task.
         """
         robot = load_robot(experiment.robot)
-        specification, pins = experiment.randomization, pins or {}
+        specification = experiment.randomization
+        pins = experiment.pins | dict(pins or {})
         self.experiment = experiment
         self.count = count
         self.seed = seed

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from simreal.agents.config import PPOConfig, SACConfig, TD3Config
 from simreal.config import Config, Document, override, parse, read_document
+from simreal.configs import FOLDER, shipped_experiments
 from simreal.contract import ObservationTerm
 from simreal.errors import UserError, nearest
 from simreal.randomization.parameters import PARAMETERS
@@ -49,6 +50,8 @@ class ExperimentConfig(Config):
     observation: tuple[ObservationTerm, ...] = Field(min_length=1)
     action: ActionConfig
     randomization: dict[str, ParameterConfig] = {}
+    pins: dict[str, float] = {}
+    """Randomized parameters to hold at a value: an entry's name, or one of its columns."""
     agent: Literal["ppo", "sac", "td3"] = "ppo"
     ppo: PPOConfig = PPOConfig()
     sac: SACConfig = SACConfig()
@@ -104,17 +107,6 @@ class ExperimentConfig(Config):
         return round(self.episode_length * self.control_rate)
 
 
-def shipped_experiments() -> list[str]:
-    """Names of the experiments that ship with simreal."""
-    return sorted(path.stem for path in _configs_folder().glob("*.yaml"))
-
-
-def _configs_folder() -> Path:
-    import simreal.configs
-
-    return Path(simreal.configs.__file__).parent
-
-
 def load_experiment(name: str, overrides: Sequence[str] = ()) -> ExperimentConfig:
     """Read an experiment: a shipped one by name, or a YAML file by path.
 
@@ -127,7 +119,7 @@ def load_experiment(name: str, overrides: Sequence[str] = ()) -> ExperimentConfi
     """
     path = Path(name)
     if not path.suffix and not path.exists():
-        path = _configs_folder() / f"{name}.yaml"
+        path = FOLDER / f"{name}.yaml"
         if not path.exists():
             hint = nearest(name, shipped_experiments())
             raise UserError(f"no experiment {name!r}: {hint}, or the path of a YAML file")

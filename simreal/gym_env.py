@@ -1,7 +1,6 @@
 """The experiments as gymnasium environments: ``gymnasium.make("simreal/qube_swingup")``."""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import gymnasium
@@ -11,22 +10,8 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from simreal.env import BatchEnv, Episode
-from simreal.experiment import load_experiment, shipped_experiments
-from simreal.vec_env import action_space, observation_space
-
-
-def register() -> None:
-    """Register every shipped experiment; gymnasium calls this through its entry point.
-
-    The environment ends its own episodes, so that gymnasium adds no time limit.
-    """
-    for name in shipped_experiments():
-        if name not in gymnasium.registry:
-            gymnasium.register(
-                name,
-                entry_point=partial(GymEnv, name),
-                vector_entry_point=partial(GymVectorEnv, name),
-            )
+from simreal.experiment import load_experiment
+from simreal.spaces import action_space, observation_space
 
 
 def _episode_info(episode: Episode) -> dict[str, Any]:

@@ -92,8 +92,9 @@ def _ranges(contract: Contract) -> Table:
 def inventory() -> dict[str, dict[str, str]]:
     """Kind to name to description of everything that can be named on the command line."""
     from simreal.agents.config import PPOConfig, SACConfig, TD3Config
+    from simreal.configs import shipped_experiments
     from simreal.deploy.drivers import DRIVERS
-    from simreal.experiment import load_experiment, shipped_experiments
+    from simreal.experiment import load_experiment
     from simreal.randomization.parameters import PARAMETERS
     from simreal.robots import load_robot, robot_names
     from simreal.tasks import TASKS

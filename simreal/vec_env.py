@@ -4,22 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 from simreal.env import BatchEnv, Episode
-
-
-def observation_space(env: BatchEnv) -> Any:
-    """Unbounded, float32."""
-    return spaces.Box(-np.inf, np.inf, (env.observation_size,), np.float32)
-
-
-def action_space(env: BatchEnv) -> Any:
-    """[-1, 1] for each actuator; the contract maps it to commands."""
-    return spaces.Box(-1.0, 1.0, (env.action_size,), np.float32)
+from simreal.spaces import action_space, observation_space
 
 
 class SimrealVecEnv(VecEnv):
