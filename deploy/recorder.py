@@ -79,14 +79,9 @@ class Recorder:
         self._writer = Writer(self._file, chunk_size=CHUNK_SIZE, compression=CompressionType.LZ4)
         self._writer.start(profile=PROFILE, library="simreal")
         self._writer.add_metadata(CONTRACT_METADATA, {"contract": contract.to_json()})
-        self._channels = {topic: self._channel(topic, title) for topic, title in TOPICS.items()}
+        self._channels: dict[str, int] = {}
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
-
-    def _channel(self, topic: str, title: str) -> int:
-        schema = {"type": "object", "title": title}
-        schema_id = self._writer.register_schema(title, "jsonschema", json.dumps(schema).encode())
-        return self._writer.register_channel(topic, "json", schema_id)
 
     def add(self, item: Cycle | Event) -> None:
         """Hand over a cycle or an event; drops and counts it rather than wait."""
@@ -155,12 +150,20 @@ class Recorder:
         )
 
     def _message(self, topic: str, logged: int, published: int, content: dict[str, Any]) -> None:
+        if topic not in self._channels:
+            self._channels[topic] = self._open_channel(topic, content)
         self._writer.add_message(
             self._channels[topic],
             log_time=self._epoch + logged,
             publish_time=self._epoch + published,
             data=json.dumps(content).encode(),
         )
+
+    def _open_channel(self, topic: str, example: dict[str, Any]) -> int:
+        name = TOPICS[topic]
+        schema = json.dumps({"title": name, **_schema_of(example)})
+        schema_id = self._writer.register_schema(name, "jsonschema", schema.encode())
+        return self._writer.register_channel(topic, "json", schema_id)
 
     def close(self) -> None:
         """Write what is queued, and the summary that makes the log quick to open. May be called twice."""
@@ -189,3 +192,11 @@ class Recorder:
 
 def _named(names: tuple[str, ...], values: FloatArray | Float32Array) -> dict[str, float]:
     return dict(zip(names, map(float, values), strict=True))
+
+
+def _schema_of(value: Any) -> dict[str, Any]:
+    """JSON Schema of a message, by which a viewer knows what it can plot."""
+    if isinstance(value, dict):
+        properties = {key: _schema_of(entry) for key, entry in value.items()}
+        return {"type": "object", "properties": properties}
+    return {"type": "string" if isinstance(value, str) else "number"}

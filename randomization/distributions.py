@@ -56,7 +56,7 @@ class Uniform(_Interval):
 
     def quantile(self, uniform: Values) -> Values:
         """Map uniform numbers linearly."""
-        return self.low + (self.high - self.low) * uniform
+        return np.clip(self.low * (1.0 - uniform) + self.high * uniform, self.low, self.high)
 
 
 class LogUniform(_Interval):

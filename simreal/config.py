@@ -42,12 +42,24 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a key must be a plain word", key_node.start_mark
+                )
             if key_node.value in seen and key_node.value != "<<":
                 raise yaml.constructor.ConstructorError(
                     None, None, f"key {key_node.value!r} stands here twice", key_node.start_mark
                 )
             seen.add(key_node.value)
         return super().construct_mapping(node, deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)  # type: ignore[no-untyped-call]
+        except (ValueError, AttributeError):  # PyYAML's own, of a 13th month or a bad number
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{node.value!r} cannot be read", node.start_mark
+            ) from None
 
 
 _Loader.add_implicit_resolver(
@@ -67,20 +79,21 @@ class Document:
 
     def __init__(self, text: str, source: str) -> None:
         self.source = source
+        self._lines: dict[Location, int] = {}
         try:
-            node = yaml.compose(text, _Loader)
             data = yaml.load(text, _Loader)
+            self._collect(yaml.compose(text, _Loader), ())
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark
             where = f"{source}:{mark.line + 1}" if mark else source
             raise UserError(f"{where}: not valid YAML: {error.problem}") from None
         except yaml.YAMLError as error:
             raise UserError(f"{source}: not valid YAML: {error}") from None
+        except RecursionError:
+            raise UserError(f"{source}: nested too deeply, or within itself") from None
         if not isinstance(data, dict):
             raise UserError(f"{source}: expected a mapping of keys, found {type(data).__name__}")
         self.data: dict[str, Any] = data
-        self._lines: dict[Location, int] = {}
-        self._collect(node, ())
 
     def _collect(self, node: yaml.Node | None, at: Location) -> None:
         if isinstance(node, yaml.MappingNode):
@@ -93,11 +106,12 @@ class Document:
                 self._collect(value, (*at, index))
 
     def where(self, location: Location) -> str:
-        """``file:line`` of the deepest known part of a location."""
-        for length in range(len(location), 0, -1):
-            if location[:length] in self._lines:
-                return f"{self.source}:{self._lines[location[:length]]}"
-        return self.source
+        """``file:line`` of the deepest known part of a location; other parts are passed over."""
+        known: Location = ()
+        for part in location:
+            # pydantic also puts the chosen kind of a union into locations, which no file contains.
+            known = (*known, part) if (*known, part) in self._lines else known
+        return f"{self.source}:{self._lines[known]}" if known else self.source
 
 
 def read_document(path: Path) -> Document:
@@ -137,7 +151,7 @@ def override(data: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]
             level = child
         try:
             level[keys[-1]] = yaml.load(text, _Loader)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, RecursionError):
             raise UserError(f"override {assignment!r}: the value is not valid YAML") from None
     return result
 

@@ -3,10 +3,12 @@
 Training makes it, export embeds it, deployment refuses to start where the robot differs from it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from simreal.config import Config
 from simreal.errors import UserError, nearest
@@ -87,7 +89,7 @@ class ObservationTerm(Config):
     """
 
     source: ObservationSource
-    joints: tuple[str, ...] | None = None
+    joints: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Names, in this order; every joint if absent. Not for `previous_action`."""
     scale: float = 1.0
     clip: float | None = Field(default=None, gt=0)
@@ -143,6 +145,19 @@ class Contract(Config):
     trained_ranges: tuple[TrainedRange, ...] = ()
     provenance: Provenance
 
+    @model_validator(mode="before")
+    @classmethod
+    def _version_first(cls, data: Any) -> Any:
+        """Of all that is wrong with a contract of another version, its version is what to say."""
+        if isinstance(data, Mapping) and data.get("version", 1) != 1:
+            raise PydanticCustomError(
+                "contract_version",
+                "contract version {version}, this simreal reads version 1: use the simreal that "
+                "wrote it or export again",
+                {"version": repr(data["version"])},
+            )
+        return data
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         for term in self.observation:
@@ -170,13 +185,11 @@ class Contract(Config):
             return cls.model_validate_json(text)
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            if where == "version":
-                raise UserError(
-                    f"{source}: contract version {first.get('input')!r}, this simreal reads "
-                    f"version 1: use the simreal that wrote it or export again"
-                ) from None
-            raise UserError(f"{source}: not a contract: {where}: {first['msg']}") from None
+            if first["type"] == "contract_version":
+                raise UserError(f"{source}: {first['msg']}") from None
+            where = "".join(f"{part}." for part in first["loc"]).rstrip(".")
+            fault = f"{where}: {first['msg']}" if where else first["msg"]
+            raise UserError(f"{source}: not a contract: {fault}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +239,10 @@ def _compare(name: str, left: Any, right: Any) -> list[Difference]:
 def _compare_sequences(name: str, left: Any, right: Any) -> list[Difference]:
     left_labels, right_labels = _labels(left), _labels(right)
     found = []
-    if left_labels != right_labels and sorted(left_labels) == sorted(right_labels):
-        found.append(Difference(f"{name} (order)", left_labels, right_labels))
+    left_order = [label for label in left_labels if label in right_labels]
+    right_order = [label for label in right_labels if label in left_labels]
+    if left_order != right_order:
+        found.append(Difference(f"{name} (order)", left_order, right_order))
     left_by, right_by = (
         dict(zip(left_labels, left, strict=True)),
         dict(zip(right_labels, right, strict=True)),
@@ -242,9 +257,12 @@ def _labels(items: Any) -> list[str]:
     labels: list[str] = []
     for index, item in enumerate(items):
         name = item.get("name", item.get("source")) if isinstance(item, dict) else None
-        label = str(index) if name is None else str(name)
-        again = sum(each == label or each.startswith(f"{label}#") for each in labels)
-        labels.append(f"{label}#{again + 1}" if again else label)
+        first = label = str(index) if name is None else str(name)
+        again = 1
+        while label in labels:
+            again += 1
+            label = f"{first}#{again}"
+        labels.append(label)
     return labels
 
 

@@ -1,7 +1,9 @@
 """Files that are whole or not there."""
 
 import os
+from codecs import getincrementaldecoder
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from simreal.errors import UserError
@@ -25,7 +27,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -54,6 +57,14 @@ def describe(path: Path) -> str:
     for magic, kind in _KINDS:
         if head.startswith(magic):
             return kind
-    if b"\0" not in head and head.isascii():
+    if _is_text(head):
         return "a YAML file" if path.suffix in (".yaml", ".yml") else "a text file"
     return "a damaged or foreign ONNX file" if path.suffix == ".onnx" else "a binary file"
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether this is the beginning of a text in UTF-8, cut anywhere."""
+    try:
+        return "\0" not in getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
