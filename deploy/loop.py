@@ -212,6 +212,7 @@ class _Loop:
                     self._cycles,
                     woke_at,
                     clock.deadline,
+                    now,
                     state,
                     observation,
                     action,

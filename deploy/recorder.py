@@ -31,6 +31,7 @@ class Cycle:
     number: int
     woke_at: int
     deadline: int
+    read_at: int
     state: RobotState
     observation: Float32Array
     action: FloatArray
@@ -144,7 +145,7 @@ class Recorder:
                 "cycle": cycle.number,
                 "late_ms": 1e-6 * (cycle.woke_at - cycle.deadline),
                 "compute_ms": 1e-6 * cycle.compute_ns,
-                "observation_age_ms": 1e-6 * (cycle.woke_at - arrived),
+                "observation_age_ms": 1e-6 * (cycle.read_at - arrived),
                 "overruns": cycle.overruns,
             },
         )
@@ -166,7 +167,7 @@ class Recorder:
         return self._writer.register_channel(topic, "json", schema_id)
 
     def close(self) -> None:
-        """Write what is queued, and the summary that makes the log quick to open. May be called twice."""
+        """Write what is queued, and the summary that makes the log quick to open. Idempotent."""
         if self._closing.is_set():
             return
         self._closing.set()
