@@ -1,12 +1,9 @@
 """The control loop: read, observe, act, supervise, write, record; at a fixed rate."""
 
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -22,6 +19,7 @@ from simreal.deploy.supervisor import Supervisor
 from simreal.errors import UserError
 from simreal.observation import ObservationPipeline
 from simreal.robots import load_robot
+from simreal.signals import Interrupt, interrupt_flag
 
 
 @dataclass(slots=True)
@@ -57,7 +55,8 @@ class Outcome:
         fault: its reason.
         cycles: control steps taken.
         overruns: periods skipped because a cycle came late.
-        dropped: log entries lost.
+        dropped: log entries lost, at least.
+        log_failure: why the disk refused the log, or None.
         timing: percentiles by name.
     """
 
@@ -66,33 +65,8 @@ class Outcome:
     cycles: int
     overruns: int
     dropped: int
+    log_failure: str | None
     timing: dict[str, Percentiles]
-
-
-class _Interrupt:
-    """Whether SIGINT or SIGTERM has come; the loop then ends by its own stop sequence."""
-
-    requested = False
-
-
-@contextmanager
-def _signals_as_flag() -> Iterator[_Interrupt]:
-    flag = _Interrupt()
-    before: dict[int, Any] = {}
-
-    def request(number: int, frame: object) -> None:
-        flag.requested = True
-
-    try:
-        for each in (signal.SIGINT, signal.SIGTERM):
-            before[each] = signal.signal(each, request)
-    except ValueError:
-        before.clear()  # not the main thread: signals are somebody else's
-    try:
-        yield flag
-    finally:
-        for known, handler in before.items():
-            signal.signal(known, handler)
 
 
 def deploy(
@@ -113,7 +87,7 @@ def deploy(
         DriverError: the robot cannot be reached.
     """
     with ExitStack() as stack:
-        interrupt = stack.enter_context(_signals_as_flag())
+        interrupt = stack.enter_context(interrupt_flag())
         stack.callback(driver.disconnect)
         robot = driver.connect()
         stack.callback(driver.off)
@@ -149,7 +123,7 @@ class _Loop:
         self._statistics = Statistics()
         self._cycles = 0
 
-    def run(self, duration: float | None, interrupt: _Interrupt) -> Outcome:
+    def run(self, duration: float | None, interrupt: Interrupt) -> Outcome:
         self._event("start", f"policy of {self._policy.contract.provenance.task}")
         ended_by = "fault"
         clock = Clock(self._rate)
@@ -172,10 +146,11 @@ class _Loop:
             self._cycles,
             clock.overruns,
             self._recorder.dropped if self._recorder else 0,
+            self._recorder.failure if self._recorder else None,
             self._statistics.percentiles(),
         )
 
-    def _cycle_until_end(self, clock: Clock, duration: float | None, interrupt: _Interrupt) -> str:
+    def _cycle_until_end(self, clock: Clock, duration: float | None, interrupt: Interrupt) -> str:
         end = None if duration is None else clock.deadline + round(duration * 1e9)
         woke_before = None
         while not interrupt.requested:
@@ -200,8 +175,9 @@ class _Loop:
             return False
         observe = self._observe.begin if self._cycles == 0 else self._observe
         observation = observe(state, self._action)
-        action = np.clip(self._policy.act(observation[None])[0].astype(np.float64), -1.0, 1.0)
+        action = self._policy.act(observation[None])[0].astype(np.float64)
         command = self._supervisor.allowed(action, self._to_command(action))
+        action = np.clip(action, -1.0, 1.0)
         if command is not None:
             self._driver.write(command)
         compute = time.monotonic_ns() - woke_at

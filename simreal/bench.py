@@ -75,20 +75,26 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
 
 
 def time_to_solve(
-    experiment: str, agent: str, seeds: Sequence[int], limit: float | None
+    experiment: str,
+    agent: str,
+    seeds: Sequence[int],
+    limit: float | None,
+    tell: Callable[[str], object] = lambda text: None,
 ) -> dict[str, Any]:
     """Wall time from the start of training until the deterministic policy meets the bar.
 
     The bar: the goal holds in 90 % of the second half of evaluation episodes, in the mean over
     `CHECK_EPISODES` randomized episodes from the task's start. The checks count as training time;
     they begin once the training's own episodes look like it.
-    Afterwards 200 fresh episodes confirm it.
+    Afterwards 200 fresh episodes confirm it. `tell` hears of each check.
     """
-    results = [_solve_once(experiment, agent, seed, limit) for seed in seeds]
+    results = [_solve_once(experiment, agent, seed, limit, tell) for seed in seeds]
     return {"experiment": experiment, "agent": agent, "bar": SOLVED, "runs": results}
 
 
-def _solve_once(experiment: str, agent: str, seed: int, limit: float | None) -> dict[str, Any]:
+def _solve_once(
+    experiment: str, agent: str, seed: int, limit: float | None, tell: Callable[[str], object]
+) -> dict[str, Any]:
     import torch
 
     from simreal.agents.build import ExportedPolicy
@@ -110,12 +116,17 @@ def _solve_once(experiment: str, agent: str, seed: int, limit: float | None) -> 
     def stop(algorithm: Any) -> bool:
         elapsed = time.monotonic() - began
         promising = np.mean(algorithm.ep_success_buffer or [0.0]) > WORTH_A_CHECK
-        if elapsed < state["next_check"] or not promising:
+        if elapsed < state["next_check"]:
+            return limit is not None and elapsed > limit
+        if not promising:
+            state["next_check"] = elapsed + 10.0
+            tell(f"seed {seed}: {elapsed:.0f} s, {algorithm.num_timesteps} steps, not promising yet")
             return limit is not None and elapsed > limit
         episodes = run_episodes(act_of(algorithm), config, CHECK_EPISODES, seed=10_000 + seed)
         share = summarize(episodes).goal_share.value
         elapsed = time.monotonic() - began
         state["history"].append([round(elapsed, 1), algorithm.num_timesteps, round(share, 4)])
+        tell(f"seed {seed}: {elapsed:.0f} s, {algorithm.num_timesteps} steps, goal held {share:.3f}")
         state["next_check"] = elapsed + max(3.0, 0.05 * elapsed)
         if share >= SOLVED:
             state["solved_after"] = elapsed

@@ -1,11 +1,11 @@
 """The command line: one thin command per verb. Heavy imports wait until a verb needs them."""
 
-import json
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -13,6 +13,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 from simreal import __version__
+from simreal.cli_bench import bench
+from simreal.cli_types import PATH, print_json
 from simreal.errors import UserError, missing_extra, nearest
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ def main() -> None:
         error.show()
         sys.exit(2)
     except (UserError, DriverError) as error:
-        errors.print(f"error: {error}", style="red")
+        errors.print(f"error: {error}", style="red", soft_wrap=True)
         sys.exit(2)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in TRAIN_MODULES:
@@ -72,20 +74,6 @@ def main() -> None:
         sys.exit(2)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(130)
-
-
-def _print_json(content: Any) -> None:
-    click.echo(json.dumps(content, indent=2))
-
-
-class _PathArgument(click.ParamType[Path]):
-    name = "path"
-
-    def convert(self, value: Any, parameter: Any, context: Any) -> Path:
-        return Path(value)
-
-
-PATH = _PathArgument()
 
 
 @contextmanager
@@ -239,7 +227,7 @@ def evaluate(
         add_evaluation(page, result)
         page.write(report)
     if as_json:
-        _print_json(verb.as_json(result))
+        print_json(verb.as_json(result))
         return
     table = Table("", "value (95 % interval)")
     for row in verb.summary_rows(result.summary):
@@ -286,7 +274,7 @@ def inspect(policy: Path, as_json: bool) -> None:
 
     loaded = load_policy(policy)
     if as_json:
-        _print_json(loaded.contract.model_dump(mode="json"))
+        print_json(loaded.contract.model_dump(mode="json"))
         return
     for table in describe_contract(loaded.contract):
         console.print(table)
@@ -320,6 +308,8 @@ def deploy(policy: Path, driver: str, duration: float | None, log: Path | None, 
     from simreal.deploy.loop import deploy as run_policy
     from simreal.deploy.policy import load_policy
 
+    if duration is not None and not math.isfinite(duration):
+        raise UserError(f"--duration {duration}: expected seconds; leave it out to run until Ctrl-C")
     loaded = load_policy(policy)
     robot = loaded.contract.robot.name
     if not as_json:
@@ -327,7 +317,7 @@ def deploy(policy: Path, driver: str, duration: float | None, log: Path | None, 
         console.print(f"{policy.name} on {robot} through {driver}, {length}")
     outcome = run_policy(loaded, open_driver(driver, robot), duration, log)
     if as_json:
-        _print_json(asdict(outcome))
+        print_json(asdict(outcome))
     else:
         table = Table("ms", "p50", "p90", "p99", "max")
         for name, row in outcome.timing.items():
@@ -340,8 +330,14 @@ def deploy(policy: Path, driver: str, duration: float | None, log: Path | None, 
         )
         if log is not None:
             console.print(f"log: {log}")
+    if outcome.log_failure is not None:
+        errors.print(
+            f"{log}: incomplete, {outcome.dropped} entries lost or more: {outcome.log_failure}",
+            style="red",
+            soft_wrap=True,
+        )
     if outcome.fault is not None:
-        errors.print(f"fault: {outcome.fault}", style="red")
+        errors.print(f"fault: {outcome.fault}", style="red", soft_wrap=True)
         sys.exit(1)
 
 
@@ -353,7 +349,7 @@ def list_everything(as_json: bool) -> None:
 
     found = inventory()
     if as_json:
-        _print_json({kind: list(entries) for kind, entries in found.items()})
+        print_json({kind: list(entries) for kind, entries in found.items()})
         return
     for kind, entries in found.items():
         table = Table(kind, "", show_header=True)
@@ -372,61 +368,4 @@ def demo(folder: Path, seed: int) -> None:
     run_demo(folder, seed, console, _training_progress)
 
 
-@cli.group()
-def bench() -> None:
-    """Measure the figures that simreal claims; each prints its numbers as JSON."""
-
-
-@bench.command("env")
-@click.option("--experiment", default="qube_swingup", show_default=True)
-@click.option("--simulations", type=click.IntRange(min=1), default=256, show_default=True)
-@click.option("--repeats", type=click.IntRange(min=1), default=9, show_default=True)
-def bench_env(experiment: str, simulations: int, repeats: int) -> None:
-    """Environment steps/s with everything on, against bare Batch.step."""
-    from simreal.bench import environment_speed
-
-    _print_json(environment_speed(experiment, simulations, repeats))
-
-
-@bench.command("solve")
-@click.option("--experiment", default="qube_swingup", show_default=True)
-@click.option("--agent", type=click.Choice(["ppo", "sac", "td3"]), default="ppo", show_default=True)
-@click.option("--seed", "seeds", type=int, multiple=True, default=(0, 1, 2), show_default=True)
-@click.option("--limit", type=float, default=None, help="s to give up after.")
-def bench_solve(experiment: str, agent: str, seeds: tuple[int, ...], limit: float | None) -> None:
-    """Seconds of training until the goal holds in 90 % of the second half of episodes."""
-    from simreal.bench import time_to_solve
-
-    _print_json(time_to_solve(experiment, agent, seeds, limit))
-
-
-@bench.command("replay")
-@click.argument("policy", type=PATH)
-@click.option("--episodes", type=click.IntRange(min=1), default=64, show_default=True)
-def bench_replay(policy: Path, episodes: int) -> None:
-    """Replay recorded episodes alone and compare the trajectories bit by bit."""
-    from simreal.bench import replay_identity
-
-    _print_json(replay_identity(policy, episodes))
-
-
-@bench.command("parity")
-@click.argument("run_path", metavar="RUN", type=PATH)
-@click.argument("policy", type=PATH)
-@click.option("--episodes", type=click.IntRange(min=1), default=200, show_default=True)
-def bench_parity(run_path: Path, policy: Path, episodes: int) -> None:
-    """Agent against exported policy: actions on observations, and evaluations."""
-    from simreal.bench import export_parity
-
-    _print_json(export_parity(run_path, policy, episodes))
-
-
-@bench.command("deploy")
-@click.argument("policy", type=PATH)
-@click.option("--driver", default="sim", show_default=True)
-@click.option("--duration", type=float, default=60.0, show_default=True)
-def bench_deploy(policy: Path, driver: str, duration: float) -> None:
-    """Deploy in real time: overruns, latencies, and whether the goal holds."""
-    from simreal.bench import deployment
-
-    _print_json(deployment(policy, driver, duration))
+cli.add_command(bench)

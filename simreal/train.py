@@ -1,13 +1,10 @@
 """Training: agent and environment brought together, with progress, checkpoints and resume."""
 
-import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +16,7 @@ from simreal.agents.checkpoint import Progress, load_checkpoint, save_checkpoint
 from simreal.env import BatchEnv, Episode
 from simreal.experiment import ExperimentConfig
 from simreal.run import EPISODE_COLUMNS, Run, Table, episode_row
+from simreal.signals import Interrupt, interrupt_flag
 from simreal.vec_env import SimrealVecEnv
 
 RECENT_EPISODES = 200
@@ -88,7 +86,7 @@ def train(
         env.batch.episodes_begun = progress.episodes_begun
     total = total_steps or experiment.total_steps
     recorder = _Recorder(run, experiment, env, progress, total, resume, listen, stop_early)
-    with _interruptible(recorder):
+    with interrupt_flag() as recorder.interrupt:
         agent.learn(
             max(0, total - progress.steps),
             callback=recorder,
@@ -96,7 +94,7 @@ def train(
             tb_log_name=experiment.agent,
         )
     recorder.finish()
-    finished = not recorder.interrupted
+    finished = not recorder.interrupt.requested
     run.update_facts(steps=agent.num_timesteps, finished=finished)
     return finished
 
@@ -115,28 +113,6 @@ def load_agent(run: Run, count: int | None = None) -> tuple[BaseAlgorithm, Batch
     return agent, env.batch
 
 
-@contextmanager
-def _interruptible(recorder: "_Recorder") -> Iterator[None]:
-    """Turn the first SIGINT or SIGTERM into a clean end; a second one acts as usual."""
-    before: dict[int, Any] = {}
-
-    def interrupt(number: int, frame: object) -> None:
-        recorder.interrupted = True
-        for known, handler in before.items():
-            signal.signal(known, handler)
-
-    try:
-        for each in (signal.SIGINT, signal.SIGTERM):
-            before[each] = signal.signal(each, interrupt)
-    except ValueError:
-        before.clear()  # not the main thread: signals are somebody else's
-    try:
-        yield
-    finally:
-        for known, handler in before.items():
-            signal.signal(known, handler)
-
-
 class _Recorder(BaseCallback):
     """Normaliser statistics, checkpoints, tables and progress, at the places where they belong."""
 
@@ -152,7 +128,7 @@ class _Recorder(BaseCallback):
         stop_early: Callable[[BaseAlgorithm], bool] | None,
     ) -> None:
         super().__init__()
-        self.interrupted = False
+        self.interrupt = Interrupt()
         self._run, self._train, self._env = run, experiment.train, env
         self._start, self._total = progress, total
         self._listen, self._stop_early = listen, stop_early
@@ -184,7 +160,7 @@ class _Recorder(BaseCallback):
             self._episodes.add(self.num_timesteps, episode_row(episode))
         if time.monotonic() - self._status_at > 0.5:
             self._report()
-        return not (self.interrupted or self._stopped)
+        return not (self.interrupt.requested or self._stopped)
 
     def _report(self) -> None:
         now = time.monotonic()

@@ -1,0 +1,71 @@
+"""`simreal bench`: the figures that simreal claims, as commands."""
+
+from pathlib import Path
+
+import click
+
+from simreal.cli_types import PATH, print_json
+
+
+def _tell(text: str) -> None:
+    click.echo(text, err=True)
+
+
+@click.group()
+def bench() -> None:
+    """Measure the figures that simreal claims; each prints its numbers as JSON."""
+
+
+@bench.command("env")
+@click.option("--experiment", default="qube_swingup", show_default=True)
+@click.option("--simulations", type=click.IntRange(min=1), default=256, show_default=True)
+@click.option("--repeats", type=click.IntRange(min=1), default=9, show_default=True)
+def bench_env(experiment: str, simulations: int, repeats: int) -> None:
+    """Environment steps/s with everything on, against bare Batch.step."""
+    from simreal.bench import environment_speed
+
+    print_json(environment_speed(experiment, simulations, repeats))
+
+
+@bench.command("solve")
+@click.option("--experiment", default="qube_swingup", show_default=True)
+@click.option("--agent", type=click.Choice(["ppo", "sac", "td3"]), default="ppo", show_default=True)
+@click.option("--seed", "seeds", type=int, multiple=True, default=(0, 1, 2), show_default=True)
+@click.option("--limit", type=float, default=None, help="s to give up after.")
+def bench_solve(experiment: str, agent: str, seeds: tuple[int, ...], limit: float | None) -> None:
+    """Seconds of training until the goal holds in 90 % of the second half of episodes."""
+    from simreal.bench import time_to_solve
+
+    print_json(time_to_solve(experiment, agent, seeds, limit, _tell))
+
+
+@bench.command("replay")
+@click.argument("policy", type=PATH)
+@click.option("--episodes", type=click.IntRange(min=1), default=64, show_default=True)
+def bench_replay(policy: Path, episodes: int) -> None:
+    """Replay recorded episodes alone and compare the trajectories bit by bit."""
+    from simreal.bench import replay_identity
+
+    print_json(replay_identity(policy, episodes))
+
+
+@bench.command("parity")
+@click.argument("run_path", metavar="RUN", type=PATH)
+@click.argument("policy", type=PATH)
+@click.option("--episodes", type=click.IntRange(min=1), default=200, show_default=True)
+def bench_parity(run_path: Path, policy: Path, episodes: int) -> None:
+    """Agent against exported policy: actions on observations, and evaluations."""
+    from simreal.bench import export_parity
+
+    print_json(export_parity(run_path, policy, episodes))
+
+
+@bench.command("deploy")
+@click.argument("policy", type=PATH)
+@click.option("--driver", default="sim", show_default=True)
+@click.option("--duration", type=float, default=60.0, show_default=True)
+def bench_deploy(policy: Path, driver: str, duration: float) -> None:
+    """Deploy in real time: overruns, latencies, and whether the goal holds."""
+    from simreal.bench import deployment
+
+    print_json(deployment(policy, driver, duration))
