@@ -17,7 +17,7 @@ def next_deadline(previous: int, period: int, now: int) -> tuple[int, int]:
     deadline = previous + period
     if now <= deadline:
         return deadline, 0
-    missed = (now - deadline) // period + 1
+    missed = -((deadline - now) // period)
     return deadline + missed * period, missed
 
 

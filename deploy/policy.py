@@ -82,6 +82,7 @@ class Policy:
         self.contract = Contract.from_json(metadata[CONTRACT_KEY], source)
         self.golden = _golden(metadata[GOLDEN_KEY], source)
         self.experiment = metadata.get(EXPERIMENT_KEY)
+        _check_widths(self.golden, self.contract, source)
         self._session = session
         self._input = _check_shapes(session, self.contract, source)
 
@@ -122,8 +123,6 @@ def _deviation(
     found: NDArray[np.floating[Any]], expected: tuple[float, ...], tolerance: float
 ) -> tuple[int, float, float] | None:
     """Place, expected and found value of the largest deviation beyond a tolerance."""
-    if len(found) != len(expected):
-        return min(len(found), len(expected)) - 1, float(len(expected)), float(len(found))
     deviation = np.abs(found - np.array(expected))
     place = int(np.argmax(np.where(np.isfinite(deviation), deviation, np.inf)))
     if deviation[place] <= tolerance * max(1.0, abs(expected[place])):
@@ -148,16 +147,23 @@ def load_policy(path: Path) -> Policy:
     try:
         content = path.read_bytes()
         # From memory: a graph that points to other files on this machine cannot reach them.
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        # Without the fallback, which prints: there is but the one provider.
+        session = onnxruntime.InferenceSession(
+            content, options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
+        metadata = session.get_modelmeta().custom_metadata_map
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from None
     except Exception as error:
         # onnxruntime raises many kinds of its own for what is not a graph or a damaged one.
-        reason = str(error).splitlines()[0][:200]
         raise UserError(
-            f"{path}: {describe(path)}; expected a policy made by `simreal export` ({reason})"
+            f"{path}: {describe(path)}; expected a policy made by `simreal export` ({_reason(error)})"
         ) from None
-    return Policy(session, session.get_modelmeta().custom_metadata_map, str(path))
+    return Policy(session, metadata, str(path))
+
+
+def _reason(error: Exception) -> str:
+    return str(error).partition("\n")[0][:200]
 
 
 def _golden(text: str, source: str) -> GoldenVectors:
@@ -167,18 +173,43 @@ def _golden(text: str, source: str) -> GoldenVectors:
         raise UserError(f"{source}: damaged golden vectors: {error.errors()[0]['msg']}") from None
 
 
+def _check_widths(golden: GoldenVectors, contract: Contract, source: str) -> None:
+    """Hold the golden vectors' rows against the contract."""
+    joints, actuators = len(contract.robot.joints), len(contract.robot.actuators)
+    widths = {
+        "joint_position": joints,
+        "joint_velocity": joints,
+        "observation": ObservationPipeline(contract).size,
+        "action": actuators,
+    }
+    for name, width in widths.items():
+        if any(len(row) != width for row in getattr(golden, name)):
+            raise UserError(
+                f"{source}: damaged golden vectors: {name} needs {width} numbers in each row"
+            )
+
+
 def _check_shapes(session: onnxruntime.InferenceSession, contract: Contract, source: str) -> str:
-    """Hold the graph's input and output against the contract; the input's name."""
+    """Hold the graph's input and output against the contract, and run it once; the input's name."""
     inputs, outputs = session.get_inputs(), session.get_outputs()
     size = ObservationPipeline(contract).size
     wanted = [size, len(contract.robot.actuators)]
     if len(inputs) != 1 or len(outputs) != 1:
         raise UserError(f"{source}: the graph has {len(inputs)} inputs and {len(outputs)} outputs")
-    found = [inputs[0].shape[-1], outputs[0].shape[-1]]
+    try:
+        name: str = inputs[0].name
+        found = [(put.shape or [None])[-1] for put in (inputs[0], outputs[0])]
+    except UnicodeDecodeError:
+        raise UserError(f"{source}: a damaged ONNX file: a name in it is no text") from None
     if found != wanted or inputs[0].type != "tensor(float)":
         raise UserError(
             f"{source}: the graph maps {found[0]} numbers to {found[1]}, the contract {wanted[0]} "
             f"to {wanted[1]}: the file was put together wrongly"
         )
-    name: str = inputs[0].name
+    try:
+        shape = session.run(None, {name: np.zeros((2, size), np.float32)})[0].shape
+    except Exception as error:
+        raise UserError(f"{source}: the graph cannot be run ({_reason(error)})") from None
+    if shape != (2, wanted[1]):
+        raise UserError(f"{source}: the graph makes {shape} of two observations, not {(2, wanted[1])}")
     return name

@@ -1,6 +1,7 @@
 """Records a run to MCAP without ever holding up the loop: a bounded queue and a writer thread."""
 
 import json
+import math
 import threading
 import time
 from collections import deque
@@ -75,11 +76,12 @@ class Recorder:
         self._closing = threading.Event()
         try:
             self._file = path.open("wb")
+            self._writer = Writer(self._file, chunk_size=CHUNK_SIZE, compression=CompressionType.LZ4)
+            self._writer.start(profile=PROFILE, library="simreal")
+            self._writer.add_metadata(CONTRACT_METADATA, {"contract": contract.to_json()})
+            self._file.flush()  # a full disk is found before anything moves
         except OSError as error:
             raise UserError(f"{path}: cannot be written: {error.strerror}") from None
-        self._writer = Writer(self._file, chunk_size=CHUNK_SIZE, compression=CompressionType.LZ4)
-        self._writer.start(profile=PROFILE, library="simreal")
-        self._writer.add_metadata(CONTRACT_METADATA, {"contract": contract.to_json()})
         self._channels: dict[str, int] = {}
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
@@ -98,16 +100,15 @@ class Recorder:
 
     def _drain(self) -> None:
         try:
-            while self._queue:
-                if self.failure is not None:
-                    self._queue.popleft()
-                    self.dropped += 1
-                    continue
+            while self._queue and self.failure is None:
                 self._write(self._queue.popleft())
             if self.failure is None:
                 self._file.flush()
         except OSError as error:
             self.failure = error.strerror or str(error)
+            self.dropped += 1
+        while self._queue and self.failure is not None:
+            self._queue.popleft()
             self.dropped += 1
 
     def _write(self, item: Cycle | Event) -> None:
@@ -191,8 +192,10 @@ class Recorder:
         self.close()
 
 
-def _named(names: tuple[str, ...], values: FloatArray | Float32Array) -> dict[str, float]:
-    return dict(zip(names, map(float, values), strict=True))
+def _named(names: tuple[str, ...], values: FloatArray | Float32Array) -> dict[str, float | None]:
+    # JSON has no word for what is no number.
+    numbers = (float(value) if math.isfinite(value) else None for value in values)
+    return dict(zip(names, numbers, strict=True))
 
 
 def _schema_of(value: Any) -> dict[str, Any]:

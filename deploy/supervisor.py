@@ -22,7 +22,8 @@ def state_fault(
         A reason for people, or None.
     """
     age_ms = 1e3 * (now - float(state.time))
-    if age_ms > safety.stale_state_ms:
+    # A time from the future, or none, would never grow stale.
+    if not abs(age_ms) <= safety.stale_state_ms:
         return f"state is {age_ms:.0f} ms old, at most {safety.stale_state_ms:g} ms are allowed"
     for name, position, velocity in zip(
         robot.joint_names, state.joint_position, state.joint_velocity, strict=True
@@ -31,9 +32,9 @@ def state_fault(
             return f"joint {name} reports position {position}, velocity {velocity}"
         lower, upper = safety.joint_position.get(name, (-np.inf, np.inf))
         if not lower <= position <= upper:
-            return f"joint {name} at {position:.3f}, outside {lower:g} to {upper:g}"
+            return f"joint {name} at {position:.4g}, outside {lower:g} to {upper:g}"
         if abs(velocity) > safety.joint_velocity.get(name, np.inf):
-            return f"joint {name} moves at {velocity:.1f}, faster than {safety.joint_velocity[name]:g}"
+            return f"joint {name} moves at {velocity:.4g}, faster than {safety.joint_velocity[name]:g}"
     return None
 
 
@@ -42,6 +43,14 @@ def action_fault(action: FloatArray, robot: RobotDescription) -> str | None:
     for name, value in zip(robot.actuator_names, action, strict=True):
         if not np.isfinite(value):
             return f"the policy gives {value} for actuator {name}"
+    return None
+
+
+def command_fault(command: RobotCommand, robot: RobotDescription) -> str | None:
+    """Why a command of (actuators,) targets cannot be brought within limits, or None."""
+    for name, value in zip(robot.actuator_names, command.target, strict=True):
+        if not np.isfinite(value):
+            return f"the command for actuator {name} is {value}"
     return None
 
 
@@ -71,5 +80,7 @@ class Supervisor:
 
     def allowed(self, action: FloatArray, command: RobotCommand) -> RobotCommand | None:
         """The command to send, within limits; None after a fault."""
-        self.fault = self.fault or action_fault(action, self._robot)
+        self.fault = (
+            self.fault or action_fault(action, self._robot) or command_fault(command, self._robot)
+        )
         return None if self.fault else limit(command, self._robot)

@@ -56,7 +56,8 @@ class Uniform(_Interval):
 
     def quantile(self, uniform: Values) -> Values:
         """Map uniform numbers linearly."""
-        return np.clip(self.low * (1.0 - uniform) + self.high * uniform, self.low, self.high)
+        # Rounding may lead an ulp beyond the end.
+        return np.clip(self.low + (self.high - self.low) * uniform, self.low, self.high)
 
 
 class LogUniform(_Interval):
@@ -129,8 +130,8 @@ class Choice(Config):
 
     def quantile(self, uniform: Values) -> Values:
         """Pick by cumulative weight."""
-        weights = np.array(self.weights or [1.0] * len(self.values))
-        edges = np.cumsum(weights / weights.sum())[:-1]
+        cumulative = np.cumsum(self.weights or [1.0] * len(self.values))
+        edges = cumulative[:-1] / cumulative[-1]
         picked: Values = np.array(self.values)[np.searchsorted(edges, uniform, side="right")]
         return picked
 

@@ -1,11 +1,12 @@
 """The quantities that can be randomized: name, unit, where each acts, and how.
 
 A parameter acts on a `World`: model fields of the physics, or arrays of the sensing. The randomizer
-restores the compiled defaults of all touched arrays first, so that parameters compose.
+restores the compiled defaults of all arrays that are written first, so that parameters compose.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
@@ -20,6 +21,13 @@ from simreal.randomization.sensing import Sensing
 Operation = Literal["absolute", "scale", "add"]
 Values = NDArray[np.float64]
 Ids = NDArray[np.integer]
+Elements = NDArray[np.int64]
+Write = Callable[[Ids, Values], None]
+"""Applies (len(ids), elements) values to simulations."""
+
+DELAY_MARGIN = 1e-6
+"""s, taken off each action latency. One of exactly n physics steps would act as n or as n + 1, as the
+simulated clock rounds, and change over within an episode."""
 
 
 @dataclass(slots=True)
@@ -38,239 +46,237 @@ def operate(operation: Operation, default: Values, value: Values) -> Values:
     return default * value if operation == "scale" else default + value
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+@dataclass(frozen=True)
+class Parameter(ABC):
     """A quantity that can be randomized.
 
     Attributes:
         name: as in configurations and on the command line.
         unit: of an absolute or added value; a scale has none.
         description: one line for people.
-        place: "model", "actuation" or "sensing".
         operation: what a configuration means that does not say.
-        elements: names of the parts that it acts on, in the order of the values; empty for a
-            quantity of the robot as a whole, which has one value.
-        write: applies values to simulations: (world, ids, element indices, operation, values of
-            shape (len(ids), elements)).
-        touched: the arrays that it writes, whose defaults are restored before each draw.
         lower: smallest physical result; a range that leads below it is refused.
-        default: the compiled default of each element, to check ranges against.
     """
 
     name: str
     unit: str
     description: str
-    place: Literal["model", "actuation", "sensing"]
     operation: Operation
-    elements: Callable[[World], list[str]]
-    write: Callable[[World, Ids, NDArray[np.int64], Operation, Values], None]
-    touched: Callable[[World], list[NDArray[Any]]]
-    default: Callable[[World], Values]
     lower: float | None = 0.0
-    fields: tuple[str, ...] = field(default=())
+
+    @abstractmethod
+    def elements(self, world: World) -> list[str]:
+        """Names of the parts that it acts on; none for one quantity of the robot as a whole."""
+
+    @abstractmethod
+    def default(self, world: World) -> Values:
+        """(elements,) compiled values, or (1,), against which ranges are checked."""
+
+    @abstractmethod
+    def arrays(self, world: World) -> list[NDArray[Any]]:
+        """The (count, ...) arrays that it writes."""
+
+    @abstractmethod
+    def writer(self, world: World, elements: Elements, operation: Operation) -> Write:
+        """A function that applies values to some of the elements; the look-ups are done here, once."""
 
 
-def _moving_bodies(world: World) -> list[str]:
-    """Names of the bodies with mass; the position in the list is not the body id."""
-    model = world.physics.model
-    return [model.body(i).name for i in range(1, model.nbody) if model.body_mass[i] > 0]
+class BodyMass(Parameter):
+    """Masses, with inertias in proportion: the shape and the density profile stay."""
+
+    def elements(self, world: World) -> list[str]:
+        model = world.physics.model
+        return [model.body(i).name for i in self._bodies(world)]
+
+    def _bodies(self, world: World) -> NDArray[np.int64]:
+        return np.flatnonzero(world.physics.model.body_mass)
+
+    def default(self, world: World) -> Values:
+        masses: Values = world.physics.model.body_mass[self._bodies(world)]
+        return masses
+
+    def arrays(self, world: World) -> list[NDArray[Any]]:
+        return [world.physics.field("body_mass"), world.physics.field("body_inertia")]
+
+    def writer(self, world: World, elements: Elements, operation: Operation) -> Write:
+        mass, inertia = self.arrays(world)
+        bodies = self._bodies(world)[elements]
+
+        def write(ids: Ids, values: Values) -> None:
+            at = (ids[:, None], bodies)
+            before = mass[at]
+            after = operate(operation, before, values)
+            mass[at] = after
+            inertia[at] *= (after / before)[..., None]
+
+        return write
 
 
-def _joints(world: World) -> list[str]:
-    return list(world.robot.joint_names)
+@dataclass(frozen=True)
+class JointField(Parameter):
+    """One number per joint in a model field.
+
+    Attributes:
+        field: its name in `MjModel`.
+    """
+
+    field: str = ""
+
+    def elements(self, world: World) -> list[str]:
+        return list(world.robot.joint_names)
+
+    def _dofs(self, world: World) -> NDArray[np.int64]:
+        model = world.physics.model
+        return np.array([model.joint(name).dofadr[0] for name in world.robot.joint_names])
+
+    def default(self, world: World) -> Values:
+        values: Values = getattr(world.physics.model, self.field)[self._dofs(world)]
+        return values
+
+    def arrays(self, world: World) -> list[NDArray[Any]]:
+        return [world.physics.field(self.field)]
+
+    def writer(self, world: World, elements: Elements, operation: Operation) -> Write:
+        return _array_writer(self.arrays(world)[0], self._dofs(world)[elements], operation)
 
 
-def _actuators(world: World) -> list[str]:
-    return list(world.robot.actuator_names)
+class MotorStrength(Parameter):
+    """The whole torque law, its gain and its bias: a stiffer magnet, a weaker supply."""
+
+    def elements(self, world: World) -> list[str]:
+        return list(world.robot.actuator_names)
+
+    def default(self, world: World) -> Values:
+        return np.ones(len(world.robot.actuators))
+
+    def arrays(self, world: World) -> list[NDArray[Any]]:
+        return [world.physics.field("actuator_gainprm"), world.physics.field("actuator_biasprm")]
+
+    def writer(self, world: World, elements: Elements, operation: Operation) -> Write:
+        laws, actuators = self.arrays(world), _actuator_ids(world)[elements]
+
+        def write(ids: Ids, values: Values) -> None:
+            factor = operate(operation, np.ones_like(values), values)[..., None]
+            for law in laws:
+                law[ids[:, None], actuators] *= factor
+
+        return write
 
 
-def _whole_robot(world: World) -> list[str]:
-    return []
+class ActionLatency(Parameter):
+    """Delay of all actuators alike, in ms, by the engine's own history of commands."""
+
+    def elements(self, world: World) -> list[str]:
+        return []
+
+    def default(self, world: World) -> Values:
+        delays: Values = 1e3 * world.physics.model.actuator_delay[_actuator_ids(world)[:1]]
+        return delays
+
+    def arrays(self, world: World) -> list[NDArray[Any]]:
+        return [world.physics.field("actuator_delay")]
+
+    def writer(self, world: World, elements: Elements, operation: Operation) -> Write:
+        (delay,), actuators = self.arrays(world), _actuator_ids(world)
+
+        def write(ids: Ids, values: Values) -> None:
+            at = (ids[:, None], actuators)
+            before = 1e3 * delay[at]
+            latency = operate(operation, before, np.broadcast_to(values, before.shape))
+            delay[at] = np.maximum(1e-3 * latency - DELAY_MARGIN, 0.0)
+
+        return write
 
 
-def _body_ids(world: World) -> NDArray[np.int64]:
-    return np.array([world.physics.model.body(name).id for name in _moving_bodies(world)])
+class SensorLatency(Parameter):
+    """Delay of all joint measurements alike, in ms."""
+
+    def elements(self, world: World) -> list[str]:
+        return []
+
+    def default(self, world: World) -> Values:
+        return np.zeros(1)
+
+    def arrays(self, world: World) -> list[NDArray[Any]]:
+        return [world.sensing.latency]
+
+    def writer(self, world: World, elements: Elements, operation: Operation) -> Write:
+        latency = world.sensing.latency
+
+        def write(ids: Ids, values: Values) -> None:
+            latency[ids] = 1e-3 * operate(operation, 1e3 * latency[ids], values)
+
+        return write
 
 
-def _dof_ids(world: World) -> NDArray[np.int64]:
-    return np.array([world.physics.model.joint(name).dofadr[0] for name in _joints(world)])
+@dataclass(frozen=True)
+class EncoderArray(Parameter):
+    """One number per joint in an array of the sensing.
+
+    Attributes:
+        array: its name in `Sensing`.
+    """
+
+    array: str = ""
+
+    def elements(self, world: World) -> list[str]:
+        return list(world.robot.joint_names)
+
+    def default(self, world: World) -> Values:
+        values: Values = self.arrays(world)[0][0].copy()
+        return values
+
+    def arrays(self, world: World) -> list[NDArray[Any]]:
+        return [getattr(world.sensing, self.array)]
+
+    def writer(self, world: World, elements: Elements, operation: Operation) -> Write:
+        return _array_writer(self.arrays(world)[0], elements, operation)
+
+
+def _array_writer(array: NDArray[Any], columns: Elements, operation: Operation) -> Write:
+    def write(ids: Ids, values: Values) -> None:
+        at = (ids[:, None], columns)
+        array[at] = operate(operation, array[at], values)
+
+    return write
 
 
 def _actuator_ids(world: World) -> NDArray[np.int64]:
-    return np.array([world.physics.model.actuator(name).id for name in _actuators(world)])
+    model = world.physics.model
+    return np.array([model.actuator(name).id for name in world.robot.actuator_names])
 
 
-def _write_mass(
-    world: World, ids: Ids, elements: NDArray[np.int64], operation: Operation, values: Values
-) -> None:
-    """Change masses, and inertias in proportion: the shape and the density profile stay."""
-    mass, inertia = world.physics.field("body_mass"), world.physics.field("body_inertia")
-    at = np.ix_(ids, _body_ids(world)[elements])
-    before = mass[at]
-    after = operate(operation, before, values)
-    mass[at] = after
-    inertia[at] *= (after / before)[..., None]
+_ALL: tuple[Parameter, ...] = (
+    BodyMass("mass", "kg", "mass of a body, its inertia in proportion", "scale", mujoco.mjMINVAL),
+    JointField(
+        "joint_damping", "N·m·s/rad", "viscous friction of a joint", "scale", field="dof_damping"
+    ),
+    JointField(
+        "joint_frictionloss", "N·m", "Coulomb friction of a joint", "scale", field="dof_frictionloss"
+    ),
+    MotorStrength(
+        "motor_strength", "1", "torque of an actuator for the same command and motion", "scale"
+    ),
+    ActionLatency(
+        "action_latency_ms", "ms", "delay from command to torque, held for an episode", "absolute"
+    ),
+    SensorLatency(
+        "sensor_latency_ms", "ms", "delay from motion to measurement, held for an episode", "absolute"
+    ),
+    EncoderArray(
+        "encoder_noise",
+        "rad",
+        "standard deviation of white noise of an encoder",
+        "absolute",
+        array="noise",
+    ),
+    EncoderArray(
+        "encoder_bias", "rad", "constant error of an encoder", "absolute", lower=None, array="bias"
+    ),
+    EncoderArray("encoder_resolution", "rad", "size of an encoder count", "scale", array="resolution"),
+)
 
-
-def _write_motor_strength(
-    world: World, ids: Ids, elements: NDArray[np.int64], operation: Operation, values: Values
-) -> None:
-    """Scale the whole torque law, its gain and its bias: a stiffer magnet, a weaker supply."""
-    at = np.ix_(ids, _actuator_ids(world)[elements])
-    factor = operate(operation, np.ones_like(values), values)[..., None]
-    for name in ("actuator_gainprm", "actuator_biasprm"):
-        world.physics.field(name)[at] *= factor
-
-
-def _write_action_latency(
-    world: World, ids: Ids, elements: NDArray[np.int64], operation: Operation, values: Values
-) -> None:
-    delay = world.physics.field("actuator_delay")
-    at = np.ix_(ids, _actuator_ids(world))
-    delay[at] = 1e-3 * operate(operation, 1e3 * delay[at], np.broadcast_to(values, delay[at].shape))
-
-
-def _dof_field(name: str) -> dict[str, Any]:
-    """The functions of a parameter that is one number per joint in one model field."""
-
-    def write(
-        world: World, ids: Ids, elements: NDArray[np.int64], operation: Operation, values: Values
-    ) -> None:
-        array = world.physics.field(name)
-        at = np.ix_(ids, _dof_ids(world)[elements])
-        array[at] = operate(operation, array[at], values)
-
-    return {
-        "elements": _joints,
-        "write": write,
-        "touched": lambda world: [world.physics.field(name)],
-        "default": lambda world: getattr(world.physics.model, name)[_dof_ids(world)],
-        "fields": (name,),
-    }
-
-
-def _sensing_array(name: str) -> dict[str, Any]:
-    """The functions of a parameter that is one array of the sensing."""
-
-    def write(
-        world: World, ids: Ids, elements: NDArray[np.int64], operation: Operation, values: Values
-    ) -> None:
-        array = getattr(world.sensing, name)
-        at = np.ix_(ids, elements)
-        array[at] = operate(operation, array[at], values)
-
-    return {
-        "elements": _joints,
-        "write": write,
-        "touched": lambda world: [getattr(world.sensing, name)],
-        "default": lambda world: getattr(world.sensing, name)[0].copy(),
-    }
-
-
-def _write_sensor_latency(
-    world: World, ids: Ids, elements: NDArray[np.int64], operation: Operation, values: Values
-) -> None:
-    latency = world.sensing.latency
-    latency[ids] = 1e-3 * operate(operation, 1e3 * latency[ids], values)
-
-
-PARAMETERS: dict[str, Parameter] = {
-    parameter.name: parameter
-    for parameter in (
-        Parameter(
-            "mass",
-            "kg",
-            "mass of a body, its inertia in proportion",
-            "model",
-            "scale",
-            elements=_moving_bodies,
-            write=_write_mass,
-            touched=lambda w: [w.physics.field("body_mass"), w.physics.field("body_inertia")],
-            default=lambda w: w.physics.model.body_mass[_body_ids(w)],
-            lower=mujoco.mjMINVAL,
-            fields=("body_mass", "body_inertia"),
-        ),
-        Parameter(
-            "joint_damping",
-            "N·m·s/rad",
-            "viscous friction of a joint",
-            "model",
-            "scale",
-            **_dof_field("dof_damping"),
-        ),
-        Parameter(
-            "joint_frictionloss",
-            "N·m",
-            "Coulomb friction of a joint",
-            "model",
-            "scale",
-            **_dof_field("dof_frictionloss"),
-        ),
-        Parameter(
-            "motor_strength",
-            "1",
-            "torque of an actuator for the same command and motion",
-            "model",
-            "scale",
-            elements=_actuators,
-            write=_write_motor_strength,
-            touched=lambda w: [
-                w.physics.field("actuator_gainprm"),
-                w.physics.field("actuator_biasprm"),
-            ],
-            default=lambda w: np.ones(len(w.robot.actuators)),
-            fields=("actuator_gainprm", "actuator_biasprm"),
-        ),
-        Parameter(
-            "action_latency_ms",
-            "ms",
-            "delay from command to torque, held for an episode",
-            "actuation",
-            "absolute",
-            elements=_whole_robot,
-            write=_write_action_latency,
-            touched=lambda w: [w.physics.field("actuator_delay")],
-            default=lambda w: 1e3 * w.physics.model.actuator_delay[_actuator_ids(w)][:1],
-            fields=("actuator_delay",),
-        ),
-        Parameter(
-            "sensor_latency_ms",
-            "ms",
-            "delay from motion to measurement, held for an episode",
-            "sensing",
-            "absolute",
-            elements=_whole_robot,
-            write=_write_sensor_latency,
-            touched=lambda w: [w.sensing.latency],
-            default=lambda w: np.zeros(1),
-        ),
-        Parameter(
-            "encoder_noise",
-            "rad",
-            "standard deviation of white noise on a joint's encoder",
-            "sensing",
-            "absolute",
-            **_sensing_array("noise"),
-        ),
-        Parameter(
-            "encoder_bias",
-            "rad",
-            "constant error of a joint's encoder",
-            "sensing",
-            "absolute",
-            lower=None,
-            **_sensing_array("bias"),
-        ),
-        Parameter(
-            "encoder_resolution",
-            "rad",
-            "size of a joint's encoder count",
-            "sensing",
-            "scale",
-            **_sensing_array("resolution"),
-        ),
-    )
-}
+PARAMETERS: dict[str, Parameter] = {parameter.name: parameter for parameter in _ALL}
 
 
 def matching(pattern: str, names: list[str]) -> list[int]:

@@ -1,5 +1,6 @@
 """Draws each episode's parameters and writes them into the simulations."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from simreal.randomization.parameters import (
     Operation,
     Parameter,
     World,
+    Write,
     matching,
     operate,
 )
@@ -57,12 +59,20 @@ def resolve(name: str, config: ParameterConfig) -> Parameter:
 def longest_latency(
     specification: Mapping[str, ParameterConfig], pins: Mapping[str, float], parameter: str
 ) -> float:
-    """Upper bound, in s, of a latency under a specification and pins."""
-    bounds = [0.0]
+    """Upper bound, in s, of a latency under a specification and pins, from a default of none."""
+    longest = np.zeros(1)
     for name, config in specification.items():
         if resolve(name, config).name == parameter:
-            bounds.append(pins[name] if name in pins else config.distribution.support[1])
-    return 1e-3 * max(bounds)
+            value = _finite(name, pins[name]) if name in pins else config.distribution.support[1]
+            operation = config.operation or PARAMETERS[parameter].operation
+            longest = operate(operation, longest, np.full(1, value))
+    return 1e-3 * float(longest[0])
+
+
+def _finite(name: str, value: float) -> float:
+    if not math.isfinite(value):
+        raise UserError(f"{name}={value}: not a finite number")
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +85,7 @@ class _Entry:
     config: ParameterConfig
     elements: NDArray[np.int64]
     columns: slice
+    write: Write
 
 
 class Randomizer:
@@ -106,15 +117,19 @@ class Randomizer:
         self.columns: list[str] = []
         self._entries = [self._entry(name, config) for name, config in specification.items()]
         self._pinned = self._resolve_pins(pins or {})
-        for entry in self._entries:
-            self._check_bounds(entry)
-        arrays = [a for entry in self._entries for a in entry.parameter.touched(world)]
+        self._check_bounds()
+        arrays = [a for entry in self._entries for a in entry.parameter.arrays(world)]
         unique = list({id(array): array for array in arrays}.values())
         self._defaults = [(array, array[:1].copy()) for array in unique]
 
     def _entry(self, name: str, config: ParameterConfig) -> _Entry:
         parameter = resolve(name, config)
         parts = parameter.elements(self._world)
+        if not parts and config.target != "*":
+            raise UserError(
+                f"randomization.{name}: {parameter.name} is of the robot as a whole, "
+                f"there is no {config.target!r} to choose"
+            )
         matched = matching(config.target, parts) if parts else [0]
         if not matched:
             raise UserError(
@@ -123,13 +138,16 @@ class Randomizer:
             )
         first = len(self.columns)
         self.columns += [f"{name}[{parts[i]}]" for i in matched] if parts else [name]
+        elements = np.array(matched)
+        operation = config.operation or parameter.operation
         return _Entry(
             name,
             parameter,
-            config.operation or parameter.operation,
+            operation,
             config,
-            np.array(matched),
+            elements,
             slice(first, len(self.columns)),
+            parameter.writer(self._world, elements, operation),
         )
 
     def _resolve_pins(self, pins: Mapping[str, float]) -> dict[int, float]:
@@ -137,6 +155,7 @@ class Randomizer:
         pinned: dict[int, float] = {}
         by_entry = {entry.name: entry for entry in self._entries}
         for name, value in pins.items():
+            _finite(f"pin {name}", value)
             if name in by_entry:
                 columns = range(*by_entry[name].columns.indices(len(self.columns)))
                 pinned |= dict.fromkeys(columns, value)
@@ -147,23 +166,38 @@ class Randomizer:
                 raise UserError(f"pin {name!r}: not a randomized parameter here: {hint}")
         return pinned
 
-    def _check_bounds(self, entry: _Entry) -> None:
-        parameter = entry.parameter
-        if parameter.lower is None:
-            return
-        defaults = parameter.default(self._world)[entry.elements]
-        pinned = [
-            value
-            for column, value in self._pinned.items()
-            if entry.columns.start <= column < entry.columns.stop
-        ]
-        for value in (*entry.config.distribution.support, *pinned):
-            result = operate(entry.operation, defaults, np.full(defaults.shape, value))
-            if (result < parameter.lower).any():
-                raise UserError(
-                    f"randomization.{entry.name}: {entry.operation} {value:g} makes "
-                    f"{parameter.name} {result.min():g} {parameter.unit}, below {parameter.lower:g}"
+    def _check_bounds(self) -> None:
+        """Follow the smallest and largest values through all entries of each parameter."""
+        reached: dict[str, Values] = {}
+        for entry in self._entries:
+            parameter = entry.parameter
+            default = parameter.default(self._world)
+            ends = reached.setdefault(parameter.name, np.stack((default, default)))
+            low, high = self._ends(entry)
+            corners = [
+                operate(entry.operation, end, value)
+                for end in ends[:, entry.elements]
+                for value in (low, high)
+            ]
+            smallest = np.min(corners, axis=0)
+            ends[:, entry.elements] = smallest, np.max(corners, axis=0)
+            if parameter.lower is not None and (smallest < parameter.lower).any():
+                given = (
+                    f"{low.min():g}" if low.min() == high.max() else f"{low.min():g} to {high.max():g}"
                 )
+                raise UserError(
+                    f"randomization.{entry.name}: {entry.operation} {given} makes {parameter.name} "
+                    f"{smallest.min():g} {parameter.unit}, below {parameter.lower:g}"
+                )
+
+    def _ends(self, entry: _Entry) -> tuple[Values, Values]:
+        """Smallest and largest value of each of an entry's columns, pins included."""
+        columns = range(entry.columns.start, entry.columns.stop)
+        low, high = entry.config.distribution.support
+        return (
+            np.array([self._pinned.get(column, low) for column in columns]),
+            np.array([self._pinned.get(column, high) for column in columns]),
+        )
 
     def draw(self, random: EpisodeRandom) -> Values:
         """Draw (episodes, columns) values: a pure function of the episodes' seeds."""
@@ -180,9 +214,7 @@ class Randomizer:
         for array, default in self._defaults:
             array[ids] = default
         for entry in self._entries:
-            entry.parameter.write(
-                self._world, ids, entry.elements, entry.operation, values[:, entry.columns]
-            )
+            entry.write(ids, values[:, entry.columns])
         if self._entries:
             self._world.physics.commit(ids)
 
@@ -194,16 +226,14 @@ class Randomizer:
         """The ranges, as the contract records them."""
         ranges = []
         for entry in self._entries:
-            low, high = entry.config.distribution.support
-            for column in range(entry.columns.start, entry.columns.stop):
-                pinned = self._pinned.get(column)
+            for name, low, high in zip(self.columns[entry.columns], *self._ends(entry), strict=True):
                 ranges.append(
                     TrainedRange(
-                        name=self.columns[column],
+                        name=name,
                         unit="1" if entry.operation == "scale" else entry.parameter.unit,
                         operation=entry.operation,
-                        low=low if pinned is None else pinned,
-                        high=high if pinned is None else pinned,
+                        low=float(low),
+                        high=float(high),
                     )
                 )
         return tuple(ranges)
@@ -224,7 +254,7 @@ def fixed(values: Mapping[str, float]) -> dict[str, Any]:
         if parameter not in PARAMETERS:
             raise UserError(f"no parameter {parameter!r}: {nearest(parameter, PARAMETERS)}")
         specification[name.replace("[", " of ").rstrip("]")] = parse_entry(
-            parameter, target.rstrip("]") or "*", value
+            parameter, target.rstrip("]") or "*", _finite(name, value)
         )
     return specification
 

@@ -6,10 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.episode_random import EpisodeRandom
+from simreal.errors import UserError
 from simreal.robots.loader import SensingConfig
 from simreal.state import RobotState
 
 Ids = NDArray[np.integer]
+
+LONGEST_SENSOR_LATENCY = 1.0
+"""s. A longer one would be a mistake of units more likely than a robot."""
 
 
 class Sensing:
@@ -41,7 +45,15 @@ class Sensing:
             joints: joints of each.
             timestep: s, of the physics.
             longest_latency: s, the delay that must be held.
+
+        Raises:
+            UserError: a latency beyond `LONGEST_SENSOR_LATENCY`.
         """
+        if longest_latency > LONGEST_SENSOR_LATENCY:
+            raise UserError(
+                f"sensor latency of {longest_latency * 1e3:g} ms: at most "
+                f"{LONGEST_SENSOR_LATENCY * 1e3:g} ms can be simulated"
+            )
         self.latency = np.zeros((count, 1))
         self.noise = np.zeros((count, joints))
         self.bias = np.zeros((count, joints))
@@ -123,7 +135,8 @@ class Sensing:
 
 def _quantize(value: NDArray[np.float64], resolution: NDArray[np.float64]) -> NDArray[np.float64]:
     """Round to whole encoder counts, where there is a resolution."""
-    if not resolution.any():
-        return value
-    step = np.where(resolution > 0, resolution, 1.0)
-    return np.where(resolution > 0, np.rint(value / step) * step, value)
+    continuous = resolution == 0
+    if not continuous.any():
+        return np.rint(value / resolution) * resolution
+    step = np.where(continuous, 1.0, resolution)
+    return np.where(continuous, value, np.rint(value / step) * step)

@@ -143,7 +143,7 @@ def train(
     if resume:
         if run_path is None:
             raise UserError("--resume needs --run: the folder of the run to go on with")
-        total = _resumed_steps(overrides)
+        total = _resumed_steps(overrides, pins)
         run = Run.open(run_path)
     else:
         if experiment is None:
@@ -151,28 +151,31 @@ def train(
         overrides += tuple(f"pins.{pin}" for pin in pins)
         run = start_run(load_experiment(experiment, overrides), seed, run_path)
     config = run.experiment()
-    console.print(f"{config.agent} on {config.task}, seed {run.seed}, folder {run.path}")
+    console.print(f"{config.agent} on {config.task}, seed {run.seed}, folder {run.path}", soft_wrap=True)
     with _training_progress(total or config.total_steps) as show:
         finished = train_run(run, resume, total, show)
     if not finished:
-        console.print(f"interrupted; go on with: simreal train --resume --run {run.path}")
+        console.print(
+            f"interrupted; go on with: simreal train --resume --run {run.path}", soft_wrap=True
+        )
         sys.exit(130)
     console.print(
         f"done; next:\n  simreal evaluate {run.path} --report evaluation.html\n"
         f"  simreal export {run.path} -o policy.onnx",
-        markup=False,
+        soft_wrap=True,
     )
 
 
-def _resumed_steps(overrides: tuple[str, ...]) -> int | None:
+def _resumed_steps(overrides: tuple[str, ...], pins: tuple[str, ...]) -> int | None:
     """A resumed run keeps its configuration; only its length may change."""
-    from simreal.config import override
+    from simreal.config import override, parse
+    from simreal.experiment import TrainConfig
 
     data = override({}, overrides)
-    total = data.get("train", {}).pop("total_steps", None)
-    if any(data.get(key) for key in data) or (total is not None and not isinstance(total, int)):
+    section = data.pop("train", {})
+    if data or pins or not isinstance(section, dict) or set(section) - {"total_steps"}:
         raise UserError("--resume keeps the run's configuration; only train.total_steps may change")
-    return total
+    return parse(TrainConfig, section).total_steps
 
 
 @cli.command()
@@ -243,7 +246,7 @@ def evaluate(
             )
         console.print(sweep)
     if report is not None:
-        console.print(f"report: {report}")
+        console.print(f"report: {report}", soft_wrap=True)
 
 
 @cli.command()
@@ -329,7 +332,7 @@ def deploy(policy: Path, driver: str, duration: float | None, log: Path | None, 
             f"ended by {outcome.ended_by}"
         )
         if log is not None:
-            console.print(f"log: {log}")
+            console.print(f"log: {log}", soft_wrap=True)
     if outcome.log_failure is not None:
         errors.print(
             f"{log}: incomplete, {outcome.dropped} entries lost or more: {outcome.log_failure}",

@@ -55,7 +55,7 @@ class _Loader(yaml.SafeLoader):
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
-            return super().construct_object(node, deep)  # type: ignore[no-untyped-call]
+            return super().construct_object(node, deep)
         except (ValueError, AttributeError):  # PyYAML's own, of a 13th month or a bad number
             raise yaml.constructor.ConstructorError(
                 None, None, f"{node.value!r} cannot be read", node.start_mark

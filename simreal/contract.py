@@ -187,7 +187,7 @@ class Contract(Config):
             first = error.errors()[0]
             if first["type"] == "contract_version":
                 raise UserError(f"{source}: {first['msg']}") from None
-            where = "".join(f"{part}." for part in first["loc"]).rstrip(".")
+            where = ".".join(str(part) for part in first["loc"])
             fault = f"{where}: {first['msg']}" if where else first["msg"]
             raise UserError(f"{source}: not a contract: {fault}") from None
 

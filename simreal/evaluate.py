@@ -1,6 +1,7 @@
 """Evaluation: return and success of a policy over numbered episodes, the same for every policy."""
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from simreal.contract import Contract
 
 LARGEST_BATCH = 256
+LONGEST_SWEEP = 1000
 Act = Callable[[Float32Array], NDArray[np.floating[Any]]]
 
 
@@ -261,12 +263,15 @@ def parse_sweeps(texts: Iterable[str]) -> dict[str, list[float]]:
         name, _, bounds = text.partition("=")
         try:
             low, high, number = bounds.split(":")
-            values = np.linspace(float(low), float(high), int(number)).tolist()
+            start, stop, count = float(low), float(high), int(number)
         except ValueError:
-            values = []
-        if not values or not name:
-            raise UserError(f"--vary {text}: expected name=low:high:count, such as mass=0.8:1.2:5")
-        sweeps[name.strip()] = values
+            start, stop, count = 0.0, 0.0, 0
+        if not name.strip() or not math.isfinite(stop - start) or not 0 < count <= LONGEST_SWEEP:
+            raise UserError(
+                f"--vary {text}: expected name=low:high:count, such as mass=0.8:1.2:5, "
+                f"at most {LONGEST_SWEEP} values"
+            )
+        sweeps[name.strip()] = np.linspace(start, stop, count).tolist()
     return sweeps
 
 
@@ -308,9 +313,14 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
 def _summary_json(summary: Summary) -> dict[str, Any]:
     return {
         "episodes": summary.episodes,
-        "mean_return": summary.mean_return._asdict(),
-        "success": summary.success._asdict(),
-        "goal_share": summary.goal_share._asdict(),
+        "mean_return": _interval_json(summary.mean_return),
+        "success": _interval_json(summary.success),
+        "goal_share": _interval_json(summary.goal_share),
         "mean_length": summary.mean_length,
         "ended_by": summary.ended_by,
     }
+
+
+def _interval_json(interval: Interval) -> dict[str, float | None]:
+    """JSON has no nan: a bound that a single episode leaves open is null."""
+    return {key: value if math.isfinite(value) else None for key, value in interval._asdict().items()}

@@ -41,10 +41,10 @@ def _parts(model: mujoco.MjModel) -> list[tuple[int, NDArray[np.float64]]]:
     """Geom id and the (2, 3) ends of a segment in the geom's frame."""
     parts = []
     for geom in range(model.ngeom):
-        size = model.geom_size[geom]
-        if model.geom_type[geom] in _SEGMENT_GEOMS:
+        size, kind = model.geom_size[geom], mujoco.mjtGeom(int(model.geom_type[geom]))
+        if kind in _SEGMENT_GEOMS:
             parts.append((geom, np.array([[0, 0, -size[1]], [0, 0, size[1]]])))
-        elif model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_BOX:
+        elif kind == mujoco.mjtGeom.mjGEOM_BOX:
             corners = np.array([[1 if c >> axis & 1 else -1 for axis in range(3)] for c in range(8)])
             parts += [(geom, corners[[a, b]] * size) for a, b in _BOX_EDGES]
     return parts

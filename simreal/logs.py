@@ -1,7 +1,9 @@
 """Robot logs: MCAP files with JSON messages, as `simreal deploy --log` writes them."""
 
 import json
+import struct
 from dataclasses import dataclass, field
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Any
 
@@ -70,14 +72,30 @@ def read_log(path: Path) -> RobotLog:
     if describe(path) != "an MCAP log":
         raise UserError(f"{path}: {describe(path)}; expected an MCAP log")
     log, channels = RobotLog(), dict[int, Channel]()
-    with path.open("rb") as file:
+    with _WholeReads(path) as file:
         try:
-            for record in StreamReader(file).records:
+            for record in StreamReader(file, validate_crcs=True).records:
                 _take(log, channels, record)
             log.complete = True
-        except (McapError, EOFError, ValueError, RuntimeError):
-            log.complete = False  # cut off in the middle of a record
+        except (McapError, EOFError, ValueError, RuntimeError, KeyError, struct.error):
+            log.complete = False  # cut off in the middle of a record, or damaged there
     return log
+
+
+class _WholeReads(BufferedReader):
+    """A file whose reads are whole or fail: the mcap library takes half a record for a record."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(FileIO(path))
+        self._left = path.stat().st_size
+
+    def read(self, size: int | None = -1) -> bytes:
+        # Asked before: a damaged length must not allocate gigabytes.
+        if size is None or size > self._left:
+            raise EOFError
+        data = super().read(size)
+        self._left -= len(data)
+        return data
 
 
 def _take(log: RobotLog, channels: dict[int, Channel], record: object) -> None:

@@ -6,11 +6,12 @@ import json
 import os
 import platform
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import yaml
 
@@ -19,7 +20,7 @@ from simreal.contract import Contract
 from simreal.env import Episode
 from simreal.errors import UserError
 from simreal.experiment import ExperimentConfig, parse_experiment
-from simreal.files import write_text
+from simreal.files import write_atomically, write_text
 
 PACKAGES = ("simreal", "mujoco", "numpy", "torch", "stable-baselines3", "gymnasium")
 CHECKPOINT = re.compile(r"step_(\d+)\.pt")
@@ -50,7 +51,6 @@ class Run:
         self.checkpoints = path / "checkpoints"
         self.episodes = path / "episodes.csv"
         self.metrics = path / "metrics.csv"
-        self._lock: IO[str] | None = None
 
     @classmethod
     def create(cls, path: Path | None, experiment: ExperimentConfig, seed: int) -> "Run":
@@ -96,6 +96,8 @@ class Run:
         """The content of ``run.json``."""
         try:
             facts: dict[str, Any] = json.loads((self.path / "run.json").read_text("utf-8"))
+            if not isinstance(facts, dict) or not isinstance(facts.get("seed"), int):
+                raise ValueError("it names no seed")
         except (OSError, ValueError) as error:
             raise UserError(f"{self.path / 'run.json'}: cannot be read: {error}") from None
         return facts
@@ -137,17 +139,19 @@ class Run:
         for path in sorted(self.checkpoints.glob("step_*.pt"))[:-keep]:
             path.unlink()
 
-    def lock(self) -> None:
-        """Claim the folder for this process until it ends.
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Claim the folder; the end of the process gives it back, too.
 
         Raises:
             UserError: another process trains in it.
         """
-        self._lock = (self.path / ".lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(f"{self.path}: another process is training here") from None
+        with (self.path / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise UserError(f"{self.path}: another process is training here") from None
+            yield
 
 
 class Table:
@@ -162,10 +166,10 @@ class Table:
             after_step: keep the existing rows up to this step, and go on after them.
         """
         kept = [] if after_step is None else _rows_until(path, after_step)
-        self._file = path.open("w", newline="", encoding="utf-8")
+        # Whole or not at all: a kill in this moment must not cost the rows that are kept.
+        write_atomically(path, lambda temporary: _write_rows(temporary, [["step", *columns], *kept]))
+        self._file = path.open("a", newline="", encoding="utf-8")
         self._writer = csv.writer(self._file)
-        self._writer.writerow(["step", *columns])
-        self._writer.writerows(kept)
 
     def add(self, step: int, values: Iterable[Any]) -> None:
         """Append a row; floats keep every bit."""
@@ -180,6 +184,11 @@ class Table:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
+
+
+def _write_rows(path: Path, rows: list[list[str]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
 
 
 def _rows_until(path: Path, step: int) -> list[list[str]]:

@@ -1,5 +1,6 @@
 """Finds a driver by what the user wrote: ``sim`` or ``sim:mass=1.2,action_latency_ms=8``."""
 
+import math
 from collections.abc import Callable
 
 from simreal.deploy.drivers.driver import Driver
@@ -49,4 +50,6 @@ def _numbers(driver: str, options: dict[str, str]) -> dict[str, float]:
             numbers[key] = float(value)
         except ValueError:
             raise UserError(f"driver {driver}: {key}={value}: expected a number") from None
+        if not math.isfinite(numbers[key]):
+            raise UserError(f"driver {driver}: {key}={value}: expected a finite number")
     return numbers

@@ -3,6 +3,7 @@
 Started by `SimDriver` as ``python -m simreal.deploy.emulators.robot ARGUMENTS``.
 """
 
+import contextlib
 import json
 import socket
 import sys
@@ -138,7 +139,8 @@ def _take_commands(robot: SimulatedRobot, wire: socket.socket, actuators: int) -
 def main() -> None:
     """Build the robot that the first argument describes, and serve it."""
     arguments = json.loads(sys.argv[1])
-    with socket.socket(fileno=arguments["socket"]) as wire:
+    # A controller that is killed while its robot starts leaves a broken pipe, and nobody to tell.
+    with contextlib.suppress(BrokenPipeError), socket.socket(fileno=arguments["socket"]) as wire:
         try:
             robot = SimulatedRobot(arguments["robot"], arguments["parameters"], arguments["seed"])
         except UserError as error:

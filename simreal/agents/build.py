@@ -47,6 +47,7 @@ def build_agent(
     }
     match config:
         case PPOConfig():
+            common["batch_size"] = min(config.batch_size, config.rollout_steps * env.num_envs)
             return _ppo(config, common, policy)
         case SACConfig():
             return SAC(**common, **_off_policy(config), policy_kwargs=policy)

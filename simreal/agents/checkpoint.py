@@ -76,7 +76,8 @@ def load_checkpoint(path: Path, agent: BaseAlgorithm, with_replay: bool = True) 
         raise
     except Exception as error:
         # torch raises many kinds for a file that is cut, corrupt, hostile or of other shapes.
-        raise UserError(f"{path}: not a usable checkpoint: {str(error).splitlines()[0]}") from None
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(f"{path}: not a usable checkpoint: {reason}") from None
     agent.num_timesteps = progress.steps
     return progress
 

@@ -20,8 +20,8 @@ class Physics(Protocol):
         model: the compiled model with its defaults; never changed.
         timestep: s, of one physics step.
         substeps: physics steps per control step.
-        diverged: (count,) whether the last `step` left the finite numbers; such a simulation stands
-            still until it is reset.
+        diverged: (count,) whether a `step` has left the finite numbers since the last reset; the
+            motion of such a simulation means nothing until it is reset.
     """
 
     count: int

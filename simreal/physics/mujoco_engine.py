@@ -1,5 +1,6 @@
 """MuJoCo on `mujoco.batch.Batch`: all simulations on a C thread pool, fields per simulation."""
 
+import logging
 import math
 from collections.abc import Callable
 from functools import partial
@@ -13,6 +14,10 @@ from numpy.typing import NDArray
 from simreal.errors import UserError, nearest
 from simreal.physics.interface import Ids
 from simreal.robots import Robot
+
+# MuJoCo prints what it warns of and writes MUJOCO_LOG.TXT into the working folder. A simulation that
+# diverges is flagged and counted here, so that this goes to the log of those who want to see it.
+mujoco.set_mju_user_warning(logging.getLogger(__name__).debug)
 
 LONGEST_ACTION_LATENCY = 1.0
 """s. The history buffer of a longer delay would be a mistake of units more likely than a robot."""
@@ -48,7 +53,11 @@ class MujocoPhysics:
         self.substeps = _substeps(self.timestep, control_rate, robot.name)
         self._batch = Batch(self.model, count, threads)
         self._fields: dict[str, NDArray[Any]] = {}
+        self._qpos: NDArray[np.float64] = self._batch.bind("qpos")
+        self._qvel: NDArray[np.float64] = self._batch.bind("qvel")
         self._positions, self._velocities = _addresses(self.model, robot)
+        self._position_columns = _columns(self._positions)
+        self._velocity_columns = _columns(self._velocities)
         self._actuators = _actuator_ids(self.model, robot)
         self._warning_counts = self._batch.warning[:, :, 1]
         self._trace = {
@@ -56,29 +65,29 @@ class MujocoPhysics:
             "qvel": np.zeros((count, self.substeps, self.model.nv)),
         }
         self._control_history, self._sensor_history = _histories(self.model)
+        self._batch.reset()
+        self._fresh_state = self._batch.state[0].copy()
         self.diverged = np.zeros(count, dtype=bool)
 
     @property
     def joint_position(self) -> NDArray[np.float64]:
         """(count, joints) true positions."""
-        positions: NDArray[np.float64] = self._batch.qpos[:, self._positions]
-        return positions
+        return self._qpos[:, self._position_columns]
 
     @property
     def joint_velocity(self) -> NDArray[np.float64]:
         """(count, joints) true velocities."""
-        velocities: NDArray[np.float64] = self._batch.qvel[:, self._velocities]
-        return velocities
+        return self._qvel[:, self._velocity_columns]
 
     @property
     def position_trace(self) -> NDArray[np.float64]:
         """(count, substeps, joints) positions after each physics step of the last control step."""
-        return self._trace["qpos"][..., self._positions]
+        return self._trace["qpos"][..., self._position_columns]
 
     @property
     def velocity_trace(self) -> NDArray[np.float64]:
         """(count, substeps, joints) velocities after each physics step of the last control step."""
-        return self._trace["qvel"][..., self._velocities]
+        return self._trace["qvel"][..., self._velocity_columns]
 
     def field(self, name: str) -> NDArray[Any]:
         """Per-simulation values of a model field, (count, ...), live and writable."""
@@ -108,25 +117,37 @@ class MujocoPhysics:
         MuJoCo itself resets histories to zero: a delayed servo would then run towards zero, and a
         delayed sensor would read it, until the delay has passed.
         """
-        batch = self._batch
-        batch.reset(ids, stage=mujoco.mjtStage.mjSTAGE_NONE)
-        batch.qpos[np.ix_(ids, self._positions)] = joint_position
-        batch.qvel[np.ix_(ids, self._velocities)] = joint_velocity
-        batch.ctrl[np.ix_(ids, self._actuators)] = target
-        batch.forward(ids)
-        rows = np.asarray(ids)[:, None]
+        ids = np.asarray(ids)
+        failed = ids[self.diverged[ids]]
+        if failed.size:
+            self._batch.reset(failed)  # clears their warnings, too
+            self.diverged[failed] = False
+        self._batch.state[ids] = self._fresh_state
+        self._qpos[np.ix_(ids, self._positions)] = joint_position
+        self._qvel[np.ix_(ids, self._velocities)] = joint_velocity
+        self._batch.ctrl[np.ix_(ids, self._actuators)] = target
         for place, actuator in enumerate(self._actuators):
             if actuator in self._control_history:
                 columns = self._control_history[actuator][:, 0]
-                batch.history[rows, columns] = target[:, [place]]
+                self._batch.history[ids[:, None], columns] = target[:, [place]]
+        if self._sensor_history:
+            self._fill_sensor_histories(ids)
+
+    def _fill_sensor_histories(self, ids: Ids) -> None:
+        """Fill the delayed sensors' histories with what they read now, had they no delay."""
+        delay, readings = self.field("sensor_delay"), self._batch.bind("sensordata")
+        configured = delay[ids]
+        delay[ids] = 0.0
+        self._batch.forward(ids)
+        delay[ids] = configured
+        rows = np.asarray(ids)[:, None, None]
         for sensor, columns in self._sensor_history.items():
             first = int(self.model.sensor_adr[sensor])
-            reading = batch.sensordata[ids, first : first + columns.shape[1]]
-            batch.history[rows[:, None], columns] = reading[:, None, :]
-        self.diverged[ids] = False
+            reading = readings[ids, first : first + columns.shape[1]]
+            self._batch.history[rows, columns] = reading[:, None, :]
 
     def step(self, target: NDArray[np.float64]) -> None:
-        """Advance each simulation by one control step; a diverged one stands still, flagged."""
+        """Advance each simulation by one control step, and flag what has left the finite numbers."""
         self._batch.ctrl[:, self._actuators] = target
         try:
             self._batch.rollout(self.substeps, record=("qpos", "qvel"), out=self._trace)
@@ -175,6 +196,13 @@ def _addresses(model: mujoco.MjModel, robot: Robot) -> tuple[NDArray[np.int64], 
         positions.append(int(model.joint(name).qposadr[0]))
         velocities.append(int(model.joint(name).dofadr[0]))
     return np.array(positions), np.array(velocities)
+
+
+def _columns(indices: NDArray[np.int64]) -> slice | NDArray[np.int64]:
+    """A slice where the indices are consecutive: it gives a view where they would give a copy."""
+    first = int(indices[0])
+    consecutive = np.array_equal(indices, np.arange(first, first + len(indices)))
+    return slice(first, first + len(indices)) if consecutive else indices
 
 
 def _actuator_ids(model: mujoco.MjModel, robot: Robot) -> NDArray[np.int64]:
