@@ -11,7 +11,7 @@ from pydantic import model_validator
 
 from simreal.config import Config
 from simreal.contract import TrainedRange
-from simreal.episode_random import EpisodeRandom
+from simreal.episode_random import EpisodeRandom, stream_keys
 from simreal.errors import UserError, nearest
 from simreal.randomization.distributions import Distribution
 from simreal.randomization.parameters import (
@@ -116,6 +116,8 @@ class Randomizer:
         self._world = world
         self.columns: list[str] = []
         self._entries = [self._entry(name, config) for name, config in specification.items()]
+        # A stream of its own: a column keeps its draws whatever else is randomized.
+        self._streams = stream_keys([f"randomization/{name}" for name in self.columns])
         self._pinned = self._resolve_pins(pins or {})
         self._check_bounds()
         arrays = [a for entry in self._entries for a in entry.parameter.arrays(world)]
@@ -201,8 +203,7 @@ class Randomizer:
 
     def draw(self, random: EpisodeRandom) -> Values:
         """Draw (episodes, columns) values: a pure function of the episodes' seeds."""
-        # A stream of its own: a column keeps its draws whatever else is randomized.
-        values = random.uniform_of_each([f"randomization/{name}" for name in self.columns])
+        values = random.uniform_of_each(self._streams)
         for entry in self._entries:
             values[:, entry.columns] = entry.config.distribution.quantile(values[:, entry.columns])
         for column, value in self._pinned.items():

@@ -60,7 +60,7 @@ class Sensing:
         self.resolution = np.full((count, joints), config.encoder_resolution)
         self._filter_corner = config.velocity_filter
         self._timestep = timestep
-        self._filter_state = np.zeros((count, joints))
+        self._filtered = np.zeros((count, joints))
         # Index 0 of the second axis is the newest reading; position and velocity side by side.
         self._held = np.zeros((count, math.ceil(longest_latency / timestep) + 1, 2 * joints))
         self._rows = np.arange(count)
@@ -81,7 +81,7 @@ class Sensing:
         noise = random.normal("encoder", self._joints) * self.noise[ids]
         reading = _quantize(position + self.bias[ids] + noise, self.resolution[ids])
         if self._filter_corner is not None:
-            self._filter_state[ids] = reading / self._filter_corner
+            self._filtered[ids] = reading
             velocity = np.zeros_like(reading)
         self._held[ids] = np.concatenate((reading, velocity), axis=1)[:, None, :]
 
@@ -114,9 +114,8 @@ class Sensing:
         """The filter w s / (s + w), forward Euler at the physics rate, as the Qube's server runs it."""
         velocity = np.empty_like(reading)
         for substep in range(reading.shape[1]):
-            rate = reading[:, substep] - corner * self._filter_state
-            velocity[:, substep] = corner * rate
-            self._filter_state += self._timestep * rate
+            velocity[:, substep] = corner * (reading[:, substep] - self._filtered)
+            self._filtered += self._timestep * velocity[:, substep]
         return velocity
 
     def _hold(self, samples: NDArray[np.float64]) -> None:

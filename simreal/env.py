@@ -216,11 +216,14 @@ class BatchEnv:
         shares = self.experiment.initial_states or {self.task.start: 1.0}
         edges = np.cumsum(list(shares.values()))
         which = np.searchsorted(edges / edges[-1], random.uniform("initial_state", 1)[:, 0], "right")
-        drawn = [self.task.initial_states[name](random) for name in shares]
-        position = np.stack([each for each, _ in drawn])
-        velocity = np.stack([each for _, each in drawn])
-        rows = np.arange(len(which))
-        return position[which, rows], velocity[which, rows]
+        position = np.empty((len(which), len(self.contract.robot.joints)))
+        velocity = np.empty_like(position)
+        for place, name in enumerate(shares):
+            rows = np.flatnonzero(which == place)
+            if rows.size:
+                drawn = self.task.initial_states[name](EpisodeRandom(random.seeds[rows]))
+                position[rows], velocity[rows] = drawn
+        return position, velocity
 
     def step(self, action: NDArray[np.floating]) -> Step:
         """Take (count, actuators) actions in [-1, 1]; larger ones are clipped."""

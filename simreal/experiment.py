@@ -118,7 +118,7 @@ def load_experiment(name: str, overrides: Sequence[str] = ()) -> ExperimentConfi
         UserError: it does not exist, or there are faults in it.
     """
     path = Path(name)
-    if not path.suffix and not path.exists():
+    if not path.suffix and not path.is_file():
         path = FOLDER / f"{name}.yaml"
         if not path.exists():
             hint = nearest(name, shipped_experiments())

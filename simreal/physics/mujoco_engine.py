@@ -53,6 +53,7 @@ class MujocoPhysics:
         self.substeps = _substeps(self.timestep, control_rate, robot.name)
         self._batch = Batch(self.model, count, threads)
         self._fields: dict[str, NDArray[Any]] = {}
+        self._constants_depend = False
         self._qpos: NDArray[np.float64] = self._batch.bind("qpos")
         self._qvel: NDArray[np.float64] = self._batch.bind("qvel")
         self._positions, self._velocities = _addresses(self.model, robot)
@@ -93,6 +94,7 @@ class MujocoPhysics:
         """Per-simulation values of a model field, (count, ...), live and writable."""
         if name not in self._fields:
             self._fields[name] = self._batch.expand(name)
+            self._constants_depend |= name in mujoco.MjModel._setconst_inputs
         return self._fields[name]
 
     @property
@@ -102,7 +104,7 @@ class MujocoPhysics:
 
     def commit(self, ids: Ids) -> None:
         """Run `mj_setConst` where a written field asks for it."""
-        if any(name in mujoco.MjModel._setconst_inputs for name in self._fields):
+        if self._constants_depend:
             self._batch.set_const(np.asarray(ids))
 
     def reset(

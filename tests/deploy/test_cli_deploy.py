@@ -1,0 +1,260 @@
+"""`simreal inspect` and `simreal deploy`, most of it in the processes that a user starts."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from simreal.cli import main
+from simreal.contract import Contract
+from simreal.deploy.policy import CONTRACT_KEY, GOLDEN_KEY
+from simreal.logs import read_log
+
+WriteFile = Callable[..., Path]
+PATIENCE = 60.0
+"""s until a test gives up; nothing is expected to take that long."""
+SIMREAL = (sys.executable, "-P", "-c", "from simreal.cli import main; main()")
+HEAVY = ("torch", "mujoco", "stable_baselines3", "gymnasium", "scipy", "matplotlib")
+
+
+@pytest.fixture
+def simreal(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command line in this process; status, output and error output."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["simreal", *map(str, arguments)])
+        status = 0
+        try:
+            main()
+        except SystemExit as stop:
+            assert isinstance(stop.code, int)
+            status = stop.code
+        return status, *capfd.readouterr()
+
+    return run
+
+
+Simreal = Callable[..., tuple[int, str, str]]
+
+
+def _wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def _status(process: str) -> list[str]:
+    """Fields of /proc/PID/stat after the name: state, parent, and so on; of a gone process X."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text("utf-8").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ["X", "0"]
+
+
+def _children(parent: int) -> list[str]:
+    pids = [path.name for path in Path("/proc").iterdir() if path.name.isdecimal()]
+    return [pid for pid in pids if _status(pid)[1] == str(parent)]
+
+
+def _is_running(process: str) -> bool:
+    return _status(process)[0] not in "ZX"
+
+
+def _deploying(policy: Path, *options: str) -> tuple[subprocess.Popen[str], str, Path]:
+    """A deployment in flight that has logged for a while; its process, the robot's, and its log."""
+    log = policy.with_name("flight.mcap")
+    process = subprocess.Popen(
+        [*SIMREAL, "deploy", str(policy), "--log", str(log), *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    _wait_until(lambda: process.poll() is not None or (log.exists() and log.stat().st_size > 20_000))
+    assert process.poll() is None, process.communicate()
+    [robot] = _children(process.pid)
+    return process, robot, log
+
+
+def test_inspect_prints_the_contract_for_people(policy_file: WriteFile, simreal: Simreal) -> None:
+    status, output, error = simreal("inspect", policy_file())
+    assert (status, error) == (0, "")
+    for word in ("qube", "100 Hz", "arm", "pendulum", "motor", "previous_action", "2.094", "voltage"):
+        assert word in output
+    assert "golden vectors: 4 steps, reproduced on this machine" in output
+
+
+def test_inspect_prints_the_contract_for_programs(
+    policy_file: WriteFile, simreal: Simreal, contract: Contract
+) -> None:
+    status, output, _ = simreal("inspect", policy_file(), "--json")
+    assert status == 0
+    assert Contract.from_json(output) == contract
+
+
+def test_inspect_says_what_is_not_reproduced(policy_file: WriteFile, simreal: Simreal) -> None:
+    golden = json.dumps(
+        {
+            "joint_position": [[0.0, 0.0]],
+            "joint_velocity": [[0.0, 0.0]],
+            "observation": [[0.0, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0]],
+            "action": [[0.0]],
+        }
+    )
+    _, output, _ = simreal("inspect", policy_file(metadata={GOLDEN_KEY: golden}))
+    assert "NOT reproduced" in output
+    assert "joint_position_cos[pendulum]" in output
+
+
+@pytest.mark.parametrize("verb", ["inspect", "deploy"])
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("absent.onnx", None, "no such file"),
+        ("empty.onnx", b"", "an empty file"),
+        ("config.yaml", b"robot: qube\n", "a YAML file"),
+        ("model.zip", b"PK\x03\x04....", "a zip file"),
+        ("picture.png", b"\x89PNG\r\n\x1a\n", "a PNG picture"),
+    ],
+)
+def test_another_file_is_one_message(
+    simreal: Simreal, tmp_path: Path, verb: str, name: str, content: bytes | None, words: str
+) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    status, output, error = simreal(verb, path)
+    assert (status, output) == (2, "")
+    assert error.startswith(f"error: {path}: {words}")
+    assert error.count("\n") == 1
+
+
+def test_a_plain_onnx_file_is_one_message(policy_file: WriteFile, simreal: Simreal) -> None:
+    path = policy_file(metadata={CONTRACT_KEY: "", GOLDEN_KEY: ""})
+    status, _, error = simreal("deploy", path)
+    assert status == 2
+    assert error.startswith(f"error: {path}: an ONNX file, but no policy of simreal")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--driver", "simm"), "error: no driver 'simm': did you mean 'sim'?\n"),
+        (("--driver", "sim:mass"), "error: driver sim: 'mass': expected key=value\n"),
+        (("--driver", "sim:mass=nan"), "error: driver sim: mass=nan: expected a finite number\n"),
+        (("--driver", "sim:mas=1"), "error: driver sim: no parameter 'mas': did you mean 'mass'?\n"),
+        (("--log", "/dev/full"), "error: /dev/full: cannot be written: No space left on device\n"),
+        (("--duration", "nan"), "error: --duration nan: expected seconds"),
+        (("--duration", "inf"), "error: --duration inf: expected seconds"),
+        (("--duration", "0"), "Usage: "),
+        (("--drivr", "sim"), "Usage: "),
+    ],
+)
+def test_a_wrong_option_is_one_message(
+    policy_file: WriteFile, simreal: Simreal, options: tuple[str, ...], message: str
+) -> None:
+    status, _, error = simreal("deploy", policy_file(), *options)
+    assert status == 2
+    assert error.startswith(message)
+    assert error == message or not message.endswith("\n")
+    assert "Traceback" not in error
+
+
+def test_a_policy_for_another_robot_is_refused_with_reasons_by_name(
+    policy_file: WriteFile, simreal: Simreal, contract: Contract
+) -> None:
+    data = contract.model_dump(mode="json")
+    data["robot"]["name"] = "cube"
+    data["robot"]["joints"][0]["upper"] = 1.5
+    path = policy_file(contract=Contract.model_validate(data))
+    status, _, error = simreal("deploy", path, "--driver", "sim:robot=qube")
+    assert status == 2
+    assert error == (
+        "error: the policy does not fit this robot:\n"
+        "  robot.name: the policy expects 'cube', the robot has 'qube'\n"
+        "  robot.joints[arm].upper: the policy expects 1.5, the robot has 2.094\n"
+    )
+
+
+def test_deploy_prints_percentiles_for_people(policy_file: WriteFile, simreal: Simreal) -> None:
+    status, output, error = simreal("deploy", policy_file(), "--duration", "0.3")
+    assert (status, error) == (0, "")
+    for word in ("period", "compute", "observation_age", "p50", "p99", "cycles", "ended by duration"):
+        assert word in output
+
+
+def test_deploy_prints_its_outcome_for_programs(policy_file: WriteFile, simreal: Simreal) -> None:
+    log = policy_file().with_name("flight.mcap")
+    options = ("--driver", "sim:mass=1.2,action_latency_ms=8", "--duration", "0.3", "--log", log)
+    status, output, error = simreal("deploy", policy_file(bias=0.02), *options, "--json")
+    outcome = json.loads(output)
+    assert (status, error) == (0, "")
+    assert (outcome["ended_by"], outcome["fault"], outcome["log_failure"]) == ("duration", None, None)
+    assert outcome["cycles"] == len(read_log(log).messages["/state"])
+    assert {"p50_ms", "p99_ms", "max_ms"} <= set(outcome["timing"]["compute"])
+
+
+def test_a_fault_is_told_and_is_status_1(policy_file: WriteFile, simreal: Simreal) -> None:
+    status, output, error = simreal("deploy", policy_file(bias=0.1, then="nan"), "--duration", "20")
+    assert status == 1
+    assert "ended by fault" in output
+    assert error == "fault: the policy gives nan for actuator motor\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_flight_by_its_own_stop_sequence(policy_file: WriteFile, number: int) -> None:
+    process, robot, log = _deploying(policy_file(), "--json")
+    # As the terminal does it: to every process of the group.
+    os.killpg(process.pid, number)
+    output, error = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, error) == (0, "")
+    assert json.loads(output)["ended_by"] == "interrupt"
+    assert not _is_running(robot)
+    recorded = read_log(log)
+    assert recorded.complete
+    assert recorded.events()[-1] == "end: interrupt"
+
+
+def test_a_killed_flight_leaves_a_readable_log_and_no_robot(
+    policy_file: WriteFile, contract: Contract
+) -> None:
+    process, robot, log = _deploying(policy_file())
+    process.kill()
+    process.communicate(timeout=PATIENCE)
+    _wait_until(lambda: not _is_running(robot))
+    recorded = read_log(log)
+    assert not recorded.complete
+    assert recorded.contract == contract
+    assert recorded.array("/timing", "cycle")[:, 0].tolist() == list(
+        range(len(recorded.messages["/timing"]))
+    )
+    assert len(recorded.messages["/state"]) > 10
+
+
+CONTROL = f"""
+import sys
+import simreal.deploy.loop, simreal.inspect, simreal.logs
+from simreal.cli import main
+for arguments in (["inspect"], ["deploy", "--duration", "0.2"]):
+    sys.argv = ["simreal", *arguments, POLICY]
+    main()
+print("loaded:", *[name for name in {HEAVY!r} if name in sys.modules])
+"""
+
+
+def test_the_control_process_loads_no_simulator_and_no_training_library(policy_file: WriteFile) -> None:
+    script = CONTROL.replace("POLICY", repr(str(policy_file())))
+    command = [sys.executable, "-P", "-c", script]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert found.stdout.splitlines()[-1] == "loaded:"

@@ -1,0 +1,294 @@
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto
+
+from simreal.contract import Contract
+from simreal.deploy.policy import (
+    ACTION_TOLERANCE,
+    CONTRACT_KEY,
+    GOLDEN_KEY,
+    OBSERVATION_TOLERANCE,
+    load_policy,
+)
+from simreal.errors import UserError
+
+WriteFile = Callable[..., Path]
+# The fixtures below give the same files to every example.
+many = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def _message(path: Path) -> str:
+    with pytest.raises(UserError) as caught:
+        load_policy(path)
+    message = str(caught.value)
+    assert str(path) in message
+    assert "\n" not in message
+    return message
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    return {prop.key: prop.value for prop in onnx.load(path).metadata_props}
+
+
+def _rewritten(
+    path: Path, change: Callable[[onnx.ModelProto], object], name: str = "changed.onnx"
+) -> Path:
+    model = onnx.load(path)
+    change(model)
+    changed = path.with_name(name)
+    changed.write_bytes(model.SerializeToString())
+    return changed
+
+
+def test_a_good_file_gives_its_contract_and_acts(policy_file: WriteFile, contract: Contract) -> None:
+    policy = load_policy(policy_file(bias=0.25, gain=2.0))
+    assert policy.contract == contract
+    assert policy.golden_mismatch() is None
+    policy.warm_up()
+    observation = np.zeros((3, 7), np.float32)
+    observation[:, 0] = [0.0, 0.1, -0.1]
+    np.testing.assert_allclose(policy.act(observation)[:, 0], [0.25, 0.45, 0.05], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"", "an empty file"),
+        (b"learning_rate: 3\n", "a text file"),
+        (b'{"version": 1}', "a JSON file"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), "a PNG picture"),
+        (b"\x89MCAP0\r\n" + bytes(30), "an MCAP log"),
+        (b"\x80\x04\x95" + bytes(30), "a Python pickle"),
+    ],
+)
+def test_another_kind_of_file_is_named(tmp_path: Path, content: bytes, kind: str) -> None:
+    path = tmp_path / "policy.onnx"
+    path.write_bytes(content)
+    message = _message(path)
+    assert kind in message
+    assert "simreal export" in message
+
+
+def test_a_stable_baselines3_zip_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "model.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("policy.pth", b"weights")
+    assert "stable-baselines3" in _message(path)
+
+
+def test_what_is_not_there_or_a_folder_is_said(tmp_path: Path) -> None:
+    assert "no such file" in _message(tmp_path / "absent.onnx")
+    assert "a folder" in _message(tmp_path)
+
+
+@many
+@given(content=st.binary(max_size=400))
+def test_random_bytes_are_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "random.onnx"
+    path.write_bytes(content)
+    _message(path)
+
+
+@many
+@given(data=st.data())
+def test_a_file_cut_off_anywhere_is_refused(policy_file: WriteFile, data: st.DataObject) -> None:
+    path = policy_file()
+    content = path.read_bytes()
+    path.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
+    _message(path)
+
+
+@many
+@given(data=st.data())
+def test_a_damaged_byte_is_never_more_than_a_message(
+    policy_file: WriteFile, data: st.DataObject
+) -> None:
+    path = policy_file(bias=0.1)
+    content = bytearray(path.read_bytes())
+    place = data.draw(st.integers(0, len(content) - 1))
+    content[place] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content)
+    try:
+        mismatch = load_policy(path).golden_mismatch()
+    except UserError as error:
+        assert str(path) in str(error)
+    else:
+        assert mismatch is None or str(mismatch)
+
+
+def test_a_changed_weight_is_found_by_the_golden_vectors(policy_file: WriteFile) -> None:
+    def change(model: onnx.ModelProto) -> None:
+        weight = next(each for each in model.graph.initializer if each.name == "weight")
+        values = onnx.numpy_helper.to_array(weight).copy()
+        values[2] += 0.01
+        weight.CopyFrom(onnx.numpy_helper.from_array(values, "weight"))
+
+    mismatch = load_policy(_rewritten(policy_file(), change)).golden_mismatch()
+    assert mismatch is not None
+    assert str(mismatch).startswith("step 0: action[motor]: expected 0.0, found 0.00999")
+
+
+@pytest.mark.parametrize("removed", [(CONTRACT_KEY,), (GOLDEN_KEY,), (CONTRACT_KEY, GOLDEN_KEY)])
+def test_a_plain_onnx_file_is_no_policy_and_what_it_lacks_is_named(
+    policy_file: WriteFile, removed: tuple[str, ...]
+) -> None:
+    message = _message(policy_file(metadata=dict.fromkeys(removed, "")))
+    for key in (CONTRACT_KEY, GOLDEN_KEY):
+        assert (f"no {key}" in message) is (key in removed)
+    assert "simreal export" in message
+
+
+@many
+@given(data=st.data())
+def test_a_contract_or_golden_vectors_cut_off_anywhere_are_refused(
+    policy_file: WriteFile, data: st.DataObject
+) -> None:
+    key = data.draw(st.sampled_from([CONTRACT_KEY, GOLDEN_KEY]))
+    text = _metadata(policy_file())[key]
+    cut = text[: data.draw(st.integers(1, len(text) - 1))]
+    message = _message(policy_file(metadata={key: cut}))
+    assert ("golden" if key == GOLDEN_KEY else "contract") in message
+
+
+def test_a_contract_of_another_version_says_what_to_do(policy_file: WriteFile) -> None:
+    text = _metadata(policy_file())[CONTRACT_KEY].replace('"version":1', '"version":2')
+    message = _message(policy_file(metadata={CONTRACT_KEY: text}))
+    assert "version 2" in message
+    assert "export again" in message
+
+
+def test_metadata_that_is_no_text_is_refused(policy_file: WriteFile) -> None:
+    path = policy_file()
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b'"joint_position"', b'"joint_positio\xff"'))
+    _message(path)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "numbers"),
+    [({"inputs": 8}, ["8 numbers to 1", "7 to 1"]), ({"outputs": 2}, ["7 numbers to 2", "7 to 1"])],
+)
+def test_graph_and_contract_of_different_sizes_are_told_apart(
+    policy_file: WriteFile, attributes: dict[str, int], numbers: list[str]
+) -> None:
+    golden = _metadata(policy_file())[GOLDEN_KEY]
+    message = _message(policy_file(**attributes, metadata={GOLDEN_KEY: golden}))
+    assert all(number in message for number in numbers)
+
+
+def _scalar_output(model: onnx.ModelProto) -> None:
+    model.graph.node.add(op_type="ReduceSum", input=["action"], output=["sum"]).attribute.append(
+        onnx.helper.make_attribute("keepdims", 0)
+    )
+    model.graph.output[0].CopyFrom(onnx.helper.make_tensor_value_info("sum", TensorProto.FLOAT, []))
+
+
+def _one_row_only(model: onnx.ModelProto) -> None:
+    for value in (model.graph.input[0], model.graph.output[0]):
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+
+
+def _weights_elsewhere(model: onnx.ModelProto) -> None:
+    weight = next(each for each in model.graph.initializer if each.name == "weight")
+    weight.ClearField("raw_data")
+    weight.data_location = TensorProto.EXTERNAL
+    weight.external_data.add(key="location", value="weights.bin")
+
+
+@pytest.mark.parametrize("change", [_scalar_output, _one_row_only, _weights_elsewhere])
+def test_a_graph_that_is_no_policys_is_refused(
+    policy_file: WriteFile, change: Callable[[onnx.ModelProto], None]
+) -> None:
+    _message(_rewritten(policy_file(), change))
+
+
+def test_a_graph_that_cannot_be_run_is_refused(policy_file: WriteFile) -> None:
+    golden = _metadata(policy_file())[GOLDEN_KEY]
+    path = policy_file(column=99, metadata={GOLDEN_KEY: golden})
+    assert "cannot be run" in _message(path)
+
+
+@pytest.mark.parametrize("name", ["joint_position", "joint_velocity", "observation", "action"])
+def test_golden_vectors_of_the_wrong_width_or_length_are_refused(
+    policy_file: WriteFile, name: str
+) -> None:
+    def spoilt(change: Callable[[list[Any]], object]) -> Path:
+        golden = json.loads(_metadata(policy_file())[GOLDEN_KEY])
+        change(golden[name])
+        return policy_file(metadata={GOLDEN_KEY: json.dumps(golden)})
+
+    for change in (lambda rows: rows[1].pop(), lambda rows: rows[2].append(0.0)):
+        message = _message(spoilt(change))
+        assert "golden vectors" in message
+        assert name in message
+    assert "equally long" in _message(spoilt(list.pop))
+    assert "golden vectors" in _message(spoilt(lambda rows: rows[0].__setitem__(0, "text")))
+
+
+@many
+@given(data=st.data())
+def test_a_tampered_golden_output_is_named_with_its_step(
+    policy_file: WriteFile, data: st.DataObject
+) -> None:
+    golden = json.loads(_metadata(policy_file(bias=0.1, gain=1.0))[GOLDEN_KEY])
+    name, tolerance = data.draw(
+        st.sampled_from([("observation", OBSERVATION_TOLERANCE), ("action", ACTION_TOLERANCE)])
+    )
+    step = data.draw(st.integers(0, len(golden[name]) - 1))
+    place = data.draw(st.integers(0, len(golden[name][0]) - 1))
+    change = data.draw(st.floats(3 * tolerance, 1.0)) * data.draw(st.sampled_from([-1, 1]))
+    golden[name][step][place] += change
+    path = policy_file(bias=0.1, gain=1.0, metadata={GOLDEN_KEY: json.dumps(golden)})
+    mismatch = load_policy(path).golden_mismatch()
+    assert mismatch is not None
+    entries = ("joint_position[arm]", "joint_position_sin[pendulum]", "joint_position_cos[pendulum]")
+    velocities = ("joint_velocity[arm]", "joint_velocity[pendulum]")
+    actions = ("previous_action[motor]", "previous_action[motor] t-1")
+    names = (*entries, *velocities, *actions) if name == "observation" else ("action[motor]",)
+    assert (mismatch.step, mismatch.what) == (step, names[place])
+    assert mismatch.expected == golden[name][step][place]
+    assert mismatch.found == pytest.approx(golden[name][step][place] - change, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("field", "joint", "what"),
+    [
+        ("joint_position", 0, "joint_position[arm]"),
+        ("joint_position", 1, "joint_position_sin[pendulum]"),
+        ("joint_velocity", 1, "joint_velocity[pendulum]"),
+    ],
+)
+def test_a_tampered_golden_state_is_named_with_its_step(
+    policy_file: WriteFile, field: str, joint: int, what: str
+) -> None:
+    golden = json.loads(_metadata(policy_file())[GOLDEN_KEY])
+    golden[field][2][joint] += 0.01
+    mismatch = load_policy(policy_file(metadata={GOLDEN_KEY: json.dumps(golden)})).golden_mismatch()
+    assert mismatch is not None
+    assert (mismatch.step, mismatch.what) == (2, what)
+
+
+def test_a_difference_of_another_processors_rounding_is_none(policy_file: WriteFile) -> None:
+    golden = json.loads(_metadata(policy_file(bias=0.1))[GOLDEN_KEY])
+    golden["action"][-1][0] += 0.5 * ACTION_TOLERANCE
+    golden["observation"][-1][0] += 0.5 * OBSERVATION_TOLERANCE
+    path = policy_file(bias=0.1, metadata={GOLDEN_KEY: json.dumps(golden)})
+    assert load_policy(path).golden_mismatch() is None
+
+
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_a_graph_that_gives_no_number_is_a_mismatch(policy_file: WriteFile, value: str) -> None:
+    golden = _metadata(policy_file())[GOLDEN_KEY]
+    path = policy_file(then=value, beyond=-1.0, metadata={GOLDEN_KEY: golden})
+    mismatch = load_policy(path).golden_mismatch()
+    assert mismatch is not None
+    assert str(mismatch) == f"step 0: action[motor]: expected 0.0, found {value}"

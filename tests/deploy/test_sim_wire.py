@@ -1,0 +1,76 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simreal.deploy.sim_wire import (
+    CommandPacket,
+    StatePacket,
+    WireError,
+    decode_hello,
+    encode_hello,
+)
+
+numbers = st.floats(allow_nan=True, allow_infinity=True)
+sequences = st.integers(0, 2**64 - 1)
+texts = st.text().filter(lambda text: not any(0xD800 <= ord(c) < 0xE000 for c in text))
+
+
+@given(sequences, st.integers(-(2**63), 2**63 - 1), st.lists(st.tuples(numbers, numbers), max_size=40))
+def test_a_state_keeps_every_bit(sequence: int, at: int, joints: list[tuple[float, float]]) -> None:
+    position = np.array([joint[0] for joint in joints], dtype=np.float64)
+    velocity = np.array([joint[1] for joint in joints], dtype=np.float64)
+    data = StatePacket(sequence, at, position, velocity).encode()
+    packet = StatePacket.decode(data, len(joints))
+    assert (packet.sequence, packet.time_ns) == (sequence, at)
+    assert packet.position.tobytes() == position.tobytes()
+    assert packet.velocity.tobytes() == velocity.tobytes()
+
+
+@given(sequences, st.booleans(), st.lists(numbers, max_size=40))
+def test_a_command_keeps_every_bit(sequence: int, active: bool, target: list[float]) -> None:
+    values = np.array(target, dtype=np.float64)
+    packet = CommandPacket.decode(CommandPacket(sequence, active, values).encode(), len(target))
+    assert (packet.sequence, packet.active) == (sequence, active)
+    assert packet.target.tobytes() == values.tobytes()
+
+
+@given(st.binary(max_size=120), st.integers(0, 6))
+def test_foreign_bytes_are_refused_or_decode_to_what_encodes_them(data: bytes, width: int) -> None:
+    for kind in (StatePacket, CommandPacket):
+        try:
+            packet = kind.decode(data, width)
+        except WireError:
+            continue
+        assert packet.encode() == data
+
+
+@given(st.integers(1, 8), st.integers(1, 200))
+def test_a_packet_cut_short_or_too_long_is_refused(joints: int, cut: int) -> None:
+    state = StatePacket(1, 2, np.zeros(joints), np.zeros(joints)).encode()
+    command = CommandPacket(1, True, np.zeros(joints)).encode()
+    for kind, data in ((StatePacket, state), (CommandPacket, command)):
+        for wrong in (data[: -min(cut, len(data))], data + bytes(cut)):
+            with pytest.raises(WireError, match=f"{len(wrong)} bytes"):
+                kind.decode(wrong, joints)
+
+
+def test_activity_is_yes_or_no() -> None:
+    data = bytearray(CommandPacket(1, True, np.zeros(1)).encode())
+    data[8] = 2
+    with pytest.raises(WireError, match="activity 2"):
+        CommandPacket.decode(bytes(data), 1)
+
+
+@given(st.none() | st.dictionaries(texts, st.integers() | texts), st.none() | texts)
+def test_a_hello_round_trips(robot: dict[str, object] | None, error: str | None) -> None:
+    assert decode_hello(encode_hello(robot, error)) == (robot, error)
+
+
+@settings(max_examples=50)
+@given(st.binary(max_size=60) | st.recursive(texts | st.integers(), st.lists).map(json.dumps))
+def test_what_is_no_hello_is_refused(data: bytes | str) -> None:
+    with pytest.raises(WireError, match="hello"):
+        decode_hello(data.encode() if isinstance(data, str) else data)

@@ -1,0 +1,139 @@
+"""The simulated robot without its process: what it does is a pure function of the commands."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from simreal.deploy.emulators.robot import SimulatedRobot
+from simreal.errors import UserError
+
+STEPS = 300
+ARM, PENDULUM = 0, 1
+RESOLUTION = 0.0030679616
+IDEAL = {"encoder_resolution": 0.0}
+"""A reading without counts, to see the motion itself."""
+
+
+def _positions(
+    commands: Mapping[int, tuple[bool, float]],
+    parameters: Mapping[str, float] = IDEAL,
+    keep: bool = True,
+    steps: int = STEPS,
+    seed: int = 0,
+) -> NDArray[np.float64]:
+    """(steps, joints) readings; a command comes before its step, and again at each step if kept."""
+    robot = SimulatedRobot("qube", parameters, seed)
+    positions, current = [], None
+    for step in range(steps):
+        if step in commands:
+            current = commands[step]
+        if current is not None and (keep or step in commands):
+            robot.command(current[0], np.array([current[1]]))
+        positions.append(robot.advance()[0].copy())
+    return np.array(positions)
+
+
+def test_without_a_command_it_hangs_still() -> None:
+    np.testing.assert_array_equal(_positions({}), np.zeros((STEPS, 2)))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_voltage_turns_the_arm_its_way_and_lifts_the_pendulum(sign: int) -> None:
+    positions = _positions({0: (True, sign * 1.0)}, steps=150)
+    arm = sign * positions[:, ARM]
+    assert arm[-1] > 0.3
+    assert np.all(np.diff(arm[:100]) >= 0)
+    assert np.abs(positions[:, PENDULUM]).max() > 0.1
+
+
+def test_twice_the_voltage_is_about_twice_the_first_motion() -> None:
+    """Friction takes its share of each."""
+    once, twice = (_positions({0: (True, volts)}, steps=40)[-1, ARM] for volts in (1.0, 2.0))
+    assert twice / once == pytest.approx(2.0, rel=0.1)
+
+
+def test_the_amplifier_clamps_to_its_limits() -> None:
+    np.testing.assert_array_equal(
+        _positions({0: (True, 1000.0)}, steps=60), _positions({0: (True, 4.0)}, steps=60)
+    )
+
+
+def test_the_watchdog_makes_it_passive_100_ms_after_the_last_command() -> None:
+    left_alone = _positions({0: (True, 2.0)}, keep=False)
+    told_off = _positions({0: (True, 2.0), 50: (False, 0.0)})
+    told_off_later = _positions({0: (True, 2.0), 51: (False, 0.0)})
+    np.testing.assert_array_equal(left_alone, told_off)
+    assert not np.array_equal(left_alone, told_off_later)
+
+
+@pytest.mark.parametrize("volts", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_is_off(volts: float) -> None:
+    np.testing.assert_array_equal(
+        _positions({0: (True, 2.0), 20: (True, volts)}),
+        _positions({0: (True, 2.0), 20: (False, 2.0)}),
+    )
+
+
+@pytest.mark.parametrize("milliseconds", [2, 50])
+def test_action_latency_shifts_the_response_by_itself(milliseconds: int) -> None:
+    prompt = _positions({0: (True, 1.0)})
+    late = _positions({0: (True, 1.0)}, IDEAL | {"action_latency_ms": milliseconds})
+    shift = milliseconds // 2
+    assert not late[:shift].any()
+    np.testing.assert_allclose(late[shift:], prompt[:-shift], rtol=0, atol=1e-12)
+
+
+def test_sensor_latency_shifts_the_reading_by_itself() -> None:
+    prompt = _positions({0: (True, 1.0)})
+    late = _positions({0: (True, 1.0)}, IDEAL | {"sensor_latency_ms": 30.0})
+    assert not late[:15].any()
+    np.testing.assert_array_equal(late[15:], prompt[:-15])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "least", "most"),
+    [
+        ({"motor_strength": 0.5}, 0.4, 0.55),
+        ({"mass": 2.0}, 0.4, 0.7),
+        ({"mass[pendulum]": 3.0}, 0.4, 0.9),
+        ({"joint_frictionloss": 1e3}, 0.0, 0.1),
+    ],
+)
+def test_its_parameters_are_its_own(parameters: dict[str, float], least: float, most: float) -> None:
+    nominal = _positions({0: (True, 1.0)}, steps=40)[-1, ARM]
+    found = _positions({0: (True, 1.0)}, IDEAL | parameters, steps=40)[-1, ARM]
+    assert least <= found / nominal <= most
+
+
+def test_the_encoder_counts_in_whole_steps() -> None:
+    counts = _positions({0: (True, 1.0)}, {}) / RESOLUTION
+    np.testing.assert_allclose(counts, np.rint(counts), atol=1e-6)
+    assert np.unique(np.rint(counts[:, ARM])).size > 50
+
+
+def test_noise_follows_the_seed() -> None:
+    noisy = IDEAL | {"encoder_noise": 0.01}
+    first = _positions({}, noisy, seed=1)
+    np.testing.assert_array_equal(first, _positions({}, noisy, seed=1))
+    assert not np.array_equal(first, _positions({}, noisy, seed=2))
+    assert first.std() == pytest.approx(0.01, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "words"),
+    [
+        ("qub", {}, ["'qub'", "did you mean 'qube'"]),
+        ("qube", {"mas": 1.0}, ["'mas'", "did you mean 'mass'"]),
+        ("qube", {"mass[ram]": 1.0}, ["'ram'", "'arm'"]),
+        ("qube", {"mass": -1.0}, ["mass", "below"]),
+        ("qube", {"action_latency_ms": 5000.0}, ["5000", "1000"]),
+    ],
+)
+def test_a_robot_that_cannot_be_is_one_message(
+    name: str, parameters: dict[str, float], words: list[str]
+) -> None:
+    with pytest.raises(UserError) as caught:
+        SimulatedRobot(name, parameters, 0)
+    assert all(word in str(caught.value) for word in words), str(caught.value)

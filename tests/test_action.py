@@ -1,0 +1,105 @@
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from simreal.action import ActionPipeline
+from simreal.contract import (
+    ActionMapping,
+    Actuator,
+    Contract,
+    Joint,
+    ObservationTerm,
+    Provenance,
+    RobotDescription,
+)
+
+NUMBERS = st.floats(-1e6, 1e6)
+LIMITS = st.tuples(st.floats(-100, 99), st.floats(0.001, 100)).map(lambda t: (t[0], t[0] + t[1]))
+
+
+def contract(
+    limits: list[tuple[float, float]], scale: tuple[float, ...], offset: tuple[float, ...]
+) -> Contract:
+    return Contract(
+        robot=RobotDescription(
+            name="arm",
+            joints=(Joint(name="joint"),),
+            actuators=tuple(
+                Actuator(name=f"m{i}", joint="joint", command="voltage", unit="V", lower=low, upper=high)
+                for i, (low, high) in enumerate(limits)
+            ),
+        ),
+        control_rate=100.0,
+        observation=(ObservationTerm(source="joint_position"),),
+        action=ActionMapping(scale=scale, offset=offset),
+        provenance=Provenance(task="t", agent="a", seed=0, training_steps=0, versions={}),
+    )
+
+
+@st.composite
+def contracts(draw: st.DrawFn) -> Contract:
+    limits = draw(st.lists(LIMITS, min_size=1, max_size=4))
+    numbers = st.tuples(*[NUMBERS] * len(limits))
+    return contract(limits, draw(numbers), draw(numbers))
+
+
+@settings(deadline=None)
+@given(contracts(), st.data())
+def test_no_action_leads_beyond_the_limits(made: Contract, data: st.DataObject) -> None:
+    pipeline = ActionPipeline(made)
+    batch = data.draw(st.sampled_from([(), (3,), (2, 2)]))
+    anything = st.floats(allow_nan=False, width=64)
+    action = data.draw(npst.arrays(np.float64, (*batch, pipeline.size), elements=anything))
+    target = pipeline(action).target
+    assert target.shape == action.shape
+    assert (target >= [actuator.lower for actuator in made.robot.actuators]).all()
+    assert (target <= [actuator.upper for actuator in made.robot.actuators]).all()
+
+
+@settings(deadline=None)
+@given(contracts(), st.data())
+def test_each_robot_of_a_batch_gets_the_command_that_it_would_get_alone(
+    made: Contract, data: st.DataObject
+) -> None:
+    pipeline = ActionPipeline(made)
+    elements = st.floats(-2, 2)
+    actions = data.draw(npst.arrays(np.float64, (2, 3, pipeline.size), elements=elements))
+    together = pipeline(actions).target
+    for index in np.ndindex(2, 3):
+        assert (together[index] == pipeline(actions[index]).target).all()
+
+
+@settings(deadline=None)
+@given(st.floats(-1, 1), st.floats(-50, 50), st.floats(-50, 50))
+def test_within_the_limits_the_mapping_is_the_one_of_the_contract(
+    action: float, scale: float, offset: float
+) -> None:
+    pipeline = ActionPipeline(contract([(-100.0, 100.0)], (scale,), (offset,)))
+    assert pipeline(np.array([action])).target[0] == offset + scale * action
+
+
+@settings(deadline=None)
+@given(contracts(), st.floats(1, 1e9))
+def test_an_action_beyond_one_is_an_action_of_one(made: Contract, size: float) -> None:
+    pipeline = ActionPipeline(made)
+    ones = np.ones(pipeline.size)
+    for sign in (1, -1):
+        assert (pipeline(sign * size * ones).target == pipeline(sign * ones).target).all()
+
+
+@settings(deadline=None)
+@given(contracts(), st.floats(-2, 2), st.floats(-2, 2))
+def test_a_positive_scale_keeps_the_order_of_actions(made: Contract, one: float, other: float) -> None:
+    pipeline = ActionPipeline(made)
+    low, high = (pipeline(np.full(pipeline.size, a)).target for a in sorted((one, other)))
+    rising = np.array(made.action.scale) >= 0
+    assert (low <= high)[rising].all()
+    assert (low >= high)[~rising].all()
+
+
+def test_the_action_given_stays_as_it_was() -> None:
+    pipeline = ActionPipeline(contract([(-1.0, 1.0)], (4.0,), (0.0,)))
+    action = np.array([[3.0], [-0.5]])
+    assert pipeline(action).target.tolist() == [[1.0], [-1.0]]
+    assert action.tolist() == [[3.0], [-0.5]]

@@ -1,0 +1,284 @@
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import Field, ValidationError
+
+from simreal.config import Config, Document, override, parse, read_document
+from simreal.errors import UserError
+
+
+class Square(Config):
+    type: Literal["square"]
+    side: float
+
+
+class Circle(Config):
+    type: Literal["circle"]
+    radius: float = Field(gt=0)
+
+
+class Learning(Config):
+    learning_rate: float = 1e-3
+    epochs: int = 5
+    layers: tuple[int, ...] = (64, 64)
+
+
+class Experiment(Config):
+    robot: str
+    control_rate: float = Field(default=100.0, gt=0)
+    learning: Learning = Learning()
+    shapes: dict[str, Annotated[Square | Circle, Field(discriminator="type")]] = {}
+
+
+TEXT = """\
+robot: qube
+control_rate: 50.0
+
+learning:
+  # a comment
+  learning_rate: 3e-4
+  layers: [32, 16]
+shapes:
+  wheel:
+    type: circle
+    radius: 0.1
+"""
+
+
+def read(text: str) -> Experiment:
+    document = Document(text, "experiment.yaml")
+    return parse(Experiment, document.data, document)
+
+
+def fault(text: str) -> str:
+    with pytest.raises(UserError) as caught:
+        read(text)
+    return str(caught.value)
+
+
+def test_a_right_document_is_read() -> None:
+    experiment = read(TEXT)
+    assert experiment.robot == "qube"
+    assert experiment.learning == Learning(learning_rate=3e-4, layers=(32, 16))
+    assert experiment.shapes["wheel"] == Circle(type="circle", radius=0.1)
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong", "expected"),
+    [
+        (2, "control_rte: 50.0", "control_rte: unknown key 'control_rte': did you mean 'control_rate'?"),
+        (4, "learnin:", "learnin: unknown key 'learnin': did you mean 'learning'?"),
+        (6, "  learningrate: 3e-4", "did you mean 'learning_rate'?"),
+        (11, "    radus: 0.1", "did you mean 'radius'?"),
+    ],
+)
+def test_an_unknown_key_names_file_line_and_the_nearest_valid_key(
+    line: int, wrong: str, expected: str
+) -> None:
+    lines = TEXT.splitlines()
+    lines[line - 1] = wrong
+    message = fault("\n".join(lines))
+    assert message.startswith(f"experiment.yaml:{line}: ")
+    assert expected in message
+
+
+def test_a_wrong_value_is_shown_with_its_line() -> None:
+    message = fault(TEXT.replace("radius: 0.1", "radius: wide"))
+    assert message.startswith("experiment.yaml:11: ")
+    assert "'wide'" in message
+
+
+def test_a_wrong_member_of_a_list_is_found_on_its_own_line() -> None:
+    message = fault("robot: qube\nlearning:\n  layers:\n    - 64\n    - many\n")
+    assert message.startswith("experiment.yaml:5: learning.layers.1: ")
+
+
+def test_a_missing_key_is_named() -> None:
+    message = fault("control_rate: 3\n")
+    assert "robot" in message
+    assert "required" in message
+
+
+def test_all_faults_are_told_at_once() -> None:
+    message = fault("robot: 3\ncontrol_rate: -1\nlearning:\n  epochs: 1.5\n")
+    assert [line.split(": ")[:2] for line in message.splitlines()] == [
+        ["experiment.yaml:1", "robot"],
+        ["experiment.yaml:2", "control_rate"],
+        ["experiment.yaml:4", "learning.epochs"],
+    ]
+
+
+@pytest.mark.parametrize("number", [".nan", ".inf", "-.inf", "1e400"])
+def test_numbers_are_finite(number: str) -> None:
+    assert "finite" in fault(f"robot: q\ncontrol_rate: {number}\n")
+
+
+def test_a_key_that_is_no_word_is_an_unknown_key() -> None:
+    assert "experiment.yaml:2: 7: unknown key '7'" in fault("robot: q\n7: 3\n")
+    assert "unknown key '{robot}'" in fault("robot: q\n'{robot}': 3\n")
+
+
+def test_without_a_document_the_key_alone_is_told() -> None:
+    with pytest.raises(UserError, match=r"^learning\.epoch: unknown key 'epoch'.*'epochs'"):
+        parse(Experiment, {"robot": "q", "learning": {"epoch": 3}})
+
+
+def test_a_configuration_cannot_be_changed() -> None:
+    experiment = read(TEXT)
+    with pytest.raises(ValidationError):
+        experiment.robot = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a: 1\nb: [1, 2\nc: 3\n", 3),
+        ("a: 1\n\tb: 2\n", 2),
+        ("a: 1\nb: 2\na: 3\n", 3),
+        ("a:\n  b: 1\n  b: 2\n", 3),
+        ("a: 1\nb: *nothing\n", 2),
+        ("a: 1\nb: !!python/name:os.system x\n", 2),
+        ("a: 1\nb: 2001-99-99\n", 2),
+        ("a: 1\nb: 0x_\n", 2),
+        ("a: 1\n? [b, c]\n: 2\n", 2),
+        ("a: 1\n---\nb: 2\n", 2),
+    ],
+)
+def test_bad_yaml_is_told_with_file_and_line(text: str, line: int) -> None:
+    with pytest.raises(UserError, match=rf"^bad\.yaml:{line}: not valid YAML: "):
+        Document(text, "bad.yaml")
+
+
+@pytest.mark.parametrize("text", ["", "- 1\n- 2\n", "just words", "3"])
+def test_a_document_that_is_no_mapping_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match=r"^bad\.yaml: expected a mapping of keys"):
+        Document(text, "bad.yaml")
+
+
+@pytest.mark.parametrize("text", ["a: &x {b: *x}", "[" * 600, "a: " + "{b: " * 600])
+def test_endless_nesting_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match=r"^bad\.yaml: nested too deeply"):
+        Document(text, "bad.yaml")
+
+
+YAML_LIKE = st.text(alphabet="ab01.:-_{}[]?&*!|>%@'\"#,\n \t<=~eExo+", max_size=60)
+
+
+@settings(deadline=None, max_examples=400)
+@given(YAML_LIKE | st.text(max_size=40) | YAML_LIKE.map(lambda text: f"a: {text}"))
+def test_no_text_does_worse_than_a_user_error(text: str) -> None:
+    try:
+        document = Document(text, "any.yaml")
+    except UserError as error:
+        assert str(error).startswith("any.yaml")
+    else:
+        assert isinstance(document.data, dict)
+
+
+NUMBERS = st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False)
+WORDS = st.text(alphabet=st.characters(max_codepoint=0xD7FF), max_size=8)
+VALUES = st.recursive(
+    st.none() | st.booleans() | NUMBERS | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(deadline=None)
+@given(st.dictionaries(WORDS, VALUES, max_size=4))
+def test_every_json_document_reads_the_same_as_yaml(data: dict[str, Any]) -> None:
+    # Written out again, numbers that differ in one bit, or 1.0 and 1, would differ.
+    assert json.dumps(Document(json.dumps(data), "any.json").data) == json.dumps(data)
+
+
+@pytest.mark.parametrize("text", ["1e-3", "1E-3", "1.0e-3", "0.001", "+1e-3", ".001"])
+def test_exponents_are_numbers_with_or_without_a_point(text: str) -> None:
+    assert Document(f"a: {text}", "any.yaml").data == {"a": 0.001}
+
+
+def test_files_that_cannot_be_read_are_told_by_name(tmp_path: Path) -> None:
+    binary = tmp_path / "binary.yaml"
+    binary.write_bytes(b"\xff\xfe\x00")
+    for path, reason in [
+        (tmp_path / "none.yaml", "no such file"),
+        (tmp_path, "directory"),
+        (binary, "not a text file"),
+    ]:
+        with pytest.raises(UserError) as caught:
+            read_document(path)
+        assert str(path) in str(caught.value)
+        assert reason in str(caught.value)
+
+
+def test_a_file_is_read_with_its_name_in_the_faults(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("robot: qube # Ω\nlearning: {epoch: 3}\n", encoding="utf-8")
+    document = read_document(path)
+    with pytest.raises(UserError, match=r"mine\.yaml:2: learning\.epoch: .*'epochs'"):
+        parse(Experiment, document.data, document)
+
+
+KEYS = st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=4)
+
+
+def at(data: Any, keys: list[str]) -> Any:
+    for key in keys:
+        data = data[key]
+    return data
+
+
+@settings(deadline=None)
+@given(KEYS, VALUES)
+def test_an_override_sets_what_it_names_and_nothing_else(keys: list[str], value: Any) -> None:
+    data: dict[str, Any] = {"z": {"y": [1, 2]}, "x": 3}
+    changed = override(data, [f"{'.'.join(keys)}={json.dumps(value)}"])
+    assert json.dumps(at(changed, keys)) == json.dumps(value)
+    assert {key: changed[key] for key in data} == data == {"z": {"y": [1, 2]}, "x": 3}
+
+
+@settings(deadline=None)
+@given(KEYS, VALUES, VALUES)
+def test_the_last_override_wins_and_the_mapping_given_stays(
+    keys: list[str], first: Any, second: Any
+) -> None:
+    before = override({}, [f"{'.'.join(keys)}={json.dumps(first)}"])
+    kept = json.dumps(before)
+    after = override(before, [f"{'.'.join(keys)}={json.dumps(second)}"])
+    assert json.dumps(at(after, keys)) == json.dumps(second)
+    assert json.dumps(before) == kept
+
+
+def test_an_override_replaces_one_key_of_a_section() -> None:
+    document = Document(TEXT, "experiment.yaml")
+    data = override(document.data, ["learning.epochs=2", "shapes.wheel.radius=0.2", "robot='7'"])
+    experiment = parse(Experiment, data, document)
+    assert experiment.learning == Learning(learning_rate=3e-4, epochs=2, layers=(32, 16))
+    assert experiment.shapes["wheel"] == Circle(type="circle", radius=0.2)
+    assert experiment.robot == "7"
+
+
+def test_an_unknown_key_in_an_override_gets_the_nearest_one() -> None:
+    document = Document(TEXT, "experiment.yaml")
+    with pytest.raises(UserError, match=r"learning\.epoch: unknown key 'epoch': did you mean 'epochs'"):
+        parse(Experiment, override(document.data, ["learning.epoch=2"]), document)
+
+
+@pytest.mark.parametrize("assignment", ["a", "=3", "a..b=3", ".a=3", "a.=3", ""])
+def test_an_assignment_of_another_form_is_refused(assignment: str) -> None:
+    with pytest.raises(UserError, match="expected key=value"):
+        override({}, [assignment])
+
+
+def test_an_override_does_not_go_below_a_value() -> None:
+    with pytest.raises(UserError, match="robot is a value, not a section"):
+        override({"robot": "qube"}, ["robot.name=3"])
+
+
+@pytest.mark.parametrize("value", ["[1", "{", "2001-99-99", "!!python/name:os.system", "[" * 600])
+def test_an_override_that_is_no_yaml_is_refused(value: str) -> None:
+    with pytest.raises(UserError, match="the value is not valid YAML"):
+        override({}, [f"a={value}"])

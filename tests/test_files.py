@@ -1,0 +1,205 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simreal.errors import UserError
+from simreal.files import describe, write_atomically, write_text
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_is_written_and_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "folder" / "note.txt"
+    write_text(path, "first Ω\n")
+    write_text(path, "second\n")
+    assert path.read_text(encoding="utf-8") == "second\n"
+    assert names(path.parent) == ["note.txt"]
+
+
+def test_a_writer_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "note.txt"
+    write_text(path, "old")
+
+    def fail(temporary: Path) -> None:
+        temporary.write_text("half of the n")
+        raise RuntimeError("a fault of the program")
+
+    with pytest.raises(RuntimeError, match="a fault of the program"):
+        write_atomically(path, fail)
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["note.txt"]
+
+
+def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "note.txt"
+    seen = []
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w") as file:
+            for _ in range(3):
+                file.write("line\n")
+                file.flush()
+                seen.append(path.read_text() if path.exists() else None)
+
+    write_atomically(path, write)
+    write_atomically(path, write)
+    assert seen == [None] * 3 + ["line\n" * 3] * 3
+
+
+def test_who_has_the_old_file_open_keeps_it_whole(tmp_path: Path) -> None:
+    path = tmp_path / "note.txt"
+    write_text(path, "old\n" * 1000)
+    with path.open() as reader:
+        write_text(path, "new\n")
+        assert reader.read() == "old\n" * 1000
+    assert path.read_text() == "new\n"
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from simreal.files import write_atomically
+
+def write(temporary):
+    with temporary.open("w") as file:
+        file.write("half")
+        file.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+write_atomically(Path(sys.argv[1]), write)
+"""
+
+
+def test_a_kill_in_the_middle_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "note.txt"
+    write_text(path, "old")
+    process = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False, timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert path.read_text() == "old"
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from simreal.errors import UserError
+from simreal.files import write_text
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    write_text(Path(sys.argv[1]), "new" * 10_000)
+except UserError as error:
+    print(error)
+"""
+
+
+def test_a_disk_that_takes_no_more_is_a_user_error_and_keeps_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "note.txt"
+    write_text(path, "old")
+    process = subprocess.run(
+        [sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert process.stdout == f"{path}: cannot be written: File too large\n"
+    assert process.stderr == ""
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["note.txt"]
+
+
+def test_places_that_cannot_be_written_are_user_errors(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    (tmp_path / "folder" / "inner").mkdir(parents=True)
+    for path in (
+        tmp_path / "file" / "note.txt",
+        tmp_path / "file" / "deeper" / "note.txt",
+        tmp_path / "folder",
+        tmp_path / ("x" * 300),
+        Path("/proc/nowhere/note.txt"),
+    ):
+        with pytest.raises(UserError) as caught:
+            write_text(path, "text")
+        assert str(caught.value).startswith(f"{path}: cannot be written: ")
+    assert names(tmp_path) == ["file", "folder"]
+    assert names(tmp_path / "folder") == ["inner"]
+
+
+FORBIDDEN = """
+import os, sys
+from pathlib import Path
+from simreal.errors import UserError
+from simreal.files import write_text
+
+if os.geteuid() == 0:
+    os.setuid(65534)  # the superuser may write anywhere
+try:
+    write_text(Path(sys.argv[1]), "text")
+except UserError as error:
+    print(error)
+"""
+
+
+def test_a_folder_without_permission_is_a_user_error(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    path = tmp_path / "note.txt"
+    process = subprocess.run(
+        [sys.executable, "-c", FORBIDDEN, str(path)], capture_output=True, text=True, timeout=60
+    )
+    assert process.stdout == f"{path}: cannot be written: Permission denied\n"
+    assert process.stderr == ""
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_text_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = tmp_path_factory.getbasetemp() / "text.txt"
+    write_text(path, text)
+    assert path.read_bytes() == text.replace("\n", os.linesep).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("a.mcap", b"\x89MCAP0\r\n\x01", "an MCAP log"),
+        ("a.zip", b"PK\x03\x04....", "a zip file (a PyTorch or stable-baselines3 model?)"),
+        ("a.png", b"\x89PNG\r\n", "a PNG picture"),
+        ("a.gz", b"\x1f\x8b\x08", "a gzip file"),
+        ("a.npy", b"\x93NUMPY\x01", "a NumPy array"),
+        ("a.xml", b"<mujoco/>", "an XML or HTML file"),
+        ("a.json", b'{"version": 1}', "a JSON file"),
+        ("a.yaml", b"robot: qube\n", "a YAML file"),
+        ("a.yml", "unit: N·m\n".encode(), "a YAML file"),
+        ("a.txt", b"hello\n", "a text file"),
+        ("a.onnx", b"\x08\x07\x12\x00\x80\x03", "a damaged or foreign ONNX file"),
+        ("a.bin", b"\x00\x01\x02", "a binary file"),
+        ("a.onnx", b"", "an empty file"),
+        ("a.onnx", b"hello\n", "a text file"),
+    ],
+)
+def test_a_wrong_file_is_called_what_it_is(tmp_path: Path, name: str, content: bytes, kind: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert describe(path) == kind
+
+
+@settings(deadline=None)
+@given(st.integers(500, 520))
+def test_a_letter_cut_in_two_is_still_text(
+    tmp_path_factory: pytest.TempPathFactory, length: int
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "cut.txt"
+    path.write_text("a" * length + "Ω" * 20, encoding="utf-8")
+    assert describe(path) == "a text file"
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=600))
+def test_any_bytes_can_be_described(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.bin"
+    path.write_bytes(content)
+    assert describe(path).startswith(("a ", "an "))

@@ -1,0 +1,218 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from simreal.contract import (
+    ActionMapping,
+    Actuator,
+    Contract,
+    Joint,
+    ObservationTerm,
+    Provenance,
+    RobotDescription,
+)
+from simreal.observation import ObservationPipeline
+from simreal.state import RobotState
+
+JOINTS = ("hip", "knee", "ankle")
+ACTUATORS = ("left", "right")
+SOURCES = {
+    "joint_position": lambda state, action: state.joint_position,
+    "joint_position_sin": lambda state, action: np.sin(state.joint_position),
+    "joint_position_cos": lambda state, action: np.cos(state.joint_position),
+    "joint_velocity": lambda state, action: state.joint_velocity,
+    "previous_action": lambda state, action: action,
+}
+Frame = tuple[RobotState, NDArray[np.float64]]
+
+
+def contract(*terms: ObservationTerm) -> Contract:
+    return Contract(
+        robot=RobotDescription(
+            name="leg",
+            joints=tuple(Joint(name=name) for name in JOINTS),
+            actuators=tuple(
+                Actuator(name=name, joint="hip", command="effort", unit="N·m", lower=-1, upper=1)
+                for name in ACTUATORS
+            ),
+        ),
+        control_rate=50.0,
+        observation=terms,
+        action=ActionMapping(scale=(1.0, 1.0), offset=(0.0, 0.0)),
+        provenance=Provenance(task="t", agent="a", seed=0, training_steps=0, versions={}),
+    )
+
+
+def term(source: str, **options: Any) -> ObservationTerm:
+    return ObservationTerm.model_validate({"source": source, **options})
+
+
+@st.composite
+def terms(draw: st.DrawFn) -> ObservationTerm:
+    source = draw(st.sampled_from(sorted(SOURCES)))
+    joints = st.none() | st.lists(st.sampled_from(JOINTS), min_size=1, unique=True)
+    return term(
+        source,
+        joints=None if source == "previous_action" else draw(joints),
+        scale=draw(st.floats(-10, 10)),
+        clip=draw(st.none() | st.floats(0.1, 5)),
+        history=draw(st.integers(1, 4)),
+        fill=draw(st.sampled_from(["first", "zero"])),
+    )
+
+
+def frames(batch_shape: tuple[int, ...], number: int, seed: int) -> list[Frame]:
+    random = np.random.default_rng(seed)
+    return [
+        (
+            RobotState(
+                np.full(batch_shape, 0.02 * step),
+                random.uniform(-9, 9, (*batch_shape, len(JOINTS))),
+                random.uniform(-9, 9, (*batch_shape, len(JOINTS))),
+            ),
+            random.uniform(-1, 1, (*batch_shape, len(ACTUATORS))),
+        )
+        for step in range(number)
+    ]
+
+
+def observe(pipeline: ObservationPipeline, episode: list[Frame]) -> list[NDArray[np.float32]]:
+    return [pipeline.begin(*episode[0]), *(pipeline(*frame) for frame in episode[1:])]
+
+
+def member(frame: Frame, index: tuple[int, ...]) -> Frame:
+    state, action = frame
+    one = RobotState(0.0, state.joint_position[index], state.joint_velocity[index])
+    return one, action[index]
+
+
+def by_definition(terms: list[ObservationTerm], episode: list[Frame]) -> NDArray[np.float32]:
+    """The last observation of one robot's episode, straight from the words of `ObservationTerm`."""
+    parts: list[float] = []
+    for each in terms:
+        columns = [JOINTS.index(name) for name in each.joints or JOINTS]
+        if each.source == "previous_action":
+            columns = list(range(len(ACTUATORS)))
+        history = []
+        for state, action in episode:
+            value = each.scale * SOURCES[each.source](state, action)[columns]
+            history.append(value if each.clip is None else value.clip(-each.clip, each.clip))
+        before = history[0] if each.fill == "first" else np.zeros_like(history[0])
+        newest_first = [*reversed(history), *[before] * each.history]
+        parts += list(np.concatenate(newest_first[: each.history]))
+    return np.array(parts, dtype=np.float32)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(terms(), min_size=1, max_size=4),
+    st.sampled_from([(), (1,), (3,), (2, 2), (2, 1, 3)]),
+    st.integers(1, 6),
+    st.integers(0, 1000),
+)
+def test_any_batch_shape_gives_each_robot_the_numbers_of_the_definition(
+    chosen: list[ObservationTerm], batch_shape: tuple[int, ...], number: int, seed: int
+) -> None:
+    made = contract(*chosen)
+    episode = frames(batch_shape, number, seed)
+    together = observe(ObservationPipeline(made, batch_shape), episode)
+    assert together[-1].dtype == np.float32
+    assert together[-1].shape == (*batch_shape, ObservationPipeline(made).size)
+    for index in np.ndindex(batch_shape):
+        own = [member(frame, index) for frame in episode]
+        alone = observe(ObservationPipeline(made), own)
+        for step in range(number):
+            # Bit for bit: a batch in training and a single robot are not allowed to differ.
+            assert (together[step][index] == alone[step]).all()
+        np.testing.assert_allclose(alone[-1], by_definition(chosen, own), rtol=1e-6)
+
+
+@settings(deadline=None)
+@given(st.lists(terms(), min_size=1, max_size=4), st.integers(0, 5), st.integers(0, 1000))
+def test_an_episode_that_begins_in_some_rows_leaves_the_others(
+    chosen: list[ObservationTerm], before: int, seed: int
+) -> None:
+    made, ids = contract(*chosen), np.array([2, 0])
+    pipeline = ObservationPipeline(made, (4,))
+    first, second = frames((4,), before + 1, seed), frames((4,), 4, seed + 1)
+    observe(pipeline, first)
+    state, action = second[0]
+    begun = pipeline.begin(state.rows(ids), action[ids], ids)
+    later = [pipeline(*frame) for frame in second[1:]]
+    for place, row in enumerate(ids):
+        fresh = observe(ObservationPipeline(made), [member(frame, (row,)) for frame in second])
+        assert (begun[place] == fresh[0]).all()
+        assert all((later[step][row] == fresh[step + 1]).all() for step in range(3))
+    for row in (1, 3):
+        going_on = [member(frame, (row,)) for frame in [*first, *second[1:]]]
+        assert (later[-1][row] == observe(ObservationPipeline(made), going_on)[-1]).all()
+
+
+def test_history_stands_newest_first_behind_the_fill() -> None:
+    made = contract(
+        term("joint_position", joints=["knee"], history=3),
+        term("joint_velocity", joints=["knee"], history=3, fill="zero"),
+    )
+    pipeline = ObservationPipeline(made)
+    states = [RobotState(0.0, np.full(3, value), np.full(3, -value)) for value in (1.0, 2.0, 3.0, 4.0)]
+    seen = [pipeline.begin(states[0], np.zeros(2)), *(pipeline(s, np.zeros(2)) for s in states[1:])]
+    assert [list(observation) for observation in seen] == [
+        [1, 1, 1, -1, 0, 0],
+        [2, 1, 1, -2, -1, 0],
+        [3, 2, 1, -3, -2, -1],
+        [4, 3, 2, -4, -3, -2],
+    ]
+
+
+def test_the_clip_bounds_what_the_scale_makes() -> None:
+    pipeline = ObservationPipeline(contract(term("joint_position", scale=0.5, clip=1.0)))
+    state = RobotState(0.0, np.array([1.0, 10.0, -10.0]), np.zeros(3))
+    assert list(pipeline.begin(state, np.zeros(2))) == [0.5, 1.0, -1.0]
+
+
+def test_joints_come_in_the_order_of_the_term() -> None:
+    pipeline = ObservationPipeline(contract(term("joint_position", joints=["ankle", "hip"])))
+    state = RobotState(0.0, np.array([1.0, 2.0, 3.0]), np.zeros(3))
+    assert list(pipeline.begin(state, np.zeros(2))) == [3.0, 1.0]
+    assert pipeline.names == ("joint_position[ankle]", "joint_position[hip]")
+
+
+@settings(deadline=None)
+@given(st.lists(terms(), min_size=1, max_size=4))
+def test_a_name_says_what_moves_its_entry(chosen: list[ObservationTerm]) -> None:
+    made = contract(*chosen)
+    pipeline = ObservationPipeline(made)
+    assert len(pipeline.names) == pipeline.size
+    rest = (RobotState(0.0, np.full(3, 0.1), np.full(3, 0.01)), np.full(2, 0.1))
+    for joint, name in enumerate(JOINTS):
+        state = RobotState(0.0, np.full(3, 0.1), np.full(3, 0.01))
+        state.joint_position[joint] += 0.3
+        still, moved = pipeline.begin(*rest), pipeline.begin(state, rest[1])
+        changed = {pipeline.names[place] for place in np.flatnonzero(still != moved)}
+        assert all(each.startswith("joint_position") and f"[{name}]" in each for each in changed)
+
+
+def test_an_observation_stays_as_it_was_given() -> None:
+    pipeline = ObservationPipeline(contract(term("joint_position", history=2)))
+    state = RobotState(0.0, np.ones(3), np.zeros(3))
+    first = pipeline.begin(state, np.zeros(2))
+    state.joint_position[:] = 5.0
+    second = pipeline(state, np.zeros(2))
+    assert list(first) == [1.0] * 6
+    state.joint_position[:] = 9.0
+    pipeline(state, np.zeros(2))
+    assert list(second) == [5.0] * 3 + [1.0] * 3
+
+
+@pytest.mark.parametrize("lead", [(), (5,), (2, 3)])
+def test_memory_does_not_leak_into_the_next_episode(lead: tuple[int, ...]) -> None:
+    made = contract(term("joint_velocity", history=4), term("previous_action", history=2, fill="zero"))
+    pipeline = ObservationPipeline(made, lead)
+    observe(pipeline, frames(lead, 5, seed=1))
+    again = observe(pipeline, frames(lead, 5, seed=2))
+    fresh = observe(ObservationPipeline(made, lead), frames(lead, 5, seed=2))
+    assert all((one == other).all() for one, other in zip(again, fresh, strict=True))

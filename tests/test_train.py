@@ -1,0 +1,292 @@
+"""Training: reproducible, resumable after a kill, and interruptible. Tiny, but real."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from stable_baselines3.common.base_class import BaseAlgorithm
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from simreal.agents.build import find_normalizer
+from simreal.env import BatchEnv
+from simreal.episode_random import EpisodeRandom, episode_seed
+from simreal.errors import UserError
+from simreal.experiment import load_experiment
+from simreal.run import EPISODE_COLUMNS, Run
+from simreal.train import TrainingStatus, load_agent, start_run, train
+
+torch.set_num_threads(1)  # tests run beside each other: more threads would only wait for a core
+
+SIMREAL = Path(sys.executable).with_name("simreal")
+CHECKPOINT_EVERY = 128
+TINY = {
+    "ppo": ["ppo.simulations=8", "ppo.rollout_steps=16", "ppo.batch_size=32"],
+    "sac": ["sac.simulations=8", "sac.learning_starts=64", "sac.gradient_steps=1", "sac.batch_size=32"],
+    "td3": ["td3.simulations=8", "td3.learning_starts=64", "td3.gradient_steps=1", "td3.batch_size=32"],
+}
+
+
+def overrides(agent: str, steps: int = 600) -> list[str]:
+    return [
+        f"agent={agent}",
+        *TINY[agent],
+        f"{agent}.hidden_layers=[16]",
+        "episode_length=0.2",
+        f"train.total_steps={steps}",
+        f"train.checkpoint_every={CHECKPOINT_EVERY}",
+    ]
+
+
+def begin(path: Path, agent: str = "ppo", steps: int = 600, seed: int = 0) -> Run:
+    return start_run(load_experiment("qube_swingup", overrides(agent, steps)), seed, path)
+
+
+def rows_of(path: Path) -> list[list[str]]:
+    with path.open(newline="") as file:
+        return list(csv.reader(file))[1:]
+
+
+def weights(run: Run) -> torch.Tensor:
+    agent, _ = load_agent(run)
+    return torch.cat([each.detach().ravel() for each in agent.policy.parameters()])
+
+
+class Process:
+    """A real `simreal train`, that is killed at the end of a test at the latest."""
+
+    def __init__(self, *arguments: str) -> None:
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        self.process = subprocess.Popen(
+            [SIMREAL, "train", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+
+    def wait_until(self, ready: Callable[[], bool]) -> None:
+        end = time.monotonic() + 120
+        while not ready():
+            assert self.process.poll() is None, self.process.communicate()
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+    def finish(self) -> tuple[int, str, str]:
+        output, errors = self.process.communicate(timeout=120)
+        return self.process.returncode, output, errors
+
+    def __enter__(self) -> "Process":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+def options(assignments: list[str]) -> list[str]:
+    return [part for assignment in assignments for part in ("-o", assignment)]
+
+
+def test_a_training_leaves_all_that_a_run_promises(tmp_path: Path) -> None:
+    run = begin(tmp_path / "run", seed=5)
+    told: list[TrainingStatus] = []
+    assert train(run, listen=told.append)
+    assert run.facts()["finished"] is True
+    assert run.facts()["steps"] == 640  # whole rollouts of 8 * 16
+    assert told[-1].steps == 640
+    steps = [int(path.stem[5:]) for path in sorted(run.checkpoints.glob("step_*.pt"))]
+    assert steps == [512, 640]
+    contract = run.contract()
+    assert contract.provenance.seed == 5
+    assert contract == load_agent(run)[1].contract.model_copy(update={"provenance": contract.provenance})
+    assert run.experiment() == load_experiment("qube_swingup", overrides("ppo"))
+    assert yaml.safe_load((run.path / "config.yaml").read_text())["ppo"]["rollout_steps"] == 16
+    events = EventAccumulator(str(next(run.path.glob("tensorboard/*"))))
+    events.Reload()
+    assert {"train/loss", "time/fps", "rollout/ep_rew_mean"} <= set(events.Tags()["scalars"])
+
+
+def test_each_episode_is_recorded_with_its_seed_and_draw(tmp_path: Path) -> None:
+    run = begin(tmp_path / "run", seed=5)
+    train(run)
+    with run.episodes.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    env = BatchEnv(run.experiment(), 1, 5)
+    assert list(rows[0]) == ["step", *EPISODE_COLUMNS, *env.randomizer.columns]
+    assert len(rows) >= 8 * (640 // 8 // 20)  # episodes of at most 20 steps
+    begun = {int(seed) for seed in episode_seed(5, np.arange(200))}
+    seeds = np.array([int(row["seed"]) for row in rows], dtype=np.uint64)
+    assert {int(seed) for seed in seeds} <= begun
+    assert len(set(seeds.tolist())) == len(rows)
+    drawn = env.randomizer.draw(EpisodeRandom(seeds))
+    recorded = [[float(row[name]) for name in env.randomizer.columns] for row in rows]
+    np.testing.assert_array_equal(drawn, recorded)
+    for row in rows:
+        assert row["ended_by"] in ("time_limit", "arm_beyond_limit")
+        assert (int(row["length"]) == 20) >= (row["ended_by"] == "time_limit")
+
+
+@pytest.mark.parametrize("agent", ["ppo", "sac", "td3"])
+def test_the_same_seed_gives_the_same_episodes_bit_for_bit(agent: str, tmp_path: Path) -> None:
+    runs = [begin(tmp_path / str(n), agent, 400, seed) for n, seed in enumerate((1, 1, 2))]
+    for run in runs:
+        train(run)
+        torch.rand(7)  # what happens between two runs does not matter
+        np.random.random(3)
+    first, same, other = (run.episodes.read_bytes() for run in runs)
+    assert first.count(b"\n") > 10
+    assert first == same
+    assert first != other
+    assert torch.equal(weights(runs[0]), weights(runs[1]))
+
+
+def test_a_fresh_process_gives_the_same_episodes_bit_for_bit(tmp_path: Path) -> None:
+    run = begin(tmp_path / "here", seed=3)
+    train(run)
+    there = tmp_path / "there"
+    arguments = ["qube_swingup", *options(overrides("ppo")), "--seed", "3", "--run", str(there)]
+    with Process(*arguments) as process:
+        status, output, errors = process.finish()
+    assert (status, errors) == (0, "")
+    assert f"simreal export {there}" in output
+    assert (there / "episodes.csv").read_bytes() == run.episodes.read_bytes()
+
+
+def test_what_was_killed_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    arguments = ["qube_swingup", *options(overrides("ppo", 10**9)), "--run", str(run.path)]
+    with Process(*arguments) as process:
+        process.wait_until(lambda: run.episodes.exists() and len(rows_of(run.episodes)) > 60)
+        process.wait_until(lambda: len(list(run.checkpoints.glob("step_*.pt"))) == 2)
+        with pytest.raises(UserError, match="another process is training here"):
+            train(run, resume=True)
+        process.process.send_signal(signal.SIGKILL)
+        assert process.finish()[0] == -signal.SIGKILL
+    _, *left, _ = run.episodes.read_bytes().decode().split("\r\n")  # the last may be cut in two
+    cut = int(run.latest_checkpoint().stem[5:])
+    before = weights(run)
+    with Process("--resume", "--run", str(run.path), "-o", f"train.total_steps={cut + 640}") as process:
+        status, _, errors = process.finish()
+    assert (status, errors) == (0, "")
+    rows = rows_of(run.episodes)
+    steps = [int(row[0]) for row in rows]
+    assert steps == sorted(steps)
+    kept = [row for row in rows if int(row[0]) <= cut]
+    assert [",".join(row) for row in kept] == [row for row in left if int(row.split(",")[0]) <= cut]
+    assert cut < steps[-1] <= cut + 640
+    assert len({row[1] for row in rows}) == len(rows)
+    metric_steps = [int(row[0]) for row in rows_of(run.metrics)]
+    assert metric_steps == sorted(metric_steps)
+    assert run.facts()["steps"] == cut + 640
+    assert not torch.equal(weights(run), before)
+
+
+def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    settings = [*overrides("sac", 10**9), "train.checkpoint_every=1000000000"]
+    with Process("qube_swingup", *options(settings), "--run", str(run.path)) as process:
+        process.wait_until(lambda: run.metrics.exists() and len(rows_of(run.metrics)) > 0)
+        assert not list(run.checkpoints.iterdir())
+        process.process.send_signal(signal.SIGINT)
+        status, output, errors = process.finish()
+    assert (status, errors) == (130, "")
+    assert f"simreal train --resume --run {run.path}" in output
+    assert run.facts()["finished"] is False
+    cut = run.facts()["steps"]
+    agent, _ = load_agent(run)
+    assert agent.num_timesteps == cut
+    assert float(find_normalizer(agent).count) == cut
+    assert train(run, resume=True, total_steps=cut + 200)
+    assert run.facts()["steps"] == cut + 200
+    assert run.facts()["finished"] is True
+    rows = rows_of(run.episodes)
+    assert len({row[1] for row in rows}) == len(rows)
+
+
+def test_sigterm_ends_a_training_with_a_checkpoint_and_gives_the_signal_back(tmp_path: Path) -> None:
+    run = begin(tmp_path / "run", steps=10**9)
+    before = signal.getsignal(signal.SIGTERM)
+
+    def terminate(agent: BaseAlgorithm) -> bool:
+        if agent.num_timesteps >= 256:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return False
+
+    assert train(run, stop_early=terminate) is False
+    assert run.facts() == run.facts() | {"finished": False, "steps": 264}
+    assert run.latest_checkpoint() == run.checkpoint_path(264)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_run_that_was_stopped_keeps_what_off_policy_learning_needs(tmp_path: Path) -> None:
+    run = begin(tmp_path / "run", "td3", steps=320)
+    train(run)
+    content = torch.load(run.latest_checkpoint(), weights_only=True)
+    assert content["replay"]["place"] == 40
+    train(run, resume=True, total_steps=480)
+    content = torch.load(run.latest_checkpoint(), weights_only=True)
+    assert content["replay"]["place"] == 60
+    assert content["episodes_begun"] >= 16
+
+
+def test_resuming_what_is_done_changes_nothing_and_more_steps_go_on(tmp_path: Path) -> None:
+    run = begin(tmp_path / "run")
+    train(run)
+    before = {path.name: path.read_bytes() for path in (run.episodes, run.metrics)}
+    learned = weights(run)
+    assert train(Run.open(run.path), resume=True)
+    assert {path.name: path.read_bytes() for path in (run.episodes, run.metrics)} == before
+    assert torch.equal(weights(run), learned)
+    assert run.facts()["steps"] == 640
+    assert train(run, resume=True, total_steps=900)
+    assert run.facts()["steps"] == 1024
+    assert run.episodes.read_bytes().startswith(before["episodes.csv"])
+    assert not torch.equal(weights(run), learned)
+
+
+def test_resuming_without_a_checkpoint_is_a_readable_error(tmp_path: Path) -> None:
+    run = begin(tmp_path / "run")
+    with pytest.raises(UserError, match="no checkpoint in it yet"):
+        train(run, resume=True)
+
+
+def test_a_hostile_checkpoint_in_a_run_is_refused(tmp_path: Path) -> None:
+    run = begin(tmp_path / "run")
+    run.checkpoint_path(5).write_bytes(b"cos\nsystem\n(S'exit 1'\ntR.")
+    for use in (lambda: train(run, resume=True), lambda: load_agent(run)):
+        with pytest.raises(UserError, match="not a usable checkpoint"):
+            use()
+
+
+def test_what_cannot_be_built_leaves_no_folder(tmp_path: Path) -> None:
+    for wrong in ("pins.mas=1.0", "control_rate=99", "action.scale=[1, 2]"):
+        with pytest.raises(UserError):
+            start_run(load_experiment("qube_swingup", [wrong]), 0, tmp_path / "run")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_asked_to_stop_early_stops_with_a_checkpoint(tmp_path: Path) -> None:
+    run = begin(tmp_path / "run", steps=10**9)
+    train(run, stop_early=lambda agent: agent.num_timesteps >= 256)
+    assert 256 <= run.facts()["steps"] <= 256 + 2 * 128
+    assert run.latest_checkpoint().exists()
+
+
+def test_the_normalizer_has_seen_every_observation_of_the_run(tmp_path: Path) -> None:
+    run = begin(tmp_path / "run")
+    train(run)
+    agent, env = load_agent(run)
+    normalizer = find_normalizer(agent)
+    assert float(normalizer.count) == 640
+    # The last two observations are previous actions; the others have their own spread.
+    assert (normalizer.variance > 0).all()
+    assert not torch.allclose(normalizer.variance, torch.ones(env.observation_size).double())
