@@ -1,4 +1,4 @@
-"""The control loop: read, observe, act, supervise, write, record; at a fixed rate."""
+"""The control loop: read, supervise, observe, act, limit, write, record; at a fixed rate."""
 
 import time
 from contextlib import ExitStack
@@ -171,13 +171,13 @@ class _Loop:
         state = self._driver.read()
         now = time.monotonic_ns()
         self._statistics.observation_age.add(now * 1e-9 - float(state.time))
-        if not self._supervisor.state_allows(state, now * 1e-9):
-            return False
-        observe = self._observe.begin if self._cycles == 0 else self._observe
-        observation = observe(state, self._action)
-        action = self._policy.act(observation[None])[0].astype(np.float64)
-        command = self._supervisor.allowed(action, self._to_command(action))
-        action = np.clip(action, -1.0, 1.0)
+        observation = action = command = None
+        if self._supervisor.state_allows(state, now * 1e-9):
+            observe = self._observe.begin if self._cycles == 0 else self._observe
+            observation = observe(state, self._action)
+            action = self._policy.act(observation[None])[0].astype(np.float64)
+            command = self._supervisor.allowed(action, self._to_command(action))
+            self._action = np.clip(action, -1.0, 1.0)
         if command is not None:
             self._driver.write(command)
         compute = time.monotonic_ns() - woke_at
@@ -191,13 +191,12 @@ class _Loop:
                     now,
                     state,
                     observation,
-                    action,
+                    None if action is None else self._action,
                     command,
                     compute,
                     clock.overruns,
                 )
             )
-        self._action = action
         self._cycles += 1
         return command is not None
 

@@ -11,6 +11,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from pydantic import ValidationError, model_validator
 
+from simreal.action import ActionPipeline
 from simreal.config import Config
 from simreal.contract import Contract
 from simreal.errors import UserError
@@ -22,6 +23,7 @@ CONTRACT_KEY = "simreal.contract"
 GOLDEN_KEY = "simreal.golden"
 EXPERIMENT_KEY = "simreal.experiment"
 OBSERVATION_TOLERANCE = 1e-6
+COMMAND_TOLERANCE = 1e-9
 ACTION_TOLERANCE = 1e-4
 """Absolute, on actions in [-1, 1]: other processors sum in another order, and no more than that."""
 WARM_UP_RUNS = 50
@@ -39,6 +41,7 @@ class GoldenVectors(Config):
     joint_velocity: Rows
     observation: Rows
     action: Rows
+    command: Rows
 
     @model_validator(mode="after")
     def _equally_long(self) -> Self:
@@ -100,7 +103,7 @@ class Policy:
     def golden_mismatch(self) -> GoldenMismatch | None:
         """Replay the golden vectors on this machine; the first deviation, or None."""
         golden = self.golden
-        pipeline = ObservationPipeline(self.contract)
+        pipeline, to_command = ObservationPipeline(self.contract), ActionPipeline(self.contract)
         previous = np.zeros(len(self.contract.robot.actuators))
         for step, (position, velocity) in enumerate(
             zip(golden.joint_position, golden.joint_velocity, strict=True)
@@ -116,6 +119,10 @@ class Policy:
                 name = self.contract.robot.actuator_names[wrong[0]]
                 return GoldenMismatch(step, f"action[{name}]", *wrong[1:])
             previous = np.array(golden.action[step])
+            wrong = _deviation(to_command(previous).target, golden.command[step], COMMAND_TOLERANCE)
+            if wrong is not None:
+                name = self.contract.robot.actuator_names[wrong[0]]
+                return GoldenMismatch(step, f"command[{name}]", *wrong[1:])
         return None
 
 
@@ -181,6 +188,7 @@ def _check_widths(golden: GoldenVectors, contract: Contract, source: str) -> Non
         "joint_velocity": joints,
         "observation": ObservationPipeline(contract).size,
         "action": actuators,
+        "command": actuators,
     }
     for name, width in widths.items():
         if any(len(row) != width for row in getattr(golden, name)):

@@ -19,23 +19,27 @@ from simreal.observation import Float32Array
 from simreal.state import FloatArray, RobotCommand, RobotState
 
 QUEUE_LENGTH = 10_000
-"""Cycles; the writer is asleep for a hundredth of that."""
+"""Cycles; at 1 kHz the writer, which wakes each `DRAIN_PERIOD`, may be late by 10 s."""
 DRAIN_PERIOD = 0.05
+"""s."""
 CHUNK_SIZE = 16_384
 """Bytes. The reader of a log that was cut off gets every complete chunk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """What the loop knows at the end of a cycle. Times are ns on the monotonic clock."""
+    """What the loop knows at the end of a cycle. Times are ns on the monotonic clock.
+
+    A fault leaves out what it prevented: the command, or all that follows from the state.
+    """
 
     number: int
     woke_at: int
     deadline: int
     read_at: int
     state: RobotState
-    observation: Float32Array
-    action: FloatArray
+    observation: Float32Array | None
+    action: FloatArray | None
     command: RobotCommand | None
     compute_ns: int
     overruns: int
@@ -64,6 +68,8 @@ class Recorder:
         Raises:
             UserError: the file cannot be made.
         """
+        if path.is_file():
+            raise UserError(f"{path}: exists already; give the log another name")
         self.dropped = 0
         self.failure: str | None = None
         self._joints = contract.robot.joint_names
@@ -104,8 +110,9 @@ class Recorder:
                 self._write(self._queue.popleft())
             if self.failure is None:
                 self._file.flush()
-        except OSError as error:
-            self.failure = error.strerror or str(error)
+        except Exception as error:
+            # Whatever the writer meets, the loop goes on; what it met is reported at the end.
+            self.failure = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
             self.dropped += 1
         while self._queue and self.failure is not None:
             self._queue.popleft()
@@ -127,17 +134,15 @@ class Recorder:
                 "joint_velocity": _named(self._joints, state.joint_velocity),
             },
         )
-        self._message(
-            "/observation", cycle.woke_at, arrived, _named(self._observations, cycle.observation)
-        )
-        self._message("/action", cycle.woke_at, cycle.woke_at, _named(self._actuators, cycle.action))
+        if cycle.observation is not None:
+            observation = _named(self._observations, cycle.observation)
+            self._message("/observation", cycle.woke_at, arrived, observation)
+        if cycle.action is not None:
+            action = _named(self._actuators, cycle.action)
+            self._message("/action", cycle.woke_at, cycle.woke_at, action)
         if cycle.command is not None:
-            self._message(
-                "/command",
-                cycle.woke_at,
-                cycle.woke_at,
-                _named(self._actuators, cycle.command.target),
-            )
+            command = _named(self._actuators, cycle.command.target)
+            self._message("/command", cycle.woke_at, cycle.woke_at, command)
         self._message(
             "/timing",
             cycle.woke_at,

@@ -230,6 +230,8 @@ def deployment(policy: Path, driver: str, duration: float) -> dict[str, Any]:
         "overruns": outcome.overruns,
         "overrun_share": outcome.overruns / max(1, outcome.cycles + outcome.overruns),
         "log_entries_dropped": outcome.dropped,
-        "goal_share_second_half": goal_share_of_log(log, loaded.contract.provenance.task),
+        "goal_share_second_half": goal_share_of_log(
+            log, loaded.contract.provenance.task, round(duration * loaded.contract.control_rate)
+        ),
         "timing": outcome.timing,
     }

@@ -115,7 +115,7 @@ def _training_progress(total: int) -> Iterator[Callable[["TrainingStatus"], None
     metavar="KEY=VALUE",
     help="Change a value of the configuration, such as agent=sac; may be repeated.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), help="0 if absent.")
 @click.option(
     "--pin",
     "pins",
@@ -128,7 +128,7 @@ def _training_progress(total: int) -> Iterator[Callable[["TrainingStatus"], None
 def train(
     experiment: str | None,
     overrides: tuple[str, ...],
-    seed: int,
+    seed: int | None,
     pins: tuple[str, ...],
     run_path: Path | None,
     resume: bool,
@@ -143,13 +143,15 @@ def train(
     if resume:
         if run_path is None:
             raise UserError("--resume needs --run: the folder of the run to go on with")
-        total = _resumed_steps(overrides, pins)
+        if experiment is not None or seed is not None or pins:
+            raise UserError("--resume goes on with the run as it is: no EXPERIMENT, --seed or --pin")
+        total = _resumed_steps(overrides)
         run = Run.open(run_path)
     else:
         if experiment is None:
             raise UserError("which experiment? `simreal list` names them")
         overrides += tuple(f"pins.{pin}" for pin in pins)
-        run = start_run(load_experiment(experiment, overrides), seed, run_path)
+        run = start_run(load_experiment(experiment, overrides), seed or 0, run_path)
     config = run.experiment()
     console.print(f"{config.agent} on {config.task}, seed {run.seed}, folder {run.path}", soft_wrap=True)
     with _training_progress(total or config.total_steps) as show:
@@ -166,14 +168,14 @@ def train(
     )
 
 
-def _resumed_steps(overrides: tuple[str, ...], pins: tuple[str, ...]) -> int | None:
+def _resumed_steps(overrides: tuple[str, ...]) -> int | None:
     """A resumed run keeps its configuration; only its length may change."""
     from simreal.config import override, parse
     from simreal.experiment import TrainConfig
 
     data = override({}, overrides)
     section = data.pop("train", {})
-    if data or pins or not isinstance(section, dict) or set(section) - {"total_steps"}:
+    if data or not isinstance(section, dict) or set(section) - {"total_steps"}:
         raise UserError("--resume keeps the run's configuration; only train.total_steps may change")
     return parse(TrainConfig, section).total_steps
 

@@ -80,6 +80,7 @@ class Document:
     def __init__(self, text: str, source: str) -> None:
         self.source = source
         self._lines: dict[Location, int] = {}
+        self._overrides: dict[Location, str] = {}
         try:
             data = yaml.load(text, _Loader)
             self._collect(yaml.compose(text, _Loader), ())
@@ -105,8 +106,17 @@ class Document:
                 self._lines[(*at, index)] = value.start_mark.line + 1
                 self._collect(value, (*at, index))
 
+    def override(self, assignments: Sequence[str]) -> dict[str, Any]:
+        """The data under ``a.b=value`` assignments; faults in them are said to be theirs."""
+        for assignment in assignments:
+            self._overrides[tuple(assignment.partition("=")[0].strip().split("."))] = assignment
+        return override(self.data, assignments)
+
     def where(self, location: Location) -> str:
-        """``file:line`` of the deepest known part of a location; other parts are passed over."""
+        """``file:line`` of the deepest known part of a location, or the override that set it."""
+        for overridden, assignment in self._overrides.items():
+            if location[: len(overridden)] == overridden:
+                return f"override {assignment!r}"
         known: Location = ()
         for part in location:
             # pydantic also puts the chosen kind of a union into locations, which no file contains.

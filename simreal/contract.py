@@ -212,6 +212,26 @@ class _Absent:
 ABSENT = _Absent()
 
 
+def refuse_differences(recorded: Contract, rebuilt: Contract, source: str) -> None:
+    """Raise a `UserError` if what a policy was trained on is not what is installed now.
+
+    The robot, the control rate, the observation and the action count; ranges and provenance do not.
+
+    Args:
+        recorded: at training.
+        rebuilt: from the installed robot and the recorded experiment.
+        source: the run or the file, for the message.
+    """
+    parts = {"robot", "control_rate", "observation", "action"}
+    found = _compare("", recorded.model_dump(include=parts), rebuilt.model_dump(include=parts))
+    if found:
+        listed = "\n  ".join(str(difference) for difference in found)
+        raise UserError(
+            f"{source}: was trained on another robot than the one that is installed now "
+            f"(trained != installed):\n  {listed}"
+        )
+
+
 def differences(left: Config, right: Config) -> list[Difference]:
     """Compare two contracts, or two parts of them, by name.
 

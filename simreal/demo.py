@@ -60,11 +60,14 @@ def run_demo(folder: Path, seed: int, console: Console, progress: ProgressBar) -
     driver = open_driver(DRIVER, policy.contract.robot.name)
     outcome = deploy(policy, driver, FLIGHT_SECONDS, log_path)
     log = read_log(log_path)
-    stood = goal_share_of_log(log, experiment.task)
+    planned = round(FLIGHT_SECONDS * policy.contract.control_rate)
+    stood = goal_share_of_log(log, experiment.task, planned)
     say(
         f"    {outcome.overruns} overruns of {outcome.cycles} cycles; the pole stood "
         f"{100 * stood:.0f} % of the second half"
     )
+    if outcome.fault is not None:
+        say(f"    the flight ended early by a fault: {outcome.fault}")
     say("5/5 report")
     report = folder / "report.html"
     _report(run, evaluation, exported, outcome, log, stood, time.monotonic() - began).write(report)
@@ -131,6 +134,8 @@ def _report(
 
 def _add_flight(page: Page, outcome: Outcome, log: RobotLog, stood: float) -> None:
     page.heading("Deployment")
+    if outcome.fault is not None:
+        page.text(f"Ended early by a fault: {outcome.fault}")
     page.text(
         f"The pole stood {100 * stood:.0f} % of the second half. {outcome.cycles} cycles, "
         f"{outcome.overruns} overruns. What the encoders saw (drag to turn):"
@@ -144,7 +149,8 @@ def _add_flight(page: Page, outcome: Outcome, log: RobotLog, stood: float) -> No
         line_chart({"arm": (seconds, position[:, 0]), "pendulum": (seconds, position[:, 1])}, "s", "rad")
     )
     command = log.array("/command")
-    page.picture(line_chart({"motor": (seconds[: len(command)], command[:, 0])}, "s", "V"))
+    if len(command):
+        page.picture(line_chart({"motor": (seconds[: len(command)], command[:, 0])}, "s", "V"))
     page.table(
         ("ms", "p50", "p90", "p99", "max"),
         [

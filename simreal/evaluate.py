@@ -5,11 +5,12 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simreal.contract import refuse_differences
 from simreal.deploy.policy import Policy, load_policy
 from simreal.env import BatchEnv, Episode
 from simreal.episode_random import episode_seed
@@ -19,9 +20,6 @@ from simreal.logs import RobotLog
 from simreal.observation import Float32Array
 from simreal.statistics import Interval, mean_interval, share_interval
 from simreal.tasks import Motion, find_task
-
-if TYPE_CHECKING:
-    from simreal.contract import Contract
 
 LARGEST_BATCH = 256
 LONGEST_SWEEP = 1000
@@ -36,15 +34,11 @@ class Candidate:
         name: for people.
         act: maps (n, size) observations to (n, actuators) actions in [-1, 1].
         experiment: what it was trained in.
-        contract: what it believes.
-        run: its run folder, if it comes from one.
     """
 
     name: str
     act: Act
     experiment: ExperimentConfig
-    contract: "Contract"
-    run: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +83,9 @@ def load_candidate(path: Path) -> Candidate:
     if path.is_dir():
         return _from_run(path)
     policy = load_policy(path)
-    return Candidate(path.name, policy.act, experiment_of(policy, path), policy.contract)
+    experiment = experiment_of(policy, path)
+    refuse_differences(policy.contract, BatchEnv(experiment, 1, threads=1).contract, str(path))
+    return Candidate(path.name, policy.act, experiment)
 
 
 def experiment_of(policy: Policy, path: Path) -> ExperimentConfig:
@@ -113,7 +109,7 @@ def _from_run(path: Path) -> Candidate:
     except ModuleNotFoundError as error:
         raise missing_extra(str(error.name), "train") from None
     run = Run.open(path)
-    agent, env = load_agent(run)
+    agent, _ = load_agent(run)
     module = ExportedPolicy(agent).eval()
 
     def act(observation: Float32Array) -> NDArray[np.floating[Any]]:
@@ -121,7 +117,7 @@ def _from_run(path: Path) -> Candidate:
             action: NDArray[np.floating[Any]] = module(torch.from_numpy(observation)).numpy()
         return action
 
-    return Candidate(path.name, act, run.experiment(), env.contract, path)
+    return Candidate(path.name, act, run.experiment())
 
 
 def run_episodes(
@@ -226,20 +222,28 @@ def evaluate(
         name: [(value, summarize(episodes_with({name: value}))) for value in values]
         for name, values in (vary or {}).items()
     }
-    return Evaluation(candidate.name, seed, pins, whole, summarize(whole), curves)
+    held = candidate.experiment.pins | pins
+    return Evaluation(candidate.name, seed, held, whole, summarize(whole), curves)
 
 
-def goal_share_of_log(log: RobotLog, task: str) -> float:
-    """Share of the second half of a log in which a task's goal held, by the measured joints."""
+def goal_share_of_log(log: RobotLog, task: str, planned_steps: int) -> float:
+    """Share of the second half of a planned run in which a task's goal held, by the measured joints.
+
+    As in evaluation, steps that a fault or an interrupt cut off count as failed.
+    """
     position = log.array("/state", "joint_position")
     velocity = log.array("/state", "joint_velocity")
     action = log.array("/action")
     number = min(len(position), len(action))
     if number == 0:
         return 0.0
-    half = slice(number // 2, number)
+    planned_steps -= int(log.array("/timing", "overruns")[-1, 0])  # those were skipped, not lost
+    first = planned_steps // 2
+    if number <= first:
+        return 0.0
+    half = slice(first, number)
     motion = Motion(position[half], velocity[half], action[half], action[half])
-    return float(np.mean(find_task(task).goal(motion)))
+    return float(np.sum(find_task(task).goal(motion)) / max(planned_steps - first, number - first))
 
 
 def parse_pins(texts: Iterable[str]) -> dict[str, float]:

@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from simreal.agents.config import PPOConfig, SACConfig, TD3Config
-from simreal.config import Config, Document, override, parse, read_document
+from simreal.config import Config, Document, parse, read_document
 from simreal.configs import FOLDER, shipped_experiments
 from simreal.contract import ObservationTerm
 from simreal.errors import UserError, nearest
@@ -124,7 +124,7 @@ def load_experiment(name: str, overrides: Sequence[str] = ()) -> ExperimentConfi
             hint = nearest(name, shipped_experiments())
             raise UserError(f"no experiment {name!r}: {hint}, or the path of a YAML file")
     document = read_document(path)
-    return parse_experiment(override(document.data, overrides), document)
+    return parse_experiment(document.override(overrides), document)
 
 
 def parse_experiment(data: Mapping[str, object], document: Document | None = None) -> ExperimentConfig:

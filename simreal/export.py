@@ -12,14 +12,15 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
+from simreal.action import ActionPipeline
 from simreal.agents.build import ExportedPolicy
-from simreal.contract import Contract, Provenance
+from simreal.contract import Contract
 from simreal.deploy.policy import CONTRACT_KEY, EXPERIMENT_KEY, GOLDEN_KEY, GoldenVectors
 from simreal.env import BatchEnv
 from simreal.errors import UserError
 from simreal.files import write_atomically
 from simreal.observation import Float32Array
-from simreal.run import Run, versions
+from simreal.run import Run
 from simreal.train import load_agent
 
 PARITY_TOLERANCE = 1e-5
@@ -68,17 +69,9 @@ def export(run: Run, path: Path) -> Exported:
             f"observations, at most {PARITY_TOLERANCE:g} is allowed"
         )
     experiment = run.experiment()
-    contract = env.contract.model_copy(
-        update={
-            "provenance": Provenance(
-                task=experiment.task,
-                agent=experiment.agent,
-                seed=run.seed,
-                training_steps=agent.num_timesteps,
-                versions=versions(),
-            )
-        }
-    )
+    trained = run.contract()
+    provenance = trained.provenance.model_copy(update={"training_steps": agent.num_timesteps})
+    contract = trained.model_copy(update={"provenance": provenance})
     for key, value in (
         (CONTRACT_KEY, contract.to_json()),
         (GOLDEN_KEY, golden_vectors(env, module).model_dump_json()),
@@ -150,8 +143,9 @@ def largest_difference(module: torch.nn.Module, graph: bytes, observations: Floa
 
 
 def golden_vectors(env: BatchEnv, module: torch.nn.Module) -> GoldenVectors:
-    """The first steps of an episode: raw states, observations and actions."""
+    """The first steps of an episode: raw states, observations, actions and commands."""
     states: dict[str, list[Any]] = {name: [] for name in GoldenVectors.model_fields}
+    to_command = ActionPipeline(env.contract)
     observation = env.reset(seed=0)
     for _ in range(GOLDEN_STEPS):
         action = _act(module, observation)
@@ -160,6 +154,7 @@ def golden_vectors(env: BatchEnv, module: torch.nn.Module) -> GoldenVectors:
         states["joint_velocity"].append(state.joint_velocity[0].tolist())
         states["observation"].append(observation[0].tolist())
         states["action"].append(action[0].tolist())
+        states["command"].append(to_command(action[0].astype(np.float64)).target.tolist())
         step = env.step(action)
         observation = step.observation
         if step.terminated[0] or step.truncated[0]:

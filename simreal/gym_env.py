@@ -48,8 +48,10 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Begin an episode; the same seed begins the same episode."""
+        """Begin an episode; the same seed begins the same episode, no seed at first any."""
         super().reset(seed=seed)
+        if seed is None and self._env.episodes_begun == 0:
+            seed = int(self.np_random.integers(2**32))
         return self._env.reset(seed)[0].copy(), {}
 
     def step(
@@ -96,6 +98,8 @@ class GymVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArray[A
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Begin new episodes everywhere; of a list of seeds the first counts."""
         first = seed[0] if isinstance(seed, list) else seed
+        if first is None and self._env.episodes_begun == 0:
+            first = int(self.np_random.integers(2**32))
         return self._env.reset(first).copy(), {}
 
     def step(

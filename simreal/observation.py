@@ -119,4 +119,6 @@ def _names(contract: Contract) -> tuple[str, ...]:
         for age in range(term.history):
             suffix = f" t-{age}" if age else ""
             names += [f"{term.source}[{owner}]{suffix}" for owner in owners]
-    return tuple(names)
+    # The same quantity may stand in two terms, scaled or clipped otherwise: a log needs both.
+    again = [names[:place].count(name) for place, name in enumerate(names)]
+    return tuple(f"{name} #{n + 1}" if n else name for name, n in zip(names, again, strict=True))

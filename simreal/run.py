@@ -123,21 +123,27 @@ class Run:
         """Where the checkpoint after so many steps stands."""
         return self.checkpoints / f"step_{steps:012d}.pt"
 
+    def _checkpoint_paths(self) -> list[Path]:
+        """Oldest first; files of other names, such as a user's copies, do not count."""
+        return sorted(p for p in self.checkpoints.glob("*.pt") if CHECKPOINT.fullmatch(p.name))
+
     def latest_checkpoint(self) -> Path:
         """The newest checkpoint.
 
         Raises:
             UserError: there is none yet.
         """
-        found = sorted(p for p in self.checkpoints.glob("step_*.pt") if CHECKPOINT.fullmatch(p.name))
+        found = self._checkpoint_paths()
         if not found:
             raise UserError(f"{self.path}: no checkpoint in it yet")
         return found[-1]
 
     def prune_checkpoints(self, keep: int) -> None:
         """Delete all but the newest checkpoints."""
-        for path in sorted(self.checkpoints.glob("step_*.pt"))[:-keep]:
+        for path in self._checkpoint_paths()[:-keep]:
             path.unlink()
+        for partial in self.checkpoints.glob(".*.partial"):
+            partial.unlink()  # of a process that was killed while it wrote; this one holds the lock
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -15,6 +15,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from simreal.agents.build import build_agent, find_normalizer
 from simreal.agents.checkpoint import Progress, load_checkpoint, save_checkpoint
 from simreal.agents.config import OffPolicyConfig
+from simreal.contract import refuse_differences
 from simreal.env import BatchEnv, Episode
 from simreal.experiment import ExperimentConfig
 from simreal.run import EPISODE_COLUMNS, Run, Table, episode_row
@@ -81,6 +82,7 @@ def train(
         experiment = run.experiment()
         agent_config = experiment.agent_config
         env = SimrealVecEnv(BatchEnv(experiment, agent_config.simulations, run.seed))
+        refuse_differences(run.contract(), env.batch.contract, str(run.path))
         agent = build_agent(agent_config, env, run.seed, run.path / "tensorboard")
         if isinstance(agent_config, OffPolicyConfig):
             # Its many small updates lose more to handing work over than they gain (1.2 times slower).
@@ -89,7 +91,8 @@ def train(
         if resume:
             progress = load_checkpoint(run.latest_checkpoint(), agent)
             env.batch.episodes_begun = progress.episodes_begun
-        total = total_steps or experiment.total_steps
+        total = total_steps or run.facts().get("total_steps") or experiment.total_steps
+        run.update_facts(total_steps=total)
         recorder = _Recorder(run, experiment, env, progress, total, resume, listen, stop_early)
         with interrupt_flag() as recorder.interrupt:
             agent.learn(
@@ -99,7 +102,7 @@ def train(
                 tb_log_name=experiment.agent,
             )
         recorder.finish()
-        finished = not recorder.interrupt.requested
+        finished = agent.num_timesteps >= total or not recorder.interrupt.requested
         run.update_facts(steps=agent.num_timesteps, finished=finished)
         return finished
 
@@ -109,10 +112,12 @@ def load_agent(run: Run, count: int | None = None) -> tuple[BaseAlgorithm, Batch
 
     Args:
         run: with a checkpoint in it.
-        count: simulations of the environment; one if absent.
+        count: simulations of the environment; few if absent.
     """
     experiment = run.experiment()
-    env = SimrealVecEnv(BatchEnv(experiment, count or 1, run.seed))
+    # stable-baselines3 refuses to build PPO for a rollout of a single step of a single simulation.
+    env = SimrealVecEnv(BatchEnv(experiment, count or 2, run.seed))
+    refuse_differences(run.contract(), env.batch.contract, str(run.path))
     agent = build_agent(experiment.agent_config, env, run.seed)
     load_checkpoint(run.latest_checkpoint(), agent, with_replay=False)
     return agent, env.batch
@@ -147,6 +152,11 @@ class _Recorder(BaseCallback):
         self._episodes = Table(run.episodes, columns, after)
         self._metrics = Table(run.metrics, METRIC_COLUMNS, after)
         self._stopped = False
+
+    def _on_training_start(self) -> None:
+        """A run that is killed before its first update can be resumed, too."""
+        if self.num_timesteps == 0:
+            self._save()
 
     def _on_rollout_start(self) -> None:
         """Between updates: nothing that a gradient depends on may change anywhere else."""

@@ -68,7 +68,7 @@ class SimrealVecEnv(VecEnv):
         """Nothing to release: the threads end with the batch."""
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """The batch's attribute, once for each simulation."""
+        """This object's attribute, once for each simulation."""
         value = getattr(self, attr_name)
         return [value for _ in self._get_indices(indices)]
 

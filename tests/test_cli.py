@@ -29,6 +29,9 @@ TINY = [
     "ppo.batch_size=32",
     "episode_length=0.3",
     "train.total_steps=128",
+    # A picture for each of all parameters would take matplotlib seconds.
+    "randomization={mass: {distribution: {type: uniform, low: 0.8, high: 1.2}}, "
+    "motor_strength: {distribution: {type: uniform, low: 0.8, high: 1.2}}}",
 ]
 OPTIONS = [part for each in TINY for part in ("-o", each)]
 GOOD_YAML = """\
@@ -166,10 +169,9 @@ def test_evaluate_prints_numbers_for_people_and_programs(
     numbers = ["--episodes", 5, "--seed", 2, "--pin", "mass=1.1", "--vary", "motor_strength=0.8:1.2:2"]
     found = []
     for path in both:
-        status, output, errors = simreal("evaluate", path, *numbers, "--json", "--report", report)
+        status, output, errors = simreal("evaluate", path, *numbers, "--json")
         assert (status, errors) == (0, "")
         found.append(json.loads(output))
-        assert report.read_text().startswith("<!doctype html>")
     of_run, of_policy = found
     assert of_run["pins"] == {"mass": 1.1}
     assert of_run["episodes"] == 5
@@ -178,6 +180,7 @@ def test_evaluate_prints_numbers_for_people_and_programs(
     status, output, errors = simreal("evaluate", both[1], *numbers, "--report", report)
     assert (status, errors) == (0, "")
     assert f"report: {report}\n" in output
+    assert report.read_text().startswith("<!doctype html>")
     assert all(word in output for word in ("success", "return", "motor_strength", "time_limit"))
 
 
@@ -237,9 +240,8 @@ def test_a_resumed_run_keeps_its_configuration(
 ) -> None:
     message = mistake("train", "--resume", "--run", both[0], "-o", override)
     assert "total_steps" in message
-    assert "keeps the run's configuration" in mistake(
-        "train", "--resume", "--run", both[0], "--pin", "mass=1"
-    )
+    for extra in (["--pin", "mass=1"], ["--seed", "5"], ["qube_swingup"]):
+        assert "as it is" in mistake("train", *extra, "--resume", "--run", both[0])
 
 
 def test_a_folder_that_is_there_is_refused(both: tuple[Path, Path], mistake: Callable[..., str]) -> None:
@@ -335,7 +337,6 @@ def test_another_wrong_thing_is_named(
     assert "low:high:count" in mistake("evaluate", policy, "--vary", "mass=1")
     assert "--episodes" in mistake("evaluate", policy, "--episodes", 0)
     (tmp_path / "file").write_text("")
-    assert "cannot be written" in mistake("export", run, "-o", tmp_path / "file" / "policy.onnx")
     assert "cannot be written" in mistake("train", "qube_swingup", "--run", tmp_path / "file" / "run")
 
 

@@ -23,6 +23,7 @@ from simreal.evaluate import (
     Candidate,
     as_json,
     evaluate,
+    goal_share_of_log,
     load_candidate,
     parse_pins,
     parse_sweeps,
@@ -32,8 +33,8 @@ from simreal.evaluate import (
 )
 from simreal.experiment import load_experiment
 from simreal.export import export
+from simreal.logs import RobotLog
 from simreal.observation import Float32Array
-from simreal.run import Run
 from simreal.train import start_run, train
 
 torch.set_num_threads(1)  # tests run beside each other: more threads would only wait for a core
@@ -75,9 +76,7 @@ def test_the_same_evaluation_twice_gives_the_same_numbers(both: tuple[Path, Path
 def test_candidates_know_what_they_are(both: tuple[Path, Path]) -> None:
     of_run, of_policy = map(load_candidate, both)
     assert of_run.experiment == of_policy.experiment
-    assert of_run.run == both[0]
-    assert of_policy.run is None
-    assert of_run.contract.observation == of_policy.contract.observation
+    assert (of_run.name, of_policy.name) == (both[0].name, both[1].name)
 
 
 @pytest.mark.parametrize("number", [1, 3, LARGEST_BATCH, LARGEST_BATCH + 3])
@@ -248,6 +247,45 @@ def test_what_is_neither_run_nor_policy_is_refused(tmp_path: Path) -> None:
         load_candidate(tmp_path)
     with pytest.raises(UserError, match="no such file"):
         load_candidate(tmp_path / "none.onnx")
-    Run.create(tmp_path / "empty", SHORT, 0)
+    start_run(SHORT, 0, tmp_path / "empty")
     with pytest.raises(UserError, match="no checkpoint"):
         load_candidate(tmp_path / "empty")
+
+
+def flight(steps: int, upright: int) -> RobotLog:
+    """A log of so many steps, the last of which stand upright."""
+    angles = [0.0] * (steps - upright) + [np.pi] * upright
+    return RobotLog(
+        messages={
+            "/state": [
+                {
+                    "joint_position": {"arm": 0.0, "pendulum": angle},
+                    "joint_velocity": {"arm": 0.0, "pendulum": 0.0},
+                }
+                for angle in angles
+            ],
+            "/action": [{"motor": 0.0}] * steps,
+            "/timing": [{"overruns": 0}] * steps,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("steps", "upright", "share"),
+    [(100, 50, 1.0), (100, 25, 0.5), (75, 75, 0.5), (40, 40, 0.0), (0, 0, 0.0)],
+)
+def test_a_flight_that_ended_early_failed_in_what_it_did_not_fly(
+    steps: int, upright: int, share: float
+) -> None:
+    assert goal_share_of_log(flight(steps, upright), "qube_swingup", 100) == share
+
+
+def test_a_robot_that_has_changed_since_training_is_refused(both: tuple[Path, Path]) -> None:
+    contract = both[0] / "contract.json"
+    trained = contract.read_text()
+    contract.write_text(trained.replace("-2.094", "-1.5"))
+    try:
+        with pytest.raises(UserError, match=r"robot.joints\[arm\].lower: -1.5 != -2.094"):
+            load_candidate(both[0])
+    finally:
+        contract.write_text(trained)

@@ -137,3 +137,16 @@ def test_the_vector_begins_with_the_seed(seed: int | list[int]) -> None:
     env = gymnasium.make_vec(NAME, num_envs=3)
     batch = BatchEnv(load_experiment("qube_swingup"), 3)
     np.testing.assert_array_equal(env.reset(seed=seed)[0], batch.reset(4))
+
+
+def test_unseeded_environments_are_different_robots() -> None:
+    envs = [gymnasium.make("simreal/qube_swingup") for _ in range(3)]
+    assert len({env.reset()[0].tobytes() for env in envs}) == 3
+
+
+def test_asking_whether_gymnasium_is_there_leaves_the_registration_pending() -> None:
+    code = (
+        "import simreal, importlib.util; importlib.util.find_spec('gymnasium'); import gymnasium; "
+        "assert 'simreal/qube_swingup' in gymnasium.registry"
+    )
+    subprocess.run([sys.executable, "-P", "-c", code], check=True)

@@ -216,3 +216,10 @@ def test_memory_does_not_leak_into_the_next_episode(lead: tuple[int, ...]) -> No
     again = observe(pipeline, frames(lead, 5, seed=2))
     fresh = observe(ObservationPipeline(made, lead), frames(lead, 5, seed=2))
     assert all((one == other).all() for one, other in zip(again, fresh, strict=True))
+
+
+def test_the_same_quantity_in_two_terms_has_two_names() -> None:
+    names = ObservationPipeline(
+        contract(term("joint_velocity", joints=["hip"]), term("joint_velocity", joints=["hip"], scale=2))
+    ).names
+    assert names == ("joint_velocity[hip]", "joint_velocity[hip] #2")

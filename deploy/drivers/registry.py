@@ -39,6 +39,8 @@ def open_driver(specification: str, robot: str) -> Driver:
         key, separator, value = part.partition("=")
         if not separator or not key.strip() or not value.strip():
             raise UserError(f"driver {name}: {part!r}: expected key=value")
+        if key.strip() in options:
+            raise UserError(f"driver {name}: {key.strip()} stands there twice")
         options[key.strip()] = value.strip()
     return DRIVERS[name][1](options, robot)
 

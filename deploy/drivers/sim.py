@@ -41,7 +41,7 @@ class SimDriver(Driver):
             robot: its name.
             parameters: its true parameters where they differ from the model, by the names of
                 randomization, such as ``{"mass": 1.2}``.
-            seed: of its noise and its initial state.
+            seed: of its noise.
         """
         self._arguments = {"robot": robot, "parameters": dict(parameters), "seed": seed}
         self.process: subprocess.Popen[bytes] | None = None

@@ -12,6 +12,9 @@ Ids = NDArray[np.integer[Any]]
 class Physics(Protocol):
     """`count` simulations of one model. Arrays lead with the simulation axis.
 
+    Ids are sorted and unique. The joint arrays and traces may be views of what the next step changes:
+    who keeps them copies them.
+
     Model fields are named as in `mujoco.MjModel`, whatever the engine, so that a randomization acts on
     each engine alike.
 

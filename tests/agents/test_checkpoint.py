@@ -168,6 +168,7 @@ def test_a_truncated_checkpoint_is_refused(
         load_checkpoint(cut, fresh)
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @settings(max_examples=60, deadline=None)
 @given(place=st.floats(0, 1, exclude_max=True), junk=st.binary(min_size=1, max_size=40))
 def test_a_damaged_checkpoint_is_a_readable_error_at_worst(

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 from onnx import TensorProto, helper
 
+from simreal.action import ActionPipeline
 from simreal.contract import ActionMapping, Contract, ObservationTerm, Provenance
 from simreal.deploy.drivers.sim import SimDriver
 from simreal.deploy.policy import CONTRACT_KEY, GOLDEN_KEY, GoldenVectors
@@ -95,6 +96,7 @@ class PolicyFile:
             rows["observation"].append(observation.tolist())
             rows["action"].append(action.tolist())
             previous = np.array(action.tolist())
+            rows["command"].append(ActionPipeline(self.contract)(previous).target.tolist())
         return rows
 
     def write(self, path: Path) -> Path:

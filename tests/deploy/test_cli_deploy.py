@@ -108,6 +108,7 @@ def test_inspect_says_what_is_not_reproduced(policy_file: WriteFile, simreal: Si
             "joint_velocity": [[0.0, 0.0]],
             "observation": [[0.0, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0]],
             "action": [[0.0]],
+            "command": [[0.0]],
         }
     )
     _, output, _ = simreal("inspect", policy_file(metadata={GOLDEN_KEY: golden}))

@@ -280,6 +280,7 @@ def test_a_tampered_golden_state_is_named_with_its_step(
 def test_a_difference_of_another_processors_rounding_is_none(policy_file: WriteFile) -> None:
     golden = json.loads(_metadata(policy_file(bias=0.1))[GOLDEN_KEY])
     golden["action"][-1][0] += 0.5 * ACTION_TOLERANCE
+    golden["command"][-1][0] += 0.5 * ACTION_TOLERANCE * 4.0
     golden["observation"][-1][0] += 0.5 * OBSERVATION_TOLERANCE
     path = policy_file(bias=0.1, metadata={GOLDEN_KEY: json.dumps(golden)})
     assert load_policy(path).golden_mismatch() is None
@@ -292,3 +293,19 @@ def test_a_graph_that_gives_no_number_is_a_mismatch(policy_file: WriteFile, valu
     mismatch = load_policy(path).golden_mismatch()
     assert mismatch is not None
     assert str(mismatch) == f"step 0: action[motor]: expected 0.0, found {value}"
+
+
+def test_a_changed_action_scale_is_found_by_the_golden_vectors(policy_file: WriteFile) -> None:
+    metadata = _metadata(policy_file())
+    contract = json.loads(metadata[CONTRACT_KEY])
+    contract["action"]["scale"] = [1.01 * value for value in contract["action"]["scale"]]
+    path = policy_file(
+        bias=0.5,
+        metadata={
+            CONTRACT_KEY: json.dumps(contract),
+            GOLDEN_KEY: _metadata(policy_file(bias=0.5))[GOLDEN_KEY],
+        },
+    )
+    mismatch = load_policy(path).golden_mismatch()
+    assert mismatch is not None
+    assert mismatch.what == "command[motor]"

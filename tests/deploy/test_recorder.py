@@ -48,6 +48,7 @@ def record(contract: Contract, tmp_path: Path) -> Callable[..., Path]:
 
     def write(*items: Cycle | Event) -> Path:
         path = tmp_path / "flight.mcap"
+        path.unlink(missing_ok=True)
         with Recorder(path, contract, ObservationPipeline(contract).names) as recorder:
             for item in items:
                 recorder.add(item)
@@ -267,3 +268,11 @@ def test_a_disk_that_fills_up_is_told_and_leaves_what_was_written(
     assert not read_log(tmp_path / "flight.mcap").complete
     assert 100 < _are_the_first_cycles(tmp_path / "flight.mcap") < 600
     assert int(dropped) > 100
+
+
+def test_a_file_that_is_there_is_never_overwritten(contract: Contract, tmp_path: Path) -> None:
+    precious = tmp_path / "policy.onnx"
+    precious.write_text("weights")
+    with pytest.raises(UserError, match="exists already"):
+        Recorder(precious, contract, ())
+    assert precious.read_text() == "weights"
