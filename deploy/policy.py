@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any, Self
 
@@ -137,12 +138,13 @@ def _deviation(
     return place, expected[place], float(found[place])
 
 
-def load_policy(path: Path) -> Policy:
+def load_policy(path: str | PathLike[str]) -> Policy:
     """Load a policy file.
 
     Raises:
         UserError: no such file, another kind of file, a damaged one, or one whose parts do not fit.
     """
+    path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}; expected .onnx")
     # One thread: a pool of them would spin between the calls of a control loop.

@@ -84,4 +84,8 @@ def load_robot(name: str) -> Robot:
     if name not in robot_names():
         raise UserError(f"no robot {name!r}: {nearest(name, robot_names())}")
     document = read_document(ROBOTS / name / "robot.yaml")
-    return Robot(parse(RobotConfig, document.data, document), ROBOTS / name / "model.xml")
+    config = parse(RobotConfig, document.data, document)
+    if config.description.name != name:
+        where = document.where(("description", "name"))
+        raise UserError(f"{where}: name {config.description.name!r} must be its folder's, {name!r}")
+    return Robot(config, ROBOTS / name / "model.xml")

@@ -17,7 +17,7 @@ from simreal.experiment import load_experiment
 from simreal.export import Exported, export
 from simreal.figure import wire_figure
 from simreal.logs import RobotLog, read_log
-from simreal.physics.mujoco_engine import compile_model
+from simreal.physics.model import compile_model
 from simreal.report import Page, add_evaluation, line_chart
 from simreal.robots import load_robot
 from simreal.run import Run

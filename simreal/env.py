@@ -6,18 +6,17 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from simreal.action import ActionPipeline
-from simreal.contract import ActionMapping, Contract, Provenance
+from simreal.contract import ActionMapping, Contract, Provenance, RobotDescription
 from simreal.episode_random import EpisodeRandom, SeedArray, episode_seed
 from simreal.errors import UserError
 from simreal.experiment import ActionConfig, ExperimentConfig
 from simreal.observation import Float32Array, ObservationPipeline
-from simreal.physics import MujocoPhysics
 from simreal.physics.interface import Ids
-from simreal.randomization.parameters import World
-from simreal.randomization.randomizer import Randomizer, longest_latency
-from simreal.randomization.sensing import Sensing
+from simreal.randomization.randomizer import Randomizer
+from simreal.randomization.world import build_world
 from simreal.robots import load_robot
 from simreal.state import FloatArray, RobotState
 from simreal.tasks import Motion, find_task
@@ -103,42 +102,16 @@ class BatchEnv:
             UserError: names or ranges of the experiment that fit neither robot nor task.
         """
         robot = load_robot(experiment.robot)
-        specification = experiment.randomization
         pins = experiment.pins | dict(pins or {})
         self.experiment = experiment
         self.count = count
         self.seed = seed
         self.task = find_task(experiment.task)
-        self.physics = MujocoPhysics(
-            robot,
-            count,
-            experiment.control_rate,
-            longest_latency(specification, pins, "action_latency_ms"),
-            threads,
+        world, self.randomizer = build_world(
+            robot, count, experiment.randomization, pins, experiment.control_rate, threads
         )
-        self._sensing = Sensing(
-            robot.config.sensing,
-            count,
-            len(robot.description.joints),
-            self.physics.timestep,
-            longest_latency(specification, pins, "sensor_latency_ms"),
-        )
-        world = World(self.physics, self._sensing, robot.description)
-        self.randomizer = Randomizer(specification, world, pins)
-        self.contract = Contract(
-            robot=robot.description,
-            control_rate=experiment.control_rate,
-            observation=experiment.observation,
-            action=_action_mapping(experiment.action, len(robot.description.actuators)),
-            trained_ranges=self.randomizer.trained_ranges(),
-            provenance=Provenance(
-                task=experiment.task,
-                agent=experiment.agent,
-                seed=seed,
-                training_steps=0,
-                versions={},
-            ),
-        )
+        self.physics, self._sensing = world.physics, world.sensing
+        self.contract = _contract(experiment, robot.description, self.randomizer, seed)
         self._pipeline = ObservationPipeline(self.contract, (count,))
         self._to_command = ActionPipeline(self.contract)
         self._rewards = [(w, self.task.rewards[name]) for name, w in experiment.rewards.items()]
@@ -288,6 +261,32 @@ class BatchEnv:
             success=share >= self.task.success_share,
             ended_by=ended_by,
         )
+
+
+def _contract(
+    experiment: ExperimentConfig, robot: RobotDescription, randomizer: Randomizer, seed: int
+) -> Contract:
+    """What a policy of this experiment believes.
+
+    Raises:
+        UserError: the experiment names what the robot does not have.
+    """
+    action = _action_mapping(experiment.action, len(robot.actuators))
+    provenance = Provenance(
+        task=experiment.task, agent=experiment.agent, seed=seed, training_steps=0, versions={}
+    )
+    try:
+        return Contract(
+            robot=robot,
+            control_rate=experiment.control_rate,
+            observation=experiment.observation,
+            action=action,
+            trained_ranges=randomizer.trained_ranges(),
+            provenance=provenance,
+        )
+    except ValidationError as error:
+        reasons = "; ".join(fault["msg"].removeprefix("Value error, ") for fault in error.errors())
+        raise UserError(f"experiment of {experiment.task}: {reasons}") from None
 
 
 def _action_mapping(config: ActionConfig, actuators: int) -> ActionMapping:

@@ -82,6 +82,8 @@ def load_candidate(path: Path) -> Candidate:
     """
     if path.is_dir():
         return _from_run(path)
+    if not path.exists():
+        raise UserError(f"{path}: no such run folder or .onnx file")
     policy = load_policy(path)
     experiment = experiment_of(policy, path)
     refuse_differences(policy.contract, BatchEnv(experiment, 1, threads=1).contract, str(path))

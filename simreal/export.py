@@ -56,8 +56,10 @@ def export(run: Run, path: Path) -> Exported:
         path: of the ONNX file to write; it is written only if graph and agent agree.
 
     Raises:
-        UserError: no checkpoint, no parity, or the file cannot be written.
+        UserError: no checkpoint, no parity, or the file exists or cannot be written.
     """
+    if path.exists():
+        raise UserError(f"{path}: exists already; give another -o")
     agent, env = load_agent(run, SIMULATIONS)
     module = ExportedPolicy(agent).eval()
     graph = to_onnx(module, env.observation_size)

@@ -4,6 +4,7 @@ import json
 import struct
 from dataclasses import dataclass, field
 from io import BufferedReader, FileIO
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -61,12 +62,13 @@ class RobotLog:
         return [f"{event['kind']}: {event['text']}" for event in self.messages.get("/event", [])]
 
 
-def read_log(path: Path) -> RobotLog:
+def read_log(path: str | PathLike[str]) -> RobotLog:
     """Read a log; of one that was cut off, as much as is whole.
 
     Raises:
         UserError: no such file, or no MCAP log.
     """
+    path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such log")
     if describe(path) != "an MCAP log":

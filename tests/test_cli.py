@@ -210,7 +210,7 @@ def test_evaluate_prints_numbers_for_people_and_programs(
         (["train", "--resume"], "--resume needs --run"),
         (["train", "--resume", "--run", "nowhere"], "nowhere: not a run folder"),
         (["train", "none.yaml"], "none.yaml: no such file"),
-        (["evaluate", "none.onnx"], "none.onnx: no such file"),
+        (["evaluate", "none.onnx"], "none.onnx: no such run folder"),
         (["inspect", "none.onnx"], "none.onnx: no such file"),
         (["export", "nowhere"], "nowhere: not a run folder"),
         (["deploy", "none.onnx"], "none.onnx: no such file"),

@@ -345,3 +345,9 @@ def test_numbers_that_do_not_fit_the_actuators_are_refused() -> None:
 def test_a_control_rate_that_does_not_fit_is_refused() -> None:
     with pytest.raises(UserError, match="nearest: 100 Hz"):
         make(1, "control_rate=99")
+
+
+def test_a_misspelt_joint_of_an_observation_is_one_message() -> None:
+    terms = "observation=[{source: joint_position, joints: [armm]}]"
+    with pytest.raises(UserError, match="no joint 'armm': did you mean 'arm'"):
+        BatchEnv(load_experiment("qube_swingup", [terms]), 1)

@@ -245,7 +245,7 @@ def test_what_is_neither_run_nor_policy_is_refused(tmp_path: Path) -> None:
         load_candidate(tmp_path / "picture.png")
     with pytest.raises(UserError, match="not a run folder"):
         load_candidate(tmp_path)
-    with pytest.raises(UserError, match="no such file"):
+    with pytest.raises(UserError, match="no such run folder"):
         load_candidate(tmp_path / "none.onnx")
     start_run(SHORT, 0, tmp_path / "empty")
     with pytest.raises(UserError, match="no checkpoint"):

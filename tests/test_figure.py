@@ -4,7 +4,7 @@ import mujoco
 import numpy as np
 
 from simreal.figure import WireFigure, wire_figure
-from simreal.physics.mujoco_engine import compile_model
+from simreal.physics.model import compile_model
 from simreal.robots import load_robot
 
 PIVOT, REACH, LENGTH = 0.13, 0.085, 0.122

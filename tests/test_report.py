@@ -12,7 +12,7 @@ from simreal.errors import UserError
 from simreal.evaluate import Evaluation, run_episodes, summarize
 from simreal.experiment import load_experiment
 from simreal.figure import wire_figure
-from simreal.physics.mujoco_engine import compile_model
+from simreal.physics.model import compile_model
 from simreal.report import Page, add_evaluation, line_chart
 from simreal.robots import load_robot
 

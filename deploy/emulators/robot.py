@@ -23,11 +23,8 @@ from simreal.deploy.sim_wire import (
 )
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError
-from simreal.physics import MujocoPhysics
-from simreal.physics.mujoco_engine import compile_model
-from simreal.randomization.parameters import World
-from simreal.randomization.randomizer import Randomizer, fixed, longest_latency
-from simreal.randomization.sensing import Sensing
+from simreal.randomization.randomizer import fixed
+from simreal.randomization.world import build_world
 from simreal.robots import load_robot
 
 LONGEST_GAP_STEPS = 1000
@@ -45,20 +42,9 @@ class SimulatedRobot:
         """
         robot = load_robot(name)
         self.description = robot.description
-        specification = fixed(parameters)
-        timestep = float(compile_model(robot).opt.timestep)
-        self.rate = 1.0 / timestep
-        self._physics = MujocoPhysics(
-            robot, 1, self.rate, longest_latency(specification, {}, "action_latency_ms"), threads=1
-        )
-        self._sensing = Sensing(
-            robot.config.sensing,
-            1,
-            len(self.description.joints),
-            timestep,
-            longest_latency(specification, {}, "sensor_latency_ms"),
-        )
-        randomizer = Randomizer(specification, World(self._physics, self._sensing, self.description))
+        world, randomizer = build_world(robot, 1, fixed(parameters), {}, threads=1)
+        self._physics, self._sensing = world.physics, world.sensing
+        self.rate = 1.0 / self._physics.timestep
         self._random = EpisodeRandom(episode_seed(seed, np.array([0])))
         only = np.array([0])
         randomizer.apply(only, randomizer.draw(self._random))

@@ -53,6 +53,11 @@ class Physics(Protocol):
         """(count, substeps, joints) velocities after each physics step of the last `step`."""
         ...
 
+    @property
+    def expanded_fields(self) -> list[str]:
+        """Names of the model fields that have values per simulation."""
+        ...
+
     def field(self, name: str) -> NDArray[Any]:
         """Per-simulation values of a model field, (count, ...), live and writable."""
         ...

@@ -1,7 +1,6 @@
 """MuJoCo on `mujoco.batch.Batch`: all simulations on a C thread pool, fields per simulation."""
 
 import logging
-import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -11,16 +10,14 @@ import numpy as np
 from mujoco.batch import Batch, SimulationError
 from numpy.typing import NDArray
 
-from simreal.errors import UserError, nearest
+from simreal.errors import UserError
 from simreal.physics.interface import Ids
+from simreal.physics.model import compile_model, named_id
 from simreal.robots import Robot
 
 # MuJoCo prints what it warns of and writes MUJOCO_LOG.TXT into the working folder. A simulation that
 # diverges is flagged and counted here, so that this goes to the log of those who want to see it.
 mujoco.set_mju_user_warning(logging.getLogger(__name__).debug)
-
-LONGEST_ACTION_LATENCY = 1.0
-"""s. The history buffer of a longer delay would be a mistake of units more likely than a robot."""
 
 
 class MujocoPhysics:
@@ -30,7 +27,7 @@ class MujocoPhysics:
         self,
         robot: Robot,
         count: int,
-        control_rate: float,
+        control_rate: float | None = None,
         longest_action_latency: float = 0.0,
         threads: int = 0,
     ) -> None:
@@ -39,18 +36,19 @@ class MujocoPhysics:
         Args:
             robot: the robot.
             count: number of simulations.
-            control_rate: Hz; the control period must be a whole number of timesteps.
+            control_rate: Hz; the control period must be a whole number of timesteps, and is one of
+                them if absent.
             longest_action_latency: s, the delay that the actuators' history must hold.
             threads: of the pool; 0 for every processor.
 
         Raises:
             UserError: a rate that does not fit the timestep, a joint that the model lacks, or a
-                latency beyond `LONGEST_ACTION_LATENCY`.
+                latency beyond `model.LONGEST_ACTION_LATENCY`.
         """
         self.model = compile_model(robot, longest_action_latency)
         self.count = count
         self.timestep = float(self.model.opt.timestep)
-        self.substeps = _substeps(self.timestep, control_rate, robot.name)
+        self.substeps = _substeps(self.timestep, control_rate or 1.0 / self.timestep, robot.name)
         self._batch = Batch(self.model, count, threads)
         self._fields: dict[str, NDArray[Any]] = {}
         self._constants_depend = False
@@ -159,21 +157,6 @@ class MujocoPhysics:
         self.diverged |= self._warning_counts.any(axis=1)
 
 
-def compile_model(robot: Robot, longest_action_latency: float = 0.0) -> mujoco.MjModel:
-    """Compile a robot's model with actuator histories long enough for the given delay (s)."""
-    if longest_action_latency > LONGEST_ACTION_LATENCY:
-        raise UserError(
-            f"action latency of {longest_action_latency * 1e3:g} ms: at most "
-            f"{LONGEST_ACTION_LATENCY * 1e3:g} ms can be simulated"
-        )
-    spec = mujoco.MjSpec.from_file(str(robot.model_path))
-    samples = math.ceil(longest_action_latency / spec.option.timestep) + 1
-    for actuator in spec.actuators:
-        if longest_action_latency > 0:
-            actuator.nsample = max(actuator.nsample, samples)
-    return spec.compile()
-
-
 def _substeps(timestep: float, control_rate: float, robot: str) -> int:
     ratio = 1.0 / (control_rate * timestep)
     if round(ratio) < 1 or abs(ratio - round(ratio)) > 1e-6:
@@ -187,17 +170,9 @@ def _substeps(timestep: float, control_rate: float, robot: str) -> int:
 
 def _addresses(model: mujoco.MjModel, robot: Robot) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Places of the contract's joints in qpos and in qvel."""
-    valid = [model.joint(index).name for index in range(model.njnt)]
-    positions, velocities = [], []
-    for name in robot.description.joint_names:
-        if name not in valid:
-            raise UserError(
-                f"robot {robot.name}: no joint {name!r} in {robot.model_path.name}: "
-                f"{nearest(name, valid)}"
-            )
-        positions.append(int(model.joint(name).qposadr[0]))
-        velocities.append(int(model.joint(name).dofadr[0]))
-    return np.array(positions), np.array(velocities)
+    kind = mujoco.mjtObj.mjOBJ_JOINT
+    ids = [named_id(model, kind, name, robot) for name in robot.description.joint_names]
+    return model.jnt_qposadr[ids].astype(np.int64), model.jnt_dofadr[ids].astype(np.int64)
 
 
 def _columns(indices: NDArray[np.int64]) -> slice | NDArray[np.int64]:
@@ -208,14 +183,8 @@ def _columns(indices: NDArray[np.int64]) -> slice | NDArray[np.int64]:
 
 
 def _actuator_ids(model: mujoco.MjModel, robot: Robot) -> NDArray[np.int64]:
-    valid = [model.actuator(index).name for index in range(model.nu)]
-    for name in robot.description.actuator_names:
-        if name not in valid:
-            raise UserError(
-                f"robot {robot.name}: no actuator {name!r} in {robot.model_path.name}: "
-                f"{nearest(name, valid)}"
-            )
-    return np.array([valid.index(name) for name in robot.description.actuator_names])
+    kind = mujoco.mjtObj.mjOBJ_ACTUATOR
+    return np.array([named_id(model, kind, name, robot) for name in robot.description.actuator_names])
 
 
 def _histories(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from simreal.contract import Actuator, Joint, RobotDescription
 from simreal.errors import UserError
 from simreal.physics import MujocoPhysics
-from simreal.physics.mujoco_engine import compile_model
+from simreal.physics.model import compile_model
 from simreal.robots import Robot, load_robot
 from simreal.robots.loader import RobotConfig
 

@@ -1,0 +1,85 @@
+"""From a robot's folder to a compiled model, held against the robot's description."""
+
+import math
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from simreal.errors import UserError, nearest
+from simreal.robots import Robot
+
+LONGEST_ACTION_LATENCY = 1.0
+"""s. The history buffer of a longer delay would be a mistake of units more likely than a robot."""
+
+
+def compile_model(robot: Robot, longest_action_latency: float = 0.0) -> mujoco.MjModel:
+    """Compile a robot's model with actuator histories long enough for the given delay (s)."""
+    if longest_action_latency > LONGEST_ACTION_LATENCY:
+        raise UserError(
+            f"action latency of {longest_action_latency * 1e3:g} ms: at most "
+            f"{LONGEST_ACTION_LATENCY * 1e3:g} ms can be simulated"
+        )
+    try:
+        spec = mujoco.MjSpec.from_file(str(robot.model_path))
+    except ValueError as error:
+        raise UserError(f"{robot.model_path}: not a usable model: {error}") from None
+    samples = math.ceil(longest_action_latency / spec.option.timestep) + 1
+    for actuator in spec.actuators:
+        if longest_action_latency > 0:
+            actuator.nsample = max(actuator.nsample, samples)
+    try:
+        model = spec.compile()
+    except ValueError as error:
+        raise UserError(f"{robot.model_path}: not a usable model: {error}") from None
+    refuse_contradictions(model, robot)
+    return model
+
+
+def refuse_contradictions(model: mujoco.MjModel, robot: Robot) -> None:
+    """Raise a `UserError` where a robot's description and its model disagree on what both say."""
+    found = []
+    for joint in robot.description.joints:
+        index = named_id(model, mujoco.mjtObj.mjOBJ_JOINT, joint.name, robot)
+        slides = model.jnt_type[index] == mujoco.mjtJoint.mjJNT_SLIDE
+        if (joint.unit == "m") != slides:
+            moves = "slides" if slides else "turns"
+            found.append(f"joint {joint.name}: unit {joint.unit} for a joint that {moves}")
+        if model.jnt_limited[index] and joint.lower is not None and joint.upper is not None:
+            found += _range_contradiction(
+                f"joint {joint.name}", (joint.lower, joint.upper), model.jnt_range[index]
+            )
+    for actuator in robot.description.actuators:
+        index = named_id(model, mujoco.mjtObj.mjOBJ_ACTUATOR, actuator.name, robot)
+        if model.actuator_ctrllimited[index]:
+            limits = (actuator.lower, actuator.upper)
+            found += _range_contradiction(
+                f"actuator {actuator.name}", limits, model.actuator_ctrlrange[index]
+            )
+    if found:
+        listed = "\n  ".join(found)
+        raise UserError(
+            f"robot {robot.name}: robot.yaml and {robot.model_path.name} disagree:\n  {listed}"
+        )
+
+
+def _range_contradiction(
+    name: str, described: tuple[float, float], compiled: NDArray[np.float64]
+) -> list[str]:
+    if np.allclose(described, compiled, rtol=1e-6, atol=1e-9):
+        return []
+    return [
+        f"{name}: {described[0]:g} to {described[1]:g} there, {compiled[0]:g} to {compiled[1]:g} here"
+    ]
+
+
+def named_id(model: mujoco.MjModel, kind: mujoco.mjtObj, name: str, robot: Robot) -> int:
+    """Id of a joint or actuator of the model; a `UserError` names the nearest if there is none."""
+    index = int(mujoco.mj_name2id(model, kind, name))
+    if index < 0:
+        is_joint = kind == mujoco.mjtObj.mjOBJ_JOINT
+        what, count = ("joint", model.njnt) if is_joint else ("actuator", model.nu)
+        valid = [mujoco.mj_id2name(model, kind, i) or "" for i in range(count)]
+        hint = nearest(name, valid)
+        raise UserError(f"robot {robot.name}: no {what} {name!r} in {robot.model_path.name}: {hint}")
+    return index
