@@ -57,7 +57,7 @@ class Uniform(_Interval):
     def quantile(self, uniform: Values) -> Values:
         """Map uniform numbers linearly."""
         # Rounding may lead an ulp beyond the end.
-        return np.clip(self.low + (self.high - self.low) * uniform, self.low, self.high)
+        return np.minimum(self.low + (self.high - self.low) * uniform, self.high)
 
 
 class LogUniform(_Interval):

@@ -22,5 +22,7 @@ class ActionPipeline:
 
     def __call__(self, action: FloatArray) -> RobotCommand:
         """Turn (..., actuators) actions into a command of the same shape, in the actuators' units."""
-        target = self._offset + self._scale * np.clip(action, -1.0, 1.0)
-        return RobotCommand(np.clip(target, self._lower, self._upper))
+        # Two ufuncs cost a third of np.clip on arrays as small as these.
+        within = np.minimum(np.maximum(action, -1.0), 1.0)
+        target = self._offset + self._scale * within
+        return RobotCommand(np.minimum(np.maximum(target, self._lower), self._upper))

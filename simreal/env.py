@@ -23,6 +23,8 @@ from simreal.tasks import Motion, find_task
 
 DIVERGED = "diverged"
 TIME_LIMIT = "time_limit"
+DRAWN_AHEAD = 64
+"""Episodes whose beginnings are drawn together: one at a time, they would cost most of a reset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,34 @@ class Step:
     truncated: NDArray[np.bool_]
     final_observation: Float32Array
     episodes: list[Episode] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Beginnings:
+    """What n episodes begin with.
+
+    Attributes:
+        seeds: (n,).
+        draws: (n, columns) parameters.
+        position: (n, joints) initial state.
+        velocity: (n, joints).
+        run_seed: of the run that they belong to, and
+        first: the number of the first of them in it; none for single episodes.
+    """
+
+    seeds: SeedArray
+    draws: NDArray[np.float64]
+    position: FloatArray
+    velocity: FloatArray
+    run_seed: int | None = None
+    first: int = 0
+
+    def __len__(self) -> int:
+        return len(self.seeds)
+
+    def part(self, rows: slice) -> "Beginnings":
+        """Some of them."""
+        return Beginnings(self.seeds[rows], self.draws[rows], self.position[rows], self.velocity[rows])
 
 
 class BatchEnv:
@@ -118,6 +148,7 @@ class BatchEnv:
         self._limit = experiment.episode_steps
         self.episodes_begun = 0
         self.diverged_episodes = 0
+        self._ahead = self._draw(np.zeros(0, dtype=np.uint64))
         self._random = EpisodeRandom(np.zeros(count, dtype=np.uint64))
         self._draws = np.zeros((count, len(self.randomizer.columns)))
         self._action = np.zeros((count, self.action_size))
@@ -144,12 +175,25 @@ class BatchEnv:
         """Begin new episodes everywhere; with a seed, number them from zero again."""
         if seed is not None:
             self.seed, self.episodes_begun = seed, 0
-        return self.begin(self._all, self._next_seeds(self.count))
+        return self._begin(self._all, self._next_episodes(self.count))
 
-    def _next_seeds(self, number: int) -> SeedArray:
-        numbers = np.arange(self.episodes_begun, self.episodes_begun + number)
+    def _next_episodes(self, number: int) -> Beginnings:
+        """The beginnings of the run's next episodes, which are drawn many at a time."""
+        first = self.episodes_begun
+        ahead = self._ahead
+        if ahead.run_seed != self.seed or not ahead.first <= first <= ahead.first + len(ahead) - number:
+            numbers = np.arange(first, first + max(number, DRAWN_AHEAD))
+            ahead = self._draw(episode_seed(self.seed, numbers))
+            ahead.run_seed, ahead.first = self.seed, first
+            self._ahead = ahead
         self.episodes_begun += number
-        return episode_seed(self.seed, numbers)
+        return ahead.part(slice(first - ahead.first, first - ahead.first + number))
+
+    def _draw(self, seeds: SeedArray, draws: NDArray[np.float64] | None = None) -> Beginnings:
+        random = EpisodeRandom(seeds)
+        if draws is None:
+            draws = self.randomizer.draw(random)
+        return Beginnings(seeds, draws, *self._initial_state(random))
 
     def begin(
         self, ids: Ids, seeds: SeedArray, draws: NDArray[np.float64] | None = None
@@ -164,14 +208,17 @@ class BatchEnv:
         Returns:
             (count, size) observations of all simulations.
         """
-        self._random.seeds[ids] = seeds
-        random = EpisodeRandom(seeds)
-        self._draws[ids] = self.randomizer.draw(random) if draws is None else draws
-        self.randomizer.apply(ids, self._draws[ids])
-        position, velocity = self._initial_state(random)
+        return self._begin(ids, self._draw(seeds, draws))
+
+    def _begin(self, ids: Ids, episodes: Beginnings) -> Float32Array:
+        self._random.seeds[ids] = episodes.seeds
+        self._draws[ids] = episodes.draws
+        self.randomizer.apply(ids, episodes.draws)
         self._action[ids] = 0.0
-        self.physics.reset(ids, position, velocity, self._to_command(self._action[ids]).target)
-        self._sensing.reset(ids, position, velocity, random)
+        target = self._to_command(self._action[ids]).target
+        position, velocity = episodes.position, episodes.velocity
+        self.physics.reset(ids, position, velocity, target)
+        self._sensing.reset(ids, position, velocity, EpisodeRandom(episodes.seeds))
         self._elapsed[ids] = 0
         self._return[ids] = 0.0
         self._goal_steps[ids] = 0
@@ -200,7 +247,10 @@ class BatchEnv:
 
     def step(self, action: NDArray[np.floating]) -> Step:
         """Take (count, actuators) actions in [-1, 1]; larger ones are clipped."""
-        previous, self._action = self._action, np.clip(action, -1.0, 1.0).astype(np.float64)
+        previous, self._action = (
+            self._action,
+            np.minimum(np.maximum(action, -1.0), 1.0).astype(np.float64),
+        )
         self.physics.step(self._to_command(self._action).target)
         self._elapsed += 1
         self._sensing.advance(
@@ -219,7 +269,8 @@ class BatchEnv:
         self._goal_steps += second_half & self.task.goal(motion) & ~diverged
         observation = self._pipeline(self.measured_state(), self._action)
         # The last sane observation stands in for one of a simulation that has blown up.
-        observation[diverged] = self._observation[diverged]
+        if diverged.any():
+            observation[diverged] = self._observation[diverged]
         self._observation = observation
         truncated = (self._elapsed >= self._limit) & ~terminated
         return self._conclude(reward, terminated, truncated, ended_by)
@@ -246,7 +297,7 @@ class BatchEnv:
         episodes = [self._episode(row, causes[ended_by[row]]) for row in ended.tolist()]
         self.diverged_episodes += sum(episode.ended_by == DIVERGED for episode in episodes)
         if ended.size:
-            self.begin(ended, self._next_seeds(ended.size))
+            self._begin(ended, self._next_episodes(ended.size))
         return Step(self._observation, reward, terminated, truncated, final, episodes)
 
     def _episode(self, row: int, ended_by: str) -> Episode:
