@@ -160,13 +160,16 @@ class _Recorder(BaseCallback):
 
     def _on_rollout_start(self) -> None:
         """Between updates: nothing that a gradient depends on may change anywhere else."""
-        if self._observations:
-            find_normalizer(self.model).update(np.concatenate(self._observations))
-            self._observations.clear()
+        self._update_normalizer()
         if self.num_timesteps - self._saved_at >= self._train.checkpoint_every:
             self._save()
         if self._stop_early is not None and self._stop_early(self.model):
             self._stopped = True
+
+    def _update_normalizer(self) -> None:
+        if self._observations:
+            find_normalizer(self.model).update(np.concatenate(self._observations))
+            self._observations.clear()
 
     def _on_step(self) -> bool:
         self._observations.append(self.locals["new_obs"])
@@ -222,9 +225,7 @@ class _Recorder(BaseCallback):
 
     def finish(self) -> None:
         """Save what there is and close the tables."""
-        if self._observations:
-            find_normalizer(self.model).update(np.concatenate(self._observations))
-            self._observations.clear()
+        self._update_normalizer()
         self._save()
         if self.num_timesteps > self._start.steps:
             self._report()
