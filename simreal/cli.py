@@ -105,6 +105,15 @@ def _training_progress(total: int) -> Iterator[Callable[["TrainingStatus"], None
         yield show
 
 
+PIN_OPTION = click.option(
+    "--pin",
+    "pins",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Hold a randomized parameter at a value; may be repeated.",
+)
+
+
 @cli.command()
 @click.argument("experiment", required=False)
 @click.option(
@@ -116,13 +125,7 @@ def _training_progress(total: int) -> Iterator[Callable[["TrainingStatus"], None
     help="Change a value of the configuration, such as agent=sac; may be repeated.",
 )
 @click.option("--seed", type=click.IntRange(min=0), help="0 if absent.")
-@click.option(
-    "--pin",
-    "pins",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Hold a randomized parameter at a value; may be repeated.",
-)
+@PIN_OPTION
 @click.option("--run", "run_path", type=PATH, help="Run folder; a new one in runs/ if absent.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --run.")
 def train(
@@ -184,13 +187,7 @@ def _resumed_steps(overrides: tuple[str, ...]) -> int | None:
 @click.argument("policy", type=PATH)
 @click.option("--episodes", type=click.IntRange(min=1), default=200, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option(
-    "--pin",
-    "pins",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Hold a randomized parameter at a value; may be repeated.",
-)
+@PIN_OPTION
 @click.option(
     "--vary",
     "sweeps",
