@@ -38,6 +38,11 @@ class World:
     sensing: Sensing
     robot: RobotDescription
 
+    def take(self, ids: Ids, source: "World", rows: Ids) -> None:
+        """Go on in some simulations where others stand, with all that was randomized there."""
+        self.physics.take(ids, source.physics, rows)
+        self.sensing.take(ids, source.sensing, rows)
+
 
 def operate(operation: Operation, default: Values, value: Values) -> Values:
     """Combine a default with a drawn value."""

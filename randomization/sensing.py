@@ -85,6 +85,14 @@ class Sensing:
             velocity = np.zeros_like(reading)
         self._held[ids] = np.concatenate((reading, velocity), axis=1)[:, None, :]
 
+    def take(self, ids: Ids, source: "Sensing", rows: Ids) -> None:
+        """Go on in some simulations as others, of the same robot, would."""
+        for here, there in zip(self._arrays(), source._arrays(), strict=True):
+            here[ids] = there[rows]
+
+    def _arrays(self) -> tuple[NDArray[np.float64], ...]:
+        return self.latency, self.noise, self.bias, self.resolution, self._filtered, self._held
+
     def advance(
         self,
         position: NDArray[np.float64],

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from simreal.physics import MujocoPhysics
 from simreal.randomization.parameters import World
-from simreal.randomization.randomizer import ParameterConfig, Randomizer, longest_latency
+from simreal.randomization.randomizer import ParameterConfig, longest_latency
 from simreal.randomization.sensing import Sensing
 from simreal.robots import Robot
 
@@ -16,13 +16,13 @@ def build_world(
     pins: Mapping[str, float],
     control_rate: float | None = None,
     threads: int = 0,
-) -> tuple[World, Randomizer]:
+) -> World:
     """Simulate a robot, with histories as long as the latencies that may be drawn.
 
     Args:
         robot: which.
         count: number of simulations.
-        specification: what is randomized.
+        specification: what will be randomized.
         pins: randomized parameters to hold at a value.
         control_rate: Hz; one physics step per control step if absent.
         threads: of the physics; 0 for every processor.
@@ -35,5 +35,4 @@ def build_world(
     physics = MujocoPhysics(robot, count, control_rate, action_latency, threads)
     joints = len(robot.description.joints)
     sensing = Sensing(robot.config.sensing, count, joints, physics.timestep, sensor_latency)
-    world = World(physics, sensing, robot.description)
-    return world, Randomizer(specification, world, pins)
+    return World(physics, sensing, robot.description)

@@ -9,22 +9,24 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from simreal.action import ActionPipeline
+from simreal.beginnings import Beginnings
 from simreal.contract import ActionMapping, Contract, Provenance, RobotDescription
 from simreal.episode_random import EpisodeRandom, SeedArray, episode_seed
 from simreal.errors import UserError
 from simreal.experiment import ActionConfig, ExperimentConfig
 from simreal.observation import Float32Array, ObservationPipeline
 from simreal.physics.interface import Ids
+from simreal.randomization.parameters import World
 from simreal.randomization.randomizer import Randomizer
 from simreal.randomization.world import build_world
 from simreal.robots import load_robot
-from simreal.state import FloatArray, RobotState
+from simreal.state import RobotState
 from simreal.tasks import Motion, find_task
 
 DIVERGED = "diverged"
 TIME_LIMIT = "time_limit"
-DRAWN_AHEAD = 64
-"""Episodes whose beginnings are drawn together: one at a time, they would cost most of a reset."""
+MADE_READY = 64
+"""Episodes that are made ready together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,34 +74,6 @@ class Step:
     episodes: list[Episode] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class Beginnings:
-    """What n episodes begin with.
-
-    Attributes:
-        seeds: (n,).
-        draws: (n, columns) parameters.
-        position: (n, joints) initial state.
-        velocity: (n, joints).
-        run_seed: of the run that they belong to, and
-        first: the number of the first of them in it; none for single episodes.
-    """
-
-    seeds: SeedArray
-    draws: NDArray[np.float64]
-    position: FloatArray
-    velocity: FloatArray
-    run_seed: int | None = None
-    first: int = 0
-
-    def __len__(self) -> int:
-        return len(self.seeds)
-
-    def part(self, rows: slice) -> "Beginnings":
-        """Some of them."""
-        return Beginnings(self.seeds[rows], self.draws[rows], self.position[rows], self.velocity[rows])
-
-
 class BatchEnv:
     """`count` simulations of an experiment, each in an episode of its own.
 
@@ -137,18 +111,25 @@ class BatchEnv:
         self.count = count
         self.seed = seed
         self.task = find_task(experiment.task)
-        world, self.randomizer = build_world(
-            robot, count, experiment.randomization, pins, experiment.control_rate, threads
-        )
-        self.physics, self._sensing = world.physics, world.sensing
+
+        def build(simulations: int) -> World:
+            specification, rate = experiment.randomization, experiment.control_rate
+            return build_world(robot, simulations, specification, pins, rate, threads)
+
+        self._world = build(count)
+        self.physics, self._sensing = self._world.physics, self._world.sensing
+        ahead = build(MADE_READY)
+        self.randomizer = Randomizer(experiment.randomization, ahead, pins)
         self.contract = _contract(experiment, robot.description, self.randomizer, seed)
+        starts = experiment.initial_states or {self.task.start: 1.0}
+        self._beginnings = Beginnings(ahead, self.randomizer, self.contract, self.task, starts)
         self._pipeline = ObservationPipeline(self.contract, (count,))
         self._to_command = ActionPipeline(self.contract)
         self._rewards = [(w, self.task.rewards[name]) for name, w in experiment.rewards.items()]
         self._limit = experiment.episode_steps
         self.episodes_begun = 0
         self.diverged_episodes = 0
-        self._ahead = self._draw(np.zeros(0, dtype=np.uint64))
+        self._ready = range(0)
         self._random = EpisodeRandom(np.zeros(count, dtype=np.uint64))
         self._draws = np.zeros((count, len(self.randomizer.columns)))
         self._action = np.zeros((count, self.action_size))
@@ -174,26 +155,22 @@ class BatchEnv:
     def reset(self, seed: int | None = None) -> Float32Array:
         """Begin new episodes everywhere; with a seed, number them from zero again."""
         if seed is not None:
-            self.seed, self.episodes_begun = seed, 0
-        return self._begin(self._all, self._next_episodes(self.count))
+            self.seed, self.episodes_begun, self._ready = seed, 0, range(0)
+        self._begin_next(self._all)
+        return self._observation
 
-    def _next_episodes(self, number: int) -> Beginnings:
-        """The beginnings of the run's next episodes, which are drawn many at a time."""
-        first = self.episodes_begun
-        ahead = self._ahead
-        if ahead.run_seed != self.seed or not ahead.first <= first <= ahead.first + len(ahead) - number:
-            numbers = np.arange(first, first + max(number, DRAWN_AHEAD))
-            ahead = self._draw(episode_seed(self.seed, numbers))
-            ahead.run_seed, ahead.first = self.seed, first
-            self._ahead = ahead
-        self.episodes_begun += number
-        return ahead.part(slice(first - ahead.first, first - ahead.first + number))
-
-    def _draw(self, seeds: SeedArray, draws: NDArray[np.float64] | None = None) -> Beginnings:
-        random = EpisodeRandom(seeds)
-        if draws is None:
-            draws = self.randomizer.draw(random)
-        return Beginnings(seeds, draws, *self._initial_state(random))
+    def _begin_next(self, ids: Ids) -> None:
+        """Begin the run's next episodes in some simulations."""
+        while ids.size:
+            if self.episodes_begun not in self._ready:
+                first = self.episodes_begun
+                self._ready = range(first, first + MADE_READY)
+                self._beginnings.prepare(episode_seed(self.seed, np.array(self._ready)))
+            begun = self.episodes_begun - self._ready.start
+            rows = np.arange(begun, min(begun + ids.size, MADE_READY))
+            self._take(ids[: rows.size], rows)
+            self.episodes_begun += rows.size
+            ids = ids[rows.size :]
 
     def begin(
         self, ids: Ids, seeds: SeedArray, draws: NDArray[np.float64] | None = None
@@ -208,42 +185,28 @@ class BatchEnv:
         Returns:
             (count, size) observations of all simulations.
         """
-        return self._begin(ids, self._draw(seeds, draws))
-
-    def _begin(self, ids: Ids, episodes: Beginnings) -> Float32Array:
-        self._random.seeds[ids] = episodes.seeds
-        self._draws[ids] = episodes.draws
-        self.randomizer.apply(ids, episodes.draws)
-        self._action[ids] = 0.0
-        target = self._to_command(self._action[ids]).target
-        position, velocity = episodes.position, episodes.velocity
-        self.physics.reset(ids, position, velocity, target)
-        self._sensing.reset(ids, position, velocity, EpisodeRandom(episodes.seeds))
-        self._elapsed[ids] = 0
-        self._return[ids] = 0.0
-        self._goal_steps[ids] = 0
-        state = self.measured_state().rows(ids)
-        self._observation = self._observation.copy()
-        self._observation[ids] = self._pipeline.begin(state, self._action[ids], ids)
+        self._ready = range(0)
+        for first in range(0, len(ids), MADE_READY):
+            part = slice(first, first + MADE_READY)
+            self._beginnings.prepare(seeds[part], None if draws is None else draws[part])
+            self._take(ids[part], np.arange(len(ids[part])))
         return self._observation
+
+    def _take(self, ids: Ids, rows: Ids) -> None:
+        """Let simulations go on from beginnings that are ready."""
+        ready = self._beginnings
+        self._world.take(ids, ready.world, rows)
+        self._pipeline.take(ids, ready.pipeline, rows)
+        self._random.seeds[ids] = ready.seeds[rows]
+        self._draws[ids] = ready.draws[rows]
+        for counted in (self._action, self._elapsed, self._return, self._goal_steps):
+            counted[ids] = 0
+        self._observation = self._observation.copy()
+        self._observation[ids] = ready.observation[rows]
 
     def measured_state(self) -> RobotState:
         """What the controllers know now: (count, joints) arrays, time in s since the episode began."""
         return self._sensing.read(self._elapsed / self.experiment.control_rate)
-
-    def _initial_state(self, random: EpisodeRandom) -> tuple[FloatArray, FloatArray]:
-        """Draw which initial state each episode has, and the state."""
-        shares = self.experiment.initial_states or {self.task.start: 1.0}
-        edges = np.cumsum(list(shares.values()))
-        which = np.searchsorted(edges / edges[-1], random.uniform("initial_state", 1)[:, 0], "right")
-        position = np.empty((len(which), len(self.contract.robot.joints)))
-        velocity = np.empty_like(position)
-        for place, name in enumerate(shares):
-            rows = np.flatnonzero(which == place)
-            if rows.size:
-                drawn = self.task.initial_states[name](EpisodeRandom(random.seeds[rows]))
-                position[rows], velocity[rows] = drawn
-        return position, velocity
 
     def step(self, action: NDArray[np.floating]) -> Step:
         """Take (count, actuators) actions in [-1, 1]; larger ones are clipped."""
@@ -261,17 +224,17 @@ class BatchEnv:
         reward = np.zeros(self.count)
         for weight, function in self._rewards:
             reward += weight * function(motion)
-        reward[diverged] = 0.0
+        observation = self._pipeline(self.measured_state(), self._action)
+        if diverged.any():
+            # The last sane observation stands in for one of a simulation that has blown up.
+            observation[diverged] = self._observation[diverged]
+            reward[diverged] = 0.0
+        self._observation = observation
         ended_by = self._terminations(motion, diverged)
         terminated = ended_by >= 0
         self._return += reward
         second_half = self._elapsed > self._limit // 2
         self._goal_steps += second_half & self.task.goal(motion) & ~diverged
-        observation = self._pipeline(self.measured_state(), self._action)
-        # The last sane observation stands in for one of a simulation that has blown up.
-        if diverged.any():
-            observation[diverged] = self._observation[diverged]
-        self._observation = observation
         truncated = (self._elapsed >= self._limit) & ~terminated
         return self._conclude(reward, terminated, truncated, ended_by)
 
@@ -297,7 +260,7 @@ class BatchEnv:
         episodes = [self._episode(row, causes[ended_by[row]]) for row in ended.tolist()]
         self.diverged_episodes += sum(episode.ended_by == DIVERGED for episode in episodes)
         if ended.size:
-            self._begin(ended, self._next_episodes(ended.size))
+            self._begin_next(ended)
         return Step(self._observation, reward, terminated, truncated, final, episodes)
 
     def _episode(self, row: int, ended_by: str) -> Episode:

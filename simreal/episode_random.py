@@ -11,13 +11,13 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 SeedArray = NDArray[np.uint64]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
-_UNIT_32 = np.float32(2.0**-24)
 
 
 def _mix(value: SeedArray) -> SeedArray:
@@ -40,6 +40,14 @@ def _unit(bits: SeedArray) -> NDArray[np.float64]:
 @cache
 def _stream_key(stream: str) -> np.uint64:
     return np.uint64(int.from_bytes(hashlib.blake2b(stream.encode(), digest_size=8).digest()))
+
+
+@cache
+def _normal_quantiles() -> NDArray[np.float64]:
+    """(65536,) equally likely numbers whose mean is 0 and whose variance is 1."""
+    quantiles = ndtri((np.arange(2**16) + 0.5) * 2.0**-16)
+    table: NDArray[np.float64] = quantiles / quantiles.std()
+    return table
 
 
 def episode_seed(run_seed: int, episode: NDArray[np.integer]) -> SeedArray:
@@ -80,14 +88,11 @@ class EpisodeRandom:
         return _unit(_mix(_mix(_mix(self.seeds[:, None] ^ streams)) + _GOLDEN))
 
     def normal(self, stream: str, size: int, step: NDArray[np.integer] | int = 0) -> NDArray[np.float64]:
-        """Standard normal numbers, (n, size), by Box and Muller's transform.
+        """Standard normal numbers, (n, size).
 
-        A pair from each hash, in single precision, which is what noise needs: steps of 1e-7, nothing
-        beyond 5.8 standard deviations.
+        Four from each hash, as quantiles of a table: 65,536 different ones, none beyond 4.4 standard
+        deviations, which is what noise needs. At every physics step of every simulation, logarithms
+        and sines would cost more than the hash.
         """
-        bits = self._bits(stream, (size + 1) // 2, step)
-        above_zero = ((bits >> np.uint64(40)).astype(np.float32) + np.float32(1.0)) * _UNIT_32
-        radius = np.sqrt(np.float32(-2.0) * np.log(above_zero))
-        angle = (bits & np.uint64(0xFFFFFF)).astype(np.float32) * (np.float32(2.0 * np.pi) * _UNIT_32)
-        both = np.concatenate((radius * np.cos(angle), radius * np.sin(angle)), axis=1)
-        return both[:, :size].astype(np.float64)
+        bits = self._bits(stream, (size + 3) // 4, step)
+        return _normal_quantiles()[bits.view(np.uint16)[:, :size]]

@@ -66,8 +66,13 @@ class ObservationPipeline:
             stack = np.repeat(past[..., None, :], term.history, axis=-2)
             stack[..., 0, :] = value
             frames[ids] = stack
-            parts.append(stack.reshape(*value.shape[:-1], -1))
+            parts.append(stack.reshape(*value.shape[:-1], frames.shape[-2] * frames.shape[-1]))
         return np.concatenate(parts, axis=-1).astype(np.float32)
+
+    def take(self, ids: Ids, source: "ObservationPipeline", rows: Ids) -> None:
+        """Remember in some rows of a batch what rows of another remember."""
+        for here, there in zip(self._frames, source._frames, strict=True):
+            here[ids] = there[rows]
 
     def __call__(self, state: RobotState, previous_action: FloatArray) -> Float32Array:
         """Observe a later state.

@@ -23,7 +23,7 @@ from simreal.deploy.sim_wire import (
 )
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError
-from simreal.randomization.randomizer import fixed
+from simreal.randomization.randomizer import Randomizer, fixed
 from simreal.randomization.world import build_world
 from simreal.robots import load_robot
 
@@ -42,7 +42,9 @@ class SimulatedRobot:
         """
         robot = load_robot(name)
         self.description = robot.description
-        world, randomizer = build_world(robot, 1, fixed(parameters), {}, threads=1)
+        specification = fixed(parameters)
+        world = build_world(robot, 1, specification, {}, threads=1)
+        randomizer = Randomizer(specification, world)
         self._physics, self._sensing = world.physics, world.sensing
         self.rate = 1.0 / self._physics.timestep
         self._random = EpisodeRandom(episode_seed(seed, np.array([0])))

@@ -1,6 +1,6 @@
 """What an engine must give: many simulations of one robot, stepped together."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import mujoco
 import numpy as np
@@ -80,6 +80,16 @@ class Physics(Protocol):
             joint_position: (len(ids), joints) rad or m.
             joint_velocity: (len(ids), joints) rad/s or m/s.
             target: (len(ids), actuators) commands that were given before; they fill the delay.
+        """
+        ...
+
+    def take(self, ids: Ids, source: Self, rows: Ids) -> None:
+        """Go on in some simulations from the state and with the fields of others, of the same model.
+
+        Args:
+            ids: simulations here.
+            source: another batch.
+            rows: (len(ids),) its simulations.
         """
         ...
 

@@ -3,11 +3,11 @@
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import mujoco
 import numpy as np
-from mujoco.batch import Batch, SimulationError
+from mujoco.batch import MODEL_FIELDS, Batch, SimulationError
 from numpy.typing import NDArray
 
 from simreal.errors import UserError
@@ -18,6 +18,10 @@ from simreal.robots import Robot
 # MuJoCo prints what it warns of and writes MUJOCO_LOG.TXT into the working folder. A simulation that
 # diverges is flagged and counted here, so that this goes to the log of those who want to see it.
 mujoco.set_mju_user_warning(logging.getLogger(__name__).debug)
+
+
+_CONSTANTS = frozenset(mujoco.MjModel._setconst_outputs) & frozenset(MODEL_FIELDS)
+"""Fields that `mj_setConst` computes from others."""
 
 
 class MujocoPhysics:
@@ -104,6 +108,10 @@ class MujocoPhysics:
         """Run `mj_setConst` where a written field asks for it."""
         if self._constants_depend:
             self._batch.set_const(np.asarray(ids))
+            for name in _CONSTANTS - self._fields.keys():
+                values = self._batch.expand(name)
+                if (values[ids] != getattr(self.model, name)).any():
+                    self._fields[name] = values
 
     def reset(
         self,
@@ -118,10 +126,7 @@ class MujocoPhysics:
         delayed sensor would read it, until the delay has passed.
         """
         ids = np.asarray(ids)
-        failed = ids[self.diverged[ids]]
-        if failed.size:
-            self._batch.reset(failed)  # clears their warnings, too
-            self.diverged[failed] = False
+        self._forget_divergence(ids)
         self._batch.state[ids] = self._fresh_state
         self._qpos[np.ix_(ids, self._positions)] = joint_position
         self._qvel[np.ix_(ids, self._velocities)] = joint_velocity
@@ -132,6 +137,19 @@ class MujocoPhysics:
                 self._batch.history[ids[:, None], columns] = target[:, [place]]
         if self._sensor_history:
             self._fill_sensor_histories(ids)
+
+    def _forget_divergence(self, ids: Ids) -> None:
+        failed = ids[self.diverged[ids]]
+        if failed.size:
+            self._batch.reset(failed)  # clears their warnings, too
+            self.diverged[failed] = False
+
+    def take(self, ids: Ids, source: Self, rows: Ids) -> None:
+        """Go on from the state and with the fields of other simulations; see `Physics.take`."""
+        self._forget_divergence(ids)
+        for name, values in source._fields.items():
+            self.field(name)[ids] = values[rows]
+        self._batch.state[ids] = source._batch.state[rows]
 
     def _fill_sensor_histories(self, ids: Ids) -> None:
         """Fill the delayed sensors' histories with what they read now, had they no delay."""
