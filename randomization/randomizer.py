@@ -18,11 +18,11 @@ from simreal.randomization.parameters import (
     PARAMETERS,
     Operation,
     Parameter,
-    World,
     Write,
     matching,
     operate,
 )
+from simreal.randomization.world import World
 
 Values = NDArray[np.float64]
 Ids = NDArray[np.integer]
@@ -120,9 +120,8 @@ class Randomizer:
         self._streams = stream_keys([f"randomization/{name}" for name in self.columns])
         self._pinned = self._resolve_pins(pins or {})
         self._check_bounds()
-        arrays = [a for entry in self._entries for a in entry.parameter.arrays(world)]
-        unique = list({id(array): array for array in arrays}.values())
-        self._defaults = [(array, array[:1].copy()) for array in unique]
+        fields = {field for entry in self._entries for field in entry.parameter.fields}
+        self._defaults = [(world.array(field), world.default(field)) for field in sorted(fields)]
 
     def _entry(self, name: str, config: ParameterConfig) -> _Entry:
         parameter = resolve(name, config)
@@ -217,7 +216,7 @@ class Randomizer:
         for entry in self._entries:
             entry.write(ids, values[:, entry.columns])
         if self._entries:
-            self._world.physics.commit(ids)
+            self._world.commit(ids)
 
     def named(self, values: Values) -> dict[str, float]:
         """One episode's values by column name."""

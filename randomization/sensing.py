@@ -7,11 +7,13 @@ from numpy.typing import NDArray
 
 from simreal.episode_random import EpisodeRandom
 from simreal.errors import UserError
+from simreal.randomization.quantities import Quantities
 from simreal.robots.loader import SensingConfig
 from simreal.state import RobotState
 
 Ids = NDArray[np.integer]
 
+ALL = slice(None)
 LONGEST_SENSOR_LATENCY = 1.0
 """s. A longer one would be a mistake of units more likely than a robot."""
 
@@ -19,14 +21,14 @@ LONGEST_SENSOR_LATENCY = 1.0
 class Sensing:
     """Joint sensors of `count` simulated robots, at the resolution of the physics step.
 
-    The arrays below are per simulation and per joint; randomization writes them at each reset.
-
     Attributes:
-        latency: (count, 1) s, from the motion to its arrival at the controller; acts in whole
+        quantities: per simulation, written by randomization at each reset:
+            ``latency`` (count, 1) s, from the motion to its arrival at the controller; acts in whole
             physics steps, to the nearest.
-        noise: (count, joints) rad or m, standard deviation of white noise on each encoder reading.
-        bias: (count, joints) rad or m, added to each encoder reading.
-        resolution: (count, joints) rad or m per encoder count; 0 reads continuously.
+            ``noise`` (count, joints) rad or m, standard deviation of white noise on each encoder
+            reading.
+            ``bias`` (count, joints) rad or m, added to each encoder reading.
+            ``resolution`` (count, joints) rad or m per encoder count; 0 reads continuously.
     """
 
     def __init__(
@@ -54,10 +56,15 @@ class Sensing:
                 f"sensor latency of {longest_latency * 1e3:g} ms: at most "
                 f"{LONGEST_SENSOR_LATENCY * 1e3:g} ms can be simulated"
             )
-        self.latency = np.zeros((count, 1))
-        self.noise = np.zeros((count, joints))
-        self.bias = np.zeros((count, joints))
-        self.resolution = np.full((count, joints), config.encoder_resolution)
+        self.quantities = Quantities(
+            count,
+            {
+                "latency": np.zeros(1),
+                "noise": np.zeros(joints),
+                "bias": np.zeros(joints),
+                "resolution": np.full(joints, config.encoder_resolution),
+            },
+        )
         self._filter_corner = config.velocity_filter
         self._timestep = timestep
         self._filtered = np.zeros((count, joints))
@@ -78,8 +85,7 @@ class Sensing:
         A velocity filter starts settled, and the delay line is full of the first reading, as if the
         robot had been standing there before the episode began.
         """
-        noise = random.normal("encoder", self._joints) * self.noise[ids]
-        reading = _quantize(position + self.bias[ids] + noise, self.resolution[ids])
+        reading = self._read_encoders(position[:, None], random, 0, ids)[:, 0]
         if self._filter_corner is not None:
             self._filtered[ids] = reading
             velocity = np.zeros_like(reading)
@@ -87,11 +93,9 @@ class Sensing:
 
     def take(self, ids: Ids, source: "Sensing", rows: Ids) -> None:
         """Go on in some simulations as others, of the same robot, would."""
-        for here, there in zip(self._arrays(), source._arrays(), strict=True):
-            here[ids] = there[rows]
-
-    def _arrays(self) -> tuple[NDArray[np.float64], ...]:
-        return self.latency, self.noise, self.bias, self.resolution, self._filtered, self._held
+        self.quantities.take(ids, source.quantities, rows)
+        self._filtered[ids] = source._filtered[rows]
+        self._held[ids] = source._held[rows]
 
     def advance(
         self,
@@ -108,15 +112,34 @@ class Sensing:
             random: of the episodes, for the noise.
             step: (count,) control steps since each episode began, from 1.
         """
-        substeps = position.shape[1]
-        reading = position + self.bias[:, None, :]
-        if self.noise.any():
-            drawn = random.normal("encoder", substeps * self._joints, step)
-            reading = reading + drawn.reshape(reading.shape) * self.noise[:, None, :]
-        reading = _quantize(reading, self.resolution[:, None, :])
+        reading = self._read_encoders(position, random, step)
         if self._filter_corner is not None:
             velocity = self._differentiate(reading, self._filter_corner)
         self._hold(np.concatenate((reading, velocity), axis=2))
+
+    def _read_encoders(
+        self,
+        position: NDArray[np.float64],
+        random: EpisodeRandom,
+        step: NDArray[np.integer] | int,
+        ids: Ids | slice = ALL,
+    ) -> NDArray[np.float64]:
+        """(n, substeps, joints) readings of true positions."""
+
+        def quantity(name: str) -> NDArray[np.float64] | None:
+            values = self.quantities.get(name)
+            return None if values is None else values[ids][:, None, :]
+
+        reading = position
+        if (bias := quantity("bias")) is not None:
+            reading = reading + bias
+        if (noise := quantity("noise")) is not None:
+            drawn = random.normal("encoder", position.shape[1] * self._joints, step)
+            reading = reading + drawn.reshape(reading.shape) * noise
+        resolution = quantity("resolution")
+        if resolution is None:
+            resolution = self.quantities.defaults["resolution"]
+        return _quantize(reading, resolution)
 
     def _differentiate(self, reading: NDArray[np.float64], corner: float) -> NDArray[np.float64]:
         """The filter w s / (s + w), forward Euler at the physics rate, as the Qube's server runs it."""
@@ -135,7 +158,8 @@ class Sensing:
 
     def read(self, time: NDArray[np.float64]) -> RobotState:
         """What the controller knows now: (count, joints) readings, each as old as its latency."""
-        age = np.rint(self.latency[:, 0] / self._timestep).astype(np.int64)
+        latency = self.quantities.get("latency")
+        age = 0 if latency is None else np.rint(latency[:, 0] / self._timestep).astype(np.int64)
         reading = self._held[self._rows, age]
         return RobotState(time, reading[:, : self._joints], reading[:, self._joints :])
 

@@ -1,38 +1,100 @@
-"""Builds simulated robots with the randomization that acts on them: physics, sensors, randomizer."""
+"""A batch of simulated robots as randomization sees it: physics, and what stands around it."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from simreal.physics import MujocoPhysics
-from simreal.randomization.parameters import World
-from simreal.randomization.randomizer import ParameterConfig, longest_latency
+import numpy as np
+from numpy.typing import NDArray
+
+from simreal.contract import RobotDescription
+from simreal.episode_random import EpisodeRandom
+from simreal.physics.interface import Ids, Physics
+from simreal.randomization.actuation import Actuation
+from simreal.randomization.inertia import Inertia
+from simreal.randomization.quantities import Quantities
 from simreal.randomization.sensing import Sensing
-from simreal.robots import Robot
+
+Values = NDArray[np.float64]
 
 
-def build_world(
-    robot: Robot,
-    count: int,
-    specification: Mapping[str, ParameterConfig],
-    pins: Mapping[str, float],
-    control_rate: float | None = None,
-    threads: int = 0,
-) -> World:
-    """Simulate a robot, with histories as long as the latencies that may be drawn.
+@dataclass(slots=True)
+class World:
+    """Simulated robots: what randomization acts on, and what an environment steps."""
 
-    Args:
-        robot: which.
-        count: number of simulations.
-        specification: what will be randomized.
-        pins: randomized parameters to hold at a value.
-        control_rate: Hz; one physics step per control step if absent.
-        threads: of the physics; 0 for every processor.
+    robot: RobotDescription
+    physics: Physics
+    inertia: Inertia
+    actuation: Actuation
+    sensing: Sensing
 
-    Raises:
-        UserError: names or ranges that do not fit the robot.
-    """
-    action_latency = longest_latency(specification, pins, "action_latency_ms")
-    sensor_latency = longest_latency(specification, pins, "sensor_latency_ms")
-    physics = MujocoPhysics(robot, count, control_rate, action_latency, threads)
-    joints = len(robot.description.joints)
-    sensing = Sensing(robot.config.sensing, count, joints, physics.timestep, sensor_latency)
-    return World(physics, sensing, robot.description)
+    def _quantities(self, place: str) -> Quantities | None:
+        match place:
+            case "inertia":
+                return self.inertia.quantities
+            case "actuation":
+                return self.actuation.quantities
+            case "sensing":
+                return self.sensing.quantities
+        return None
+
+    def array(self, field: str) -> NDArray[Any]:
+        """Live (count, ...) values of a model field, or of a quantity, such as ``sensing.noise``."""
+        place, _, name = field.partition(".")
+        quantities = self._quantities(place)
+        return self.physics.field(field) if quantities is None else quantities[name]
+
+    def default(self, field: str) -> NDArray[Any]:
+        """The (...) values of the same on which nothing is randomized."""
+        place, _, name = field.partition(".")
+        quantities = self._quantities(place)
+        if quantities is not None:
+            return quantities.defaults[name]
+        options = self.physics.model.opt
+        value = getattr(options, name) if place == "opt" else getattr(self.physics.model, field)
+        return np.asarray(value)
+
+    def commit(self, ids: Ids) -> None:
+        """Recompute what depends on the values that were written for some simulations."""
+        self.inertia.settle(ids)
+        self.actuation.settle(ids)
+        self.physics.commit(ids)
+
+    def take(self, ids: Ids, source: "World", rows: Ids) -> None:
+        """Go on in some simulations where others stand, with all that was randomized there."""
+        self.physics.take(ids, source.physics, rows)
+        self.actuation.take(ids, source.actuation, rows)
+        self.sensing.take(ids, source.sensing, rows)
+
+    def reset(
+        self, ids: Ids, position: Values, velocity: Values, target: Values, random: EpisodeRandom
+    ) -> None:
+        """Begin episodes in some simulations.
+
+        Args:
+            ids: which.
+            position: (len(ids), joints) rad or m.
+            velocity: (len(ids), joints) rad/s or m/s.
+            target: (len(ids), actuators) commands that were given before.
+            random: of these episodes.
+        """
+        self.physics.reset(ids, position, velocity, target)
+        self.sensing.reset(ids, position, velocity, random)
+
+    def advance(
+        self,
+        target: Values,
+        random: EpisodeRandom,
+        step: NDArray[np.integer],
+        command_step: NDArray[np.integer] | None = None,
+    ) -> None:
+        """Let a control step pass.
+
+        Args:
+            target: (count, actuators) commands, in the actuators' units.
+            random: of the episodes.
+            step: (count,) steps since each episode began, from 1.
+            command_step: (count,) commands since then, if they come at another rate.
+        """
+        self.actuation.advance(target, random, step if command_step is None else command_step)
+        physics = self.physics
+        self.sensing.advance(physics.position_trace, physics.velocity_trace, random, step)

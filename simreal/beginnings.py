@@ -14,8 +14,8 @@ from simreal.action import ActionPipeline
 from simreal.contract import Contract
 from simreal.episode_random import EpisodeRandom, SeedArray
 from simreal.observation import ObservationPipeline
-from simreal.randomization.parameters import World
 from simreal.randomization.randomizer import Randomizer
+from simreal.randomization.world import World
 from simreal.state import FloatArray
 from simreal.tasks import Task
 
@@ -57,7 +57,9 @@ class Beginnings:
         self._joints = len(contract.robot.joints)
         self._action = np.zeros((world.physics.count, len(contract.robot.actuators)))
         self._target = ActionPipeline(contract)(self._action).target
-        self.prepare(np.zeros(0, dtype=np.uint64))
+        self.seeds = np.zeros(0, dtype=np.uint64)
+        self.draws = np.zeros((0, len(randomizer.columns)))
+        self.observation = np.zeros((0, self.pipeline.size), dtype=np.float32)
 
     @property
     def capacity(self) -> int:
@@ -76,8 +78,7 @@ class Beginnings:
         self.draws = self._randomizer.draw(random) if draws is None else draws
         position, velocity = self._initial_state(random)
         self._randomizer.apply(ids, self.draws)
-        self.world.physics.reset(ids, position, velocity, self._target[ids])
-        self.world.sensing.reset(ids, position, velocity, random)
+        self.world.reset(ids, position, velocity, self._target[ids], random)
         state = self.world.sensing.read(np.zeros(self.capacity)).rows(ids)
         self.observation = self.pipeline.begin(state, self._action[ids], ids)
 

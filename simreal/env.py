@@ -16,9 +16,9 @@ from simreal.errors import UserError
 from simreal.experiment import ActionConfig, ExperimentConfig
 from simreal.observation import Float32Array, ObservationPipeline
 from simreal.physics.interface import Ids
-from simreal.randomization.parameters import World
+from simreal.randomization.build import build_world
 from simreal.randomization.randomizer import Randomizer
-from simreal.randomization.world import build_world
+from simreal.randomization.world import World
 from simreal.robots import load_robot
 from simreal.state import RobotState
 from simreal.tasks import Motion, find_task
@@ -117,7 +117,7 @@ class BatchEnv:
             return build_world(robot, simulations, specification, pins, rate, threads)
 
         self._world = build(count)
-        self.physics, self._sensing = self._world.physics, self._world.sensing
+        self.physics = self._world.physics
         ahead = build(MADE_READY)
         self.randomizer = Randomizer(experiment.randomization, ahead, pins)
         self.contract = _contract(experiment, robot.description, self.randomizer, seed)
@@ -206,7 +206,7 @@ class BatchEnv:
 
     def measured_state(self) -> RobotState:
         """What the controllers know now: (count, joints) arrays, time in s since the episode began."""
-        return self._sensing.read(self._elapsed / self.experiment.control_rate)
+        return self._world.sensing.read(self._elapsed / self.experiment.control_rate)
 
     def step(self, action: NDArray[np.floating]) -> Step:
         """Take (count, actuators) actions in [-1, 1]; larger ones are clipped."""
@@ -214,11 +214,8 @@ class BatchEnv:
             self._action,
             np.minimum(np.maximum(action, -1.0), 1.0).astype(np.float64),
         )
-        self.physics.step(self._to_command(self._action).target)
         self._elapsed += 1
-        self._sensing.advance(
-            self.physics.position_trace, self.physics.velocity_trace, self._random, self._elapsed
-        )
+        self._world.advance(self._to_command(self._action).target, self._random, self._elapsed)
         motion = Motion(self.physics.joint_position, self.physics.joint_velocity, self._action, previous)
         diverged = self.physics.diverged
         reward = np.zeros(self.count)

@@ -23,8 +23,8 @@ from simreal.deploy.sim_wire import (
 )
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError
+from simreal.randomization.build import build_world
 from simreal.randomization.randomizer import Randomizer, fixed
-from simreal.randomization.world import build_world
 from simreal.robots import load_robot
 
 LONGEST_GAP_STEPS = 1000
@@ -45,25 +45,26 @@ class SimulatedRobot:
         specification = fixed(parameters)
         world = build_world(robot, 1, specification, {}, threads=1)
         randomizer = Randomizer(specification, world)
-        self._physics, self._sensing = world.physics, world.sensing
-        self.rate = 1.0 / self._physics.timestep
+        self._world = world
+        self.rate = 1.0 / world.physics.timestep
         self._random = EpisodeRandom(episode_seed(seed, np.array([0])))
         only = np.array([0])
         randomizer.apply(only, randomizer.draw(self._random))
         self._passive = np.zeros((1, len(self.description.actuators)))
         self._target = self._passive
         start = np.array([[joint.default_position for joint in self.description.joints]])
-        self._physics.reset(only, start, np.zeros_like(start), self._passive)
-        self._sensing.reset(only, start, np.zeros_like(start), self._random)
+        world.reset(only, start, np.zeros_like(start), self._passive, self._random)
         self._lower = np.array([actuator.lower for actuator in self.description.actuators])
         self._upper = np.array([actuator.upper for actuator in self.description.actuators])
         self._watchdog_steps = round(1e-3 * robot.config.safety.watchdog_ms * self.rate)
         self._since_command = 0
         self._step = np.zeros(1, dtype=np.int64)
+        self._commands = np.zeros(1, dtype=np.int64)
 
     def command(self, active: bool, target: NDArray[np.float64]) -> None:
         """Take a command, as the firmware does: limits are the amplifier's, NaN is off."""
         self._since_command = 0
+        self._commands += 1
         sane = active and bool(np.isfinite(target).all())
         self._target = np.clip(target, self._lower, self._upper)[None] if sane else self._passive
 
@@ -72,12 +73,9 @@ class SimulatedRobot:
         self._since_command += 1
         if self._since_command > self._watchdog_steps:
             self._target = self._passive
-        self._physics.step(self._target)
         self._step += 1
-        self._sensing.advance(
-            self._physics.position_trace, self._physics.velocity_trace, self._random, self._step
-        )
-        state = self._sensing.read(self._step / self.rate)
+        self._world.advance(self._target, self._random, self._step, self._commands)
+        state = self._world.sensing.read(self._step / self.rate)
         return state.joint_position[0], state.joint_velocity[0]
 
 

@@ -1,5 +1,6 @@
 """What an engine must give: many simulations of one robot, stepped together."""
 
+from collections.abc import Callable
 from typing import Any, Protocol, Self
 
 import mujoco
@@ -93,6 +94,11 @@ class Physics(Protocol):
         """
         ...
 
-    def step(self, target: NDArray[np.float64]) -> None:
-        """Advance each simulation by one control step under (count, actuators) commands."""
+    def step(self, target: NDArray[np.float64], before_each: Callable[[], None] | None = None) -> None:
+        """Advance each simulation by one control step.
+
+        Args:
+            target: (count, actuators) commands.
+            before_each: called before each physics step; it may write fields. Slower.
+        """
         ...

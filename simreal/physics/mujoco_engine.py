@@ -63,14 +63,16 @@ class MujocoPhysics:
         self._velocity_columns = _columns(self._velocities)
         self._actuators = _actuator_ids(self.model, robot)
         self._warning_counts = self._batch.warning[:, :, 1]
-        self._trace = {
-            "qpos": np.zeros((count, self.substeps, self.model.nq)),
-            "qvel": np.zeros((count, self.substeps, self.model.nv)),
-        }
+        self._trace = self._make_trace(self.substeps)
+        self._single = self._make_trace(1)
         self._control_history, self._sensor_history = _histories(self.model)
         self._batch.reset()
         self._fresh_state = self._batch.state[0].copy()
         self.diverged = np.zeros(count, dtype=bool)
+
+    def _make_trace(self, steps: int) -> dict[str, NDArray[np.float64]]:
+        sizes = {"qpos": self.model.nq, "qvel": self.model.nv}
+        return {name: np.zeros((self.count, steps, size)) for name, size in sizes.items()}
 
     @property
     def joint_position(self) -> NDArray[np.float64]:
@@ -164,15 +166,25 @@ class MujocoPhysics:
             reading = readings[ids, first : first + columns.shape[1]]
             self._batch.history[rows, columns] = reading[:, None, :]
 
-    def step(self, target: NDArray[np.float64]) -> None:
+    def step(self, target: NDArray[np.float64], before_each: Callable[[], None] | None = None) -> None:
         """Advance each simulation by one control step, and flag what has left the finite numbers."""
         self._batch.ctrl[:, self._actuators] = target
-        try:
-            self._batch.rollout(self.substeps, record=("qpos", "qvel"), out=self._trace)
-        except SimulationError as error:
-            self.diverged[error.ids] = True
+        if before_each is None:
+            self._advance(self.substeps, self._trace)
+        else:
+            for substep in range(self.substeps):
+                before_each()
+                self._advance(1, self._single)
+                for name, trace in self._trace.items():
+                    trace[:, substep] = self._single[name][:, 0]
         # MuJoCo resets a simulation that leaves the finite numbers and counts a warning.
         self.diverged |= self._warning_counts.any(axis=1)
+
+    def _advance(self, steps: int, trace: dict[str, NDArray[np.float64]]) -> None:
+        try:
+            self._batch.rollout(steps, record=("qpos", "qvel"), out=trace)
+        except SimulationError as error:
+            self.diverged[error.ids] = True
 
 
 def _substeps(timestep: float, control_rate: float, robot: str) -> int:

@@ -3,8 +3,10 @@ from collections.abc import Callable
 import pytest
 
 from simreal.physics import MujocoPhysics
-from simreal.randomization.parameters import World
+from simreal.randomization.actuation import Actuation
+from simreal.randomization.inertia import Inertia
 from simreal.randomization.sensing import Sensing
+from simreal.randomization.world import World
 from simreal.robots import load_robot
 
 MakeWorld = Callable[..., World]
@@ -23,6 +25,6 @@ def make_world() -> MakeWorld:
         robot = load_robot("qube")
         physics = MujocoPhysics(robot, count, control_rate, action_latency, threads=1)
         sensing = Sensing(robot.config.sensing, count, 2, physics.timestep, sensor_latency)
-        return World(physics, sensing, robot.description)
+        return World(robot.description, physics, Inertia(physics), Actuation(physics), sensing)
 
     return make

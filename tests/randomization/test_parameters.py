@@ -10,8 +10,9 @@ import pytest
 from numpy.typing import ArrayLike, NDArray
 
 from simreal.episode_random import EpisodeRandom, episode_seed
-from simreal.randomization.parameters import PARAMETERS, World, matching, operate
+from simreal.randomization.parameters import PARAMETERS, matching, operate
 from simreal.randomization.randomizer import ParameterConfig, Randomizer
+from simreal.randomization.world import World
 from simreal.robots import load_robot
 from simreal.state import RobotState
 
@@ -302,7 +303,7 @@ def test_a_sensor_latency_shifts_the_readings_by_that_time(make_world: MakeWorld
 def test_encoder_noise_has_the_standard_deviation_that_is_given(make_world: MakeWorld) -> None:
     world = make_world(3)
     randomized(world, "encoder_noise", [0.0, 0.01, 0.05], target="pendulum")
-    world.sensing.resolution[:] = 0.0
+    world.sensing.quantities["resolution"][:] = 0.0
     start(world, (0.0, 0.0))
     truth, positions, velocities = sense(world, 8.0)
     error = positions - truth
@@ -361,9 +362,9 @@ class TestEveryParameter:
         value = 1.0 if parameter.operation == "absolute" else 1.5
         options["distribution"] = {"type": "constant", "value": value}
         randomizer = Randomizer(self.entry(name, **options), world)
-        before = [array.copy() for array in parameter.arrays(world)]
+        before = [array.copy() for array in [world.array(field) for field in parameter.fields]]
         randomizer.apply(np.array([1]), np.full((1, len(randomizer.columns)), value))
-        for array, old in zip(parameter.arrays(world), before, strict=True):
+        for array, old in zip([world.array(field) for field in parameter.fields], before, strict=True):
             assert (array[[0, 2]] == old[[0, 2]]).all()
             assert (array[1] != old[1]).any()
 
@@ -373,11 +374,11 @@ class TestEveryParameter:
     ) -> None:
         world = make_world(2)
         parameter = PARAMETERS[name]
-        before = [array.copy() for array in parameter.arrays(world)]
+        before = [array.copy() for array in [world.array(field) for field in parameter.fields]]
         options = {"operation": operation, "distribution": {"type": "constant", "value": nothing}}
         randomizer = Randomizer(self.entry(name, **options), world)
         randomizer.apply(everyone(world), np.full((2, len(randomizer.columns)), nothing))
-        for array, old in zip(parameter.arrays(world), before, strict=True):
+        for array, old in zip([world.array(field) for field in parameter.fields], before, strict=True):
             assert (array == old).all()
 
 

@@ -12,8 +12,8 @@ from scipy import stats
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
-from simreal.randomization.parameters import World
 from simreal.randomization.randomizer import ParameterConfig, Randomizer, fixed, longest_latency
+from simreal.randomization.world import World
 
 MakeWorld = Callable[..., World]
 Specification = dict[str, ParameterConfig]
@@ -68,7 +68,9 @@ def touched(world: World) -> dict[str, np.ndarray]:
     fields = ("body_mass", "body_inertia", "dof_damping", "dof_frictionloss")
     fields += ("actuator_gainprm", "actuator_biasprm", "actuator_delay")
     arrays = {name: world.physics.field(name) for name in fields}
-    arrays |= {name: getattr(world.sensing, name) for name in ("latency", "noise", "bias", "resolution")}
+    arrays |= {
+        name: world.sensing.quantities[name] for name in ("latency", "noise", "bias", "resolution")
+    }
     return {name: array.copy() for name, array in arrays.items()}
 
 
@@ -139,10 +141,10 @@ def test_each_column_acts_on_the_part_that_it_names(world: World) -> None:
         damping = given[f"joint_damping[{part}]"] * physics.model.dof_damping[dof]
         assert physics.field("body_mass")[2, body] == pytest.approx(mass)
         assert physics.field("dof_damping")[2, dof] == pytest.approx(damping)
-        assert sensing.bias[2, joint] == given[f"encoder_bias[{part}]"]
-        assert sensing.noise[2, joint] == given[f"encoder_noise[{part}]"]
+        assert sensing.quantities["bias"][2, joint] == given[f"encoder_bias[{part}]"]
+        assert sensing.quantities["noise"][2, joint] == given[f"encoder_noise[{part}]"]
         count = given[f"encoder_resolution[{part}]"] * 2.0 * math.pi / 2048
-        assert sensing.resolution[2, joint] == pytest.approx(count)
+        assert sensing.quantities["resolution"][2, joint] == pytest.approx(count)
 
 
 def test_entries_on_one_parameter_compose_in_their_order(world: World) -> None:
@@ -175,7 +177,7 @@ def test_latencies_compose_and_their_bound_with_them(make_world: MakeWorld) -> N
     assert longest_latency(specification, {}, "action_latency_ms") == 0.0
     world = make_world(2, sensor_latency=bound)
     Randomizer(specification, world).apply(np.arange(2), np.array([[6.0, 8.0], [0.0, 2.0]]))
-    np.testing.assert_allclose(world.sensing.latency[:, 0], [0.014, 0.002])
+    np.testing.assert_allclose(world.sensing.quantities["latency"][:, 0], [0.014, 0.002])
     world.sensing.read(np.zeros(2))  # the delay line is long enough for it
 
 
@@ -310,7 +312,7 @@ def test_what_cannot_be_is_refused_by_name(
 def test_a_bias_may_be_negative(world: World) -> None:
     randomizer = Randomizer(specify({"encoder_bias": uniform(-0.1, -0.05)}), world)
     randomizer.apply(np.arange(4), randomizer.draw(episodes(4)))
-    assert (world.sensing.bias < 0).all()
+    assert (world.sensing.quantities["bias"] < 0).all()
 
 
 @pytest.mark.parametrize(
@@ -343,7 +345,7 @@ def test_fixed_values_stand_on_the_whole_and_on_parts(world: World) -> None:
     np.testing.assert_allclose(
         world.physics.field("dof_damping")[1], model.dof_damping * np.array([1.0, 2.0])
     )
-    np.testing.assert_allclose(world.sensing.latency, 0.008)
+    np.testing.assert_allclose(world.sensing.quantities["latency"], 0.008)
 
 
 def test_a_fixed_part_adds_to_the_fixed_whole(world: World) -> None:

@@ -81,7 +81,7 @@ def test_a_latency_shifts_positions_and_velocities_by_that_time(
     count, length = len(steps_late), 1 + 8 * substeps
     longest = (max(steps_late) + spare) * TIMESTEP
     sensing = Sensing(IDEAL, count, 1, TIMESTEP, longest)
-    sensing.latency[:, 0] = np.array(steps_late) * TIMESTEP
+    sensing.quantities["latency"][:, 0] = np.array(steps_late) * TIMESTEP
     motion = np.arange(1.0, count * length + 1).reshape(count, length, 1)
     states = follow(sensing, motion, substeps, rate=-motion)
     for row, late in enumerate(steps_late):
@@ -97,7 +97,7 @@ def test_a_latency_shifts_positions_and_velocities_by_that_time(
 )
 def test_a_latency_between_physics_steps_acts_as_the_nearest(latency_ms: float, steps_late: int) -> None:
     sensing = Sensing(IDEAL, 1, 1, TIMESTEP, 0.008)
-    sensing.latency[:] = 1e-3 * latency_ms
+    sensing.quantities["latency"][:] = 1e-3 * latency_ms
     motion = one(np.arange(20.0))
     assert positions(follow(sensing, motion))[-1] == 19.0 - steps_late
 
@@ -118,14 +118,14 @@ def test_a_state_that_was_read_stays_as_it_was() -> None:
 def test_a_bias_moves_every_reading_of_its_joint() -> None:
     motion = np.random.default_rng(0).normal(size=(2, 30, 2))
     sensing = Sensing(IDEAL, 2, 2, TIMESTEP)
-    sensing.bias[:] = [[0.1, 0.0], [0.0, -0.2]]
+    sensing.quantities["bias"][:] = [[0.1, 0.0], [0.0, -0.2]]
     for state, truth in zip(follow(sensing, motion), motion.swapaxes(0, 1), strict=True):
-        np.testing.assert_allclose(state.joint_position - truth, sensing.bias, atol=1e-12)
+        np.testing.assert_allclose(state.joint_position - truth, sensing.quantities["bias"], atol=1e-12)
 
 
 def test_a_bias_of_the_position_is_none_of_the_velocity() -> None:
     sensing = Sensing(FILTERED, 1, 1, TIMESTEP)
-    sensing.bias[:] = 0.3
+    sensing.quantities["bias"][:] = 0.3
     assert np.abs(velocities(follow(sensing, one(np.full(100, 1.0))))).max() < 1e-12
 
 
@@ -142,7 +142,7 @@ def test_readings_are_whole_counts_next_to_the_truth(resolution: float, seed: in
 
 def test_a_joint_without_resolution_reads_continuously_beside_one_that_counts() -> None:
     sensing = Sensing(IDEAL, 1, 2, TIMESTEP)
-    sensing.resolution[:] = [[0.0, 0.5]]
+    sensing.quantities["resolution"][:] = [[0.0, 0.5]]
     (state,) = follow(sensing, np.full((1, 1, 2), 0.3))
     assert state.joint_position.tolist() == [[0.3, 0.5]]
 
@@ -150,7 +150,7 @@ def test_a_joint_without_resolution_reads_continuously_beside_one_that_counts() 
 def test_bias_and_noise_act_before_the_count() -> None:
     """As in an encoder whose disk is mounted askew: its counts stay whole."""
     sensing = Sensing(SensingConfig(encoder_resolution=0.01), 1, 1, TIMESTEP)
-    sensing.bias[:], sensing.noise[:] = 0.004, 0.02
+    sensing.quantities["bias"][:], sensing.quantities["noise"][:] = 0.004, 0.02
     counts = positions(follow(sensing, one(np.zeros(200)))) / 0.01
     np.testing.assert_allclose(counts, np.rint(counts), atol=1e-9)
     assert len(set(np.rint(counts))) > 3
@@ -158,7 +158,7 @@ def test_bias_and_noise_act_before_the_count() -> None:
 
 def noise_of(sensing: Sensing, steps: int, substeps: int, seed: int = 0) -> NDArray[np.float64]:
     """(count, steps + 1, joints) readings at standstill."""
-    count, joints = sensing.noise.shape
+    count, joints = sensing.quantities["noise"].shape
     still = np.zeros((count, 1 + steps * substeps, joints))
     states = follow(sensing, still, substeps, random_of(count, seed))
     return np.stack([state.joint_position for state in states], axis=1)
@@ -167,7 +167,7 @@ def noise_of(sensing: Sensing, steps: int, substeps: int, seed: int = 0) -> NDAr
 @pytest.mark.parametrize("substeps", [1, 5])
 def test_noise_is_white_with_the_standard_deviation_that_is_set(substeps: int) -> None:
     sensing = Sensing(IDEAL, 50, 2, TIMESTEP)
-    sensing.noise[:] = [0.001, 0.01]
+    sensing.quantities["noise"][:] = [0.001, 0.01]
     read = noise_of(sensing, 400, substeps)
     assert read.std(axis=(0, 1)) == pytest.approx([0.001, 0.01], rel=0.02)
     tolerance = 5 / np.sqrt(read[..., 0].size)
@@ -180,21 +180,21 @@ def test_noise_is_white_with_the_standard_deviation_that_is_set(substeps: int) -
 
 def test_noise_differs_at_every_physics_step() -> None:
     sensing = Sensing(IDEAL, 1, 1, TIMESTEP, 4 * TIMESTEP)
-    sensing.noise[:] = 1.0
+    sensing.quantities["noise"][:] = 1.0
     random = random_of(1)
     begin(sensing, np.zeros((1, 1)), random)
     sensing.advance(np.zeros((1, 5, 1)), np.zeros((1, 5, 1)), random, np.array([1]))
     readings = []
     for late in range(5):
-        sensing.latency[:] = late * TIMESTEP
+        sensing.quantities["latency"][:] = late * TIMESTEP
         readings.append(sensing.read(np.zeros(1)).joint_position[0, 0])
     assert len(set(readings)) == 5
 
 
 def test_noise_is_the_episodes_own_wherever_it_runs() -> None:
     together, alone = (Sensing(IDEAL, count, 2, TIMESTEP) for count in (4, 1))
-    together.noise[:], alone.noise[:] = 0.1, 0.1
-    together.noise[1] = 0.0
+    together.quantities["noise"][:], alone.quantities["noise"][:] = 0.1, 0.1
+    together.quantities["noise"][1] = 0.0
     random = random_of(4)
     whole = np.array([s.joint_position for s in follow(together, np.zeros((4, 21, 2)), 5, random)])
     own = EpisodeRandom(random.seeds[[2]])
@@ -249,7 +249,7 @@ def test_control_steps_of_any_length_sense_alike(substeps: int, seed: int) -> No
     motion = np.random.default_rng(seed).normal(size=(2, 1 + 6 * substeps, 2)).cumsum(axis=1) * 0.01
     sensors = [Sensing(config, 2, 2, TIMESTEP, 0.01) for _ in range(2)]
     for sensing in sensors:
-        sensing.latency[:] = 0.006
+        sensing.quantities["latency"][:] = 0.006
     coarse, fine = follow(sensors[0], motion, substeps), follow(sensors[1], motion)
     for step, state in enumerate(coarse):
         assert (state.joint_position == fine[step * substeps].joint_position).all()
@@ -261,8 +261,8 @@ def test_an_episode_that_begins_leaves_the_others_their_past() -> None:
 
     def sense(begins_again: bool) -> list[Any]:
         sensing = Sensing(config, 3, 1, TIMESTEP, 0.01)
-        sensing.latency[:] = 0.008
-        sensing.noise[:] = 0.01
+        sensing.quantities["latency"][:] = 0.008
+        sensing.quantities["noise"][:] = 0.01
         motion = np.random.default_rng(5).normal(size=(3, 11, 1))
         random = random_of(3)
         follow(sensing, motion, 5, random)
@@ -281,7 +281,7 @@ def test_an_episode_that_begins_leaves_the_others_their_past() -> None:
 def test_a_robot_at_rest_reports_no_speed_from_its_first_reading_on() -> None:
     config = SensingConfig(velocity_filter=CORNER, encoder_resolution=0.003)
     sensing = Sensing(config, 1, 1, TIMESTEP, 0.02)
-    sensing.bias[:], sensing.latency[:] = 0.02, 0.013
+    sensing.quantities["bias"][:], sensing.quantities["latency"][:] = 0.02, 0.013
     states = follow(sensing, one(np.full(50, np.pi)))
     assert np.abs(velocities(states)).max() < 1e-9
     assert len(set(positions(states))) == 1

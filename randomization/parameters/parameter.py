@@ -1,0 +1,120 @@
+"""What a randomizable parameter is, and the commonest kind: numbers in an array, one for each part."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simreal.physics.interface import Ids
+from simreal.randomization.parameters.parts import PARTS, PartKind
+from simreal.randomization.world import World
+
+Operation = Literal["absolute", "scale", "add"]
+Values = NDArray[np.float64]
+Elements = NDArray[np.int64]
+Write = Callable[[Ids, Values], None]
+"""Applies (len(ids), elements) values to simulations."""
+
+
+def operate(operation: Operation, default: Values, value: Values) -> Values:
+    """Combine a default with a drawn value."""
+    if operation == "absolute":
+        return np.broadcast_to(value, default.shape)
+    return default * value if operation == "scale" else default + value
+
+
+def matching(pattern: str, names: Iterable[str]) -> list[int]:
+    """Indices of the names that a shell-style pattern matches."""
+    return [index for index, name in enumerate(names) if fnmatchcase(name, pattern)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter(ABC):
+    """A quantity that can be randomized.
+
+    Attributes:
+        name: as in configurations and on the command line.
+        unit: of an absolute or added value; a scale has none.
+        description: one line for people.
+        operation: what a configuration means that does not say.
+        fields: what it writes, by the names of `World.array`.
+        lower: smallest physical result; a range that leads below it is refused.
+        upper: largest one.
+    """
+
+    name: str
+    unit: str
+    description: str
+    operation: Operation
+    fields: tuple[str, ...]
+    lower: float | None = 0.0
+    upper: float | None = None
+
+    @abstractmethod
+    def elements(self, world: World) -> list[str]:
+        """Names of the parts that it acts on; none for one quantity of the robot as a whole."""
+
+    @abstractmethod
+    def default(self, world: World) -> Values:
+        """(elements,) compiled values, or (1,), against which ranges are checked."""
+
+    @abstractmethod
+    def writer(self, world: World, elements: Elements, operation: Operation) -> Write:
+        """A function that applies values to some of the elements; the look-ups are done here, once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrayParameter(Parameter):
+    """Numbers in the array of its first field, one or several for each part of the robot.
+
+    Attributes:
+        part: what there is one row of the array for.
+        component: which of a row's numbers it is; absent where a row is one number.
+        axes: names of several of a row's numbers, from the first on, each an element of its own, such
+            as ``base.x``.
+        unit_in_field: units of the parameter in one of the field: 1e3 for ms in a field of s.
+    """
+
+    part: PartKind
+    component: int | None = None
+    axes: tuple[str, ...] = ()
+    unit_in_field: float = 1.0
+
+    def elements(self, world: World) -> list[str]:
+        names = [name for name, _ in PARTS[self.part](world)]
+        if not self.axes:
+            return names
+        return [f"{name}.{axis}" if name else axis for name in names or [""] for axis in self.axes]
+
+    def _place(self, world: World, elements: Elements | slice = slice(None)) -> tuple[Elements, ...]:
+        """Indices of elements in an array, behind the axis of the simulations."""
+        rows = np.array([row for _, row in PARTS[self.part](world)], dtype=np.int64)
+        if self.axes:
+            width = len(self.axes)
+            columns = np.tile(np.arange(width), max(1, len(rows)))[elements]
+            return (np.repeat(rows, width)[elements], columns) if rows.size else (columns,)
+        if not rows.size:
+            return (np.zeros(1, dtype=np.int64),)
+        at = rows[elements]
+        return (at,) if self.component is None else (at, np.full_like(at, self.component))
+
+    def default(self, world: World) -> Values:
+        values: Values = self.unit_in_field * world.default(self.fields[0])[self._place(world)]
+        return values
+
+    def writer(self, world: World, elements: Elements, operation: Operation) -> Write:
+        array, place, unit = (
+            world.array(self.fields[0]),
+            self._place(world, elements),
+            self.unit_in_field,
+        )
+
+        def write(ids: Ids, values: Values) -> None:
+            at = (ids[:, None], *place)
+            array[at] = operate(operation, unit * array[at], values) / unit
+
+        return write

@@ -1,0 +1,41 @@
+"""Numbers of each simulation that the engine's model has no field for, such as a sensor's noise."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ids = NDArray[np.integer[Any]]
+Values = NDArray[np.float64]
+
+
+class Quantities:
+    """Arrays of shape (count, ...) by name. One exists once it is asked for: the rest costs nothing."""
+
+    def __init__(self, count: int, defaults: Mapping[str, Values]) -> None:
+        """Declare them.
+
+        Args:
+            count: number of simulations.
+            defaults: name to the (...) values of a robot on which nothing is randomized.
+        """
+        self._count = count
+        self._arrays: dict[str, Values] = {}
+        self.defaults = dict(defaults)
+
+    def __getitem__(self, name: str) -> Values:
+        """The live, writable array of a name."""
+        if name not in self._arrays:
+            default = self.defaults[name]
+            self._arrays[name] = np.broadcast_to(default, (self._count, *default.shape)).copy()
+        return self._arrays[name]
+
+    def get(self, name: str) -> Values | None:
+        """The array of a name, or None where nobody has asked for it."""
+        return self._arrays.get(name)
+
+    def take(self, ids: Ids, source: "Quantities", rows: Ids) -> None:
+        """Copy rows of all that exists in another."""
+        for name, values in source._arrays.items():
+            self[name][ids] = values[rows]
