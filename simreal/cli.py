@@ -76,6 +76,16 @@ def main() -> None:
         sys.exit(130)
 
 
+def _progress_text(status: "TrainingStatus") -> str:
+    ended = not math.isnan(status.mean_return)
+    return (
+        f"{status.steps / 1e6:.2f} M steps, "
+        f"return {f'{status.mean_return:.1f}' if ended else '-'}, "
+        f"success {f'{100 * status.success:.0f} %' if ended else '-'}, "
+        f"{status.steps_per_second / 1e3:.1f} k steps/s"
+    )
+
+
 @contextmanager
 def _training_progress(total: int) -> Iterator[Callable[["TrainingStatus"], None]]:
     """A progress bar in a terminal, a line now and then elsewhere."""
@@ -93,10 +103,7 @@ def _training_progress(total: int) -> Iterator[Callable[["TrainingStatus"], None
 
         def show(status: "TrainingStatus") -> None:
             nonlocal next_line
-            state = (
-                f"{status.steps / 1e6:.2f} M steps, return {status.mean_return:.1f}, "
-                f"success {100 * status.success:.0f} %, {status.steps_per_second / 1e3:.1f} k steps/s"
-            )
+            state = _progress_text(status)
             bar.update(task, completed=status.steps, state=state)
             if not console.is_terminal and status.steps / total >= next_line:
                 next_line = status.steps / total + 0.05

@@ -1,12 +1,18 @@
 """Strict configuration: unknown keys are errors that name the nearest valid one, with file and line."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from simreal.errors import UserError, nearest
@@ -22,15 +28,47 @@ class Config(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _refuse_unknown_keys(cls, data: Any) -> Any:
-        if isinstance(data, Mapping):
-            for key in data:
-                if key not in cls.model_fields:
-                    raise PydanticCustomError(
-                        "unknown_key",
-                        "unknown key '{key}': {hint}",
-                        {"key": str(key), "hint": nearest(str(key), cls.model_fields)},
-                    )
+        given = map(str, data) if isinstance(data, Mapping) else ()
+        unknown: dict[Location, str] = {
+            (key,): f"unknown key {key!r}: {nearest(key, cls.model_fields)}"
+            for key in given
+            if key not in cls.model_fields
+        }
+        if unknown:
+            raise refusal(unknown)
         return data
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _refuse_truth_for_a_number(cls, data: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        """YAML's `true` and `yes` would count as 1."""
+        made = read(data)
+        found = dict(_truths_read_as_numbers(data, vars(made)))
+        if found:
+            raise refusal(found)
+        return made
+
+
+def refusal(faults: Mapping[Location, str]) -> ValidationError:
+    """What a validator raises to say what is wrong at places below that which it validates."""
+    return ValidationError.from_exception_data(
+        "refusal",
+        [
+            {"type": PydanticCustomError("refused", "{what}", {"what": what}), "loc": at, "input": None}
+            for at, what in faults.items()
+        ],
+    )
+
+
+def _truths_read_as_numbers(given: Any, read: Any, at: Location = ()) -> Iterator[tuple[Location, str]]:
+    if isinstance(given, bool) and not isinstance(read, bool):
+        yield at, f"expected a number, not {str(given).lower()}"
+    elif isinstance(given, Mapping) and isinstance(read, Mapping):
+        for key in filter(read.__contains__, given):
+            yield from _truths_read_as_numbers(given[key], read[key], (*at, key))
+    elif isinstance(given, list | tuple) and isinstance(read, list | tuple):
+        for index, (mine, its) in enumerate(zip(given, read, strict=False)):
+            yield from _truths_read_as_numbers(mine, its, (*at, index))
 
 
 ConfigT = TypeVar("ConfigT", bound=Config)
@@ -79,8 +117,7 @@ class Document:
 
     def __init__(self, text: str, source: str) -> None:
         self.source = source
-        self._lines: dict[Location, int] = {}
-        self._overrides: dict[Location, str] = {}
+        self._places: dict[Location, str] = {}
         try:
             data = yaml.load(text, _Loader)
             self._collect(yaml.compose(text, _Loader), ())
@@ -99,29 +136,33 @@ class Document:
     def _collect(self, node: yaml.Node | None, at: Location) -> None:
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
-                self._lines[(*at, key.value)] = key.start_mark.line + 1
+                self._places[(*at, key.value)] = f"{self.source}:{key.start_mark.line + 1}"
                 self._collect(value, (*at, key.value))
         elif isinstance(node, yaml.SequenceNode):
             for index, value in enumerate(node.value):
-                self._lines[(*at, index)] = value.start_mark.line + 1
+                self._places[(*at, index)] = f"{self.source}:{value.start_mark.line + 1}"
                 self._collect(value, (*at, index))
 
     def override(self, assignments: Sequence[str]) -> dict[str, Any]:
         """The data under ``a.b=value`` assignments; faults in them are said to be theirs."""
         for assignment in assignments:
-            self._overrides[tuple(assignment.partition("=")[0].strip().split("."))] = assignment
+            self._note_override(tuple(assignment.partition("=")[0].strip().split(".")), assignment)
         return override(self.data, assignments)
+
+    def _note_override(self, path: tuple[str, ...], assignment: str) -> None:
+        """From now on the path stands in an assignment, and so does a section made for its sake."""
+        place = f"override {assignment!r}"
+        self._places = {at: line for at, line in self._places.items() if at[: len(path)] != path}
+        for depth in range(1, len(path) + 1):
+            self._places.setdefault(path[:depth], place)
 
     def where(self, location: Location) -> str:
         """``file:line`` of the deepest known part of a location, or the override that set it."""
-        for overridden, assignment in self._overrides.items():
-            if location[: len(overridden)] == overridden:
-                return f"override {assignment!r}"
         known: Location = ()
         for part in location:
             # pydantic also puts the chosen kind of a union into locations, which no file contains.
-            known = (*known, part) if (*known, part) in self._lines else known
-        return f"{self.source}:{self._lines[known]}" if known else self.source
+            known = (*known, part) if (*known, part) in self._places else known
+        return self._places.get(known, self.source)
 
 
 def read_document(path: Path) -> Document:
@@ -181,11 +222,27 @@ def parse(model: type[ConfigT], data: Mapping[str, Any], document: Document | No
 
 def _fault(details: dict[str, Any], document: Document | None) -> str:
     location: Location = details["loc"]
-    if details["type"] == "unknown_key":
-        location = (*location, details["ctx"]["key"])
+    if details["type"].startswith("union_tag"):
+        location = (*location, details["ctx"]["discriminator"].strip("'"))
     name = ".".join(str(part) for part in location)
     prefix = f"{document.where(location)}: " if document else ""
+    return f"{prefix}{name}: {_message(details)}" if name else f"{prefix}{_message(details)}"
+
+
+def _message(details: dict[str, Any]) -> str:
+    given, context = details["input"], details.get("ctx", {})
+    match details["type"]:
+        case "literal_error" if names := _quoted(context["expected"]):
+            return f"no {given!r}: {nearest(str(given), names)}"
+        case "union_tag_invalid":
+            return f"no {context['tag']!r}: {nearest(context['tag'], _quoted(context['expected_tags']))}"
+        case "union_tag_not_found":
+            return "Field required"
     message = str(details["msg"]).removeprefix("Value error, ")
-    given = details.get("input")
     shown = "" if isinstance(given, dict | list | Config) or given is None else f" (given: {given!r})"
-    return f"{prefix}{name}: {message}{shown}" if name else f"{prefix}{message}"
+    return f"{message}{shown}"
+
+
+def _quoted(text: str) -> list[str]:
+    """The names in pydantic's list of them: ``'ppo', 'sac' or 'td3'``."""
+    return re.findall(r"'([^']*)'", text)

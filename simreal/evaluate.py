@@ -201,8 +201,15 @@ def evaluate(
         pins: randomized parameters to hold at a value.
         vary: parameter to the values at which it is held, one after the other.
         listen: called with the number of episodes done so far.
+
+    Raises:
+        UserError: a pin or a sweep of a name that is not randomized, or beyond what is physical;
+            before the first episode.
     """
-    pins = dict(pins or {})
+    pins, vary = dict(pins or {}), dict(vary or {})
+    for name, values in vary.items():
+        for end in (min(values), max(values)):
+            BatchEnv(candidate.experiment, 1, seed, pins | {name: end}, threads=1)
     done = 0
 
     def episodes_with(extra: Mapping[str, float]) -> list[Episode]:
@@ -222,7 +229,7 @@ def evaluate(
     whole = episodes_with({})
     curves = {
         name: [(value, summarize(episodes_with({name: value}))) for value in values]
-        for name, values in (vary or {}).items()
+        for name, values in vary.items()
     }
     held = candidate.experiment.pins | pins
     return Evaluation(candidate.name, seed, held, whole, summarize(whole), curves)

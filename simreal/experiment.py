@@ -1,13 +1,13 @@
 """An experiment: robot, task, observation, randomization and agents, from one YAML file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from simreal.agents.config import PPOConfig, SACConfig, TD3Config
-from simreal.config import Config, Document, parse, read_document
+from simreal.config import Config, Document, Location, parse, read_document, refusal
 from simreal.configs import FOLDER, shipped_experiments
 from simreal.contract import ObservationTerm
 from simreal.errors import UserError, nearest
@@ -58,28 +58,36 @@ class ExperimentConfig(Config):
     td3: TD3Config = TD3Config()
     train: TrainConfig = TrainConfig()
 
+    @field_validator("randomization", mode="before")
+    @classmethod
+    def _parameters_exist(cls, entries: Any) -> Any:
+        """Asked first: below a misspelt name, an override of one value would make half an entry."""
+        if not isinstance(entries, Mapping):
+            return entries
+        named = {str(name) for name, entry in entries.items() if _names_its_parameter(entry)}
+        unknown = _unknown("parameter", entries, named | PARAMETERS.keys())
+        if unknown:
+            raise refusal(unknown)
+        return entries
+
     @model_validator(mode="after")
-    def _names_exist(self) -> Self:
+    def _fits_its_task(self) -> Self:
+        faults = self._misfits()
+        if faults:
+            raise refusal(faults)
+        return self
+
+    def _misfits(self) -> dict[Location, str]:
         if self.task not in TASKS:
-            raise ValueError(f"task: no task {self.task!r}: {nearest(self.task, TASKS)}")
+            return {("task",): f"no task {self.task!r}: {nearest(self.task, TASKS)}"}
         task = TASKS[self.task]
         if task.robot != self.robot:
-            raise ValueError(f"robot: task {self.task} is made for robot {task.robot!r}")
-        for name in self.initial_states:
-            if name not in task.initial_states:
-                hint = nearest(name, task.initial_states)
-                raise ValueError(f"initial_states: no initial state {name!r}: {hint}")
-        if self.initial_states and (
-            min(self.initial_states.values()) < 0 or sum(self.initial_states.values()) <= 0
-        ):
-            raise ValueError("initial_states: shares must be positive")
-        for name in self.rewards:
-            if name not in task.rewards:
-                raise ValueError(f"rewards: no reward {name!r}: {nearest(name, task.rewards)}")
-        for name, entry in self.randomization.items():
-            if entry.parameter is None and name not in PARAMETERS:
-                raise ValueError(f"randomization: no parameter {name!r}: {nearest(name, PARAMETERS)}")
-        return self
+            return {("robot",): f"task {self.task} is made for robot {task.robot!r}"}
+        faults = _unknown("initial state", self.initial_states, task.initial_states, "initial_states")
+        shares = self.initial_states.values()
+        if shares and (min(shares) < 0 or sum(shares) <= 0):
+            faults["initial_states",] = "shares must be positive"
+        return faults | _unknown("reward", self.rewards, task.rewards, "rewards")
 
     @property
     def agent_config(self) -> PPOConfig | SACConfig | TD3Config:
@@ -105,6 +113,24 @@ class ExperimentConfig(Config):
     def episode_steps(self) -> int:
         """Control steps of a full episode."""
         return round(self.episode_length * self.control_rate)
+
+
+def _unknown(
+    kind: str, names: Iterable[object], valid: Collection[str], *at: str
+) -> dict[Location, str]:
+    """A fault for each name that is not valid, with its place."""
+    return {
+        (*at, name): f"no {kind} {name!r}: {nearest(name, valid)}"
+        for name in map(str, names)
+        if name not in valid
+    }
+
+
+def _names_its_parameter(entry: object) -> bool:
+    """Whether an entry, read or not, may have any key, since it says which parameter it means."""
+    if isinstance(entry, ParameterConfig):
+        return entry.parameter is not None
+    return isinstance(entry, Mapping) and entry.get("parameter") is not None
 
 
 def load_experiment(name: str, overrides: Sequence[str] = ()) -> ExperimentConfig:

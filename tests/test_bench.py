@@ -3,25 +3,11 @@
 import json
 from pathlib import Path
 
-import pytest
 import torch
 
 from simreal.bench import environment_speed, export_parity, replay_identity, time_to_solve
-from simreal.experiment import load_experiment
-from simreal.export import export
-from simreal.train import start_run, train
 
 torch.set_num_threads(1)  # tests run beside each other: more threads would only wait for a core
-
-
-@pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A run and the policy that was exported from it."""
-    tiny = ["ppo.simulations=8", "ppo.rollout_steps=16", "ppo.batch_size=32", "episode_length=0.4"]
-    folder = tmp_path_factory.mktemp("tiny")
-    run = start_run(load_experiment("qube_swingup", [*tiny, "train.total_steps=128"]), 0, folder / "run")
-    train(run)
-    return run.path, export(run, folder / "policy.onnx").path
 
 
 def test_environment_speed_compares_with_the_bare_batch() -> None:
@@ -33,14 +19,14 @@ def test_environment_speed_compares_with_the_bare_batch() -> None:
     json.dumps(found)
 
 
-def test_recorded_episodes_replay_identically(both: tuple[Path, Path]) -> None:
-    for path in both:
+def test_recorded_episodes_replay_identically(run_and_policy: tuple[Path, Path]) -> None:
+    for path in run_and_policy:
         found = replay_identity(path, 12)
         assert found == found | {"episodes": 12, "different": [], "identical": True}
 
 
-def test_parity_compares_agent_and_file(both: tuple[Path, Path]) -> None:
-    found = export_parity(*both, episodes=8)
+def test_parity_compares_agent_and_file(run_and_policy: tuple[Path, Path]) -> None:
+    found = export_parity(*run_and_policy, episodes=8)
     assert found["observations"] >= 10_000
     assert found["largest_action_difference"] <= 1e-5
     assert found["return"]["relative_difference"] <= 0.01

@@ -16,9 +16,6 @@ import torch
 from simreal import __version__
 from simreal.cli import cli, main
 from simreal.contract import Contract
-from simreal.experiment import load_experiment
-from simreal.export import export
-from simreal.train import start_run, train
 
 torch.set_num_threads(1)  # tests run beside each other: more threads would only wait for a core
 
@@ -80,15 +77,6 @@ def mistake(simreal: Run) -> Callable[..., str]:
         return errors
 
     return run
-
-
-@pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A run and the policy that was exported from it."""
-    folder = tmp_path_factory.mktemp("tiny")
-    run = start_run(load_experiment("qube_swingup", TINY), 0, folder / "run")
-    train(run)
-    return run.path, export(run, folder / "policy.onnx").path
 
 
 def commands(group: click.Group, *above: str) -> Iterator[tuple[str, ...]]:
@@ -159,16 +147,19 @@ def test_train_export_inspect_evaluate_follow_each_other(simreal: Run, tmp_path:
     assert all(word in output for word in ("qube", "pendulum", "motor", "mass[arm]", "100 Hz"))
     status, output, errors = simreal("train", "--resume", "--run", run, "-o", "train.total_steps=640")
     assert (status, errors) == (0, "")
+    # Of 30 steps each, no episode has ended since the resumption 16 steps ago.
+    assert "return -, success -, " in output
+    assert "nan" not in output
     assert json.loads((run / "run.json").read_text())["steps"] == 640
 
 
 def test_evaluate_prints_numbers_for_people_and_programs(
-    both: tuple[Path, Path], simreal: Run, tmp_path: Path
+    run_and_policy: tuple[Path, Path], simreal: Run, tmp_path: Path
 ) -> None:
     report = tmp_path / "report.html"
     numbers = ["--episodes", 5, "--seed", 2, "--pin", "mass=1.1", "--vary", "motor_strength=0.8:1.2:2"]
     found = []
-    for path in both:
+    for path in run_and_policy:
         status, output, errors = simreal("evaluate", path, *numbers, "--json")
         assert (status, errors) == (0, "")
         found.append(json.loads(output))
@@ -177,7 +168,7 @@ def test_evaluate_prints_numbers_for_people_and_programs(
     assert of_run["episodes"] == 5
     assert [point["value"] for point in of_run["curves"]["motor_strength"]] == [0.8, 1.2]
     assert of_run["mean_return"]["value"] == pytest.approx(of_policy["mean_return"]["value"], rel=0.01)
-    status, output, errors = simreal("evaluate", both[1], *numbers, "--report", report)
+    status, output, errors = simreal("evaluate", run_and_policy[1], *numbers, "--report", report)
     assert (status, errors) == (0, "")
     assert f"report: {report}\n" in output
     assert report.read_text().startswith("<!doctype html>")
@@ -195,7 +186,20 @@ def test_evaluate_prints_numbers_for_people_and_programs(
         (["train", "quanser"], "qube_swingup"),
         (["train", "qube_swingup", "-o", "ppo.simulatons=8"], "did you mean 'simulations'?"),
         (["train", "qube_swingup", "-o", "pppo.simulations=8"], "did you mean 'ppo'"),
-        (["train", "qube_swingup", "-o", "agent=scc"], "'sac'"),
+        (["train", "qube_swingup", "-o", "agent=sacc"], "agent: no 'sacc': did you mean 'sac'?"),
+        (
+            ["train", "qube_swingup", "-o", "randomization.mass.distribution={type: unifrom}"],
+            "'uniform'",
+        ),
+        (
+            ["train", "qube_swingup", "-o", "randomization.masss.distribution.low=0.5"],
+            "override 'randomization.masss.distribution.low=0.5': "
+            "randomization.masss: no parameter 'masss': did you mean 'mass'?",
+        ),
+        (["train", "qube_swingup", "-o", "ppo.epochs=true"], "ppo.epochs: expected a number, not true"),
+        (["train", "qube_swingup", "--pin", "mass=yes"], "pins.mass: expected a number, not true"),
+        (["train", "qube_swingup", "-o", "task=qube_swinup"], "task: no task 'qube_swinup'"),
+        (["train", "qube_swingup", "-o", "initial_states.anywere=1"], "did you mean 'anywhere'"),
         (["train", "qube_swingup", "-o", "ppo.simulations=many"], "ppo.simulations"),
         (["train", "qube_swingup", "-o", "ppo.simulations=-1"], "greater than 0"),
         (["train", "qube_swingup", "-o", "ppo"], "expected key=value"),
@@ -236,18 +240,20 @@ def test_a_mistake_is_answered_with_what_is_meant(
     "override", ["train=5", "agent=sac", "train.checkpoint_every=5", "train.total_steps=-5"]
 )
 def test_a_resumed_run_keeps_its_configuration(
-    override: str, both: tuple[Path, Path], mistake: Callable[..., str]
+    override: str, run_and_policy: tuple[Path, Path], mistake: Callable[..., str]
 ) -> None:
-    message = mistake("train", "--resume", "--run", both[0], "-o", override)
+    message = mistake("train", "--resume", "--run", run_and_policy[0], "-o", override)
     assert "total_steps" in message
     for extra in (["--pin", "mass=1"], ["--seed", "5"], ["qube_swingup"]):
-        assert "as it is" in mistake("train", *extra, "--resume", "--run", both[0])
+        assert "as it is" in mistake("train", *extra, "--resume", "--run", run_and_policy[0])
 
 
-def test_a_folder_that_is_there_is_refused(both: tuple[Path, Path], mistake: Callable[..., str]) -> None:
-    before = sorted(both[0].rglob("*"))
-    assert "exists already" in mistake("train", "qube_swingup", *OPTIONS, "--run", both[0])
-    assert sorted(both[0].rglob("*")) == before
+def test_a_folder_that_is_there_is_refused(
+    run_and_policy: tuple[Path, Path], mistake: Callable[..., str]
+) -> None:
+    before = sorted(run_and_policy[0].rglob("*"))
+    assert "exists already" in mistake("train", "qube_swingup", *OPTIONS, "--run", run_and_policy[0])
+    assert sorted(run_and_policy[0].rglob("*")) == before
 
 
 @pytest.mark.parametrize(
@@ -256,6 +262,16 @@ def test_a_folder_that_is_there_is_refused(both: tuple[Path, Path], mistake: Cal
         ("rewards: {upright: 1}", "rewards: {upright: 1", 6, "not valid YAML"),
         ("episode_length", "episode_lenght", 4, "did you mean 'episode_length'"),
         ("{upright: 1}", "{upright: high}", 5, "number"),
+        ("{upright: 1}", "{upright: true}", 5, "number"),
+        ("{upright: 1}", "\n  uprihgt: 1", 6, "did you mean 'upright'"),
+        ("task: qube_swingup", "task: qube_swinup", 2, "did you mean 'qube_swingup'"),
+        (
+            "control_rate: 100",
+            "randomization:\n  mas: {distribution: {low: 1}}",
+            4,
+            "did you mean 'mass'",
+        ),
+        ("control_rate: 100", "control_rate: 100\nagent: ppoo", 4, "did you mean 'ppo'"),
         ("source: joint_position", "source: joint_postion", 7, "joint_position"),
         ("source: joint_position", "sorce: joint_position", 7, "did you mean 'source'"),
         ("control_rate: 100", "control_rate: 100\ncontrol_rate: 50", 4, "twice"),
@@ -325,9 +341,9 @@ def test_the_wrong_kind_of_file_is_named(name: str, mistake: Callable[..., str],
 
 
 def test_another_wrong_thing_is_named(
-    both: tuple[Path, Path], mistake: Callable[..., str], tmp_path: Path
+    run_and_policy: tuple[Path, Path], mistake: Callable[..., str], tmp_path: Path
 ) -> None:
-    run, policy = both
+    run, policy = run_and_policy
     assert "a folder" in mistake("inspect", run)
     assert "not a run folder" in mistake("evaluate", tmp_path)
     assert "not a run folder" in mistake("export", policy)
@@ -335,6 +351,7 @@ def test_another_wrong_thing_is_named(
     assert "mass=heavy" in mistake("evaluate", policy, "--pin", "mass=heavy")
     assert "did you mean 'mass'" in mistake("evaluate", policy, "--pin", "mas=1")
     assert "low:high:count" in mistake("evaluate", policy, "--vary", "mass=1")
+    assert "did you mean 'mass'" in mistake("evaluate", policy, "--vary", "mas=0.8:1.2:2")
     assert "--episodes" in mistake("evaluate", policy, "--episodes", 0)
     (tmp_path / "file").write_text("")
     assert "cannot be written" in mistake("train", "qube_swingup", "--run", tmp_path / "file" / "run")

@@ -25,6 +25,9 @@ class Learning(Config):
     learning_rate: float = 1e-3
     epochs: int = 5
     layers: tuple[int, ...] = (64, 64)
+    activation: Literal["tanh", "relu"] | None = None
+    normalize: bool = True
+    weights: dict[str, float] = {}
 
 
 class Experiment(Config):
@@ -115,6 +118,68 @@ def test_all_faults_are_told_at_once() -> None:
 @pytest.mark.parametrize("number", [".nan", ".inf", "-.inf", "1e400"])
 def test_numbers_are_finite(number: str) -> None:
     assert "finite" in fault(f"robot: q\ncontrol_rate: {number}\n")
+
+
+@pytest.mark.parametrize("truth", ["true", "false", "yes", "Off"])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("learning.learning_rate", "learning:\n  learning_rate: {}\n"),
+        ("learning.epochs", "learning:\n  epochs: {}\n"),
+        ("learning.layers.1", "learning:\n  layers: [3, {}]\n"),
+        ("learning.weights.a", "learning:\n  weights: {{b: 1, a: {}}}\n"),
+        ("shapes.wheel.square.side", "shapes:\n  wheel: {{type: square, side: {}}}\n"),
+    ],
+)
+def test_true_and_false_are_no_numbers(name: str, text: str, truth: str) -> None:
+    meant = "true" if truth in ("true", "yes") else "false"
+    said = fault("robot: q\n" + text.format(truth))
+    assert said == f"experiment.yaml:3: {name}: expected a number, not {meant}"
+
+
+def test_true_and_false_are_read_where_they_are_meant() -> None:
+    for truth in (True, False):
+        assert read(f"robot: q\nlearning: {{normalize: {truth}}}").learning.normalize is truth
+    made = read("robot: q\ncontrol_rate: 1\nlearning: {epochs: 1, layers: [1, 0], weights: {a: 0}}")
+    assert made.control_rate == 1.0
+    assert made.learning == Learning(epochs=1, layers=(1, 0), weights={"a": 0.0})
+    assert (
+        Experiment.model_validate(made) == Experiment.model_validate_json(made.model_dump_json()) == made
+    )
+
+
+def test_true_is_no_number_in_python_and_json_either() -> None:
+    with pytest.raises(ValidationError, match="expected a number, not true"):
+        Learning(epochs=True)
+    with pytest.raises(ValidationError, match="expected a number, not true"):
+        Learning.model_validate_json('{"layers": [2, true]}')
+
+
+def test_a_word_out_of_a_list_gets_the_nearest_one() -> None:
+    said = fault("robot: q\nlearning:\n  activation: tahn\n")
+    assert said == "experiment.yaml:3: learning.activation: no 'tahn': did you mean 'tanh'?"
+    said = fault("robot: q\nlearning:\n  activation: 7\n")
+    assert said == "experiment.yaml:3: learning.activation: no 7: valid: relu, tanh"
+
+
+def test_a_kind_that_does_not_exist_gets_the_nearest_one() -> None:
+    spoilt = TEXT.replace("type: circle", "type: cicle")
+    assert fault(spoilt) == "experiment.yaml:10: shapes.wheel.type: no 'cicle': did you mean 'circle'?"
+    spoilt = TEXT.replace("type: circle", "type: 3")
+    assert fault(spoilt) == "experiment.yaml:10: shapes.wheel.type: no '3': valid: circle, square"
+
+
+def test_a_kind_that_is_missing_is_named() -> None:
+    spoilt = TEXT.replace("    type: circle\n", "")
+    assert fault(spoilt) == "experiment.yaml:9: shapes.wheel.type: Field required"
+
+
+def test_all_unknown_keys_are_told_each_on_its_line() -> None:
+    said = fault("robot: q\nlearning:\n  epoch: 3\n  layer: [3]\n")
+    assert [line.partition(": did")[0] for line in said.splitlines()] == [
+        "experiment.yaml:3: learning.epoch: unknown key 'epoch'",
+        "experiment.yaml:4: learning.layer: unknown key 'layer'",
+    ]
 
 
 def test_a_key_that_is_no_word_is_an_unknown_key() -> None:
@@ -265,6 +330,33 @@ def test_an_unknown_key_in_an_override_gets_the_nearest_one() -> None:
     document = Document(TEXT, "experiment.yaml")
     with pytest.raises(UserError, match=r"learning\.epoch: unknown key 'epoch': did you mean 'epochs'"):
         parse(Experiment, override(document.data, ["learning.epoch=2"]), document)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "place"),
+    [
+        ("learning.epochs=1.5", "learning.epochs"),
+        ("learning={epochs: 1.5}", "learning.epochs"),
+        ("learning.epoch=2", "learning.epoch"),
+        ("shapes.wheel.radius=wide", "shapes.wheel.circle.radius"),
+        ("shapes.wheel={type: circle}", "shapes.wheel.circle.radius"),
+        ("shapes.gear.radius=3", "shapes.gear.type"),
+        ("gears.big.radius=3", "gears"),
+    ],
+)
+def test_a_fault_of_an_override_is_said_to_be_its(assignment: str, place: str) -> None:
+    document = Document(TEXT, "experiment.yaml")
+    data = document.override(["robot=pendulum", assignment, "control_rate=40"])
+    with pytest.raises(UserError) as caught:
+        parse(Experiment, data, document)
+    assert str(caught.value).startswith(f"override {assignment!r}: {place}: ")
+
+
+def test_a_fault_beside_an_override_keeps_its_line() -> None:
+    document = Document(TEXT.replace("[32, 16]", "[32, many]"), "experiment.yaml")
+    data = document.override(["learning.epochs=3", "shapes.gear={type: circle, radius: 1}"])
+    with pytest.raises(UserError, match=r"^experiment\.yaml:7: learning\.layers\.1: "):
+        parse(Experiment, data, document)
 
 
 @pytest.mark.parametrize("assignment", ["a", "=3", "a..b=3", ".a=3", "a.=3", ""])

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,9 @@ from simreal.evaluate import (
     summary_rows,
 )
 from simreal.experiment import load_experiment
-from simreal.export import export
 from simreal.logs import RobotLog
 from simreal.observation import Float32Array
-from simreal.train import start_run, train
+from simreal.train import start_run
 
 torch.set_num_threads(1)  # tests run beside each other: more threads would only wait for a core
 
@@ -47,18 +47,8 @@ def push(observation: Float32Array) -> NDArray[np.float32]:
     return np.sign(observation[:, 4:5]) * np.float32(0.7)
 
 
-@pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A run and the policy that was exported from it."""
-    tiny = ["ppo.simulations=8", "ppo.rollout_steps=16", "ppo.batch_size=32", "episode_length=1.0"]
-    folder = tmp_path_factory.mktemp("tiny")
-    run = start_run(load_experiment("qube_swingup", [*tiny, "train.total_steps=600"]), 0, folder / "run")
-    train(run)
-    return run.path, export(run, folder / "policy.onnx").path
-
-
-def test_a_run_and_its_exported_policy_get_the_same_numbers(both: tuple[Path, Path]) -> None:
-    of_run, of_policy = (evaluate(load_candidate(path), 48, seed=3) for path in both)
+def test_a_run_and_its_exported_policy_get_the_same_numbers(run_and_policy: tuple[Path, Path]) -> None:
+    of_run, of_policy = (evaluate(load_candidate(path), 48, seed=3) for path in run_and_policy)
     for mine, theirs in zip(of_run.episodes, of_policy.episodes, strict=True):
         assert (mine.seed, mine.draw) == (theirs.seed, theirs.draw)
     first, second = of_run.summary, of_policy.summary
@@ -67,16 +57,16 @@ def test_a_run_and_its_exported_policy_get_the_same_numbers(both: tuple[Path, Pa
     assert first.mean_length == pytest.approx(second.mean_length, rel=0.01)
 
 
-def test_the_same_evaluation_twice_gives_the_same_numbers(both: tuple[Path, Path]) -> None:
-    for path in both:
+def test_the_same_evaluation_twice_gives_the_same_numbers(run_and_policy: tuple[Path, Path]) -> None:
+    for path in run_and_policy:
         first, again = (evaluate(load_candidate(path), 16, seed=1) for _ in range(2))
         assert first == again
 
 
-def test_candidates_know_what_they_are(both: tuple[Path, Path]) -> None:
-    of_run, of_policy = map(load_candidate, both)
+def test_candidates_know_what_they_are(run_and_policy: tuple[Path, Path]) -> None:
+    of_run, of_policy = map(load_candidate, run_and_policy)
     assert of_run.experiment == of_policy.experiment
-    assert (of_run.name, of_policy.name) == (both[0].name, both[1].name)
+    assert (of_run.name, of_policy.name) == (run_and_policy[0].name, run_and_policy[1].name)
 
 
 @pytest.mark.parametrize("number", [1, 3, LARGEST_BATCH, LARGEST_BATCH + 3])
@@ -105,8 +95,8 @@ def test_episodes_begin_at_the_start_of_the_task() -> None:
     assert max(episode.episode_return for episode in idle) < 0.01  # nobody starts in mid-swing
 
 
-def test_pins_hold_and_sweeps_vary(both: tuple[Path, Path]) -> None:
-    candidate = dataclasses.replace(load_candidate(both[1]), act=push, experiment=SHORT)
+def test_pins_hold_and_sweeps_vary(run_and_policy: tuple[Path, Path]) -> None:
+    candidate = dataclasses.replace(load_candidate(run_and_policy[1]), act=push, experiment=SHORT)
     heard: list[int] = []
     result = evaluate(
         candidate, 6, 2, {"mass": 1.05}, {"motor_strength": [0.5, 2.0], "mass": [0.9]}, heard.append
@@ -121,8 +111,8 @@ def test_pins_hold_and_sweeps_vary(both: tuple[Path, Path]) -> None:
     assert heard == sorted(heard)
 
 
-def test_a_pin_of_what_is_not_randomized_is_refused(both: tuple[Path, Path]) -> None:
-    candidate = load_candidate(both[1])
+def test_a_pin_of_what_is_not_randomized_is_refused(run_and_policy: tuple[Path, Path]) -> None:
+    candidate = load_candidate(run_and_policy[1])
     with pytest.raises(UserError, match="did you mean 'mass'"):
         evaluate(candidate, 2, pins={"masss": 1.0})
     with pytest.raises(UserError, match="did you mean 'mass'"):
@@ -130,6 +120,24 @@ def test_a_pin_of_what_is_not_randomized_is_refused(both: tuple[Path, Path]) -> 
 
 
 names = st.from_regex(r"[a-z_]{1,12}(\[[a-z]{1,8}\])?", fullmatch=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [("masss", [1.0], "did you mean 'mass'"), ("mass", [1.0, -1.0, 1.2], "makes mass")],
+)
+def test_a_bad_sweep_is_refused_before_the_first_episode(
+    name: str, values: list[float], message: str, run_and_policy: tuple[Path, Path]
+) -> None:
+    told: list[int] = []
+    with pytest.raises(UserError, match=message):
+        evaluate(
+            load_candidate(run_and_policy[1]),
+            2,
+            vary={"motor_strength": [1.0], name: values},
+            listen=told.append,
+        )
+    assert told == []
 
 
 @given(pins=st.dictionaries(names, st.floats(allow_nan=False, allow_infinity=False), max_size=4))
@@ -212,8 +220,10 @@ def test_a_summary_counts_what_happened() -> None:
 
 
 @pytest.mark.parametrize("number", [1, 5])
-def test_numbers_for_programs_are_strict_json(number: int, both: tuple[Path, Path]) -> None:
-    candidate: Candidate = dataclasses.replace(load_candidate(both[1]), act=push, experiment=SHORT)
+def test_numbers_for_programs_are_strict_json(number: int, run_and_policy: tuple[Path, Path]) -> None:
+    candidate: Candidate = dataclasses.replace(
+        load_candidate(run_and_policy[1]), act=push, experiment=SHORT
+    )
     result = evaluate(candidate, number, vary={"mass": [1.0, 1.1]})
 
     def refuse(constant: str) -> Any:
@@ -229,9 +239,9 @@ def test_numbers_for_programs_are_strict_json(number: int, both: tuple[Path, Pat
     ("experiment", "message"), [(None, "no experiment"), ("{", "damaged experiment"), ("{}", "robot")]
 )
 def test_a_policy_without_a_sound_experiment_is_refused(
-    experiment: str | None, message: str, both: tuple[Path, Path], tmp_path: Path
+    experiment: str | None, message: str, run_and_policy: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    model = onnx.load(both[1])
+    model = onnx.load(run_and_policy[1])
     kept = {each.key: each.value for each in model.metadata_props if each.key != EXPERIMENT_KEY}
     onnx.helper.set_model_props(model, kept | ({EXPERIMENT_KEY: experiment} if experiment else {}))
     onnx.save(model, tmp_path / "policy.onnx")
@@ -280,12 +290,11 @@ def test_a_flight_that_ended_early_failed_in_what_it_did_not_fly(
     assert goal_share_of_log(flight(steps, upright), "qube_swingup", 100) == share
 
 
-def test_a_robot_that_has_changed_since_training_is_refused(both: tuple[Path, Path]) -> None:
-    contract = both[0] / "contract.json"
-    trained = contract.read_text()
-    contract.write_text(trained.replace("-2.094", "-1.5"))
-    try:
-        with pytest.raises(UserError, match=r"robot.joints\[arm\].lower: -1.5 != -2.094"):
-            load_candidate(both[0])
-    finally:
-        contract.write_text(trained)
+def test_a_robot_that_has_changed_since_training_is_refused(
+    run_and_policy: tuple[Path, Path], tmp_path: Path
+) -> None:
+    run = shutil.copytree(run_and_policy[0], tmp_path / "run")
+    contract = run / "contract.json"
+    contract.write_text(contract.read_text().replace("-2.094", "-1.5"))
+    with pytest.raises(UserError, match=r"robot.joints\[arm\].lower: -1.5 != -2.094"):
+        load_candidate(run)

@@ -1,4 +1,4 @@
-"""What a robot computer installs: a wheel with base dependencies alone can inspect and deploy."""
+"""What a wheel installs: base dependencies alone can inspect and deploy, with `[train]` it can train."""
 
 import json
 import os
@@ -8,10 +8,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-
-from simreal.experiment import load_experiment
-from simreal.export import export
-from simreal.train import start_run, train
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 TRAINING = ("torch", "stable_baselines3", "gymnasium", "matplotlib", "onnx", "onnxscript", "tensorboard")
@@ -47,22 +43,28 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def robot_computer(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The `bin` folder of a clean environment with the wheel and its base dependencies."""
-    folder = tmp_path_factory.mktemp("environment")
+def clean_environment(folder: Path, requirement: object) -> Path:
+    """The `bin` folder of a new virtual environment in which nothing but a requirement is installed."""
     run(sys.executable, "-m", "venv", folder)
-    run(folder / "bin" / "python", "-m", "pip", "install", "--quiet", wheel)
+    run(folder / "bin" / "python", "-m", "pip", "install", "--quiet", requirement)
     return folder / "bin"
 
 
 @pytest.fixture(scope="module")
-def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    tiny = ["ppo.simulations=8", "ppo.rollout_steps=16", "ppo.batch_size=32", "train.total_steps=128"]
-    folder = tmp_path_factory.mktemp("tiny")
-    made = start_run(load_experiment("qube_swingup", tiny), 0, folder / "run")
-    train(made)
-    return export(made, folder / "policy.onnx").path
+def robot_computer(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with the wheel and its base dependencies."""
+    return clean_environment(tmp_path_factory.mktemp("base"), wheel)
+
+
+@pytest.fixture(scope="module")
+def training_computer(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with the wheel and what its extra `train` brings."""
+    return clean_environment(tmp_path_factory.mktemp("train"), f"{wheel}[train]")
+
+
+@pytest.fixture
+def policy(run_and_policy: tuple[Path, Path]) -> Path:
+    return run_and_policy[1]
 
 
 def test_a_wheel_holds_code_and_data_below_one_package(wheel: Path) -> None:
@@ -125,6 +127,40 @@ def test_a_missing_extra_is_one_line_that_names_it(robot_computer: Path, argumen
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
     assert "pip install 'simreal[train]'" in done.stderr
+
+
+def test_a_training_computer_trains_evaluates_exports_and_inspects(
+    training_computer: Path, tmp_path: Path
+) -> None:
+    simreal, trained, exported = (
+        training_computer / "simreal",
+        tmp_path / "run",
+        tmp_path / "policy.onnx",
+    )
+    tiny = ["train.total_steps=2048", "ppo.simulations=16", "ppo.rollout_steps=32", "ppo.batch_size=128"]
+    overrides = [part for each in tiny for part in ("-o", each)]
+    done = run(simreal, "train", "qube_swingup", *overrides, "--seed", 3, "--run", trained)
+    assert f"simreal export {trained} -o policy.onnx" in done.stdout
+    assert json.loads((trained / "run.json").read_text())["steps"] == 2048
+    report = tmp_path / "report.html"
+    of_run = json.loads(
+        run(simreal, "evaluate", trained, "--episodes", 4, "--report", report, "--json").stdout
+    )
+    assert of_run["episodes"] == 4
+    assert report.read_text().startswith("<!doctype html>")
+    assert "graph and agent differ" in run(simreal, "export", trained, "-o", exported).stdout
+    of_policy = json.loads(run(simreal, "evaluate", exported, "--episodes", 4, "--json").stdout)
+    mean_returns = [found["mean_return"]["value"] for found in (of_run, of_policy)]
+    assert mean_returns[0] == pytest.approx(mean_returns[1], rel=0.01)
+    assert "reproduced on this machine" in run(simreal, "inspect", exported).stdout
+    contract = json.loads(run(simreal, "inspect", exported, "--json").stdout)
+    assert contract["provenance"]["seed"] == 3
+
+
+def test_a_training_computer_takes_simreal_from_the_wheel(training_computer: Path) -> None:
+    program = "import simreal.train; print(simreal.train.__file__)"
+    found = Path(run(training_computer / "python", "-c", program).stdout.strip())
+    assert training_computer.parent in found.parents
 
 
 def test_the_package_is_typed_where_it_is_installed(robot_computer: Path) -> None:
