@@ -1,0 +1,198 @@
+"""Schedules of randomization: the simple ones, and the choice among all by configuration.
+
+    schedule: {type: by_step, start_width: 0.1, steps: 1000000}
+
+Automatic domain randomization is in `adr`, entropy maximization in `doraemon`.
+"""
+
+from collections import deque
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from simreal.config import Config
+from simreal.randomization.adr import Adr, AdrConfig
+from simreal.randomization.doraemon import Doraemon, DoraemonConfig
+from simreal.randomization.schedule_interface import (
+    Drawn,
+    Flags,
+    Schedule,
+    Space,
+    Tags,
+    Values,
+    untagged,
+)
+
+
+class FixedConfig(Config):
+    """The configured distributions, from beginning to end."""
+
+    type: Literal["fixed"] = "fixed"
+
+
+class Fixed(Schedule):
+    """Draws from the configured distributions."""
+
+    type = "fixed"
+
+    def draw(self, uniform: Values, choice: Values) -> Drawn:
+        """See the base class."""
+        return untagged(self.space.configured(uniform))
+
+    def ranges(self) -> tuple[Values, Values]:
+        """The limits."""
+        return self.space.low.copy(), self.space.high.copy()
+
+    def entropies(self) -> Values:
+        """0: nothing is wider."""
+        return np.zeros(len(self.space.columns))
+
+
+class _Narrowed(Schedule):
+    """Draws a share `width` of the way from nominal to a value of the configured distributions."""
+
+    width: float
+
+    def draw(self, uniform: Values, choice: Values) -> Drawn:
+        """See the base class."""
+        configured = self.space.configured(uniform)
+        narrowed = np.clip(self.space.from_nominal(configured, self.width), *self.ranges())
+        return untagged(np.where(self.space.moved, narrowed, configured))
+
+    def ranges(self) -> tuple[Values, Values]:
+        """The limits, drawn towards nominal."""
+        moved, low, high = self.space.moved, self.space.low, self.space.high
+        return (
+            np.where(moved, self.space.from_nominal(low, self.width), low),
+            np.where(moved, self.space.from_nominal(high, self.width), high),
+        )
+
+    def entropies(self) -> Values:
+        """The logarithm of the width: by how much it lowers the entropy of any distribution."""
+        with np.errstate(divide="ignore"):
+            return np.where(self.space.moved, np.log(self.width), 0.0)
+
+    def _state(self) -> dict[str, Any]:
+        return {"width": self.width}
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.width = state["width"]
+
+
+class ByStepConfig(Config):
+    """Widen linearly over the training."""
+
+    type: Literal["by_step"] = "by_step"
+    start_width: float = Field(default=0.0, ge=0, le=1)
+    """Share of the way from nominal to the configured draw at the beginning."""
+    steps: int = Field(gt=0)
+    """Environment steps after which the configured distributions are reached."""
+
+
+class ByStep(_Narrowed):
+    """Widens linearly over the training."""
+
+    type = "by_step"
+
+    def __init__(self, config: ByStepConfig, space: Space) -> None:
+        """Begin at the start width."""
+        super().__init__(space)
+        self._config = config
+        self.width = config.start_width
+
+    def update(self, step: int) -> bool:
+        """Follow the step."""
+        start = self._config.start_width
+        width = start + (1.0 - start) * min(1.0, step / self._config.steps)
+        changed, self.width = width != self.width, width
+        return changed
+
+
+class BySuccessConfig(Config):
+    """Widen all columns together while episodes succeed, narrow them while they fail.
+
+    The window is judged whole and then begins anew. Episodes that began at the width before count
+    for the new one, as leaving them out would favour those that end early, mostly failures. So a
+    window should be no shorter than the number of simulations.
+    """
+
+    type: Literal["by_success"] = "by_success"
+    start_width: float = Field(default=0.1, ge=0, le=1)
+    """Share of the way from nominal to the configured draw at the beginning."""
+    step: float = Field(default=0.1, gt=0, le=1)
+    """By how much the width changes."""
+    episodes: int = Field(default=256, gt=0)
+    """Finished episodes over which success is averaged."""
+    grow_above: float = Field(default=0.8, ge=0, le=1)
+    """Mean success from which on the width grows."""
+    shrink_below: float = Field(default=0.4, ge=0, le=1)
+    """Mean success up to which the width shrinks."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.shrink_below >= self.grow_above:
+            raise ValueError(
+                f"shrink_below {self.shrink_below:g} is not below grow_above {self.grow_above:g}"
+            )
+        return self
+
+
+class BySuccess(_Narrowed):
+    """A curriculum: one width for all columns, moved by the success of recent episodes."""
+
+    type = "by_success"
+
+    def __init__(self, config: BySuccessConfig, space: Space) -> None:
+        """Begin at the start width."""
+        super().__init__(space)
+        self._config = config
+        self._recent: deque[bool] = deque(maxlen=config.episodes)
+        self.width = config.start_width
+
+    def record(self, tags: Tags, values: Values, success: Flags) -> None:
+        """See the base class."""
+        self._recent.extend(map(bool, success))
+
+    def update(self, step: int) -> bool:
+        """Move the width when the window is full."""
+        if len(self._recent) < self._config.episodes:
+            return False
+        mean = float(np.mean(self._recent))
+        self._recent.clear()
+        before = self.width
+        if mean >= self._config.grow_above:
+            self.width = min(1.0, before + self._config.step)
+        elif mean <= self._config.shrink_below:
+            self.width = max(0.0, before - self._config.step)
+        return self.width != before
+
+    def _state(self) -> dict[str, Any]:
+        return {**super()._state(), "recent": list(self._recent)}
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        super()._restore(state)
+        self._recent = deque(state["recent"], maxlen=self._config.episodes)
+
+
+ScheduleConfig = Annotated[
+    FixedConfig | ByStepConfig | BySuccessConfig | AdrConfig | DoraemonConfig,
+    Field(discriminator="type"),
+]
+
+
+def build_schedule(
+    config: FixedConfig | ByStepConfig | BySuccessConfig | AdrConfig | DoraemonConfig, space: Space
+) -> Schedule:
+    """The schedule that a configuration means."""
+    match config:
+        case FixedConfig():
+            return Fixed(space)
+        case ByStepConfig():
+            return ByStep(config, space)
+        case BySuccessConfig():
+            return BySuccess(config, space)
+        case AdrConfig():
+            return Adr(config, space)
+        case DoraemonConfig():
+            return Doraemon(config, space)
