@@ -1,107 +1,171 @@
-"""Inertias of bodies as pseudo-inertia matrices, in which every change stays physical.
+"""Masses, centres of mass and inertias of bodies, changed only in ways that masses allow.
 
-The pseudo-inertia of a body is the 4x4 matrix of its mass (last element), first moments (last column)
-and second moments (upper left) about the origin of the body's frame. It belongs to a distribution of
-positive masses if and only if it is positive semi-definite (Wensing, Kim and Slotine, IEEE RA-L 2018).
-So a sum of such matrices, and U J U' for any U, is physical again: that is how parameters change it.
+An inertia is physical if and only if it is that of a distribution of positive masses. So nothing here
+changes an inertia itself: mass is made heavier, carried along by a linear map of space, or added at a
+point. What follows from that is physical by construction; in the terms of Wensing, Kim and Slotine
+(IEEE RA-L 2018), the pseudo-inertia stays positive definite.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from simreal.physics.interface import Ids, Physics
+from simreal.randomization.links import along_links, find_links, lengthen
 from simreal.randomization.quantities import Quantities
 
 Values = NDArray[np.float64]
 
 FLATTEST = 1e-9
 """Second moments below this share of the largest are raised to it: rounding may make them negative."""
-UNCHANGED = 1e-12
+
+
+@dataclass(slots=True)
+class Masses:
+    """Distributions of mass, as far as a rigid body feels them.
+
+    Attributes:
+        mass: (...) kg.
+        centre: (..., 3) m, in the body's frame.
+        moments: (..., 3, 3) kg·m², second moments about the centre, along the axes of the body.
+    """
+
+    mass: Values
+    centre: Values
+    moments: Values
+
+    def stretch(self, by: Values) -> None:
+        """Map space linearly, (..., 3, 3), about the centre: every mass is carried along."""
+        self.moments = by @ self.moments @ np.swapaxes(by, -1, -2)
+
+    def carried_along(self, by: Values) -> None:
+        """Map space linearly, (..., 3, 3), about the origin of the body's frame."""
+        self.stretch(by)
+        self.centre = (by @ self.centre[..., None])[..., 0]
+
+    def add_point(self, mass: Values, position: Values) -> None:
+        """Add (...) kg at (..., 3) m."""
+        total = self.mass + mass
+        share = (mass / np.where(total > 0, total, 1.0))[..., None]
+        apart = position - self.centre
+        reduced = (self.mass[..., None] * share)[..., None]
+        self.moments = self.moments + reduced * apart[..., :, None] * apart[..., None, :]
+        self.centre = self.centre + share * apart
+        self.mass = total
+
+
+def masses_of(mass: Values, centre: Values, frame: Values, inertia: Values) -> Masses:
+    """The masses that MuJoCo's fields stand for.
+
+    Args:
+        mass: (...) kg.
+        centre: (..., 3) m.
+        frame: (..., 4) quaternion (w, x, y, z) of the principal axes.
+        inertia: (..., 3) kg·m², principal, about the centre.
+    """
+    axes = Rotation.from_quat(np.roll(frame, -1, axis=-1)).as_matrix()
+    moments = 0.5 * inertia.sum(axis=-1, keepdims=True) - inertia
+    return Masses(mass, centre, (axes * moments[..., None, :]) @ np.swapaxes(axes, -1, -2))
+
+
+def principal(moments: Values) -> tuple[Values, Values]:
+    """Principal axes and inertias of second moments about the centre.
+
+    Args:
+        moments: (n, 3, 3) kg·m².
+
+    Returns:
+        (n, 4) quaternions (w, x, y, z) of the axes, and (n, 3) inertias about them, kg·m².
+    """
+    along, axes = np.linalg.eigh(moments)
+    along = np.maximum(along, FLATTEST * along[:, -1:])
+    axes[..., 0] *= np.sign(np.linalg.det(axes))[:, None]  # a rotation, no reflection
+    frame = np.roll(Rotation.from_matrix(axes).as_quat(), 1, axis=-1)
+    return frame, along[:, [1, 0, 0]] + along[:, [2, 2, 1]]
 
 
 class Inertia:
-    """Masses, centres of mass and inertias of all bodies.
+    """The masses of all bodies of `count` simulated robots, and the lengths of their links.
 
     Attributes:
-        quantities: ``pseudo`` (count, bodies, 4, 4), kg, kg·m and kg·m².
+        links: the bodies whose length can be drawn.
+        quantities: per simulation and body, written by randomization at each reset:
+            ``mass`` kg, which scales the inertia along.
+            ``centre_offset`` (3,) m, of the centre of mass from where it was compiled.
+            ``stretch`` (3,) by how much the masses lie further from their centre along each axis of
+            the body; 1 as compiled.
+            ``shear`` (3,) by how much x is sheared along y, x along z, and y along z.
+            ``payload_mass`` kg, ``payload_position`` (3,) m in the body's frame: a point mass.
+            ``link_length`` ratio to the compiled length, along the link.
     """
 
     def __init__(self, physics: Physics) -> None:
         """Start from the compiled inertias."""
         self._physics = physics
         model = physics.model
-        self._default = pseudo_inertia(
+        self._compiled = masses_of(
             model.body_mass, model.body_ipos, model.body_iquat, model.body_inertia
         )
-        self.quantities = Quantities(physics.count, {"pseudo": self._default})
+        self.links = find_links(physics.model)
+        bodies = model.nbody
+        self.quantities = Quantities(
+            physics.count,
+            {
+                "mass": model.body_mass.copy(),
+                "centre_offset": np.zeros((bodies, 3)),
+                "stretch": np.ones((bodies, 3)),
+                "shear": np.zeros((bodies, 3)),
+                "payload_mass": np.zeros(bodies),
+                "payload_position": model.body_ipos.copy(),
+                "link_length": np.ones(bodies),
+            },
+        )
 
     def settle(self, ids: Ids) -> None:
-        """Write mass, centre of mass and principal inertias of some simulations into the model."""
-        pseudo = self.quantities.get("pseudo")
-        if pseudo is None:
+        """Write into the model what follows from the quantities of some simulations."""
+        if not self.quantities.names:
             return
+        masses = self._randomized(ids)
         model, field = self._physics.model, self._physics.field
-        after, before = pseudo[ids], self._default
-        mass = after[..., 3, 3]
-        field("body_mass")[ids] = mass
-        ratio = mass / np.where(model.body_mass > 0, model.body_mass, 1.0)
+        field("body_mass")[ids] = masses.mass
+        ratio = masses.mass / np.where(model.body_mass > 0, model.body_mass, 1.0)
         field("body_inertia")[ids] = model.body_inertia * ratio[..., None]
-        # Where only the mass has changed, the frame stays as compiled.
-        reshaped = np.abs(after - before * ratio[..., None, None]).max(axis=(2, 3))
-        rows, bodies = np.nonzero(reshaped > UNCHANGED * np.abs(before).max(axis=(1, 2)))
+        if self.quantities.names == {"mass"}:
+            return  # the axes stay as compiled
+        field("body_ipos")[ids] = masses.centre
+        changed = masses.moments != self._compiled.moments * ratio[..., None, None]
+        rows, bodies = np.nonzero(changed.any(axis=(2, 3)) & (masses.mass > 0))
+        field("body_iquat")[ids] = model.body_iquat
         if rows.size:
             at = (ids[rows], bodies)
-            _, centre, frame, inertia = principal(after[rows, bodies])
-            field("body_ipos")[at] = centre
-            field("body_iquat")[at] = frame
-            field("body_inertia")[at] = inertia
+            field("body_iquat")[at], field("body_inertia")[at] = principal(masses.moments[rows, bodies])
+        if (length := self.quantities.get("link_length")) is not None:
+            lengthen(self._physics, self.links, ids, length[ids])
+
+    def _randomized(self, ids: Ids) -> Masses:
+        """(len(ids), bodies) masses, after all that was drawn for them."""
+        of, compiled = self.quantities, self._compiled
+        mass = np.broadcast_to(compiled.mass, (len(ids), len(compiled.mass)))
+        if (given := of.get("mass")) is not None:
+            mass = given[ids]
+        ratio = mass / np.where(compiled.mass > 0, compiled.mass, 1.0)
+        masses = Masses(mass, compiled.centre, compiled.moments * ratio[..., None, None])
+        if (length := of.get("link_length")) is not None:
+            masses.carried_along(along_links(self.links, length[ids]))
+        if "stretch" in of.names or "shear" in of.names:
+            masses.stretch(_triangular(of["stretch"][ids], of["shear"][ids]))
+        if (offset := of.get("centre_offset")) is not None:
+            masses.centre = masses.centre + offset[ids]
+        if (payload := of.get("payload_mass")) is not None:
+            masses.add_point(payload[ids], of["payload_position"][ids])
+        return masses
 
 
-def pseudo_inertia(mass: Values, centre: Values, frame: Values, inertia: Values) -> Values:
-    """Pseudo-inertias from MuJoCo's fields.
-
-    Args:
-        mass: (...) kg.
-        centre: (..., 3) m, of the mass, in the body's frame.
-        frame: (..., 4) quaternion (w, x, y, z) of the principal axes.
-        inertia: (..., 3) kg·m², principal, about the centre.
-
-    Returns:
-        (..., 4, 4).
-    """
-    axes = Rotation.from_quat(np.roll(frame, -1, axis=-1)).as_matrix()
-    moments = 0.5 * inertia.sum(axis=-1, keepdims=True) - inertia
-    second = (axes * moments[..., None, :]) @ np.swapaxes(axes, -1, -2)
-    pseudo = np.empty((*np.shape(mass), 4, 4))
-    first = mass[..., None] * centre
-    pseudo[..., :3, :3] = second + first[..., :, None] * centre[..., None, :]
-    pseudo[..., :3, 3] = pseudo[..., 3, :3] = first
-    pseudo[..., 3, 3] = mass
-    return pseudo
-
-
-def principal(pseudo: Values) -> tuple[Values, Values, Values, Values]:
-    """Mass, centre, frame and principal inertias: the reverse of `pseudo_inertia`, for masses > 0."""
-    mass = pseudo[..., 3, 3]
-    centre = pseudo[..., :3, 3] / mass[..., None]
-    second = pseudo[..., :3, :3] - mass[..., None, None] * centre[..., :, None] * centre[..., None, :]
-    moments, axes = np.linalg.eigh(second)
-    moments = np.maximum(moments, FLATTEST * moments[..., -1:])
-    axes[..., 0] *= np.sign(np.linalg.det(axes))[..., None]
-    rotation = Rotation.from_matrix(axes.reshape(-1, 3, 3)).as_quat().reshape(*mass.shape, 4)
-    inertia = np.stack(
-        (
-            moments[..., 1] + moments[..., 2],
-            moments[..., 0] + moments[..., 2],
-            moments[..., 0] + moments[..., 1],
-        ),
-        axis=-1,
-    )
-    return mass, centre, np.roll(rotation, 1, axis=-1), inertia
-
-
-def stretched(pseudo: Values, by: Values) -> Values:
-    """U J U' for an affine map U of space, (..., 4, 4): the masses are carried along by it."""
-    moved: Values = by @ pseudo @ np.swapaxes(by, -1, -2)
-    return moved
+def _triangular(stretch: Values, shear: Values) -> Values:
+    """(..., 3, 3) maps with stretches on the diagonal and shears above it."""
+    maps = np.zeros((*stretch.shape, 3))
+    maps[..., [0, 1, 2], [0, 1, 2]] = stretch
+    maps[..., [0, 0, 1], [1, 2, 2]] = shear
+    return maps

@@ -35,6 +35,11 @@ class Quantities:
         """The array of a name, or None where nobody has asked for it."""
         return self._arrays.get(name)
 
+    @property
+    def names(self) -> set[str]:
+        """Of those that exist."""
+        return set(self._arrays)
+
     def take(self, ids: Ids, source: "Quantities", rows: Ids) -> None:
         """Copy rows of all that exists in another."""
         for name, values in source._arrays.items():

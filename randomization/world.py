@@ -10,6 +10,7 @@ from simreal.contract import RobotDescription
 from simreal.episode_random import EpisodeRandom
 from simreal.physics.interface import Ids, Physics
 from simreal.randomization.actuation import Actuation
+from simreal.randomization.events import Events
 from simreal.randomization.inertia import Inertia
 from simreal.randomization.quantities import Quantities
 from simreal.randomization.sensing import Sensing
@@ -26,6 +27,7 @@ class World:
     inertia: Inertia
     actuation: Actuation
     sensing: Sensing
+    events: Events
 
     def _quantities(self, place: str) -> Quantities | None:
         match place:
@@ -35,13 +37,16 @@ class World:
                 return self.actuation.quantities
             case "sensing":
                 return self.sensing.quantities
+            case "events":
+                return self.events.quantities
         return None
 
     def array(self, field: str) -> NDArray[Any]:
         """Live (count, ...) values of a model field, or of a quantity, such as ``sensing.noise``."""
         place, _, name = field.partition(".")
         quantities = self._quantities(place)
-        return self.physics.field(field) if quantities is None else quantities[name]
+        values = self.physics.field(field) if quantities is None else quantities[name]
+        return values[:, None] if values.ndim == 1 else values
 
     def default(self, field: str) -> NDArray[Any]:
         """The (...) values of the same on which nothing is randomized."""
@@ -51,7 +56,7 @@ class World:
             return quantities.defaults[name]
         options = self.physics.model.opt
         value = getattr(options, name) if place == "opt" else getattr(self.physics.model, field)
-        return np.asarray(value)
+        return np.atleast_1d(value)
 
     def commit(self, ids: Ids) -> None:
         """Recompute what depends on the values that were written for some simulations."""
@@ -64,6 +69,7 @@ class World:
         self.physics.take(ids, source.physics, rows)
         self.actuation.take(ids, source.actuation, rows)
         self.sensing.take(ids, source.sensing, rows)
+        self.events.take(ids, source.events, rows)
 
     def reset(
         self, ids: Ids, position: Values, velocity: Values, target: Values, random: EpisodeRandom
@@ -79,6 +85,7 @@ class World:
         """
         self.physics.reset(ids, position, velocity, target)
         self.sensing.reset(ids, position, velocity, random)
+        self.events.reset(ids, random)
 
     def advance(
         self,
@@ -95,6 +102,7 @@ class World:
             step: (count,) steps since each episode began, from 1.
             command_step: (count,) commands since then, if they come at another rate.
         """
+        self.events.advance(random, step)
         self.actuation.advance(target, random, step if command_step is None else command_step)
         physics = self.physics
         self.sensing.advance(physics.position_trace, physics.velocity_trace, random, step)

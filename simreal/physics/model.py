@@ -24,6 +24,9 @@ def compile_model(robot: Robot, longest_action_latency: float = 0.0) -> mujoco.M
         spec = mujoco.MjSpec.from_file(str(robot.model_path))
     except ValueError as error:
         raise UserError(f"{robot.model_path}: not a usable model: {error}") from None
+    for body in spec.bodies:
+        # Whoever compiles a body as simple promises that its centre of mass never moves.
+        body.simple = False
     samples = math.ceil(longest_action_latency / spec.option.timestep) + 1
     for actuator in spec.actuators:
         if longest_action_latency > 0:
