@@ -8,7 +8,7 @@ SOURCES := $(shell find $(FOLDERS) -name '*.py' -o -name '*.yaml' -o -name '*.xm
 FILE_LIST := $(shell echo '$(SOURCES)' | cksum | cut -d' ' -f1)
 INSTALLED := $(VENV)/installed-$(FILE_LIST)
 
-.PHONY: install demo test format check-long clean
+.PHONY: install demo test format docs check-long clean
 
 install: $(INSTALLED)
 
@@ -39,6 +39,9 @@ test: install
 format: install
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: install
+	$(BIN)/python -c 'from simreal.inspect import parameter_page; print(parameter_page(), end="")' > docs/parameters.md
 
 check-long: install
 	$(BIN)/pytest -m long

@@ -1,44 +1,141 @@
-"""What stands between a command and the force of an actuator: latency."""
+"""What stands between a command and the torque of a joint: channel, motor, gears and friction."""
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simreal.contract import RobotDescription
 from simreal.episode_random import EpisodeRandom
+from simreal.errors import UserError
 from simreal.physics.interface import Ids, Physics
+from simreal.randomization.backlash import Backlash
+from simreal.randomization.command_channel import CommandChannel
+from simreal.randomization.drives import Values, law_is_affine, make_drives
+from simreal.randomization.joint_friction import JointFriction
+from simreal.randomization.motor import Motor
 from simreal.randomization.quantities import Quantities
 
-DELAY_MARGIN = 1e-6
-"""s, taken off each action latency. One of exactly n physics steps would act as n or as n + 1, as the
-simulated clock rounds, and change over within an episode."""
+FORCE_WANTED = ("load_friction", "supply_sag", "backlash")
+"""Quantities for which the force of an actuator must be known before the engine computes it."""
 
 
 class Actuation:
     """The actuators of `count` simulated robots.
 
+    A command passes through a `CommandChannel`. A `Motor` makes a force of it, `Backlash` stands
+    between that and the joint, `JointFriction` against it. All of them act through fields of the
+    engine's model, and those that nobody randomizes not at all. Where a field must change within a
+    control step, the physics is stopped before each of its steps; else it runs through.
+
     Attributes:
-        quantities: per simulation, written by randomization at each reset:
-            ``latency`` (count, 1) s, from a command to its force.
+        quantities: per simulation, written by randomization at each reset: those that the four name,
+            of actuators in the order of the robot's description.
+        early: (count,) s, by which the next tick of the controllers comes early: how much older than
+            now their observation is. None where none comes early.
     """
 
-    def __init__(self, physics: Physics) -> None:
-        """Act on a robot's physics."""
+    def __init__(self, robot: RobotDescription, physics: Physics) -> None:
+        """Act on the physics of a robot."""
         self._physics = physics
-        latency = physics.model.actuator_delay[:1].astype(np.float64)
-        self.quantities = Quantities(physics.count, {"latency": latency})
+        self._drives = make_drives(robot, physics)
+        self._channel = CommandChannel(self._drives)
+        self._motor = Motor(self._drives)
+        self._backlash = Backlash(self._drives)
+        self._friction = JointFriction(self._drives)
+        self.early: NDArray[np.float64] | None = None
+        self._substep = 0
+
+    @property
+    def quantities(self) -> Quantities:
+        """What randomization writes."""
+        return self._drives.quantities
+
+    @property
+    def servos(self) -> NDArray[np.bool_]:
+        """(actuators,) which of them are position servos."""
+        return self._drives.servo
+
+    @property
+    def _wants_force(self) -> bool:
+        return self._drives.exists(*FORCE_WANTED)
+
+    @property
+    def _wants_command(self) -> bool:
+        return self._wants_force or self._motor.has_dead_zone
+
+    @property
+    def _modulates(self) -> bool:
+        return (
+            self._wants_command
+            or self._motor.modulates_law
+            or self._motor.modulates_limits
+            or self._friction.modulates
+        )
 
     def settle(self, ids: Ids) -> None:
-        """Write into the model what follows from the quantities of some simulations."""
-        latency = self.quantities.get("latency")
-        if latency is not None:
-            self._physics.field("actuator_delay")[ids] = np.maximum(latency[ids] - DELAY_MARGIN, 0.0)
+        """Write into the model what follows from the quantities of some simulations.
+
+        Raises:
+            UserError: quantities that this robot's actuators cannot have, or that need others.
+        """
+        if self._wants_command:
+            self._refuse_other_laws()
+            self._channel.remember()
+        self._channel.settle(ids)
+        self._motor.settle(ids, self._wants_force)
+        self._backlash.settle(ids)
+        self._friction.settle(ids)
+
+    def _refuse_other_laws(self) -> None:
+        model = self._physics.model
+        for name in self._drives.names:
+            if not law_is_affine(model, model.actuator(name).id):
+                raise UserError(
+                    f"actuator {name}: its force is not an affine function of command, position and "
+                    "velocity; without that, there is no load_friction, supply_sag, backlash, and no "
+                    "dead_zone of a servo"
+                )
+
+    def reset(self, ids: Ids, velocity: Values, target: Values, random: EpisodeRandom) -> None:
+        """Begin episodes in some simulations, whose quantities are settled.
+
+        Args:
+            ids: which.
+            velocity: (len(ids), joints) rad/s or m/s.
+            target: (len(ids), actuators) commands that were given before.
+            random: of these episodes.
+        """
+        self._channel.reset(ids, target)
+        self._backlash.reset(ids, velocity, random)
+        if self._drives.exists("supply_sag"):
+            self._drives.state["power"][ids] = 0.0
+        self._set_early(ids, self._channel.early(random, 1, ids))
+
+    def _set_early(self, ids: Ids, early: Values | None) -> None:
+        if early is not None:
+            if self.early is None:
+                self.early = np.zeros(self._physics.count)
+            self.early[ids] = early
 
     def take(self, ids: Ids, source: "Actuation", rows: Ids) -> None:
         """Go on in some simulations as others, of the same robot, would."""
-        self.quantities.take(ids, source.quantities, rows)
+        self._drives.take(ids, source._drives, rows)
+        self._channel.take(ids, source._channel, rows)
+        self._set_early(ids, None if source.early is None else source.early[rows])
 
-    def advance(
-        self, target: NDArray[np.float64], random: EpisodeRandom, step: NDArray[np.integer]
-    ) -> None:
+    def weaken(self, ids: Ids, actuators: Ids, share: Values) -> None:
+        """Scale force laws within an episode, as when a motor fails; the next `settle` mends it.
+
+        Args:
+            ids: (n,) simulations.
+            actuators: (n,) one of each, in the order of the robot's description.
+            share: (n,) what remains of the force.
+        """
+        places = np.arange(self._physics.model.nu)[self._drives.actuators][actuators]
+        for name in ("actuator_gainprm", "actuator_biasprm"):
+            self._physics.field(name)[ids, places] *= share[:, None]
+        self._motor.weaken(ids, actuators, share)
+
+    def advance(self, target: Values, random: EpisodeRandom, step: NDArray[np.integer]) -> None:
         """Let the robots move for one control step.
 
         Args:
@@ -46,4 +143,26 @@ class Actuation:
             random: of the episodes.
             step: (count,) commands since each episode began, from 1.
         """
-        self._physics.step(target)
+        sent = self._channel.send(target, random, step)
+        self._substep = 0
+        self._physics.step(sent, self._before_physics_step if self._modulates else None)
+        self.early = self._channel.early(random, step + 1)
+
+    def _before_physics_step(self) -> None:
+        motor, drives = self._motor, self._drives
+        command = self._channel.in_force(self._substep) if self._wants_command else None
+        position, speed, force = drives.position, drives.speed, None
+        self._substep += 1
+        motor.modulate(command, position, speed)
+        limits = motor.limits
+        if command is not None and self._wants_force:
+            at_rest = motor.force_at_rest(command, position)
+            force = motor.within_limits(at_rest + drives.settled["damping"] * speed)
+            if self._backlash.exists:
+                force, limits = self._backlash.modulate(motor, at_rest, force, speed)
+        if motor.modulates_limits or self._backlash.exists:
+            self._physics.field("actuator_forcerange")[:, drives.actuators] = limits
+        if self._friction.modulates:
+            self._friction.modulate(speed, force)
+        if force is not None and drives.exists("supply_sag"):
+            motor.draw_power(force, speed)

@@ -1,12 +1,18 @@
 """Builds the simulated robots on which a randomization acts."""
 
+import math
 from collections.abc import Mapping
+
+import numpy as np
 
 from simreal.physics import MujocoPhysics
 from simreal.randomization.actuation import Actuation
+from simreal.randomization.camera_effects import CameraEffects
+from simreal.randomization.events import Events
 from simreal.randomization.inertia import Inertia
-from simreal.randomization.randomizer import ParameterConfig, longest_latency
-from simreal.randomization.sensing import Sensing
+from simreal.randomization.parameters import operate
+from simreal.randomization.sensing import SLOWEST_SENSOR_RATE, Sensing
+from simreal.randomization.specification import Specification, finite, largest, members
 from simreal.randomization.world import World
 from simreal.robots import Robot
 
@@ -14,7 +20,7 @@ from simreal.robots import Robot
 def build_world(
     robot: Robot,
     count: int,
-    specification: Mapping[str, ParameterConfig],
+    specification: Specification,
     pins: Mapping[str, float],
     control_rate: float | None = None,
     threads: int = 0,
@@ -32,9 +38,42 @@ def build_world(
     Raises:
         UserError: names or ranges that do not fit the robot.
     """
-    action_latency = longest_latency(specification, pins, "action_latency_ms")
-    sensor_latency = longest_latency(specification, pins, "sensor_latency_ms")
+    delays = ("action_latency_ms", "action_latency_jitter_ms")
+    action_latency = 1e-3 * sum(largest(specification, pins, name) for name in delays)
     physics = MujocoPhysics(robot, count, control_rate, action_latency, threads)
     joints = len(robot.description.joints)
-    sensing = Sensing(robot.config.sensing, count, joints, physics.timestep, sensor_latency)
-    return World(robot.description, physics, Inertia(physics), Actuation(physics), sensing)
+    oldest = _oldest_reading(specification, pins)
+    sensing = Sensing(robot.config.sensing, count, joints, physics.timestep, oldest)
+    actuation = Actuation(robot.description, physics)
+    inertia, events, camera = Inertia(physics), Events(physics, actuation), CameraEffects(count)
+    return World(robot.description, physics, inertia, actuation, sensing, events, camera)
+
+
+def _oldest_reading(specification: Specification, pins: Mapping[str, float]) -> float:
+    """s, the age at which a controller may still be given a measurement."""
+    delays = ("sensor_latency_ms", "joint_latency_ms", "sensor_latency_jitter_ms", "control_jitter_ms")
+    late = 1e-3 * sum(_ends(specification, pins, name)[1] for name in delays)
+    slowest, _ = _ends(specification, pins, "sensor_rate_hz", math.inf)
+    # The randomizer refuses a rate below that, and says where it stands.
+    return late + 1.0 / max(slowest, SLOWEST_SENSOR_RATE)
+
+
+def _ends(
+    specification: Specification, pins: Mapping[str, float], parameter: str, default: float = 0.0
+) -> tuple[float, float]:
+    """Bounds of what a parameter may become in any part, pins included; never too narrow."""
+    reached = np.array([default])
+    for name, config in specification.items():
+        for member in members(name, config):
+            if member.parameter.name != parameter:
+                continue
+            label = parameter if config.is_joint else name
+            values = [pins[label]] if label in pins else [member.low, member.high]
+            values += [value for pin, value in pins.items() if pin.startswith(f"{label}[")]
+            for value in values:
+                finite(name, value)
+            found = operate(member.operation, *np.meshgrid(reached, values)).ravel()
+            untouched = found if member.target == "*" else reached
+            reached = np.array([*found, *untouched])
+            reached = np.array([reached.min(), reached.max()])
+    return float(reached.min()), float(reached.max())

@@ -40,10 +40,11 @@ class Masses:
         """Map space linearly, (..., 3, 3), about the centre: every mass is carried along."""
         self.moments = by @ self.moments @ np.swapaxes(by, -1, -2)
 
-    def carried_along(self, by: Values) -> None:
-        """Map space linearly, (..., 3, 3), about the origin of the body's frame."""
+    def carried_along(self, by: Values, about: Values) -> None:
+        """Map space linearly, (..., 3, 3), about (..., 3) points in the body's frame."""
         self.stretch(by)
-        self.centre = (by @ self.centre[..., None])[..., 0]
+        # As an addition: a map that is the identity must not change a single bit.
+        self.centre = self.centre + ((by - np.eye(3)) @ (self.centre - about)[..., None])[..., 0]
 
     def add_point(self, mass: Values, position: Values) -> None:
         """Add (...) kg at (..., 3) m."""
@@ -99,6 +100,7 @@ class Inertia:
             ``shear`` (3,) by how much x is sheared along y, x along z, and y along z.
             ``payload_mass`` kg, ``payload_position`` (3,) m in the body's frame: a point mass.
             ``link_length`` ratio to the compiled length, along the link.
+        They act in this order: mass, length, stretch and shear, offset, payload.
     """
 
     def __init__(self, physics: Physics) -> None:
@@ -110,6 +112,9 @@ class Inertia:
         )
         self.links = find_links(physics.model)
         bodies = model.nbody
+        self._anchors = np.zeros((bodies, 3))
+        for link in self.links:
+            self._anchors[link.body] = link.anchor
         self.quantities = Quantities(
             physics.count,
             {
@@ -153,7 +158,7 @@ class Inertia:
         ratio = mass / np.where(compiled.mass > 0, compiled.mass, 1.0)
         masses = Masses(mass, compiled.centre, compiled.moments * ratio[..., None, None])
         if (length := of.get("link_length")) is not None:
-            masses.carried_along(along_links(self.links, length[ids]))
+            masses.carried_along(along_links(self.links, length[ids]), self._anchors)
         if "stretch" in of.names or "shear" in of.names:
             masses.stretch(_triangular(of["stretch"][ids], of["shear"][ids]))
         if (offset := of.get("centre_offset")) is not None:

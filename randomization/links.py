@@ -1,4 +1,9 @@
-"""Links whose length can be drawn: the body, what is attached to it, and the shapes along it."""
+"""Links whose length can be drawn: the body, what is attached to it, and the shapes along it.
+
+A link stays where its joint is and lengthens from there. Shapes that lie along it grow; meshes, and
+shapes across or askew, move along but keep their size. Cameras, lights and the anchors of equality
+constraints on it stay where they are.
+"""
 
 from dataclasses import dataclass
 
@@ -18,15 +23,18 @@ class Link:
 
     Attributes:
         body: its id.
-        direction: (3,) unit vector in its frame: to the body that it carries, or to its own centre of
-            mass if it carries none.
-        attached: positions in its frame by field name: the ids of what moves with its length.
+        anchor: (3,) m, the point in its frame that stays: where its joint is.
+        direction: (3,) unit vector in its frame, from there: to the joint of the body that it carries,
+            or to its own centre of mass if it carries none.
+        attached: fields of positions in its frame, with the ids of what moves with its length, and the
+            (n, 3) points that the lengthening moves.
         aligned: geoms that lie along it, with the index of the size that grows.
     """
 
     body: int
+    anchor: Values
     direction: Values
-    attached: dict[str, NDArray[np.int64]]
+    attached: list[tuple[str, NDArray[np.int64], Values]]
     aligned: list[tuple[int, int]]
 
 
@@ -37,20 +45,36 @@ def find_links(model: mujoco.MjModel) -> list[Link]:
         children = np.flatnonzero(model.body_parentid == body)
         if len(children) > 1 or model.body_mass[body] == 0:
             continue
-        along = model.body_pos[children[0]] if len(children) else model.body_ipos[body]
+        anchor = _joint_place(model, body)
+        joints = np.array([_place_in_parent(model, int(child)) for child in children]).reshape(-1, 3)
+        along = (joints[0] if len(children) else model.body_ipos[body]) - anchor
         length = float(np.linalg.norm(along))
         if length == 0.0:
             continue
         direction = along / length
         geoms = np.flatnonzero(model.geom_bodyid == body)
-        attached = {
-            "body_pos": children,
-            "geom_pos": geoms,
-            "site_pos": np.flatnonzero(model.site_bodyid == body),
-        }
+        sites = np.flatnonzero(model.site_bodyid == body)
+        attached = [
+            ("body_pos", children, joints),
+            ("geom_pos", geoms, model.geom_pos[geoms]),
+            ("site_pos", sites, model.site_pos[sites]),
+        ]
         aligned = [found for geom in geoms if (found := _long_side(model, int(geom), direction))]
-        links.append(Link(body, direction, {k: v for k, v in attached.items() if v.size}, aligned))
+        links.append(Link(body, anchor, direction, [each for each in attached if each[1].size], aligned))
     return links
+
+
+def _joint_place(model: mujoco.MjModel, body: int) -> Values:
+    """(3,) m, of a body's first joint in its frame; its origin if it has none."""
+    first = model.body_jntadr[body]
+    return model.jnt_pos[first].copy() if first >= 0 else np.zeros(3)
+
+
+def _place_in_parent(model: mujoco.MjModel, body: int) -> Values:
+    """(3,) m, of a body's joint in its parent's frame."""
+    turned = Rotation.from_quat(np.roll(model.body_quat[body], -1)).apply(_joint_place(model, body))
+    place: Values = model.body_pos[body] + turned
+    return place
 
 
 def _long_side(model: mujoco.MjModel, geom: int, direction: Values) -> tuple[int, int] | None:
@@ -78,12 +102,11 @@ def along_links(links: list[Link], length: Values) -> Values:
 
 def lengthen(physics: Physics, links: list[Link], ids: Ids, length: Values) -> None:
     """Move what is attached to the links, and lengthen their shapes, by (len(ids), bodies) ratios."""
-    maps = along_links(links, length)
+    growth = along_links(links, length) - np.eye(3)
     for link in links:
-        for name, members in link.attached.items():
-            compiled = getattr(physics.model, name)[members]
-            moved = (maps[:, None, link.body] @ compiled[..., None])[..., 0]
-            physics.field(name)[ids[:, None], members] = moved
+        for name, members, points in link.attached:
+            moved = (growth[:, None, link.body] @ (points - link.anchor)[..., None])[..., 0]
+            physics.field(name)[ids[:, None], members] = getattr(physics.model, name)[members] + moved
         for geom, axis in link.aligned:
             size = physics.model.geom_size[geom, axis] * length[:, link.body]
             physics.field("geom_size")[ids, geom, axis] = size

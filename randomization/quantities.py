@@ -40,6 +40,10 @@ class Quantities:
         """Of those that exist."""
         return set(self._arrays)
 
+    def any_of(self, *names: str) -> bool:
+        """Whether somebody has asked for one of these."""
+        return not self._arrays.keys().isdisjoint(names)
+
     def take(self, ids: Ids, source: "Quantities", rows: Ids) -> None:
         """Copy rows of all that exists in another."""
         for name, values in source._arrays.items():

@@ -1,26 +1,24 @@
 """Draws each episode's parameters and writes them into the simulations."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import model_validator
 
-from simreal.config import Config
 from simreal.contract import TrainedRange
 from simreal.episode_random import EpisodeRandom, stream_keys
 from simreal.errors import UserError, nearest
-from simreal.randomization.distributions import Distribution
-from simreal.randomization.parameters import (
-    PARAMETERS,
-    Operation,
-    Parameter,
-    Write,
-    matching,
-    operate,
+from simreal.randomization.distributions import LogUniform, TruncatedNormal, Uniform
+from simreal.randomization.parameters import Operation, Parameter, Write, matching, operate
+from simreal.randomization.schedule_interface import Drawn, Space
+from simreal.randomization.schedules import FixedConfig, ScheduleConfig, build_schedule
+from simreal.randomization.specification import (
+    Member,
+    ParameterConfig,
+    Specification,
+    finite,
+    members,
 )
 from simreal.randomization.world import World
 
@@ -28,64 +26,28 @@ Values = NDArray[np.float64]
 Ids = NDArray[np.integer]
 
 
-class ParameterConfig(Config):
-    """One randomized quantity of an experiment. The key in the configuration names it."""
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One parameter of an entry, resolved against a world: some elements, and as many columns."""
 
-    parameter: str | None = None
-    """A name of `simreal list`; the key itself if absent."""
-    target: str = "*"
-    """Shell-style pattern of the bodies, joints or actuators meant; each gets a draw of its own."""
-    operation: Operation | None = None
-    """Absolute, scale or add, always on the compiled default; the parameter's own if absent."""
-    distribution: Distribution
-
-    @model_validator(mode="after")
-    def _parameter_exists(self) -> "ParameterConfig":
-        if self.parameter is not None and self.parameter not in PARAMETERS:
-            raise ValueError(f"no parameter {self.parameter!r}: {nearest(self.parameter, PARAMETERS)}")
-        return self
-
-
-def resolve(name: str, config: ParameterConfig) -> Parameter:
-    """The parameter that a configuration entry means."""
-    parameter = config.parameter or name
-    if parameter not in PARAMETERS:
-        raise UserError(
-            f"randomization.{name}: no parameter {parameter!r}: {nearest(parameter, PARAMETERS)}"
-        )
-    return PARAMETERS[parameter]
-
-
-def longest_latency(
-    specification: Mapping[str, ParameterConfig], pins: Mapping[str, float], parameter: str
-) -> float:
-    """Upper bound, in s, of a latency under a specification and pins, from a default of none."""
-    longest = np.zeros(1)
-    for name, config in specification.items():
-        if resolve(name, config).name == parameter:
-            value = _finite(name, pins[name]) if name in pins else config.distribution.support[1]
-            operation = config.operation or PARAMETERS[parameter].operation
-            longest = operate(operation, longest, np.full(1, value))
-    return 1e-3 * float(longest[0])
-
-
-def _finite(name: str, value: float) -> float:
-    if not math.isfinite(value):
-        raise UserError(f"{name}={value}: not a finite number")
-    return value
+    entry: str
+    parameter: Parameter
+    operation: Operation
+    low: float
+    high: float
+    elements: NDArray[np.int64]
+    columns: slice
+    write: Write
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """One configured parameter, resolved against a world."""
+    """What one distribution draws."""
 
     name: str
-    parameter: Parameter
-    operation: Operation
     config: ParameterConfig
-    elements: NDArray[np.int64]
+    parts: list[_Part]
     columns: slice
-    write: Write
 
 
 class Randomizer:
@@ -94,13 +56,16 @@ class Randomizer:
     Attributes:
         columns: names of the drawn values, in the order of every draw: ``mass[arm]`` for a part,
             ``action_latency_ms`` for the robot as a whole.
+        space: the columns and how far each may go.
+        schedule: decides what is drawn in it.
     """
 
     def __init__(
         self,
-        specification: Mapping[str, ParameterConfig],
+        specification: Specification,
         world: World,
         pins: Mapping[str, float] | None = None,
+        schedule: ScheduleConfig | None = None,
     ) -> None:
         """Resolve names against the world, and check every range against what is physical.
 
@@ -108,6 +73,7 @@ class Randomizer:
             specification: the `randomization` section of a configuration.
             world: what is acted on.
             pins: column names, or entry names for all of an entry's columns, with fixed values.
+            schedule: how the ranges move in training; not at all if absent.
 
         Raises:
             UserError: a pattern that matches nothing, a range that leaves physical bounds, or a pin
@@ -116,106 +82,180 @@ class Randomizer:
         self._world = world
         self.columns: list[str] = []
         self._entries = [self._entry(name, config) for name, config in specification.items()]
+        self._parts = [part for entry in self._entries for part in entry.parts]
         # A stream of its own: a column keeps its draws whatever else is randomized.
         self._streams = stream_keys([f"randomization/{name}" for name in self.columns])
         self._pinned = self._resolve_pins(pins or {})
+        self.space = self._make_space()
         self._check_bounds()
-        fields = {field for entry in self._entries for field in entry.parameter.fields}
+        self.schedule = build_schedule(schedule or FixedConfig(), self.space)
+        self._refuse_changes_without_a_time()
+        fields = {field for part in self._parts for field in part.parameter.fields}
         self._defaults = [(world.array(field), world.default(field)) for field in sorted(fields)]
 
     def _entry(self, name: str, config: ParameterConfig) -> _Entry:
-        parameter = resolve(name, config)
-        parts = parameter.elements(self._world)
-        if not parts and config.target != "*":
-            raise UserError(
-                f"randomization.{name}: {parameter.name} is of the robot as a whole, "
-                f"there is no {config.target!r} to choose"
-            )
-        matched = matching(config.target, parts) if parts else [0]
-        if not matched:
-            raise UserError(
-                f"randomization.{name}: target {config.target!r} matches nothing: "
-                f"{nearest(config.target, parts)}"
-            )
         first = len(self.columns)
-        self.columns += [f"{name}[{parts[i]}]" for i in matched] if parts else [name]
+        parts = [self._part(name, member, config.is_joint) for member in members(name, config)]
+        return _Entry(name, config, parts, slice(first, len(self.columns)))
+
+    def _part(self, entry: str, member: Member, joint: bool) -> _Part:
+        parameter = member.parameter
+        names = parameter.elements(self._world)
+        matched = self._matched(entry, member, names)
+        if joint and len(matched) != 1:
+            raise UserError(
+                f"randomization.{entry}: {parameter.name} has several parts, name one: "
+                f"{parameter.name}[{names[matched[0]]}]"
+            )
+        label = parameter.name if joint else entry
+        columns = [f"{label}[{names[i]}]" for i in matched] if names else [label]
+        for column in columns:
+            if column in self.columns:
+                raise UserError(f"randomization.{entry}: {column} is drawn by another entry already")
+        first = len(self.columns)
+        self.columns += columns
         elements = np.array(matched)
-        operation = config.operation or parameter.operation
-        return _Entry(
-            name,
+        return _Part(
+            entry,
             parameter,
-            operation,
-            config,
+            member.operation,
+            member.low,
+            member.high,
             elements,
             slice(first, len(self.columns)),
-            parameter.writer(self._world, elements, operation),
+            parameter.writer(self._world, elements, member.operation),
         )
 
+    def _matched(self, entry: str, member: Member, names: list[str]) -> list[int]:
+        """Indices of the elements that are meant."""
+        parameter, where = member.parameter, f"randomization.{entry}"
+        if not names:
+            if not parameter.of_whole:
+                robot = self._world.robot.name
+                raise UserError(f"{where}: robot {robot} has nothing that {parameter.name} acts on")
+            if member.target != "*":
+                raise UserError(
+                    f"{where}: {parameter.name} is of the robot as a whole, "
+                    f"there is no {member.target!r} to choose"
+                )
+            return [0]
+        matched = matching(member.target, names)
+        if not matched:
+            hint = nearest(member.target, names)
+            raise UserError(f"{where}: target {member.target!r} matches nothing: {hint}")
+        return matched
+
     def _resolve_pins(self, pins: Mapping[str, float]) -> dict[int, float]:
-        """Column index to fixed value."""
-        pinned: dict[int, float] = {}
-        by_entry = {entry.name: entry for entry in self._entries}
+        """Column index to fixed value; a column's own pin counts more than its entry's."""
+        of_entries: dict[int, float] = {}
+        of_columns: dict[int, float] = {}
+        by_entry = {entry.name: entry for entry in self._entries if not entry.config.is_joint}
         for name, value in pins.items():
-            _finite(f"pin {name}", value)
-            if name in by_entry:
+            finite(f"pin {name}", value)
+            if name in self.columns:
+                of_columns[self.columns.index(name)] = value
+            elif name in by_entry:
                 columns = range(*by_entry[name].columns.indices(len(self.columns)))
-                pinned |= dict.fromkeys(columns, value)
-            elif name in self.columns:
-                pinned[self.columns.index(name)] = value
+                of_entries |= dict.fromkeys(columns, value)
             else:
                 hint = nearest(name, [*by_entry, *self.columns])
                 raise UserError(f"pin {name!r}: not a randomized parameter here: {hint}")
-        return pinned
+        return of_entries | of_columns
+
+    def _make_space(self) -> Space:
+        number = len(self.columns)
+        low, high, nominal = np.zeros(number), np.zeros(number), np.zeros(number)
+        logarithmic, held = np.zeros(number, dtype=bool), np.ones(number, dtype=bool)
+        for entry in self._entries:
+            held[entry.columns] = not isinstance(
+                entry.config.distribution, Uniform | LogUniform | TruncatedNormal
+            )
+            logarithmic[entry.columns] = isinstance(entry.config.distribution, LogUniform)
+        for part in self._parts:
+            low[part.columns], high[part.columns] = part.low, part.high
+            if part.operation == "absolute":
+                nominal[part.columns] = part.parameter.default(self._world)[part.elements]
+            else:
+                nominal[part.columns] = 1.0 if part.operation == "scale" else 0.0
+        for column, value in self._pinned.items():
+            low[column] = high[column] = value
+        return Space(
+            tuple(self.columns),
+            low,
+            high,
+            np.clip(nominal, low, high),
+            logarithmic,
+            held,
+            self._quantile,
+        )
+
+    def _refuse_changes_without_a_time(self) -> None:
+        timed = any(part.parameter.name == "change_time_s" for part in self._parts)
+        for entry in self._entries:
+            if entry.config.within_episode and not timed:
+                raise UserError(
+                    f"randomization.{entry.name}: within_episode: never without a change_time_s"
+                )
+
+    def _quantile(self, uniform: Values) -> Values:
+        """(n, columns) values of the configured distributions, and pins."""
+        values = np.empty_like(uniform)
+        for entry in self._entries:
+            values[:, entry.columns] = entry.config.distribution.quantile(uniform[:, entry.columns])
+        for column, value in self._pinned.items():
+            values[:, column] = value
+        return values
 
     def _check_bounds(self) -> None:
         """Follow the smallest and largest values through all entries of each parameter."""
         reached: dict[str, Values] = {}
-        for entry in self._entries:
-            parameter = entry.parameter
-            default = parameter.default(self._world)
-            ends = reached.setdefault(parameter.name, np.stack((default, default)))
-            low, high = self._ends(entry)
+        for part in self._parts:
+            default = part.parameter.default(self._world)
+            ends = reached.setdefault(part.parameter.name, np.stack((default, default)))
+            low, high = self.space.low[part.columns], self.space.high[part.columns]
             corners = [
-                operate(entry.operation, end, value)
-                for end in ends[:, entry.elements]
+                operate(part.operation, end, value)
+                for end in ends[:, part.elements]
                 for value in (low, high)
             ]
-            smallest = np.min(corners, axis=0)
-            ends[:, entry.elements] = smallest, np.max(corners, axis=0)
-            if parameter.lower is not None and (smallest < parameter.lower).any():
-                given = (
-                    f"{low.min():g}" if low.min() == high.max() else f"{low.min():g} to {high.max():g}"
-                )
-                raise UserError(
-                    f"randomization.{entry.name}: {entry.operation} {given} makes {parameter.name} "
-                    f"{smallest.min():g} {parameter.unit}, below {parameter.lower:g}"
-                )
+            smallest, greatest = np.min(corners, axis=0), np.max(corners, axis=0)
+            ends[:, part.elements] = smallest, greatest
+            _refuse_unphysical(part, low, high, float(smallest.min()), float(greatest.max()))
 
-    def _ends(self, entry: _Entry) -> tuple[Values, Values]:
-        """Smallest and largest value of each of an entry's columns, pins included."""
-        columns = range(entry.columns.start, entry.columns.stop)
-        low, high = entry.config.distribution.support
-        return (
-            np.array([self._pinned.get(column, low) for column in columns]),
-            np.array([self._pinned.get(column, high) for column in columns]),
-        )
+    def draw(self, random: EpisodeRandom) -> Drawn:
+        """Draw (episodes, columns) values: a function of the episodes' seeds and of the schedule."""
+        return self.schedule.draw(random.uniform_of_each(self._streams), random.uniform("schedule", 2))
 
-    def draw(self, random: EpisodeRandom) -> Values:
-        """Draw (episodes, columns) values: a pure function of the episodes' seeds."""
-        values = random.uniform_of_each(self._streams)
+    @property
+    def changes_within_episodes(self) -> bool:
+        """Whether `redraw` draws anything."""
+        return any(entry.config.within_episode for entry in self._entries)
+
+    def redraw(self, random: EpisodeRandom, values: Values, numbers: NDArray[np.int64]) -> Values:
+        """Draw anew what changes within an episode, from the configured distributions.
+
+        Args:
+            random: of n episodes.
+            values: (n, columns) that they began with.
+            numbers: (n,) of the changes in their episodes, from 1.
+
+        Returns:
+            (n, columns) values from now on.
+        """
+        fresh = self._quantile(random.uniform_of_each(self._streams, numbers))
+        result = values.copy()
         for entry in self._entries:
-            values[:, entry.columns] = entry.config.distribution.quantile(values[:, entry.columns])
-        for column, value in self._pinned.items():
-            values[:, column] = value
-        return values
+            if entry.config.within_episode:
+                result[:, entry.columns] = fresh[:, entry.columns]
+        return result
 
     def apply(self, ids: Ids, values: Values) -> None:
         """Write (len(ids), columns) values into simulations, over the compiled defaults."""
         for array, default in self._defaults:
             array[ids] = default
-        for entry in self._entries:
-            entry.write(ids, values[:, entry.columns])
-        if self._entries:
+        for part in self._parts:
+            part.write(ids, values[:, part.columns])
+        if self._parts:
             self._world.commit(ids)
 
     def named(self, values: Values) -> dict[str, float]:
@@ -223,48 +263,28 @@ class Randomizer:
         return dict(zip(self.columns, map(float, values), strict=True))
 
     def trained_ranges(self) -> tuple[TrainedRange, ...]:
-        """The ranges, as the contract records them."""
-        ranges = []
-        for entry in self._entries:
-            for name, low, high in zip(self.columns[entry.columns], *self._ends(entry), strict=True):
-                ranges.append(
-                    TrainedRange(
-                        name=name,
-                        unit="1" if entry.operation == "scale" else entry.parameter.unit,
-                        operation=entry.operation,
-                        low=float(low),
-                        high=float(high),
-                    )
-                )
-        return tuple(ranges)
-
-
-def fixed(values: Mapping[str, float]) -> dict[str, Any]:
-    """A specification in which named parameters are constant, such as an emulated robot's.
-
-    Args:
-        values: parameter name, or ``name[part]``, to value.
-
-    Raises:
-        UserError: a name that is no parameter.
-    """
-    specification = {}
-    for name, value in values.items():
-        parameter, _, target = name.partition("[")
-        if parameter not in PARAMETERS:
-            raise UserError(f"no parameter {parameter!r}: {nearest(parameter, PARAMETERS)}")
-        specification[name.replace("[", " of ").rstrip("]")] = parse_entry(
-            parameter, target.rstrip("]") or "*", _finite(name, value)
+        """The ranges that are drawn from now, as the contract records them."""
+        lows, highs = self.schedule.ranges()
+        return tuple(
+            TrainedRange(
+                name=name,
+                unit="1" if part.operation == "scale" else part.parameter.unit,
+                operation=part.operation,
+                low=float(low),
+                high=float(high),
+            )
+            for part in self._parts
+            for name, low, high in zip(
+                self.columns[part.columns], lows[part.columns], highs[part.columns], strict=True
+            )
         )
-    return specification
 
 
-def parse_entry(parameter: str, target: str, value: float) -> ParameterConfig:
-    """A configuration entry that holds a parameter at a value."""
-    return ParameterConfig.model_validate(
-        {
-            "parameter": parameter,
-            "target": target,
-            "distribution": {"type": "constant", "value": value},
-        }
-    )
+def _refuse_unphysical(part: _Part, low: Values, high: Values, smallest: float, greatest: float) -> None:
+    parameter = part.parameter
+    given = f"{low.min():g}" if low.min() == high.max() else f"{low.min():g} to {high.max():g}"
+    leads = f"randomization.{part.entry}: {part.operation} {given} makes {parameter.name}"
+    if parameter.lower is not None and smallest < parameter.lower:
+        raise UserError(f"{leads} {smallest:g} {parameter.unit}, below {parameter.lower:g}")
+    if parameter.upper is not None and greatest > parameter.upper:
+        raise UserError(f"{leads} {greatest:g} {parameter.unit}, above {parameter.upper:g}")

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from simreal.config import Config
+from simreal.errors import UserError, nearest
 from simreal.randomization.adr import Adr, AdrConfig
 from simreal.randomization.doraemon import Doraemon, DoraemonConfig
 from simreal.randomization.schedule_interface import (
@@ -47,6 +48,54 @@ class Fixed(Schedule):
     def entropies(self) -> Values:
         """0: nothing is wider."""
         return np.zeros(len(self.space.columns))
+
+
+class WithinConfig(Config):
+    """Given ranges, such as a moving schedule arrived at, in place of the configured ones."""
+
+    type: Literal["within"] = "within"
+    ranges: dict[str, tuple[float, float]]
+    """Column to the ends of its range. Columns that are not named keep their distribution."""
+
+
+class Within(Schedule):
+    """Draws evenly from given ranges."""
+
+    type = "within"
+
+    def __init__(self, config: WithinConfig, space: Space) -> None:
+        """Take the ranges, which may not leave the configured ones.
+
+        Raises:
+            UserError: a range of a column that is not drawn.
+        """
+        super().__init__(space)
+        self._low, self._high = space.low.copy(), space.high.copy()
+        self._given = np.zeros(len(space.columns), dtype=bool)
+        for name, ends in config.ranges.items():
+            if name not in space.columns:
+                raise UserError(f"schedule.ranges: no column {name!r}: {nearest(name, space.columns)}")
+            column = space.columns.index(name)
+            if space.moved[column]:
+                self._given[column] = True
+                self._low[column], self._high[column] = np.clip(
+                    ends, space.low[column], space.high[column]
+                )
+
+    def draw(self, uniform: Values, choice: Values) -> Drawn:
+        """See the base class."""
+        between = self.space.between(self._low, self._high, uniform)
+        return untagged(np.where(self._given, between, self.space.configured(uniform)))
+
+    def ranges(self) -> tuple[Values, Values]:
+        """The given ranges."""
+        return self._low.copy(), self._high.copy()
+
+    def entropies(self) -> Values:
+        """The logarithms of the widths."""
+        width = self.space.position(self._high) - self.space.position(self._low)
+        with np.errstate(divide="ignore"):
+            return np.where(self._given, np.log(width), 0.0)
 
 
 class _Narrowed(Schedule):
@@ -176,18 +225,18 @@ class BySuccess(_Narrowed):
 
 
 ScheduleConfig = Annotated[
-    FixedConfig | ByStepConfig | BySuccessConfig | AdrConfig | DoraemonConfig,
+    FixedConfig | WithinConfig | ByStepConfig | BySuccessConfig | AdrConfig | DoraemonConfig,
     Field(discriminator="type"),
 ]
 
 
-def build_schedule(
-    config: FixedConfig | ByStepConfig | BySuccessConfig | AdrConfig | DoraemonConfig, space: Space
-) -> Schedule:
+def build_schedule(config: ScheduleConfig, space: Space) -> Schedule:
     """The schedule that a configuration means."""
     match config:
         case FixedConfig():
             return Fixed(space)
+        case WithinConfig():
+            return Within(config, space)
         case ByStepConfig():
             return ByStep(config, space)
         case BySuccessConfig():

@@ -1,4 +1,4 @@
-"""What stands between the true joint state and the one that is reported: encoder, filter, delay."""
+"""What stands between the true joint state and what a controller knows: sensors and transport."""
 
 import math
 
@@ -7,28 +7,37 @@ from numpy.typing import NDArray
 
 from simreal.episode_random import EpisodeRandom
 from simreal.errors import UserError
+from simreal.randomization.delay_line import DelayLine
+from simreal.randomization.encoders import Encoders, encoder_defaults
 from simreal.randomization.quantities import Quantities
 from simreal.robots.loader import SensingConfig
 from simreal.state import RobotState
 
 Ids = NDArray[np.integer]
+Values = NDArray[np.float64]
 
-ALL = slice(None)
 LONGEST_SENSOR_LATENCY = 1.0
 """s. A longer one would be a mistake of units more likely than a robot."""
+SLOWEST_SENSOR_RATE = 1.0 / LONGEST_SENSOR_LATENCY
+"""Hz, at which a reading is as old as the longest latency before the next one comes."""
 
 
 class Sensing:
     """Joint sensors of `count` simulated robots, at the resolution of the physics step.
 
+    True motion passes through `Encoders`. Its readings are then taken at the sensors' rate, and reach
+    the controller late, or not at all. Another device, such as an IMU, would have a delay line of its
+    own beside that of the joints, and be read at the same ages.
+
     Attributes:
-        quantities: per simulation, written by randomization at each reset:
-            ``latency`` (count, 1) s, from the motion to its arrival at the controller; acts in whole
-            physics steps, to the nearest.
-            ``noise`` (count, joints) rad or m, standard deviation of white noise on each encoder
-            reading.
-            ``bias`` (count, joints) rad or m, added to each encoder reading.
-            ``resolution`` (count, joints) rad or m per encoder count; 0 reads continuously.
+        quantities: per simulation, written by randomization at each reset: those of
+            `encoder_defaults`, each (count, joints), and
+            ``latency`` (count, 1) s, from the motion to its arrival at the controller.
+            ``joint_latency`` (count, joints) s, more of it in a joint's own sensor.
+            ``jitter`` (count, 1) s: each control step, all readings are older by up to that.
+            ``rate`` (count, 1) Hz, of readings; in between, the last one holds.
+            ``drop`` (count, joints) probability that a control step gets no reading of a joint: the
+            one before stays in force.
     """
 
     def __init__(
@@ -46,128 +55,121 @@ class Sensing:
             count: number of simulations.
             joints: joints of each.
             timestep: s, of the physics.
-            longest_latency: s, the delay that must be held.
+            longest_latency: s, the age that a reading may reach: latencies, jitter, and the period of
+                the sensors' rate.
 
         Raises:
-            UserError: a latency beyond `LONGEST_SENSOR_LATENCY`.
+            UserError: an age beyond `LONGEST_SENSOR_LATENCY`.
         """
         if longest_latency > LONGEST_SENSOR_LATENCY:
             raise UserError(
-                f"sensor latency of {longest_latency * 1e3:g} ms: at most "
-                f"{LONGEST_SENSOR_LATENCY * 1e3:g} ms can be simulated"
+                f"sensor latency of {longest_latency * 1e3:g} ms, with jitter and the time between "
+                f"readings: at most {LONGEST_SENSOR_LATENCY * 1e3:g} ms can be simulated"
             )
-        self.quantities = Quantities(
-            count,
-            {
-                "latency": np.zeros(1),
-                "noise": np.zeros(joints),
-                "bias": np.zeros(joints),
-                "resolution": np.full(joints, config.encoder_resolution),
-            },
-        )
-        self._filter_corner = config.velocity_filter
+        transport = {
+            "latency": np.zeros(1),
+            "joint_latency": np.zeros(joints),
+            "jitter": np.zeros(1),
+            "rate": np.full(1, 1.0 / timestep),
+            "drop": np.zeros(joints),
+        }
+        self.quantities = Quantities(count, encoder_defaults(config, joints) | transport)
+        self._encoders = Encoders(config, self.quantities, count, joints, timestep)
+        self._line = DelayLine(math.ceil(longest_latency / timestep), 2, joints, count)
         self._timestep = timestep
-        self._filtered = np.zeros((count, joints))
-        # Index 0 of the second axis is the newest reading; position and velocity side by side.
-        self._held = np.zeros((count, math.ceil(longest_latency / timestep) + 1, 2 * joints))
-        self._rows = np.arange(count)
-        self._joints = joints
+        self._physics_steps = np.zeros(count)  # since the episode began
+        self._phase = np.zeros(count)  # of the sensors' rate, in periods
+        self._late = np.zeros(count)  # s, this control step's jitter
+        self._dropped = np.zeros((count, joints), dtype=bool)
+        # What the controller was told last, and at the control step before.
+        self._told = np.zeros((2, joints, count))
+        self._told_before = self._told
 
-    def reset(
-        self,
-        ids: Ids,
-        position: NDArray[np.float64],
-        velocity: NDArray[np.float64],
-        random: EpisodeRandom,
-    ) -> None:
+    def reset(self, ids: Ids, position: Values, velocity: Values, random: EpisodeRandom) -> None:
         """Begin episodes at (len(ids), joints) positions and velocities.
 
-        A velocity filter starts settled, and the delay line is full of the first reading, as if the
-        robot had been standing there before the episode began.
+        The past is full of the first reading, as if the robot had been standing there before.
         """
-        reading = self._read_encoders(position[:, None], random, 0, ids)[:, 0]
-        if self._filter_corner is not None:
-            self._filtered[ids] = reading
-            velocity = np.zeros_like(reading)
-        self._held[ids] = np.concatenate((reading, velocity), axis=1)[:, None, :]
+        first = self._encoders.reset(ids, position, velocity, random)
+        self._line.fill(ids, first)
+        self._told[..., ids] = first
+        self._physics_steps[ids] = 0.0
+        self._late[ids] = 0.0
+        self._dropped[ids] = False
+        if self.quantities.get("rate") is not None:
+            self._phase[ids] = random.uniform("sensor_rate", 1)[:, 0]
 
     def take(self, ids: Ids, source: "Sensing", rows: Ids) -> None:
         """Go on in some simulations as others, of the same robot, would."""
         self.quantities.take(ids, source.quantities, rows)
-        self._filtered[ids] = source._filtered[rows]
-        self._held[ids] = source._held[rows]
+        self._encoders.take(ids, source._encoders, rows)
+        self._line.take(ids, source._line, rows)
+        for name in ("_physics_steps", "_phase", "_late", "_dropped"):
+            getattr(self, name)[ids] = getattr(source, name)[rows]
+        self._told[..., ids] = source._told[..., rows]
+        self._told_before[..., ids] = source._told_before[..., rows]
 
     def advance(
-        self,
-        position: NDArray[np.float64],
-        velocity: NDArray[np.float64],
-        random: EpisodeRandom,
-        step: NDArray[np.integer],
+        self, position: Values, velocity: Values, random: EpisodeRandom, step: NDArray[np.integer]
     ) -> None:
         """Take in a control step of motion.
 
         Args:
             position: (count, substeps, joints) true positions after each physics step.
             velocity: (count, substeps, joints) true velocities.
-            random: of the episodes, for the noise.
+            random: of the episodes.
             step: (count,) control steps since each episode began, from 1.
         """
-        reading = self._read_encoders(position, random, step)
-        if self._filter_corner is not None:
-            velocity = self._differentiate(reading, self._filter_corner)
-        self._hold(np.concatenate((reading, velocity), axis=2))
+        self._line.push(self._encoders.advance(position, velocity, random, step))
+        self._physics_steps = 1.0 * step * position.shape[1]
+        self._told_before = self._told
+        jitter, drop = self.quantities.get("jitter"), self.quantities.get("drop")
+        if jitter is None and drop is None:
+            return
+        chance = random.uniform("sensor_transport", 1 + position.shape[2], step)
+        if jitter is not None:
+            self._late = chance[:, 0] * jitter[:, 0]
+        if drop is not None:
+            self._dropped = chance[:, 1:] < drop
 
-    def _read_encoders(
-        self,
-        position: NDArray[np.float64],
-        random: EpisodeRandom,
-        step: NDArray[np.integer] | int,
-        ids: Ids | slice = ALL,
-    ) -> NDArray[np.float64]:
-        """(n, substeps, joints) readings of true positions."""
+    def read(self, time: NDArray[np.float64], extra_age: Values | None = None) -> RobotState:
+        """What the controller knows now: (count, joints) readings, each as old as it comes late.
 
-        def quantity(name: str) -> NDArray[np.float64] | None:
-            values = self.quantities.get(name)
-            return None if values is None else values[ids][:, None, :]
+        Args:
+            time: (count,) s, that the state bears.
+            extra_age: (count,) s, for how much earlier the controller looks than a control step ends.
 
-        reading = position
-        if (bias := quantity("bias")) is not None:
-            reading = reading + bias
-        if (noise := quantity("noise")) is not None:
-            drawn = random.normal("encoder", position.shape[1] * self._joints, step)
-            reading = reading + drawn.reshape(reading.shape) * noise
-        resolution = quantity("resolution")
-        if resolution is None:
-            resolution = self.quantities.defaults["resolution"]
-        return _quantize(reading, resolution)
+        Raises:
+            UserError: a reading older than `longest_latency` asked for.
+        """
+        told = self._line.read(self._age(extra_age))
+        if self.quantities.get("drop") is not None:
+            np.copyto(told, self._told_before, where=self._dropped.T)
+            self._told = told.copy()
+        return RobotState(time, told[0].T, told[1].T)
 
-    def _differentiate(self, reading: NDArray[np.float64], corner: float) -> NDArray[np.float64]:
-        """The filter w s / (s + w), forward Euler at the physics rate, as the Qube's server runs it."""
-        velocity = np.empty_like(reading)
-        for substep in range(reading.shape[1]):
-            velocity[:, substep] = corner * (reading[:, substep] - self._filtered)
-            self._filtered += self._timestep * velocity[:, substep]
-        return velocity
+    def _age(self, extra_age: Values | None) -> NDArray[np.int64] | None:
+        """(joints, count) or (1, count) physics steps between a reading and now, to the nearest."""
+        values = self.quantities.get
+        late = None if values("jitter") is None else self._late[:, None]
+        early = None if extra_age is None else extra_age[:, None]
+        delays = (values("latency"), values("joint_latency"), late, early)
+        given = [delay.T for delay in delays if delay is not None]
+        rate = values("rate")
+        if not given and rate is None:
+            return None
+        age = np.rint(sum(given, start=np.zeros(1)) / self._timestep)
+        if rate is not None:
+            age = age + self._since_reading(self._physics_steps - age, rate[:, 0] * self._timestep)
+        return age.astype(np.int64)
 
-    def _hold(self, samples: NDArray[np.float64]) -> None:
-        length, fresh = self._held.shape[1], samples.shape[1]
-        kept = max(length - fresh, 0)
-        if kept:
-            self._held[:, fresh:] = self._held[:, :kept].copy()
-        self._held[:, :fresh] = samples[:, ::-1][:, :length]
+    def _since_reading(self, moment: Values, pace: Values) -> Values:
+        """Physics steps that have passed at a moment since a reading was taken.
 
-    def read(self, time: NDArray[np.float64]) -> RobotState:
-        """What the controller knows now: (count, joints) readings, each as old as its latency."""
-        latency = self.quantities.get("latency")
-        age = 0 if latency is None else np.rint(latency[:, 0] / self._timestep).astype(np.int64)
-        reading = self._held[self._rows, age]
-        return RobotState(time, reading[:, : self._joints], reading[:, self._joints :])
-
-
-def _quantize(value: NDArray[np.float64], resolution: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Round to whole encoder counts, where there is a resolution."""
-    continuous = resolution == 0
-    if not continuous.any():
-        return np.rint(value / resolution) * resolution
-    step = np.where(continuous, 1.0, resolution)
-    return np.where(continuous, value, np.rint(value / step) * step)
+        Args:
+            moment: physics steps since the episode began.
+            pace: readings per physics step.
+        """
+        readings = moment * pace + self._phase
+        since: Values = np.floor((readings - np.floor(readings)) / pace)
+        return since

@@ -10,10 +10,12 @@ from simreal.contract import RobotDescription
 from simreal.episode_random import EpisodeRandom
 from simreal.physics.interface import Ids, Physics
 from simreal.randomization.actuation import Actuation
+from simreal.randomization.camera_effects import CameraEffects
 from simreal.randomization.events import Events
 from simreal.randomization.inertia import Inertia
 from simreal.randomization.quantities import Quantities
 from simreal.randomization.sensing import Sensing
+from simreal.state import RobotState
 
 Values = NDArray[np.float64]
 
@@ -28,6 +30,7 @@ class World:
     actuation: Actuation
     sensing: Sensing
     events: Events
+    camera: CameraEffects
 
     def _quantities(self, place: str) -> Quantities | None:
         match place:
@@ -39,6 +42,8 @@ class World:
                 return self.sensing.quantities
             case "events":
                 return self.events.quantities
+            case "camera":
+                return self.camera.quantities
         return None
 
     def array(self, field: str) -> NDArray[Any]:
@@ -70,6 +75,7 @@ class World:
         self.actuation.take(ids, source.actuation, rows)
         self.sensing.take(ids, source.sensing, rows)
         self.events.take(ids, source.events, rows)
+        self.camera.take(ids, source.camera, rows)
 
     def reset(
         self, ids: Ids, position: Values, velocity: Values, target: Values, random: EpisodeRandom
@@ -84,6 +90,7 @@ class World:
             random: of these episodes.
         """
         self.physics.reset(ids, position, velocity, target)
+        self.actuation.reset(ids, velocity, target, random)
         self.sensing.reset(ids, position, velocity, random)
         self.events.reset(ids, random)
 
@@ -106,3 +113,7 @@ class World:
         self.actuation.advance(target, random, step if command_step is None else command_step)
         physics = self.physics
         self.sensing.advance(physics.position_trace, physics.velocity_trace, random, step)
+
+    def read(self, time: Values) -> RobotState:
+        """What the controllers know at their next tick, which may come early: (count,) time in s."""
+        return self.sensing.read(time, self.actuation.early)

@@ -15,6 +15,7 @@ from simreal.contract import Contract
 from simreal.episode_random import EpisodeRandom, SeedArray
 from simreal.observation import ObservationPipeline
 from simreal.randomization.randomizer import Randomizer
+from simreal.randomization.schedule_interface import untagged
 from simreal.randomization.world import World
 from simreal.state import FloatArray
 from simreal.tasks import Task
@@ -26,6 +27,7 @@ class Beginnings:
     Attributes:
         seeds: (n,) of the episodes that are ready.
         draws: (n, columns) their parameters.
+        tags: (n,) what the schedule of the randomization wants to hear of them.
         observation: (n, size) their first observations.
         world: its first n rows stand at their starts.
         pipeline: its first n rows remember their first observations.
@@ -58,7 +60,7 @@ class Beginnings:
         self._action = np.zeros((world.physics.count, len(contract.robot.actuators)))
         self._target = ActionPipeline(contract)(self._action).target
         self.seeds = np.zeros(0, dtype=np.uint64)
-        self.draws = np.zeros((0, len(randomizer.columns)))
+        self.draws, self.tags = untagged(np.zeros((0, len(randomizer.columns))))
         self.observation = np.zeros((0, self.pipeline.size), dtype=np.float32)
 
     @property
@@ -75,11 +77,12 @@ class Beginnings:
         """
         random, ids = EpisodeRandom(seeds), np.arange(len(seeds))
         self.seeds = seeds
-        self.draws = self._randomizer.draw(random) if draws is None else draws
+        drawn = untagged(draws) if draws is not None else self._randomizer.draw(random)
+        self.draws, self.tags = drawn
         position, velocity = self._initial_state(random)
         self._randomizer.apply(ids, self.draws)
         self.world.reset(ids, position, velocity, self._target[ids], random)
-        state = self.world.sensing.read(np.zeros(self.capacity)).rows(ids)
+        state = self.world.read(np.zeros(self.capacity)).rows(ids)
         self.observation = self.pipeline.begin(state, self._action[ids], ids)
 
     def _initial_state(self, random: EpisodeRandom) -> tuple[FloatArray, FloatArray]:

@@ -47,8 +47,8 @@ def environment_speed(experiment: str, simulations: int, repeats: int) -> dict[s
 
     ratios, speeds, bare_speeds = [], [], []
     for _ in range(repeats):
-        bare = _speed(step_bare, actions)
-        full = _speed(env.step, actions)
+        bare = speed_of(step_bare, actions)
+        full = speed_of(env.step, actions)
         bare_speeds.append(bare)
         speeds.append(full)
         ratios.append(full / bare)
@@ -56,13 +56,14 @@ def environment_speed(experiment: str, simulations: int, repeats: int) -> dict[s
         "experiment": experiment,
         "simulations": simulations,
         "repeats": repeats,
-        "environment_steps_per_second": _spread(speeds),
-        "bare_batch_steps_per_second": _spread(bare_speeds),
-        "ratio": _spread(ratios),
+        "environment_steps_per_second": spread(speeds),
+        "bare_batch_steps_per_second": spread(bare_speeds),
+        "ratio": spread(ratios),
     }
 
 
-def _speed(step: Callable[[Any], object], actions: Any) -> float:
+def speed_of(step: Callable[[Any], object], actions: Any) -> float:
+    """Environment steps/s of a function that steps all simulations, over given actions."""
     start = time.perf_counter()
     for action in actions:
         step(action)
@@ -70,7 +71,8 @@ def _speed(step: Callable[[Any], object], actions: Any) -> float:
     return steps / (time.perf_counter() - start)
 
 
-def _spread(values: Sequence[float]) -> dict[str, float]:
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Median, smallest and largest."""
     return {"median": float(np.median(values)), "min": min(values), "max": max(values)}
 
 

@@ -69,3 +69,43 @@ def bench_deploy(policy: Path, driver: str, duration: float) -> None:
     from simreal.bench import deployment
 
     print_json(deployment(policy, driver, duration))
+
+
+@bench.command("reset")
+@click.option("--experiment", default="qube_everything", show_default=True)
+@click.option("--batch", type=click.IntRange(min=1), default=256, show_default=True)
+@click.option("--repeats", type=click.IntRange(min=1), default=15, show_default=True)
+def bench_reset(experiment: str, batch: int, repeats: int) -> None:
+    """Cost of a reset with all dynamics parameters drawn, in physics steps."""
+    from simreal.bench_randomization import reset_cost
+
+    print_json(reset_cost(experiment, batch, repeats))
+
+
+@bench.command("randomization")
+@click.option("--experiment", default="qube_everything", show_default=True)
+@click.option("--simulations", type=click.IntRange(min=1), default=256, show_default=True)
+@click.option("--repeats", type=click.IntRange(min=1), default=9, show_default=True)
+def bench_randomization(experiment: str, simulations: int, repeats: int) -> None:
+    """Environment steps/s with everything randomized, against nothing."""
+    from simreal.bench_randomization import randomization_speed
+
+    print_json(randomization_speed(experiment, simulations, repeats))
+
+
+@bench.command("inertia")
+@click.option("--robot", default="qube", show_default=True)
+@click.option("--draws", type=click.IntRange(min=1), default=10_000, show_default=True)
+def bench_inertia(robot: str, draws: int) -> None:
+    """Sampled inertias over the widest ranges that are not physically consistent."""
+    from simreal.bench_randomization import inertia_consistency
+
+    print_json(inertia_consistency(robot, draws))
+
+
+@bench.command("lint")
+def bench_lint() -> None:
+    """Planted faults that lint finds, and shipped experiments that it flags."""
+    from simreal.bench_lint import planted_faults
+
+    print_json(planted_faults())

@@ -156,6 +156,12 @@ class Document:
         for depth in range(1, len(path) + 1):
             self._places.setdefault(path[:depth], place)
 
+    def over(self, base: "Document") -> Self:
+        """Take from another document what this one does not say, section by section."""
+        self.data = _merged(base.data, self.data)
+        self._places = base._places | self._places
+        return self
+
     def where(self, location: Location) -> str:
         """``file:line`` of the deepest known part of a location, or the override that set it."""
         known: Location = ()
@@ -207,6 +213,20 @@ def override(data: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]
     return result
 
 
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Mappings are merged key by key; of anything else, the upper one stands. A null removes."""
+    result = _copy(below)
+    for key, value in above.items():
+        known = result.get(key)
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, dict) and isinstance(known, dict) and "type" not in value:
+            result[key] = _merged(known, value)
+        else:
+            result[key] = value
+    return result
+
+
 def _copy(data: dict[str, Any]) -> dict[str, Any]:
     return {key: _copy(value) if isinstance(value, dict) else value for key, value in data.items()}
 
@@ -216,17 +236,22 @@ def parse(model: type[ConfigT], data: Mapping[str, Any], document: Document | No
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        faults = [_fault(dict(details), document) for details in error.errors()]
-        raise UserError("\n".join(dict.fromkeys(faults))) from None
+        lines = [f"{where}: {what}" if where else what for where, what in faults(error, document)]
+        raise UserError("\n".join(lines)) from None
 
 
-def _fault(details: dict[str, Any], document: Document | None) -> str:
+def faults(error: ValidationError, document: Document | None = None) -> list[tuple[str, str]]:
+    """Where each fault stands, empty without a document, and what is wrong, with a mend."""
+    return list(dict.fromkeys(_fault(dict(details), document) for details in error.errors()))
+
+
+def _fault(details: dict[str, Any], document: Document | None) -> tuple[str, str]:
     location: Location = details["loc"]
     if details["type"].startswith("union_tag"):
         location = (*location, details["ctx"]["discriminator"].strip("'"))
     name = ".".join(str(part) for part in location)
-    prefix = f"{document.where(location)}: " if document else ""
-    return f"{prefix}{name}: {_message(details)}" if name else f"{prefix}{_message(details)}"
+    where = document.where(location) if document else ""
+    return where, f"{name}: {_message(details)}" if name else _message(details)
 
 
 def _message(details: dict[str, Any]) -> str:

@@ -36,6 +36,7 @@ class Episode:
     Attributes:
         seed: of everything random in it.
         draw: parameter column to drawn value.
+        tag: what the schedule of the randomization wants to hear of it.
         episode_return: sum of the rewards.
         length: control steps.
         goal_share: share of its second half in which the goal held; steps after an early end count
@@ -46,6 +47,7 @@ class Episode:
 
     seed: int
     draw: dict[str, float]
+    tag: int
     episode_return: float
     length: int
     goal_share: float
@@ -119,7 +121,10 @@ class BatchEnv:
         self._world = build(count)
         self.physics = self._world.physics
         ahead = build(MADE_READY)
-        self.randomizer = Randomizer(experiment.randomization, ahead, pins)
+        self.randomizer = Randomizer(experiment.randomization, ahead, pins, experiment.schedule)
+        self._redrawing: Randomizer | None = None
+        if self.randomizer.changes_within_episodes:
+            self._redrawing = Randomizer(experiment.randomization, self._world, pins)
         self.contract = _contract(experiment, robot.description, self.randomizer, seed)
         starts = experiment.initial_states or {self.task.start: 1.0}
         self._beginnings = Beginnings(ahead, self.randomizer, self.contract, self.task, starts)
@@ -132,6 +137,7 @@ class BatchEnv:
         self._ready = range(0)
         self._random = EpisodeRandom(np.zeros(count, dtype=np.uint64))
         self._draws = np.zeros((count, len(self.randomizer.columns)))
+        self._tags = np.zeros(count, dtype=np.int64)
         self._action = np.zeros((count, self.action_size))
         self._elapsed = np.zeros(count, dtype=np.int64)
         self._return = np.zeros(count)
@@ -155,9 +161,14 @@ class BatchEnv:
     def reset(self, seed: int | None = None) -> Float32Array:
         """Begin new episodes everywhere; with a seed, number them from zero again."""
         if seed is not None:
-            self.seed, self.episodes_begun, self._ready = seed, 0, range(0)
+            self.seed, self.episodes_begun = seed, 0
+            self.forget_ready()
         self._begin_next(self._all)
         return self._observation
+
+    def forget_ready(self) -> None:
+        """Draw the next episodes anew: the schedule of the randomization has moved."""
+        self._ready = range(0)
 
     def _begin_next(self, ids: Ids) -> None:
         """Begin the run's next episodes in some simulations."""
@@ -185,7 +196,7 @@ class BatchEnv:
         Returns:
             (count, size) observations of all simulations.
         """
-        self._ready = range(0)
+        self.forget_ready()
         for first in range(0, len(ids), MADE_READY):
             part = slice(first, first + MADE_READY)
             self._beginnings.prepare(seeds[part], None if draws is None else draws[part])
@@ -198,7 +209,7 @@ class BatchEnv:
         self._world.take(ids, ready.world, rows)
         self._pipeline.take(ids, ready.pipeline, rows)
         self._random.seeds[ids] = ready.seeds[rows]
-        self._draws[ids] = ready.draws[rows]
+        self._draws[ids], self._tags[ids] = ready.draws[rows], ready.tags[rows]
         for counted in (self._action, self._elapsed, self._return, self._goal_steps):
             counted[ids] = 0
         self._observation = self._observation.copy()
@@ -206,7 +217,7 @@ class BatchEnv:
 
     def measured_state(self) -> RobotState:
         """What the controllers know now: (count, joints) arrays, time in s since the episode began."""
-        return self._world.sensing.read(self._elapsed / self.experiment.control_rate)
+        return self._world.read(self._elapsed / self.experiment.control_rate)
 
     def step(self, action: NDArray[np.floating]) -> Step:
         """Take (count, actuators) actions in [-1, 1]; larger ones are clipped."""
@@ -215,6 +226,8 @@ class BatchEnv:
             np.minimum(np.maximum(action, -1.0), 1.0).astype(np.float64),
         )
         self._elapsed += 1
+        if self._redrawing is not None:
+            self._change_parameters(self._redrawing)
         self._world.advance(self._to_command(self._action).target, self._random, self._elapsed)
         motion = Motion(self.physics.joint_position, self.physics.joint_velocity, self._action, previous)
         diverged = self.physics.diverged
@@ -234,6 +247,13 @@ class BatchEnv:
         self._goal_steps += second_half & self.task.goal(motion) & ~diverged
         truncated = (self._elapsed >= self._limit) & ~terminated
         return self._conclude(reward, terminated, truncated, ended_by)
+
+    def _change_parameters(self, randomizer: Randomizer) -> None:
+        """Draw anew what changes within an episode, where the time for it has come."""
+        ids, numbers = self._world.events.changing(self._random, self._elapsed)
+        if ids.size:
+            random = EpisodeRandom(self._random.seeds[ids])
+            randomizer.apply(ids, randomizer.redraw(random, self._draws[ids], numbers))
 
     def _terminations(self, motion: Motion, diverged: NDArray[np.bool_]) -> NDArray[np.int64]:
         """(count,) index into the causes of an end for good, or -1."""
@@ -266,6 +286,7 @@ class BatchEnv:
         return Episode(
             seed=int(self._random.seeds[row]),
             draw=self.randomizer.named(self._draws[row]),
+            tag=int(self._tags[row]),
             episode_return=float(self._return[row]),
             length=int(self._elapsed[row]),
             goal_share=share,

@@ -83,9 +83,12 @@ class EpisodeRandom:
         key = _mix(_mix(self.seeds ^ _stream_key(stream)) + _GOLDEN * steps)
         return _mix(key[:, None] + np.arange(1, size + 1, dtype=np.uint64) * _GOLDEN)
 
-    def uniform_of_each(self, streams: SeedArray) -> NDArray[np.float64]:
-        """One uniform number from each of `stream_keys`, (n, streams): what `uniform(name, 1)` gives."""
-        return _unit(_mix(_mix(_mix(self.seeds[:, None] ^ streams)) + _GOLDEN))
+    def uniform_of_each(
+        self, streams: SeedArray, step: NDArray[np.integer] | int = 0
+    ) -> NDArray[np.float64]:
+        """One uniform number from each of `stream_keys`, (n, streams): as `uniform(name, 1, step)`."""
+        steps = np.asarray(step).astype(np.uint64)[..., None]
+        return _unit(_mix(_mix(_mix(self.seeds[:, None] ^ streams) + _GOLDEN * steps) + _GOLDEN))
 
     def normal(self, stream: str, size: int, step: NDArray[np.integer] | int = 0) -> NDArray[np.float64]:
         """Standard normal numbers, (n, size).

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from simreal.contract import refuse_differences
 from simreal.deploy.policy import Policy, load_policy
 from simreal.env import BatchEnv, Episode
-from simreal.episode_random import episode_seed
+from simreal.episode_random import SeedArray, episode_seed
 from simreal.errors import UserError, missing_extra
 from simreal.experiment import ExperimentConfig, parse_experiment
 from simreal.logs import RobotLog
@@ -22,6 +22,9 @@ from simreal.statistics import Interval, mean_interval, share_interval
 from simreal.tasks import Motion, find_task
 
 LARGEST_BATCH = 256
+WHOLE_ROWS = 16
+"""Batches are multiples of it: torch rounds the rows of an incomplete vector otherwise, so that an
+episode would depend on the size of its batch (torch 2.13 on x86; onnxruntime does not)."""
 LONGEST_SWEEP = 1000
 Act = Callable[[Float32Array], NDArray[np.floating[Any]]]
 
@@ -87,7 +90,7 @@ def load_candidate(path: Path) -> Candidate:
     policy = load_policy(path)
     experiment = experiment_of(policy, path)
     refuse_differences(policy.contract, BatchEnv(experiment, 1, threads=1).contract, str(path))
-    return Candidate(path.name, policy.act, experiment)
+    return Candidate(path.name, policy.act, experiment.within(policy.contract.trained_ranges))
 
 
 def experiment_of(policy: Policy, path: Path) -> ExperimentConfig:
@@ -111,7 +114,7 @@ def _from_run(path: Path) -> Candidate:
     except ModuleNotFoundError as error:
         raise missing_extra(str(error.name), "train") from None
     run = Run.open(path)
-    agent, _ = load_agent(run)
+    agent, env = load_agent(run)
     module = ExportedPolicy(agent).eval()
 
     def act(observation: Float32Array) -> NDArray[np.floating[Any]]:
@@ -119,7 +122,7 @@ def _from_run(path: Path) -> Candidate:
             action: NDArray[np.floating[Any]] = module(torch.from_numpy(observation)).numpy()
         return action
 
-    return Candidate(path.name, act, run.experiment())
+    return Candidate(path.name, act, run.experiment().within(env.randomizer.trained_ranges()))
 
 
 def run_episodes(
@@ -142,14 +145,37 @@ def run_episodes(
         pins: randomized parameters to hold at a value.
         listen: called with the number of episodes done.
     """
-    count = min(episodes, LARGEST_BATCH)
-    env = BatchEnv(experiment.from_start(), count, seed, pins)
+    return run_given(act, experiment, episode_seed(seed, np.arange(episodes)), None, pins, listen)
+
+
+def run_given(
+    act: Act,
+    experiment: ExperimentConfig,
+    seeds: SeedArray,
+    draws: NDArray[np.float64] | None = None,
+    pins: Mapping[str, float] | None = None,
+    listen: Callable[[int], None] | None = None,
+) -> list[Episode]:
+    """Run particular episodes from the task's own start, in batches of nearly equal size.
+
+    Args:
+        act: the policy.
+        experiment: what to run it in.
+        seeds: (episodes,) of the episodes.
+        draws: (episodes, columns) parameters to use; drawn from the seeds if absent.
+        pins: randomized parameters to hold at a value. Given draws overrule them, but a pin beyond a
+            range makes the delays' memory long enough for draws that go as far.
+        listen: called with the number of episodes done.
+    """
+    batches = math.ceil(len(seeds) / LARGEST_BATCH)
+    count = WHOLE_ROWS * math.ceil(len(seeds) / batches / WHOLE_ROWS)
+    env = BatchEnv(experiment.from_start(), count, pins=pins)
     done: list[Episode] = []
-    for first in range(0, episodes, count):
-        wanted = min(count, episodes - first)
-        numbers = np.arange(first, first + count)
-        observation = env.begin(np.arange(count), episode_seed(seed, numbers))
-        done += _first_episodes(env, act, observation, wanted)
+    for part in np.array_split(np.arange(len(seeds)), batches):
+        rows = np.resize(part, count)
+        given = None if draws is None else draws[rows]
+        observation = env.begin(np.arange(count), seeds[rows], given)
+        done += _first_episodes(env, act, observation, len(part))
         if listen is not None:
             listen(len(done))
     return done
@@ -315,25 +341,26 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "candidate": evaluation.candidate,
         "seed": evaluation.seed,
         "pins": evaluation.pins,
-        **_summary_json(evaluation.summary),
+        **summary_json(evaluation.summary),
         "curves": {
-            name: [{"value": value, **_summary_json(summary)} for value, summary in points]
+            name: [{"value": value, **summary_json(summary)} for value, summary in points]
             for name, points in evaluation.curves.items()
         },
     }
 
 
-def _summary_json(summary: Summary) -> dict[str, Any]:
+def summary_json(summary: Summary) -> dict[str, Any]:
+    """A summary for programs."""
     return {
         "episodes": summary.episodes,
-        "mean_return": _interval_json(summary.mean_return),
-        "success": _interval_json(summary.success),
-        "goal_share": _interval_json(summary.goal_share),
+        "mean_return": interval_json(summary.mean_return),
+        "success": interval_json(summary.success),
+        "goal_share": interval_json(summary.goal_share),
         "mean_length": summary.mean_length,
         "ended_by": summary.ended_by,
     }
 
 
-def _interval_json(interval: Interval) -> dict[str, float | None]:
+def interval_json(interval: Interval) -> dict[str, float | None]:
     """JSON has no nan: a bound that a single episode leaves open is null."""
     return {key: value if math.isfinite(value) else None for key, value in interval._asdict().items()}

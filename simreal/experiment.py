@@ -9,10 +9,11 @@ from pydantic import Field, field_validator, model_validator
 from simreal.agents.config import PPOConfig, SACConfig, TD3Config
 from simreal.config import Config, Document, Location, parse, read_document, refusal
 from simreal.configs import FOLDER, shipped_experiments
-from simreal.contract import ObservationTerm
+from simreal.contract import ObservationTerm, TrainedRange
 from simreal.errors import UserError, nearest
 from simreal.randomization.parameters import PARAMETERS
-from simreal.randomization.randomizer import ParameterConfig
+from simreal.randomization.schedules import FixedConfig, ScheduleConfig, WithinConfig
+from simreal.randomization.specification import ParameterConfig
 from simreal.tasks import TASKS
 
 
@@ -50,6 +51,8 @@ class ExperimentConfig(Config):
     observation: tuple[ObservationTerm, ...] = Field(min_length=1)
     action: ActionConfig
     randomization: dict[str, ParameterConfig] = {}
+    schedule: ScheduleConfig = FixedConfig()
+    """How the ranges of the randomization move in training."""
     pins: dict[str, float] = {}
     """Randomized parameters to hold at a value: an entry's name, or one of its columns."""
     agent: Literal["ppo", "sac", "td3"] = "ppo"
@@ -101,8 +104,20 @@ class ExperimentConfig(Config):
                 return self.td3
 
     def from_start(self) -> "ExperimentConfig":
-        """The experiment as a policy meets it on the machine: each episode from the task's start."""
-        return self.model_copy(update={"initial_states": {}})
+        """The experiment as a policy meets it on the machine: each episode from the task's start.
+
+        Nor does the randomization move any more.
+        """
+        still = isinstance(self.schedule, FixedConfig | WithinConfig)
+        schedule = self.schedule if still else FixedConfig()
+        return self.model_copy(update={"initial_states": {}, "schedule": schedule})
+
+    def within(self, ranges: Iterable[TrainedRange]) -> "ExperimentConfig":
+        """The experiment with the ranges at which its schedule arrived, if it has one that moves."""
+        if isinstance(self.schedule, FixedConfig):
+            return self
+        ends = {each.name: (each.low, each.high) for each in ranges}
+        return self.model_copy(update={"schedule": WithinConfig(ranges=ends)})
 
     @property
     def total_steps(self) -> int:
@@ -127,10 +142,14 @@ def _unknown(
 
 
 def _names_its_parameter(entry: object) -> bool:
-    """Whether an entry, read or not, may have any key, since it says which parameter it means."""
+    """Whether an entry, read or not, may have any key, since it says which parameters it means."""
     if isinstance(entry, ParameterConfig):
-        return entry.parameter is not None
-    return isinstance(entry, Mapping) and entry.get("parameter") is not None
+        return entry.parameter is not None or entry.is_joint
+    if not isinstance(entry, Mapping):
+        return False
+    distribution = entry.get("distribution")
+    kind = distribution.get("type") if isinstance(distribution, Mapping) else None
+    return bool(entry.get("parameter") or entry.get("parameters") or kind == "posterior")
 
 
 def load_experiment(name: str, overrides: Sequence[str] = ()) -> ExperimentConfig:
@@ -143,6 +162,12 @@ def load_experiment(name: str, overrides: Sequence[str] = ()) -> ExperimentConfi
     Raises:
         UserError: it does not exist, or there are faults in it.
     """
+    document = read_experiment(name)
+    return parse_experiment(document.override(overrides), document)
+
+
+def read_experiment(name: str, extended_by: tuple[str, ...] = ()) -> Document:
+    """An experiment's document, with all that it extends below it."""
     path = Path(name)
     if not path.suffix and not path.is_file():
         path = FOLDER / f"{name}.yaml"
@@ -150,7 +175,17 @@ def load_experiment(name: str, overrides: Sequence[str] = ()) -> ExperimentConfi
             hint = nearest(name, shipped_experiments())
             raise UserError(f"no experiment {name!r}: {hint}, or the path of a YAML file")
     document = read_document(path)
-    return parse_experiment(document.override(overrides), document)
+    base = document.data.pop("extends", None)
+    if base is None:
+        return document
+    where = document.where(("extends",))
+    if not isinstance(base, str):
+        raise UserError(f"{where}: extends: expected the name of an experiment")
+    if base.endswith((".yaml", ".yml")):
+        base = str(path.parent / base)
+    if base in extended_by:
+        raise UserError(f"{where}: extends: {base} extends itself")
+    return document.over(read_experiment(base, (*extended_by, base)))
 
 
 def parse_experiment(data: Mapping[str, object], document: Document | None = None) -> ExperimentConfig:

@@ -73,7 +73,8 @@ def export(run: Run, path: Path) -> Exported:
     experiment = run.experiment()
     trained = run.contract()
     provenance = trained.provenance.model_copy(update={"training_steps": agent.num_timesteps})
-    contract = trained.model_copy(update={"provenance": provenance})
+    ranges = env.randomizer.trained_ranges()
+    contract = trained.model_copy(update={"provenance": provenance, "trained_ranges": ranges})
     for key, value in (
         (CONTRACT_KEY, contract.to_json()),
         (GOLDEN_KEY, golden_vectors(env, module).model_dump_json()),

@@ -1,8 +1,13 @@
 """Contracts and inventories as tables for people."""
 
+from typing import TYPE_CHECKING
+
 from rich.table import Table
 
 from simreal.contract import Contract
+
+if TYPE_CHECKING:
+    from simreal.randomization.parameters import Parameter
 
 
 def describe_contract(contract: Contract) -> list[Table]:
@@ -95,7 +100,7 @@ def inventory() -> dict[str, dict[str, str]]:
     from simreal.configs import shipped_experiments
     from simreal.deploy.drivers import DRIVERS
     from simreal.experiment import load_experiment
-    from simreal.randomization.parameters import PARAMETERS
+    from simreal.randomization.parameters import GROUPS
     from simreal.robots import load_robot, robot_names
     from simreal.tasks import TASKS
 
@@ -115,8 +120,40 @@ def inventory() -> dict[str, dict[str, str]]:
         },
         "agents": {name: (agent.__doc__ or "").splitlines()[0] for name, agent in agents.items()},
         "drivers": {name: text for name, (text, _) in DRIVERS.items()},
-        "parameters": {
-            name: f"{parameter.description} ({parameter.operation} by default, {parameter.unit})"
-            for name, parameter in PARAMETERS.items()
+        **{
+            f"parameters of {group}": {
+                each.name: f"{each.description} ({each.operation} by default, {each.unit})"
+                for each in parameters
+            }
+            for group, parameters in GROUPS.items()
         },
     }
+
+
+def parameter_page() -> str:
+    """docs/parameters.md: every quantity that can be randomized, as it declares itself."""
+    from simreal.randomization.parameters import GROUPS
+
+    lines = [
+        "# Parameters that can be randomized",
+        "",
+        "Written by `make docs` from what the parameters declare; [randomization.md](randomization.md) tells",
+        "how they are used. The operation is what an entry means that names none. Bounds are of the resulting",
+        "value: a range that leads beyond them is refused.",
+    ]
+    for group, parameters in GROUPS.items():
+        lines += ["", f"## {group.capitalize()}", "", "| name | unit | what | operation | bounds |"]
+        lines.append("| --- | --- | --- | --- | --- |")
+        for each in parameters:
+            cells = (f"`{each.name}`", each.unit, each.description, each.operation, _bounds(each))
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
+def _bounds(parameter: "Parameter") -> str:
+    low, high = parameter.lower, parameter.upper
+    if low is None and high is None:
+        return ""
+    if high is None:
+        return f"from {low:g}"
+    return f"to {high:g}" if low is None else f"{low:g} to {high:g}"

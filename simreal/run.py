@@ -41,8 +41,8 @@ class Run:
     """A training's folder.
 
     ``config.yaml`` (resolved), ``contract.json``, ``run.json`` (seed, versions, outcome),
-    ``episodes.csv`` (every episode's seed, draw and outcome), ``metrics.csv``, ``checkpoints/``,
-    ``tensorboard/``.
+    ``episodes.csv`` (every episode's seed, draw and outcome), ``metrics.csv``, ``schedule.csv`` (how the
+    ranges of the randomization moved), ``checkpoints/``, ``tensorboard/``.
     """
 
     def __init__(self, path: Path) -> None:
@@ -51,6 +51,7 @@ class Run:
         self.checkpoints = path / "checkpoints"
         self.episodes = path / "episodes.csv"
         self.metrics = path / "metrics.csv"
+        self.schedule = path / "schedule.csv"
 
     @classmethod
     def create(cls, path: Path | None, experiment: ExperimentConfig, seed: int) -> "Run":

@@ -18,6 +18,7 @@ from simreal.agents.config import OffPolicyConfig
 from simreal.contract import refuse_differences
 from simreal.env import BatchEnv, Episode
 from simreal.experiment import ExperimentConfig
+from simreal.randomization.schedule_interface import HistoryRow
 from simreal.run import EPISODE_COLUMNS, Run, Table, episode_row
 from simreal.signals import Interrupt, interrupt_flag
 from simreal.vec_env import SimrealVecEnv
@@ -87,10 +88,11 @@ def train(
         if isinstance(agent_config, OffPolicyConfig):
             # Its many small updates lose more to handing work over than they gain (1.2 times slower).
             torch.set_num_threads(1)
-        progress = Progress(0, 0, 0.0)
+        progress = Progress(0, 0, 0.0, {})
         if resume:
             progress = load_checkpoint(run.latest_checkpoint(), agent)
             env.batch.episodes_begun = progress.episodes_begun
+            env.batch.randomizer.schedule.restore(progress.schedule)
         total = total_steps or run.facts().get("total_steps") or experiment.total_steps
         run.update_facts(total_steps=total)
         recorder = _Recorder(run, experiment, env, progress, total, resume, listen, stop_early)
@@ -119,7 +121,8 @@ def load_agent(run: Run, count: int | None = None) -> tuple[BaseAlgorithm, Batch
     env = SimrealVecEnv(BatchEnv(experiment, count or 2, run.seed))
     refuse_differences(run.contract(), env.batch.contract, str(run.path))
     agent = build_agent(experiment.agent_config, env, run.seed)
-    load_checkpoint(run.latest_checkpoint(), agent, with_replay=False)
+    progress = load_checkpoint(run.latest_checkpoint(), agent, with_replay=False)
+    env.batch.randomizer.schedule.restore(progress.schedule)
     return agent, env.batch
 
 
@@ -147,10 +150,13 @@ class _Recorder(BaseCallback):
         self._status_at, self._status_steps = self._began, progress.steps
         self._observations: list[NDArray[np.float32]] = []
         self._recent: deque[Episode] = deque(maxlen=RECENT_EPISODES)
+        self._ended: list[Episode] = []
+        self._scheduled = False
         after = progress.steps if resume else None
         columns = [*EPISODE_COLUMNS, *env.batch.randomizer.columns]
         self._episodes = Table(run.episodes, columns, after)
         self._metrics = Table(run.metrics, METRIC_COLUMNS, after)
+        self._schedule = Table(run.schedule, list(HistoryRow._fields[1:]), after)
         self._stopped = False
 
     def _on_training_start(self) -> None:
@@ -161,10 +167,28 @@ class _Recorder(BaseCallback):
     def _on_rollout_start(self) -> None:
         """Between updates: nothing that a gradient depends on may change anywhere else."""
         self._update_normalizer()
+        self._update_schedule()
         if self.num_timesteps - self._saved_at >= self._train.checkpoint_every:
             self._save()
         if self._stop_early is not None and self._stop_early(self.model):
             self._stopped = True
+
+    def _update_schedule(self) -> None:
+        """Tell it how episodes went, and let it move what the next ones draw."""
+        schedule = self._env.batch.randomizer.schedule
+        if self._ended:
+            schedule.record(
+                np.array([episode.tag for episode in self._ended]),
+                np.array([list(episode.draw.values()) for episode in self._ended]),
+                np.array([episode.success for episode in self._ended]),
+            )
+            self._ended.clear()
+        if schedule.update(self.num_timesteps) or not self._scheduled:
+            self._scheduled = True
+            self._env.batch.forget_ready()
+            for row in schedule.history(self.num_timesteps):
+                self._schedule.add(row.step, row[1:])
+            self._schedule.flush()
 
     def _update_normalizer(self) -> None:
         if self._observations:
@@ -175,6 +199,7 @@ class _Recorder(BaseCallback):
         self._observations.append(self.locals["new_obs"])
         for episode in self._env.take_finished():
             self._recent.append(episode)
+            self._ended.append(episode)
             self._episodes.add(self.num_timesteps, episode_row(episode))
         if time.monotonic() - self._status_at > 0.5:
             self._report()
@@ -205,6 +230,7 @@ class _Recorder(BaseCallback):
         self._episodes.flush()
         self.logger.record("rollout/success", status.success)
         self.logger.record("rollout/goal_share", self._mean("goal_share"))
+        self.logger.record("rollout/randomization", self._env.batch.randomizer.schedule.entropy)
         self.logger.record("rollout/diverged_episodes", self._env.batch.diverged_episodes)
         if self._listen is not None:
             self._listen(status)
@@ -219,7 +245,13 @@ class _Recorder(BaseCallback):
     def _save(self) -> None:
         self._saved_at = self.num_timesteps
         self._episodes.flush()
-        progress = Progress(self.num_timesteps, self._env.batch.episodes_begun, self._wall_time())
+        batch = self._env.batch
+        progress = Progress(
+            self.num_timesteps,
+            batch.episodes_begun,
+            self._wall_time(),
+            batch.randomizer.schedule.state(),
+        )
         save_checkpoint(self._run.checkpoint_path(self.num_timesteps), self.model, progress)
         self._run.prune_checkpoints(self._train.keep_checkpoints)
 
@@ -231,3 +263,4 @@ class _Recorder(BaseCallback):
             self._report()
         self._episodes.close()
         self._metrics.close()
+        self._schedule.close()

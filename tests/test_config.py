@@ -374,3 +374,13 @@ def test_an_override_does_not_go_below_a_value() -> None:
 def test_an_override_that_is_no_yaml_is_refused(value: str) -> None:
     with pytest.raises(UserError, match="the value is not valid YAML"):
         override({}, [f"a={value}"])
+
+
+def test_a_document_over_another_says_what_it_says_and_keeps_the_rest() -> None:
+    base = Document("a: 1\nb:\n  c: 2\n  d: {type: x, e: 3}\nf: [1, 2]\ng: 5\n", "base.yaml")
+    above = Document("b:\n  c: 4\n  d: {type: y}\nf: [3]\ng: null\n", "above.yaml")
+    above.over(base)
+    assert above.data == {"a": 1, "b": {"c": 4, "d": {"type": "y"}}, "f": [3]}
+    assert base.data["b"]["c"] == 2
+    assert above.where(("a",)) == "base.yaml:1"
+    assert above.where(("b", "c")) == "above.yaml:2"

@@ -1,5 +1,6 @@
 """The batched environment: episodes end, follow each other, are recorded and replay exactly."""
 
+import json
 from functools import cache
 
 import numpy as np
@@ -351,3 +352,32 @@ def test_a_misspelt_joint_of_an_observation_is_one_message() -> None:
     terms = "observation=[{source: joint_position, joints: [armm]}]"
     with pytest.raises(UserError, match="no joint 'armm': did you mean 'arm'"):
         BatchEnv(load_experiment("qube_swingup", [terms]), 1)
+
+
+def test_parameters_change_within_an_episode_and_replay_with_it() -> None:
+    randomization = {
+        "motor_strength": {
+            "within_episode": True,
+            "distribution": {"type": "uniform", "low": 0.2, "high": 2.0},
+        },
+        "mass": {"distribution": {"type": "uniform", "low": 0.8, "high": 1.2}},
+        "change_time_s": {"distribution": {"type": "constant", "value": 0.1}},
+        "change_interval_s": {"distribution": {"type": "constant", "value": 0.1}},
+    }
+    config = load_experiment("qube_swingup", [f"randomization={json.dumps(randomization)}"])
+    env = BatchEnv(config, 4, seed=1)
+    env.reset()
+    gains, masses, positions = [], [], []
+    for _ in range(40):
+        env.step(np.full((4, 1), 0.3))
+        gains.append(env.physics.field("actuator_gainprm")[:, 0, 0].copy())
+        masses.append(env.physics.field("body_mass")[:, 1].copy())
+        positions.append(env.physics.position_trace.copy())
+    assert all(len(set(row)) >= 3 for row in np.transpose(gains))
+    assert all(len(set(row[:10])) == 1 for row in np.transpose(gains))
+    assert all(len(set(row)) == 1 for row in np.transpose(masses))
+    alone = BatchEnv(config, 1, threads=1)
+    alone.begin(np.array([0]), episode_seed(1, np.array([2])))
+    for step in range(40):
+        alone.step(np.full((1, 1), 0.3))
+        assert (alone.physics.position_trace[0] == positions[step][2]).all()

@@ -129,7 +129,7 @@ def test_each_episode_is_recorded_with_its_seed_and_draw(tmp_path: Path) -> None
     seeds = np.array([int(row["seed"]) for row in rows], dtype=np.uint64)
     assert {int(seed) for seed in seeds} <= begun
     assert len(set(seeds.tolist())) == len(rows)
-    drawn = env.randomizer.draw(EpisodeRandom(seeds))
+    drawn = env.randomizer.draw(EpisodeRandom(seeds)).values
     recorded = [[float(row[name]) for name in env.randomizer.columns] for row in rows]
     np.testing.assert_array_equal(drawn, recorded)
     for row in rows:
@@ -298,3 +298,37 @@ def test_the_normalizer_has_seen_every_observation_of_the_run(tmp_path: Path) ->
     # The last two observations are previous actions; the others have their own spread.
     assert (normalizer.variance > 0).all()
     assert not torch.allclose(normalizer.variance, torch.ones(env.observation_size).double())
+
+
+def test_a_schedule_moves_is_written_and_goes_on_where_it_was(tmp_path: Path) -> None:
+    widening = "schedule={type: by_step, start_width: 0.0, steps: 1000}"
+    config = load_experiment("qube_swingup", [*overrides("ppo"), widening])
+    run = start_run(config, 0, tmp_path / "run")
+    assert train(run, total_steps=512)
+    rows = [row for row in rows_of(run.schedule) if row[1] == "mass[arm]"]
+    widths = [float(high) - float(low) for _, _, low, high, _ in rows]
+    assert widths[0] == 0.0
+    assert widths == sorted(widths)
+    _, env = load_agent(run)
+    assert env.randomizer.schedule.state()["width"] == pytest.approx(widths[-1] / 0.4)
+    assert train(run, resume=True, total_steps=1024)
+    resumed = [row for row in rows_of(run.schedule) if row[1] == "mass[arm]"]
+    assert [int(row[0]) for row in resumed] == sorted({int(row[0]) for row in resumed})
+    assert float(resumed[-1][3]) - float(resumed[-1][2]) > widths[-1]
+    draws = np.array([[float(x) for x in row[7:]] for row in rows_of(run.episodes)])
+    early, late = draws[:8, 0], draws[-8:, 0]
+    assert np.abs(late - 1.0).mean() > 2.0 * np.abs(early - 1.0).mean()
+
+
+def test_automatic_randomization_follows_the_success_of_its_probes(tmp_path: Path) -> None:
+    """Every episode of 0.2 s fails to swing up: the ranges shrink to the model."""
+    automatic = "schedule={type: adr, start_share: 0.5, queue_length: 2, boundary_share: 1.0}"
+    config = load_experiment("qube_swingup", [*overrides("ppo"), automatic])
+    run = start_run(config, 0, tmp_path / "run")
+    assert train(run, total_steps=6000)
+    first, last = ({}, {})
+    for _, column, low, high, _ in rows_of(run.schedule):
+        first.setdefault(column, float(high) - float(low))
+        last[column] = float(high) - float(low)
+    assert sum(last.values()) < 0.8 * sum(first.values())
+    assert all(last[column] <= first[column] for column in first)

@@ -24,7 +24,8 @@ from simreal.deploy.sim_wire import (
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError
 from simreal.randomization.build import build_world
-from simreal.randomization.randomizer import Randomizer, fixed
+from simreal.randomization.randomizer import Randomizer
+from simreal.randomization.specification import fixed
 from simreal.robots import load_robot
 
 LONGEST_GAP_STEPS = 1000
@@ -42,14 +43,14 @@ class SimulatedRobot:
         """
         robot = load_robot(name)
         self.description = robot.description
-        specification = fixed(parameters)
-        world = build_world(robot, 1, specification, {}, threads=1)
-        randomizer = Randomizer(specification, world)
+        specification, pins = fixed(parameters)
+        world = build_world(robot, 1, specification, pins, threads=1)
+        randomizer = Randomizer(specification, world, pins)
         self._world = world
         self.rate = 1.0 / world.physics.timestep
         self._random = EpisodeRandom(episode_seed(seed, np.array([0])))
         only = np.array([0])
-        randomizer.apply(only, randomizer.draw(self._random))
+        randomizer.apply(only, randomizer.draw(self._random).values)
         self._passive = np.zeros((1, len(self.description.actuators)))
         self._target = self._passive
         start = np.array([[joint.default_position for joint in self.description.joints]])
@@ -75,7 +76,7 @@ class SimulatedRobot:
             self._target = self._passive
         self._step += 1
         self._world.advance(self._target, self._random, self._step, self._commands)
-        state = self._world.sensing.read(self._step / self.rate)
+        state = self._world.read(self._step / self.rate)
         return state.joint_position[0], state.joint_velocity[0]
 
 

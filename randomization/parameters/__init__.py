@@ -5,12 +5,23 @@ randomizer restores the compiled defaults of all that is written first, so that 
 """
 
 from simreal.randomization.parameters.actuators import ACTUATORS
-from simreal.randomization.parameters.dynamics import DYNAMICS
+from simreal.randomization.parameters.dynamics import BODIES, CONTACTS, JOINTS, SURROUNDINGS
+from simreal.randomization.parameters.events import EVENTS
+from simreal.randomization.parameters.imu import IMU
 from simreal.randomization.parameters.parameter import Operation, Parameter, Write, matching, operate
 from simreal.randomization.parameters.sensors import SENSORS
+from simreal.randomization.parameters.visuals import VISUALS
 
-PARAMETERS: dict[str, Parameter] = {
-    parameter.name: parameter for parameter in (*DYNAMICS, *ACTUATORS, *SENSORS)
+GROUPS: dict[str, tuple[Parameter, ...]] = {
+    "bodies": BODIES,
+    "joints": JOINTS,
+    "contacts": CONTACTS,
+    "surroundings": SURROUNDINGS,
+    "actuators": ACTUATORS,
+    "sensors": (*SENSORS, *IMU),
+    "events": EVENTS,
+    "visuals": VISUALS,
 }
+PARAMETERS: dict[str, Parameter] = {each.name: each for group in GROUPS.values() for each in group}
 
-__all__ = ["PARAMETERS", "Operation", "Parameter", "Write", "matching", "operate"]
+__all__ = ["GROUPS", "PARAMETERS", "Operation", "Parameter", "Write", "matching", "operate"]

@@ -4,56 +4,139 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simreal.physics.interface import Ids
+from simreal.errors import UserError
 from simreal.randomization.parameters.parameter import (
     ArrayParameter,
     Elements,
     Operation,
     Parameter,
-    Values,
     Write,
-    operate,
 )
-from simreal.randomization.parameters.parts import PARTS
 from simreal.randomization.world import World
 
 
 @dataclass(frozen=True, kw_only=True)
-class ActuatorLaw(Parameter):
-    """A factor on coefficients of the force laws: force = gain * command + bias(position, velocity).
-
-    Attributes:
-        coefficients: field to those of its columns that are scaled.
-    """
-
-    coefficients: dict[str, slice]
-
-    def elements(self, world: World) -> list[str]:
-        return [name for name, _ in PARTS["actuator"](world)]
-
-    def default(self, world: World) -> Values:
-        return np.ones(len(world.robot.actuators))
+class Limit(ArrayParameter):
+    """A limit, which a robot may not have."""
 
     def writer(self, world: World, elements: Elements, operation: Operation) -> Write:
-        actuators = np.array([row for _, row in PARTS["actuator"](world)])[elements]
-        laws = [(world.array(field), columns) for field, columns in self.coefficients.items()]
+        absent = np.isinf(self.default(world)[elements])
+        if operation != "absolute" and absent.any():
+            name = self.elements(world)[int(elements[np.argmax(absent)])]
+            raise UserError(f"{self.name}: {name} has none to {operation}: give it as absolute")
+        return super().writer(world, elements, operation)
 
-        def write(ids: Ids, values: Values) -> None:
-            factor = operate(operation, np.ones_like(values), values)[..., None]
-            for law, columns in laws:
-                law[ids[:, None], actuators, columns] *= factor
 
-        return write
-
+FRICTION = "dof_frictionloss"
+"""Is written at each physics step: an episode must begin with the compiled one."""
 
 ACTUATORS: tuple[Parameter, ...] = (
-    ActuatorLaw(
+    ArrayParameter(
         name="motor_strength",
         unit="1",
         description="torque of an actuator for the same command and motion",
         operation="scale",
-        fields=("actuator_gainprm", "actuator_biasprm"),
-        coefficients={"actuator_gainprm": slice(None), "actuator_biasprm": slice(None)},
+        fields=("actuation.strength",),
+        part="robot_actuator",
+    ),
+    ArrayParameter(
+        name="kp",
+        unit="N·m/rad",
+        description="stiffness of a position servo",
+        operation="scale",
+        fields=("actuation.kp",),
+        part="robot_servo",
+    ),
+    ArrayParameter(
+        name="kd",
+        unit="N·m·s/rad",
+        description="damping of a position servo",
+        operation="scale",
+        fields=("actuation.kd",),
+        part="robot_servo",
+    ),
+    Limit(
+        name="effort_limit",
+        unit="N·m",
+        description="largest torque of an actuator",
+        operation="absolute",
+        fields=("actuation.effort_limit",),
+        part="robot_actuator",
+    ),
+    ArrayParameter(
+        name="corner_speed",
+        unit="rad/s",
+        description="speed from which on the torque limit falls; 0 unless it is given",
+        operation="absolute",
+        fields=("actuation.corner_speed",),
+        part="robot_actuator",
+    ),
+    Limit(
+        name="no_load_speed",
+        unit="rad/s",
+        description="speed at which a motor has no torque left",
+        operation="absolute",
+        fields=("actuation.no_load_speed",),
+        part="robot_actuator",
+        lower=1e-3,
+    ),
+    ArrayParameter(
+        name="supply_voltage",
+        unit="1",
+        description="supply of all actuators, ratio to nominal",
+        operation="scale",
+        fields=("actuation.supply_voltage",),
+        part="robot",
+    ),
+    ArrayParameter(
+        name="supply_sag",
+        unit="1/W",
+        description="fall of that ratio for each watt of mechanical power drawn",
+        operation="absolute",
+        fields=("actuation.supply_sag",),
+        part="robot",
+    ),
+    ArrayParameter(
+        name="backlash",
+        unit="rad",
+        description="whole play between motor and joint",
+        operation="absolute",
+        fields=("actuation.backlash", "dof_armature"),
+        part="robot_actuator",
+    ),
+    ArrayParameter(
+        name="stribeck_friction",
+        unit="1",
+        description="static over Coulomb friction of a driven joint",
+        operation="scale",
+        fields=("actuation.stribeck_friction", FRICTION),
+        part="robot_actuator",
+        lower=1.0,
+    ),
+    ArrayParameter(
+        name="stribeck_speed",
+        unit="rad/s",
+        description="speed at which 37 % of the excess of static friction is left",
+        operation="absolute",
+        fields=("actuation.stribeck_speed",),
+        part="robot_actuator",
+        lower=1e-6,
+    ),
+    ArrayParameter(
+        name="load_friction",
+        unit="1",
+        description="friction of a driven joint for each unit of its actuator's torque",
+        operation="absolute",
+        fields=("actuation.load_friction", FRICTION),
+        part="robot_actuator",
+    ),
+    ArrayParameter(
+        name="dead_zone",
+        unit="V, N·m, rad",
+        description="command, or position error of a servo, below which nothing happens",
+        operation="absolute",
+        fields=("actuation.dead_zone",),
+        part="robot_actuator",
     ),
     ArrayParameter(
         name="action_latency_ms",
@@ -61,6 +144,33 @@ ACTUATORS: tuple[Parameter, ...] = (
         description="delay from command to torque, held for an episode",
         operation="absolute",
         fields=("actuation.latency",),
+        part="robot",
+        unit_in_field=1e3,
+    ),
+    ArrayParameter(
+        name="action_latency_jitter_ms",
+        unit="ms",
+        description="most by which the delay of one command exceeds that",
+        operation="absolute",
+        fields=("actuation.latency_jitter",),
+        part="robot",
+        unit_in_field=1e3,
+    ),
+    ArrayParameter(
+        name="command_drop_probability",
+        unit="1",
+        description="share of commands that are lost: the one before stays in force",
+        operation="absolute",
+        fields=("actuation.drop_probability",),
+        part="robot",
+        upper=1.0,
+    ),
+    ArrayParameter(
+        name="control_jitter_ms",
+        unit="ms",
+        description="most by which a control step observes and acts early",
+        operation="absolute",
+        fields=("actuation.control_jitter",),
         part="robot",
         unit_in_field=1e3,
     ),

@@ -27,7 +27,10 @@ FLATTEST_STRETCH = 0.1
 class FloorSlope(Parameter):
     """The direction of gravity, which is what a slope of the whole world amounts to.
 
-    A slope of +a about x lowers the side of +y.
+    The floor is turned by the right-hand rule: +a about x raises the side of +y, +a about y lowers that
+    of +x. It is turned about x first, then about its own y; entries that turn it one by one do so in
+    the order of the configuration. Gravity that is drawn as well counts along the axes of the floor if
+    its entry comes later, and along those of the world if it comes before.
     """
 
     def elements(self, world: World) -> list[str]:
@@ -43,7 +46,7 @@ class FloorSlope(Parameter):
             angles = operate(operation, np.zeros_like(values), values)
             for column, axis in enumerate(elements):
                 about = np.zeros((len(ids), 3))
-                about[:, axis] = angles[:, column]
+                about[:, axis] = -angles[:, column]  # as seen from the floor
                 gravity[ids] = Rotation.from_rotvec(about).apply(gravity[ids])
 
         return write
@@ -100,7 +103,7 @@ BODIES: tuple[Parameter, ...] = (
     ArrayParameter(
         name="payload_position",
         unit="m",
-        description="where the payload is, from the body's centre of mass",
+        description="where the payload is in the body's frame; added, from the compiled centre of mass",
         operation="add",
         fields=("inertia.payload_position",),
         part="body",

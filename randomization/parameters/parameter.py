@@ -54,6 +54,11 @@ class Parameter(ABC):
     lower: float | None = 0.0
     upper: float | None = None
 
+    @property
+    def of_whole(self) -> bool:
+        """Whether it is one quantity of the robot as a whole, and not one for each of some parts."""
+        return False
+
     @abstractmethod
     def elements(self, world: World) -> list[str]:
         """Names of the parts that it acts on; none for one quantity of the robot as a whole."""
@@ -84,11 +89,15 @@ class ArrayParameter(Parameter):
     axes: tuple[str, ...] = ()
     unit_in_field: float = 1.0
 
+    @property
+    def of_whole(self) -> bool:
+        return self.part == "robot" and not self.axes
+
     def elements(self, world: World) -> list[str]:
         names = [name for name, _ in PARTS[self.part](world)]
-        if not self.axes:
-            return names
-        return [f"{name}.{axis}" if name else axis for name in names or [""] for axis in self.axes]
+        if self.part == "robot":
+            return list(self.axes)
+        return [f"{name}.{axis}" for name in names for axis in self.axes] if self.axes else names
 
     def _place(self, world: World, elements: Elements | slice = slice(None)) -> tuple[Elements, ...]:
         """Indices of elements in an array, behind the axis of the simulations."""

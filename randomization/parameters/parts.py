@@ -5,6 +5,7 @@ from typing import Literal
 
 import mujoco
 
+from simreal.randomization.distractors import DISTRACTOR
 from simreal.randomization.events import free_bodies
 from simreal.randomization.world import World
 
@@ -17,11 +18,21 @@ PartKind = Literal[
     "actuator",
     "robot_joint",
     "robot_actuator",
+    "robot_servo",
     "link",
     "qpos",
     "limited_joint",
     "colliding_geom",
     "free_body",
+    "light",
+    "turning_light",
+    "camera",
+    "turning_camera",
+    "perspective_camera",
+    "material",
+    "coloured_geom",
+    "coloured_site",
+    "distractor",
 ]
 Parts = list[tuple[str, int]]
 """Names and rows in the arrays."""
@@ -85,6 +96,55 @@ def _free_bodies(world: World) -> Parts:
     return [(name, i) for name, i in _bodies(world) if i in free]
 
 
+_lights = _named(mujoco.mjtObj.mjOBJ_LIGHT, "nlight")
+_cameras = _named(mujoco.mjtObj.mjOBJ_CAMERA, "ncam")
+AIMED = int(mujoco.mjtCamLight.mjCAMLIGHT_TARGETBODY)
+"""Lights and cameras of this mode and those behind it look at a body, whatever their direction."""
+
+
+def _turning_lights(world: World) -> Parts:
+    return [(name, i) for name, i in _lights(world) if world.physics.model.light_mode[i] < AIMED]
+
+
+def _turning_cameras(world: World) -> Parts:
+    return [(name, i) for name, i in _cameras(world) if world.physics.model.cam_mode[i] < AIMED]
+
+
+def _perspective_cameras(world: World) -> Parts:
+    perspective = mujoco.mjtProjection.mjPROJ_PERSPECTIVE
+    projection = world.physics.model.cam_projection
+    return [(name, i) for name, i in _cameras(world) if projection[i] == perspective]
+
+
+def _coloured(kind: mujoco.mjtObj, name: str) -> Callable[[World], Parts]:
+    """Geoms or sites with a colour of their own; one of the default colour has its material's."""
+
+    def parts(world: World) -> Parts:
+        model = world.physics.model
+        material, colour = getattr(model, f"{name}_matid"), getattr(model, f"{name}_rgba")
+        own = (material < 0) | (colour != DEFAULT_COLOUR).any(axis=1)
+        return [(each, i) for each, i in _named(kind, f"n{name}")(world) if own[i]]
+
+    return parts
+
+
+DEFAULT_COLOUR = (0.5, 0.5, 0.5, 1.0)
+
+
+def _distractors(world: World) -> Parts:
+    """Geoms of that name in the world that touch nothing; a mesh has no size to change."""
+    model = world.physics.model
+    touches = {row for _, row in _colliding_geoms(world)}
+    return [
+        (name, i)
+        for name, i in _named(mujoco.mjtObj.mjOBJ_GEOM, "ngeom")(world)
+        if name.startswith(DISTRACTOR)
+        and i not in touches
+        and model.geom_bodyid[i] == 0
+        and model.geom_type[i] != mujoco.mjtGeom.mjGEOM_MESH
+    ]
+
+
 PARTS: dict[PartKind, Callable[[World], Parts]] = {
     "robot": lambda world: [],
     "body": _bodies,
@@ -97,8 +157,20 @@ PARTS: dict[PartKind, Callable[[World], Parts]] = {
     "limited_joint": _limited_joints,
     "colliding_geom": _colliding_geoms,
     "free_body": _free_bodies,
+    "light": _lights,
+    "turning_light": _turning_lights,
+    "camera": _cameras,
+    "turning_camera": _turning_cameras,
+    "perspective_camera": _perspective_cameras,
+    "material": _named(mujoco.mjtObj.mjOBJ_MATERIAL, "nmat"),
+    "coloured_geom": _coloured(mujoco.mjtObj.mjOBJ_GEOM, "geom"),
+    "coloured_site": _coloured(mujoco.mjtObj.mjOBJ_SITE, "site"),
+    "distractor": _distractors,
     "robot_joint": lambda world: [(name, i) for i, name in enumerate(world.robot.joint_names)],
     "robot_actuator": lambda world: [(name, i) for i, name in enumerate(world.robot.actuator_names)],
+    "robot_servo": lambda world: [
+        (name, i) for i, name in enumerate(world.robot.actuator_names) if world.actuation.servos[i]
+    ],
 }
-"""`joint`, `dof` and `actuator` give rows of the model; `robot_joint` and `robot_actuator` places in
-the robot's own description."""
+"""`joint`, `dof` and `actuator` give rows of the model; `robot_joint`, `robot_actuator` and
+`robot_servo` places in the robot's own description."""

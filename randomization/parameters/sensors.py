@@ -1,6 +1,7 @@
-"""Parameters of what the robot measures."""
+"""Parameters of what the robot measures at its joints."""
 
 from simreal.randomization.parameters.parameter import ArrayParameter, Parameter
+from simreal.randomization.sensing import SLOWEST_SENSOR_RATE
 
 SENSORS: tuple[Parameter, ...] = (
     ArrayParameter(
@@ -13,6 +14,42 @@ SENSORS: tuple[Parameter, ...] = (
         unit_in_field=1e3,
     ),
     ArrayParameter(
+        name="joint_latency_ms",
+        unit="ms",
+        description="delay of one joint's sensor, on top of that of all",
+        operation="absolute",
+        fields=("sensing.joint_latency",),
+        part="robot_joint",
+        unit_in_field=1e3,
+    ),
+    ArrayParameter(
+        name="sensor_latency_jitter_ms",
+        unit="ms",
+        description="each control step, measurements are older by up to this",
+        operation="absolute",
+        fields=("sensing.jitter",),
+        part="robot",
+        unit_in_field=1e3,
+    ),
+    ArrayParameter(
+        name="sensor_drop_probability",
+        unit="1",
+        description="chance that a control step gets no measurement of a joint and keeps the last",
+        operation="absolute",
+        fields=("sensing.drop",),
+        part="robot_joint",
+        upper=1.0,
+    ),
+    ArrayParameter(
+        name="sensor_rate_hz",
+        unit="Hz",
+        description="how often measurements are taken; every physics step unless it is given",
+        operation="absolute",
+        fields=("sensing.rate",),
+        part="robot",
+        lower=SLOWEST_SENSOR_RATE,
+    ),
+    ArrayParameter(
         name="encoder_noise",
         unit="rad",
         description="standard deviation of white noise of an encoder",
@@ -21,13 +58,45 @@ SENSORS: tuple[Parameter, ...] = (
         part="robot_joint",
     ),
     ArrayParameter(
+        name="velocity_noise",
+        unit="rad/s",
+        description="standard deviation of white noise of a reported velocity",
+        operation="absolute",
+        fields=("sensing.velocity_noise",),
+        part="robot_joint",
+    ),
+    ArrayParameter(
         name="encoder_bias",
         unit="rad",
-        description="constant error of an encoder",
+        description="constant error of an encoder, as of its calibration",
         operation="absolute",
         fields=("sensing.bias",),
         part="robot_joint",
         lower=None,
+    ),
+    ArrayParameter(
+        name="encoder_drift",
+        unit="rad/s^0.5",
+        description="random walk of an encoder's zero: standard deviation after one second",
+        operation="absolute",
+        fields=("sensing.drift",),
+        part="robot_joint",
+    ),
+    ArrayParameter(
+        name="encoder_scale_error",
+        unit="1",
+        description="an encoder's reading per true angle, about zero",
+        operation="scale",
+        fields=("sensing.scale",),
+        part="robot_joint",
+    ),
+    ArrayParameter(
+        name="encoder_saturation",
+        unit="rad",
+        description="largest reading of an encoder to either side; none unless it is given",
+        operation="absolute",
+        fields=("sensing.saturation",),
+        part="robot_joint",
     ),
     ArrayParameter(
         name="encoder_resolution",

@@ -1,5 +1,6 @@
 """Checkpoints of agents: tensors and plain numbers only, read without pickle's power to run code."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from simreal.errors import UserError
 from simreal.files import write_atomically
 
-FORMAT = 1
+FORMAT = 2
 REPLAY_ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 
 
@@ -25,11 +26,13 @@ class Progress:
         steps: environment steps.
         episodes_begun: so that a resumed run goes on with new episodes.
         wall_time: s of training so far.
+        schedule: what the schedule of the randomization has learned.
     """
 
     steps: int
     episodes_begun: int
     wall_time: float
+    schedule: dict[str, Any]
 
 
 def save_checkpoint(path: Path, agent: BaseAlgorithm, progress: Progress) -> None:
@@ -42,6 +45,7 @@ def save_checkpoint(path: Path, agent: BaseAlgorithm, progress: Progress) -> Non
         "steps": progress.steps,
         "episodes_begun": progress.episodes_begun,
         "wall_time": progress.wall_time,
+        "schedule": json.dumps(progress.schedule),
         "torch_random": torch.get_rng_state(),
         "numpy_random": _numpy_random_state(),
     }
@@ -69,7 +73,12 @@ def load_checkpoint(path: Path, agent: BaseAlgorithm, with_replay: bool = True) 
                 f"expected {type(agent).__name__}, format {FORMAT}"
             )
         agent.set_parameters(content["parameters"], exact_match=True, device="cpu")
-        progress = Progress(content["steps"], content["episodes_begun"], content["wall_time"])
+        progress = Progress(
+            content["steps"],
+            content["episodes_begun"],
+            content["wall_time"],
+            json.loads(content["schedule"]),
+        )
         if with_replay:
             _restore_training(agent, content)
     except UserError:

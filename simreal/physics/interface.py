@@ -26,6 +26,10 @@ class Physics(Protocol):
         substeps: physics steps per control step.
         diverged: (count,) whether a `step` has left the finite numbers since the last reset; the
             motion of such a simulation means nothing until it is reset.
+        body_force: (count, bodies, 6) force in N and torque in N·m on each body at its centre of mass,
+            along the world's axes; live, writable, held until changed, zero after a reset.
+        dof_force: (count, dofs) force in N or torque in N·m from outside on each degree of freedom,
+            likewise.
     """
 
     count: int
@@ -33,6 +37,8 @@ class Physics(Protocol):
     timestep: float
     substeps: int
     diverged: NDArray[np.bool_]
+    body_force: NDArray[np.float64]
+    dof_force: NDArray[np.float64]
 
     @property
     def joint_position(self) -> NDArray[np.float64]:
@@ -81,6 +87,16 @@ class Physics(Protocol):
             joint_position: (len(ids), joints) rad or m.
             joint_velocity: (len(ids), joints) rad/s or m/s.
             target: (len(ids), actuators) commands that were given before; they fill the delay.
+        """
+        ...
+
+    def kick(self, ids: Ids, dofs: NDArray[np.integer[Any]], change: NDArray[np.float64]) -> None:
+        """Change velocities at once.
+
+        Args:
+            ids: simulations.
+            dofs: (n,) degrees of freedom of the model.
+            change: (len(ids), n) rad/s or m/s, added.
         """
         ...
 

@@ -58,6 +58,8 @@ class MujocoPhysics:
         self._constants_depend = False
         self._qpos: NDArray[np.float64] = self._batch.bind("qpos")
         self._qvel: NDArray[np.float64] = self._batch.bind("qvel")
+        self.body_force: NDArray[np.float64] = self._batch.bind("xfrc_applied")
+        self.dof_force: NDArray[np.float64] = self._batch.bind("qfrc_applied")
         self._positions, self._velocities = _addresses(self.model, robot)
         self._position_columns = _columns(self._positions)
         self._velocity_columns = _columns(self._velocities)
@@ -146,12 +148,24 @@ class MujocoPhysics:
             self._batch.reset(failed)  # clears their warnings, too
             self.diverged[failed] = False
 
+    def kick(self, ids: Ids, dofs: NDArray[np.integer[Any]], change: NDArray[np.float64]) -> None:
+        """Change velocities at once; see `Physics.kick`."""
+        self._qvel[ids[:, None], dofs] += change
+
     def take(self, ids: Ids, source: Self, rows: Ids) -> None:
         """Go on from the state and with the fields of other simulations; see `Physics.take`."""
         self._forget_divergence(ids)
         for name, values in source._fields.items():
             self.field(name)[ids] = values[rows]
+        # A change within an episode may have moved a constant here that is as compiled there.
+        for name in self._fields.keys() - source._fields.keys():
+            self._fields[name][ids] = _compiled(self.model, name)
         self._batch.state[ids] = source._batch.state[rows]
+
+    def copy_simulation(self, simulation: int, model: mujoco.MjModel, data: mujoco.MjData) -> None:
+        """Write a simulation's fields and state into a model and data, such as a renderer's."""
+        self._batch.get_model(simulation, model)
+        self._batch.get_data(simulation, data)
 
     def _fill_sensor_histories(self, ids: Ids) -> None:
         """Fill the delayed sensors' histories with what they read now, had they no delay."""
@@ -185,6 +199,12 @@ class MujocoPhysics:
             self._batch.rollout(steps, record=("qpos", "qvel"), out=trace)
         except SimulationError as error:
             self.diverged[error.ids] = True
+
+
+def _compiled(model: mujoco.MjModel, field: str) -> Any:
+    """A field's value in the model itself."""
+    of_options = field.startswith("opt.")
+    return getattr(model.opt if of_options else model, field.removeprefix("opt."))
 
 
 def _substeps(timestep: float, control_rate: float, robot: str) -> int:

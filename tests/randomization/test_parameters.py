@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import mujoco
 import numpy as np
@@ -10,10 +9,12 @@ import pytest
 from numpy.typing import ArrayLike, NDArray
 
 from simreal.episode_random import EpisodeRandom, episode_seed
-from simreal.randomization.parameters import PARAMETERS, matching, operate
-from simreal.randomization.randomizer import ParameterConfig, Randomizer
+from simreal.randomization.build import build_world
+from simreal.randomization.parameters import PARAMETERS, Parameter, matching, operate
+from simreal.randomization.randomizer import Randomizer
+from simreal.randomization.specification import ParameterConfig
 from simreal.randomization.world import World
-from simreal.robots import load_robot
+from simreal.robots import Robot, load_robot
 from simreal.state import RobotState
 
 MakeWorld = Callable[..., World]
@@ -338,48 +339,75 @@ def test_a_coarser_encoder_reads_coarser_counts(make_world: MakeWorld) -> None:
     assert (positions[2] == truth[2]).all()
 
 
+def another_value(parameter: Parameter, world: World) -> float:
+    """One that it may have, and that no part has."""
+    default = parameter.default(world)
+    low = -math.inf if parameter.lower is None else parameter.lower
+    high = math.inf if parameter.upper is None else parameter.upper
+    candidates = (1.0, 0.25, 2.0, 2.0 * low, 0.5 * high)
+    return next(each for each in candidates if low <= each <= high and (default != each).all())
+
+
+COMPANIONS = {"corner_speed": {"no_load_speed": 10.0}}
+"""What a parameter means nothing without."""
+
+
 @pytest.mark.parametrize("name", PARAMETERS)
 class TestEveryParameter:
-    def entry(self, name: str, **options: Any) -> dict[str, ParameterConfig]:
-        distribution = {"type": "constant", "value": 0.0}
-        return {name: ParameterConfig.model_validate({"distribution": distribution} | options)}
+    """On a machine that has all that a parameter may act on."""
 
-    def test_it_is_described(self, make_world: MakeWorld, name: str) -> None:
-        parameter, world = PARAMETERS[name], make_world(1)
+    def drawn(
+        self, robot: Robot, count: int, name: str, operation: str, value: float
+    ) -> tuple[World, Randomizer]:
+        specification = {
+            each: ParameterConfig.model_validate(
+                {
+                    "operation": operation if each == name else "absolute",
+                    "distribution": {"type": "constant", "value": constant},
+                }
+            )
+            for each, constant in ({name: value} | COMPANIONS.get(name, {})).items()
+        }
+        world = build_world(robot, count, specification, {}, threads=1)
+        return world, Randomizer(specification, world)
+
+    def test_it_is_described(self, box_with_arm: Robot, name: str) -> None:
+        parameter, world = PARAMETERS[name], build_world(box_with_arm, 1, {}, {}, threads=1)
         assert parameter.name == name
         assert parameter.unit
         assert parameter.description
         parts = parameter.elements(world)
+        assert parts or parameter.of_whole
         assert len(set(parts)) == len(parts)
         assert parameter.default(world).shape == (max(len(parts), 1),)
 
     def test_it_changes_what_it_says_in_the_simulation_that_is_meant_alone(
-        self, make_world: MakeWorld, name: str
+        self, box_with_arm: Robot, name: str
     ) -> None:
-        world = make_world(3, action_latency=0.02, sensor_latency=0.02)
         parameter = PARAMETERS[name]
-        options = {} if parameter.operation == "absolute" else {"operation": "scale"}
-        value = 1.0 if parameter.operation == "absolute" else 1.5
-        options["distribution"] = {"type": "constant", "value": value}
-        randomizer = Randomizer(self.entry(name, **options), world)
-        before = [array.copy() for array in [world.array(field) for field in parameter.fields]]
-        randomizer.apply(np.array([1]), np.full((1, len(randomizer.columns)), value))
-        for array, old in zip([world.array(field) for field in parameter.fields], before, strict=True):
+        value = another_value(parameter, build_world(box_with_arm, 1, {}, {}, threads=1))
+        world, randomizer = self.drawn(box_with_arm, 3, name, "absolute", value)
+        before = [world.array(field).copy() for field in parameter.fields]
+        one = np.array([1])
+        randomizer.apply(one, randomizer.draw(EpisodeRandom(episode_seed(0, one))).values)
+        after = [world.array(field) for field in parameter.fields]
+        for array, old in zip(after, before, strict=True):
             assert (array[[0, 2]] == old[[0, 2]]).all()
-            assert (array[1] != old[1]).any()
+        assert any((array[1] != old[1]).any() for array, old in zip(after, before, strict=True))
 
     @pytest.mark.parametrize(("operation", "nothing"), [("scale", 1.0), ("add", 0.0)])
     def test_a_neutral_value_changes_nothing(
-        self, make_world: MakeWorld, name: str, operation: str, nothing: float
+        self, box_with_arm: Robot, name: str, operation: str, nothing: float
     ) -> None:
-        world = make_world(2)
         parameter = PARAMETERS[name]
-        before = [array.copy() for array in [world.array(field) for field in parameter.fields]]
-        options = {"operation": operation, "distribution": {"type": "constant", "value": nothing}}
-        randomizer = Randomizer(self.entry(name, **options), world)
-        randomizer.apply(everyone(world), np.full((2, len(randomizer.columns)), nothing))
-        for array, old in zip([world.array(field) for field in parameter.fields], before, strict=True):
-            assert (array == old).all()
+        if np.isinf(parameter.default(build_world(box_with_arm, 1, {}, {}, threads=1))).any():
+            pytest.skip("without a limit, there is none to scale or to add to")
+        world, randomizer = self.drawn(box_with_arm, 2, name, operation, nothing)
+        before = [world.array(field).copy() for field in parameter.fields]
+        both = everyone(world)
+        randomizer.apply(both, randomizer.draw(EpisodeRandom(episode_seed(0, both))).values)
+        for field, old in zip(parameter.fields, before, strict=True):
+            assert (world.array(field) == old).all()
 
 
 def test_the_three_operations() -> None:

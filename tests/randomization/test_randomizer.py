@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from scipy import stats
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
-from simreal.randomization.randomizer import ParameterConfig, Randomizer, fixed, longest_latency
+from simreal.randomization.randomizer import Randomizer
+from simreal.randomization.schedules import ByStepConfig, WithinConfig
+from simreal.randomization.specification import ParameterConfig, fixed, largest
 from simreal.randomization.world import World
 
 MakeWorld = Callable[..., World]
@@ -102,12 +105,12 @@ def test_a_thousand_draws_leave_no_trace(world: World) -> None:
     before = touched(world)
     randomizer = Randomizer(specify(EVERYTHING), world)
     ids = np.arange(4)
-    first = randomizer.draw(episodes(4))
+    first = randomizer.draw(episodes(4)).values
     randomizer.apply(ids, first)
     once = touched(world)
     assert not same(once, before)
     for run_seed in range(250):
-        randomizer.apply(ids, randomizer.draw(episodes(4, run_seed)))
+        randomizer.apply(ids, randomizer.draw(episodes(4, run_seed)).values)
     randomizer.apply(ids, first)
     assert same(touched(world), once)
     neutral = {"scale": 1.0, "absolute": 0.0, "add": 0.0}
@@ -118,7 +121,7 @@ def test_a_thousand_draws_leave_no_trace(world: World) -> None:
 
 def test_each_simulation_gets_its_own_row(world: World) -> None:
     together, alone = Randomizer(specify(EVERYTHING), world), Randomizer(specify(EVERYTHING), world)
-    values = together.draw(episodes(4))
+    values = together.draw(episodes(4)).values
     together.apply(np.arange(4), values)
     whole = touched(world)
     for row in (2, 0, 3, 1):
@@ -155,7 +158,7 @@ def test_entries_on_one_parameter_compose_in_their_order(world: World) -> None:
     }
     randomizer = Randomizer(specify(entries), world)
     for _ in range(3):
-        randomizer.apply(np.arange(4), randomizer.draw(episodes(4)))
+        randomizer.apply(np.arange(4), randomizer.draw(episodes(4)).values)
     expected = [0.0, 0.5 * 0.095, (0.5 * 0.024 + 0.01) * 2.0]
     np.testing.assert_allclose(world.physics.field("body_mass"), np.tile(expected, (4, 1)))
     inertia = world.physics.field("body_inertia")[0] / np.maximum(
@@ -171,11 +174,11 @@ def test_latencies_compose_and_their_bound_with_them(make_world: MakeWorld) -> N
             "filter": uniform(2.0, 8.0, parameter="sensor_latency_ms", operation="add"),
         }
     )
-    bound = longest_latency(specification, {}, "sensor_latency_ms")
-    assert bound == pytest.approx(0.014)
-    assert longest_latency(specification, {"bus": 1.0}, "sensor_latency_ms") == pytest.approx(0.009)
-    assert longest_latency(specification, {}, "action_latency_ms") == 0.0
-    world = make_world(2, sensor_latency=bound)
+    bound = largest(specification, {}, "sensor_latency_ms")
+    assert bound == pytest.approx(14.0)
+    assert largest(specification, {"bus": 1.0}, "sensor_latency_ms") == pytest.approx(9.0)
+    assert largest(specification, {}, "action_latency_ms") == 0.0
+    world = make_world(2, sensor_latency=1e-3 * bound)
     Randomizer(specification, world).apply(np.arange(2), np.array([[6.0, 8.0], [0.0, 2.0]]))
     np.testing.assert_allclose(world.sensing.quantities["latency"][:, 0], [0.014, 0.002])
     world.sensing.read(np.zeros(2))  # the delay line is long enough for it
@@ -183,10 +186,10 @@ def test_latencies_compose_and_their_bound_with_them(make_world: MakeWorld) -> N
 
 def test_a_draw_is_a_function_of_the_seed_alone(world: World) -> None:
     randomizer = Randomizer(specify(EVERYTHING), world)
-    values = randomizer.draw(episodes(50))
-    assert (Randomizer(specify(EVERYTHING), world).draw(episodes(50)) == values).all()
-    assert (randomizer.draw(EpisodeRandom(episodes(50).seeds[[7, 3]])) == values[[7, 3]]).all()
-    assert (randomizer.draw(episodes(50, run_seed=1)) != values).mean() > 0.8
+    values = randomizer.draw(episodes(50)).values
+    assert (Randomizer(specify(EVERYTHING), world).draw(episodes(50)).values == values).all()
+    assert (randomizer.draw(EpisodeRandom(episodes(50).seeds[[7, 3]])).values == values[[7, 3]]).all()
+    assert (randomizer.draw(episodes(50, run_seed=1)).values != values).mean() > 0.8
 
 
 # The world is only read here, so that all examples may share it.
@@ -197,13 +200,13 @@ def test_a_draw_does_not_depend_on_what_else_is_randomized(world: World, others:
     chosen = {name: EVERYTHING[name] for name in EVERYTHING if name in others | {"joint_damping"}}
     together = Randomizer(specify(chosen), world)
     at = [together.columns.index(name) for name in alone.columns]
-    assert (together.draw(episodes(20))[:, at] == alone.draw(episodes(20))).all()
+    assert (together.draw(episodes(20)).values[:, at] == alone.draw(episodes(20)).values).all()
 
 
 def test_draws_follow_their_distributions_independently(world: World) -> None:
     number = 20_000
     randomizer = Randomizer(specify(EVERYTHING), world)
-    values = randomizer.draw(episodes(number))
+    values = randomizer.draw(episodes(number)).values
     by_name = dict(zip(randomizer.columns, values.T, strict=True))
     expected = {
         "mass[arm]": stats.uniform(0.8, 0.4),
@@ -225,7 +228,7 @@ def test_a_pin_holds_an_entry_or_one_of_its_columns(world: World) -> None:
     free = Randomizer(specify(EVERYTHING), world)
     pins = {"mass": 1.1, "joint_damping[arm]": 2.0, "action_latency_ms": 8.0}
     held = Randomizer(specify(EVERYTHING), world, pins)
-    values, drawn = held.draw(episodes(10)), free.draw(episodes(10))
+    values, drawn = held.draw(episodes(10)).values, free.draw(episodes(10)).values
     for column, name in enumerate(held.columns):
         entry = name.partition("[")[0]
         if name in pins or entry in pins:
@@ -236,7 +239,7 @@ def test_a_pin_holds_an_entry_or_one_of_its_columns(world: World) -> None:
 
 def test_a_pin_may_leave_the_range_but_not_the_physical(world: World) -> None:
     randomizer = Randomizer(specify(EVERYTHING), world, {"mass": 3.0})
-    assert (randomizer.draw(episodes(3))[:, :2] == 3.0).all()
+    assert (randomizer.draw(episodes(3)).values[:, :2] == 3.0).all()
     with pytest.raises(UserError, match=r"randomization\.mass: .* makes mass -0\.095 kg"):
         Randomizer(specify(EVERYTHING), world, {"mass": -1.0})
     with pytest.raises(UserError, match="encoder_noise"):
@@ -256,7 +259,7 @@ def test_the_contract_learns_the_ranges(world: World) -> None:
 
 def test_a_draw_has_names(world: World) -> None:
     randomizer = Randomizer(specify(EVERYTHING), world, {"sensor_latency_ms": 3.0})
-    named = randomizer.named(randomizer.draw(episodes(1))[0])
+    named = randomizer.named(randomizer.draw(episodes(1)).values[0])
     assert list(named) == randomizer.columns
     assert named["sensor_latency_ms"] == 3.0
     assert all(type(value) is float for value in named.values())
@@ -265,7 +268,7 @@ def test_a_draw_has_names(world: World) -> None:
 def test_nothing_to_randomize_is_nothing(world: World) -> None:
     before = touched(world)
     randomizer = Randomizer({}, world)
-    values = randomizer.draw(episodes(4))
+    values = randomizer.draw(episodes(4)).values
     assert values.shape == (4, 0)
     randomizer.apply(np.arange(4), values)
     assert same(touched(world), before)
@@ -311,7 +314,7 @@ def test_what_cannot_be_is_refused_by_name(
 
 def test_a_bias_may_be_negative(world: World) -> None:
     randomizer = Randomizer(specify({"encoder_bias": uniform(-0.1, -0.05)}), world)
-    randomizer.apply(np.arange(4), randomizer.draw(episodes(4)))
+    randomizer.apply(np.arange(4), randomizer.draw(episodes(4)).values)
     assert (world.sensing.quantities["bias"] < 0).all()
 
 
@@ -333,13 +336,14 @@ def test_a_faulty_entry_is_refused(entry: dict[str, Any], reason: str) -> None:
 def test_a_latency_is_a_finite_number(value: float) -> None:
     specification = specify({"sensor_latency_ms": constant(5.0)})
     with pytest.raises(UserError, match=r"sensor_latency_ms=.*: not a finite number"):
-        longest_latency(specification, {"sensor_latency_ms": value}, "sensor_latency_ms")
+        largest(specification, {"sensor_latency_ms": value}, "sensor_latency_ms")
 
 
 def test_fixed_values_stand_on_the_whole_and_on_parts(world: World) -> None:
     values = {"mass": 1.5, "joint_damping[pendulum]": 2.0, "sensor_latency_ms": 8.0}
-    randomizer = Randomizer(fixed(values), world)
-    randomizer.apply(np.arange(4), randomizer.draw(episodes(4)))
+    specification, pins = fixed(values)
+    randomizer = Randomizer(specification, world, pins)
+    randomizer.apply(np.arange(4), randomizer.draw(episodes(4)).values)
     model = world.physics.model
     np.testing.assert_allclose(world.physics.field("body_mass")[1], 1.5 * model.body_mass)
     np.testing.assert_allclose(
@@ -348,10 +352,13 @@ def test_fixed_values_stand_on_the_whole_and_on_parts(world: World) -> None:
     np.testing.assert_allclose(world.sensing.quantities["latency"], 0.008)
 
 
-def test_a_fixed_part_adds_to_the_fixed_whole(world: World) -> None:
-    randomizer = Randomizer(fixed({"mass": 2.0, "mass[arm]": 1.5}), world)
-    randomizer.apply(np.arange(4), randomizer.draw(episodes(4)))
-    np.testing.assert_allclose(world.physics.field("body_mass")[0], [0.0, 3.0 * 0.095, 2.0 * 0.024])
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_fixed_part_counts_more_than_the_fixed_whole(world: World, order: int) -> None:
+    given = list({"mass": 2.0, "mass[arm]": 1.5}.items())[::order]
+    specification, pins = fixed(dict(given))
+    randomizer = Randomizer(specification, world, pins)
+    randomizer.apply(np.arange(4), randomizer.draw(episodes(4)).values)
+    np.testing.assert_allclose(world.physics.field("body_mass")[0], [0.0, 1.5 * 0.095, 2.0 * 0.024])
 
 
 @pytest.mark.parametrize(
@@ -368,7 +375,8 @@ def test_fixed_values_that_cannot_be_are_refused(
     world: World, values: dict[str, float], reason: str
 ) -> None:
     with pytest.raises(UserError, match=reason):
-        Randomizer(fixed(values), world)
+        specification, pins = fixed(values)
+        Randomizer(specification, world, pins)
 
 
 def test_the_shipped_experiment_contains_the_real_machine(world: World) -> None:
@@ -377,3 +385,99 @@ def test_the_shipped_experiment_contains_the_real_machine(world: World) -> None:
     for each in Randomizer(specification, world).trained_ranges():
         nominal = 1.0 if each.operation == "scale" else 0.0
         assert each.low <= nominal <= each.high, each.name
+
+
+def together(correlation: float, *names: str) -> dict[str, Any]:
+    marginals = [{"type": "uniform", "low": 0.8, "high": 1.2}] * 2
+    matrix = [[1.0, correlation], [correlation, 1.0]]
+    return {
+        "parameters": list(names),
+        "distribution": {"type": "correlated", "marginals": marginals, "correlation": matrix},
+    }
+
+
+def test_what_is_drawn_together_is_correlated_and_acts_on_what_it_names(world: World) -> None:
+    entries = {"pair": together(0.9, "mass[pendulum]", "joint_damping[arm]")}
+    randomizer = Randomizer(specify(entries), world)
+    assert randomizer.columns == ["mass[pendulum]", "joint_damping[arm]"]
+    values = randomizer.draw(episodes(4000)).values
+    assert np.corrcoef(values.T)[0, 1] == pytest.approx(0.9, abs=0.02)
+    randomizer.apply(np.arange(4), values[:4])
+    model = world.physics.model
+    mass, damping = world.physics.field("body_mass"), world.physics.field("dof_damping")
+    np.testing.assert_allclose(mass[:, 2], values[:4, 0] * model.body_mass[2])
+    np.testing.assert_allclose(mass[:, 1], model.body_mass[1])
+    np.testing.assert_allclose(damping[:, 0], values[:4, 1] * model.dof_damping[0])
+
+
+def test_a_posterior_says_what_it_is_of(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "identified.yaml"
+    path.write_text(
+        "format: simreal-posterior\nversion: 1\nrobot: qube\n"
+        "parameters:\n"
+        "  - {name: 'mass[arm]', unit: kg, operation: absolute, low: 0.05, high: 0.2}\n"
+        "  - {name: action_latency_ms, unit: ms, operation: absolute, low: 0, high: 20}\n"
+        "samples:\n  - [0.09, 4.0]\n  - [0.1, 6.0]\n"
+    )
+    entries = specify({"identified": {"distribution": {"type": "posterior", "file": str(path)}}})
+    randomizer = Randomizer(entries, world)
+    drawn = {tuple(row) for row in randomizer.draw(episodes(50)).values}
+    assert drawn == {(0.09, 4.0), (0.1, 6.0)}
+    assert largest(entries, {}, "action_latency_ms") == 6.0
+    randomizer.apply(np.arange(4), np.tile([0.09, 4.0], (4, 1)))
+    np.testing.assert_allclose(world.physics.field("body_mass")[:, 1], 0.09)
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        (together(0.5, "mass[arm]"), "1 names for a distribution of 2"),
+        (together(0.5, "mass[arm]", "mas[arm]"), "did you mean 'mass'"),
+        (together(0.5, "mass[arm]", "mass[pendulum]") | {"target": "arm"}, "in parameters"),
+        (uniform(0.0, 1.0) | {"parameters": ["mass[arm]"]}, "say parameter"),
+    ],
+)
+def test_a_faulty_joint_entry_is_refused(entry: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        ParameterConfig.model_validate(entry)
+
+
+def test_a_column_is_drawn_once_and_a_joint_names_one_part(world: World) -> None:
+    twice = {"mass": uniform(0.8, 1.2), "pair": together(0.5, "mass[arm]", "joint_damping[arm]")}
+    with pytest.raises(UserError, match=r"randomization\.pair: mass\[arm\] is drawn by another entry"):
+        Randomizer(specify(twice), world)
+    with pytest.raises(UserError, match=r"several parts, name one: mass\[arm\]"):
+        Randomizer(specify({"pair": together(0.5, "mass", "joint_damping[arm]")}), world)
+
+
+def test_a_schedule_narrows_what_is_drawn_but_neither_pins_nor_choices(world: World) -> None:
+    entries = specify(
+        {
+            "mass": uniform(0.5, 2.0),
+            "joint_damping": uniform(0.5, 2.0),
+            "encoder_resolution": {"distribution": {"type": "choice", "values": [1.0, 4.0]}},
+        }
+    )
+    schedule = ByStepConfig(start_width=0.1, steps=1000)
+    randomizer = Randomizer(entries, world, {"joint_damping": 1.9}, schedule)
+    values = randomizer.draw(episodes(500)).values
+    assert values[:, :2].min() >= 0.95
+    assert values[:, :2].max() <= 1.1
+    assert values[:, :2].std() > 0.02
+    assert (values[:, 2:4] == 1.9).all()
+    assert set(values[:, 4:].ravel()) == {1.0, 4.0}
+    assert randomizer.trained_ranges()[0].high == pytest.approx(1.1)
+    randomizer.schedule.update(1000)
+    assert randomizer.draw(episodes(500)).values[:, :2].max() > 1.8
+
+
+def test_given_ranges_take_the_place_of_the_configured_ones(world: World) -> None:
+    entries = specify({"mass": {"distribution": {"type": "log_uniform", "low": 0.5, "high": 2.0}}})
+    within = WithinConfig(ranges={"mass[arm]": (0.8, 1.0)})
+    randomizer = Randomizer(entries, world, None, within)
+    arm, pendulum = randomizer.draw(episodes(2000)).values.T
+    assert 0.8 <= arm.min() < 0.81 < 0.99 < arm.max() <= 1.0
+    assert pendulum.max() > 1.9
+    assert np.log(arm).mean() == pytest.approx(np.log([0.8, 1.0]).mean(), abs=0.01)
+    with pytest.raises(UserError, match=r"no column 'mass\[leg\]': did you mean"):
+        Randomizer(entries, world, None, WithinConfig(ranges={"mass[leg]": (0.8, 1.0)}))

@@ -285,3 +285,200 @@ def test_a_robot_at_rest_reports_no_speed_from_its_first_reading_on() -> None:
     states = follow(sensing, one(np.full(50, np.pi)))
     assert np.abs(velocities(states)).max() < 1e-9
     assert len(set(positions(states))) == 1
+
+
+def staircase(count: int, steps: int, joints: int = 2) -> NDArray[np.float64]:
+    """Positions that tell the physics step at which they were true."""
+    return np.broadcast_to(np.arange(steps + 1.0)[None, :, None], (count, steps + 1, joints))
+
+
+def told(states: list[RobotState]) -> NDArray[np.float64]:
+    """(count, steps + 1, joints) positions."""
+    return np.stack([state.joint_position for state in states], axis=1)
+
+
+def test_a_joint_is_late_by_its_own_latency_on_top_of_the_robots() -> None:
+    sensing = Sensing(IDEAL, 2, 2, TIMESTEP, 0.02)
+    sensing.quantities["latency"][:, 0] = [0.004, 0.0]
+    sensing.quantities["joint_latency"][:] = [[0.006, 0.0], [0.0, 0.01]]
+    late = staircase(2, 40) - told(follow(sensing, staircase(2, 40), rate=-staircase(2, 40)))
+    assert late[:, -1].tolist() == [[5.0, 2.0], [0.0, 5.0]]
+    velocity = sensing.read(np.zeros(2)).joint_velocity
+    assert velocity.tolist() == [[-35.0, -38.0], [-40.0, -35.0]]
+
+
+def test_a_controller_that_looks_early_reads_what_was_then() -> None:
+    sensing = Sensing(IDEAL, 3, 2, TIMESTEP, 0.02)
+    sensing.quantities["latency"][:] = 0.004
+    follow(sensing, staircase(3, 40))
+    early = sensing.read(np.zeros(3), np.array([0.0, 0.002, 0.016])).joint_position
+    assert early.tolist() == [[38.0, 38.0], [37.0, 37.0], [30.0, 30.0]]
+    with pytest.raises(UserError, match="10 are remembered"):
+        sensing.read(np.zeros(3), np.array([0.0, 0.002, 0.018]))
+
+
+def test_jitter_spreads_ages_evenly_between_none_and_all_of_it() -> None:
+    count, steps = 40, 400
+    sensing = Sensing(IDEAL, count, 2, TIMESTEP, 0.03)
+    sensing.quantities["latency"][:], sensing.quantities["jitter"][:] = 0.01, 0.02
+    motion = staircase(count, steps)
+    late = (motion - told(follow(sensing, motion)))[:, 20:]
+    # To the nearest step: half as often at each end.
+    shares = np.bincount(late[..., 0].astype(int).ravel(), minlength=16) / late[..., 0].size
+    expected = np.r_[np.zeros(5), 0.05, np.full(9, 0.1), 0.05]
+    np.testing.assert_allclose(shares, expected, atol=0.01)
+    assert late.mean() * TIMESTEP == pytest.approx(0.01 + 0.02 / 2, rel=0.02)
+    assert (late[..., 0] == late[..., 1]).all()  # one message brings them all
+    centred = late[..., 0] - late.mean()
+    tolerance = 5 / np.sqrt(centred.size)
+    assert abs((centred[:, 1:] * centred[:, :-1]).mean() / centred.var()) < tolerance
+    assert abs((centred[1:] * centred[:-1]).mean() / centred.var()) < tolerance
+
+
+@pytest.mark.parametrize("probability", [0.1, 0.7])
+def test_a_share_of_the_readings_drops_out_and_leaves_the_one_before(probability: float) -> None:
+    count, steps = 50, 500
+    sensing = Sensing(IDEAL, count, 2, TIMESTEP)
+    sensing.quantities["drop"][:] = [probability, 0.0]
+    motion = staircase(count, steps)
+    states = follow(sensing, motion, rate=-motion)
+    position = told(states)
+    velocity = np.stack([state.joint_velocity for state in states], axis=1)
+    assert (position == -velocity).all()
+    assert (position[..., 1] == motion[..., 1]).all()
+    dropped = position[:, 1:, 0] != motion[:, 1:, 0]
+    assert (position[:, 1:, 0][dropped] == position[:, :-1, 0][dropped]).all()
+    deviation = np.sqrt(probability * (1 - probability) / dropped.size)
+    assert abs(dropped.mean() - probability) < 5 * deviation
+    # After a drop-out, the next is as likely as ever.
+    assert abs(dropped[:, 1:][dropped[:, :-1]].mean() - probability) < 10 * deviation
+
+
+def test_joints_drop_out_independently() -> None:
+    sensing = Sensing(IDEAL, 50, 2, TIMESTEP)
+    sensing.quantities["drop"][:] = 0.5
+    motion = staircase(50, 400)
+    dropped = (told(follow(sensing, motion)) != motion)[:, 1:].reshape(-1, 2)
+    assert abs(np.corrcoef(dropped.T)[0, 1]) < 5 / np.sqrt(len(dropped))
+
+
+def test_a_sensor_that_always_drops_out_knows_but_the_first_reading() -> None:
+    sensing = Sensing(IDEAL, 1, 2, TIMESTEP, 0.004)
+    sensing.quantities["drop"][:], sensing.quantities["latency"][:] = 1.0, 0.004
+    assert (told(follow(sensing, 7.0 + staircase(1, 50))) == 7.0).all()
+
+
+def test_what_drops_out_first_leaves_what_was_before_the_episode() -> None:
+    """Also if nobody has looked at that."""
+    sensing, random = Sensing(IDEAL, 2, 1, TIMESTEP), random_of(2)
+    sensing.quantities["drop"][:] = 1.0
+    begin(sensing, np.array([[3.0], [4.0]]), random)
+    sensing.advance(np.zeros((2, 1, 1)), np.zeros((2, 1, 1)), random, np.array([1, 1]))
+    assert sensing.read(np.zeros(2)).joint_position.tolist() == [[3.0], [4.0]]
+
+
+def test_to_look_twice_shows_the_same() -> None:
+    sensing = Sensing(IDEAL, 20, 2, TIMESTEP, 0.02)
+    sensing.quantities["drop"][:], sensing.quantities["jitter"][:] = 0.5, 0.02
+    random, motion = random_of(20), np.random.default_rng(0).normal(size=(20, 30, 2))
+    begin(sensing, motion[:, 0], random)
+    for step in range(1, 30):
+        part = motion[:, step : step + 1]
+        sensing.advance(part, part, random, np.full(20, step))
+        once, twice = sensing.read(np.zeros(20)), sensing.read(np.zeros(20))
+        assert (once.joint_position == twice.joint_position).all()
+
+
+def test_readings_come_at_the_rate_and_hold_in_between() -> None:
+    count, steps = 200, 500
+    sensing = Sensing(IDEAL, count, 2, TIMESTEP, 0.01)
+    sensing.quantities["rate"][:] = 100.0
+    motion = staircase(count, steps)
+    reading = told(follow(sensing, motion))
+    fresh = reading[:, 1:] == motion[:, 1:]
+    changed = reading[:, 1:] != reading[:, :-1]
+    assert (fresh == changed).all()
+    phases = np.argmax(fresh[..., 0], axis=1)
+    for row, phase in enumerate(phases):
+        assert np.flatnonzero(fresh[row, :, 0]).tolist() == list(range(phase, steps, 5))
+    # Each episode has a phase of its own, which all of its joints share.
+    assert (fresh[..., 0] == fresh[..., 1]).all()
+    np.testing.assert_allclose(np.bincount(phases) / count, 0.2, atol=0.13)
+
+
+def test_jitter_delays_readings_that_were_taken_at_the_rate() -> None:
+    sensing = Sensing(IDEAL, 20, 1, TIMESTEP, 0.04)
+    sensing.quantities["rate"][:], sensing.quantities["jitter"][:] = 100.0, 0.03
+    motion = staircase(20, 1000, 1)
+    reading = told(follow(sensing, motion))
+    for row in reading[..., 0]:
+        moments = np.unique(row)[1:]  # without that of the beginning
+        assert (np.diff(moments) % 5.0 == 0.0).all()
+        assert len(moments) > 190
+    assert (motion - reading).max() == 19.0
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.floats(5.0, 1000.0), st.integers(0, 6), st.integers(0, 1000))
+def test_a_reading_is_never_older_than_its_period_and_its_latency(
+    rate: float, late: int, seed: int
+) -> None:
+    sensing = Sensing(IDEAL, 4, 1, TIMESTEP, 1.0 / rate + late * TIMESTEP)
+    sensing.quantities["rate"][:] = rate
+    sensing.quantities["latency"][:] = late * TIMESTEP
+    motion = staircase(4, 400, 1)
+    reading = told(follow(sensing, motion, 4, random_of(4, seed)))
+    moments = motion[:, ::4]
+    age = (moments - reading)[moments > late]
+    assert age.min() >= late
+    assert age.max() <= late + 1.0 / (rate * TIMESTEP)
+    at_every_step = told(follow(sensing, motion, 1, random_of(4, seed)))
+    assert (at_every_step[:, ::4] == reading).all()
+    number = min(rate, 500.0) * (400 - late) * TIMESTEP
+    for row in at_every_step[..., 0]:
+        assert abs(len(set(row.tolist())) - number) <= 2
+
+
+def everything(count: int) -> Sensing:
+    config = SensingConfig(velocity_filter=CORNER, encoder_resolution=0.003)
+    sensing = Sensing(config, count, 2, TIMESTEP, 0.05)
+    values = {
+        "scale": 1.01, "bias": 0.01, "drift": 0.01, "noise": 0.01, "saturation": 2.0,
+        "resolution": 0.002, "velocity_noise": 0.1, "latency": 0.007, "joint_latency": 0.004,
+        "jitter": 0.008, "rate": 170.0, "drop": 0.5,
+    }  # fmt: skip
+    assert values.keys() == sensing.quantities.defaults.keys()
+    for name, value in values.items():
+        sensing.quantities[name][:] = value
+    return sensing
+
+
+@pytest.mark.parametrize("looks_at_once", [True, False])
+def test_an_episode_goes_on_elsewhere_as_if_nothing_had_happened(looks_at_once: bool) -> None:
+    """Also in mid-course, and at another place of the other's delay line."""
+    here, there = everything(20), everything(30)
+    motion = np.random.default_rng(0).normal(scale=0.05, size=(20, 201, 2)).cumsum(axis=1)
+    random, elsewhere = random_of(20), random_of(30, run_seed=7)
+    follow(here, motion[:, :101], 5, random)
+    follow(there, np.zeros((30, 50, 2)), 7, elsewhere)
+    ids, rows = np.array([1, *range(5, 23)]), np.arange(19)[::-1]
+    there.take(ids, here, rows)
+
+    def compare() -> None:
+        expected, found = here.read(np.zeros(20)), there.read(np.zeros(30))
+        assert (found.joint_position[ids] == expected.joint_position[rows]).all()
+        assert (found.joint_velocity[ids] == expected.joint_velocity[rows]).all()
+
+    if looks_at_once:
+        compare()
+    seeds = elsewhere.seeds.copy()
+    seeds[ids] = random.seeds[rows]
+    both, moved = EpisodeRandom(seeds), np.zeros((30, 5, 2))
+    for step in range(21, 41):
+        part = motion[:, 1 + 5 * (step - 1) : 1 + 5 * step]
+        moved[ids] = part[rows]
+        steps = np.full(30, 7)
+        steps[ids] = step
+        here.advance(part, part, random, np.full(20, step))
+        there.advance(moved, moved, both, steps)
+        compare()

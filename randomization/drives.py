@@ -1,0 +1,151 @@
+"""What all models of the actuators share: the joint that each drives, its speed, and their numbers."""
+
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from simreal.contract import RobotDescription
+from simreal.physics.interface import Ids, Physics
+from simreal.randomization.quantities import Quantities
+
+Values = NDArray[np.float64]
+Columns = slice | NDArray[np.int64]
+
+UNLIMITED = mujoco.mjMAXVAL
+"""N·m or N, of a limit that is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drives:
+    """The actuators of `count` simulated robots, in the order of their description.
+
+    A gear of g turns an actuator's force into g times as much torque of the joint. Quantities are of
+    the joint; forces and speeds in the engine's fields are of the actuator.
+
+    Attributes:
+        physics: of the robots.
+        names: of the actuators.
+        commands: what each takes: "voltage", "effort" or "position".
+        command_range: (2, actuators) smallest and largest command that the engine lets through.
+        velocity_limit: (actuators,) of the joint, rad/s or m/s; infinite where none is described.
+        actuators: places in the engine's arrays of actuators.
+        joints: places in the robot's joint arrays.
+        dofs: places in the engine's arrays of degrees of freedom.
+        gear: (actuators,).
+        geared: whether any of these is not 1.
+        servo: (actuators,) whether the force law is kp (command - position) - kd velocity.
+        quantities: per simulation, written by randomization at each reset.
+        settled: per simulation, what follows from them for the episode.
+        state: per simulation, what changes from step to step.
+    """
+
+    physics: Physics
+    names: tuple[str, ...]
+    commands: tuple[str, ...]
+    command_range: Values
+    velocity_limit: Values
+    actuators: Columns
+    joints: Columns
+    dofs: Columns
+    gear: Values
+    geared: bool
+    servo: NDArray[np.bool_]
+    quantities: Quantities
+    settled: Quantities
+    state: Quantities
+
+    @property
+    def position(self) -> Values:
+        """(count, actuators) lengths of the actuators now, rad or m times gear; maybe a live view."""
+        position = self.physics.joint_position[:, self.joints]
+        return self.gear * position if self.geared else position
+
+    @property
+    def speed(self) -> Values:
+        """(count, actuators) their speeds now, rad/s or m/s times gear; maybe a live view."""
+        speed = self.physics.joint_velocity[:, self.joints]
+        return self.gear * speed if self.geared else speed
+
+    def take(self, ids: Ids, source: "Drives", rows: Ids) -> None:
+        """Copy rows of all that exists in others."""
+        self.quantities.take(ids, source.quantities, rows)
+        self.settled.take(ids, source.settled, rows)
+        self.state.take(ids, source.state, rows)
+
+    def exists(self, *names: str) -> bool:
+        """Whether any of these quantities is randomized."""
+        return self.quantities.any_of(*names)
+
+    def of(self, name: str, ids: Ids | slice = slice(None)) -> Values:
+        """(n, ...) values of a quantity, or the (1, ...) default of all where nothing is randomized."""
+        values = self.quantities.get(name)
+        return self.quantities.defaults[name][None] if values is None else values[ids]
+
+    def are(self, command: str) -> NDArray[np.bool_]:
+        """(actuators,) which of them take this kind of command."""
+        return np.array([each == command for each in self.commands])
+
+
+def make_drives(robot: RobotDescription, physics: Physics) -> Drives:
+    """Look the actuators of a robot up in its model."""
+    model, count = physics.model, physics.count
+    actuators = np.array([model.actuator(name).id for name in robot.actuator_names], dtype=np.int64)
+    driven = [robot.joints[robot.joint_names.index(each.joint)] for each in robot.actuators]
+    joints = np.array([robot.joint_names.index(joint.name) for joint in driven], dtype=np.int64)
+    limits = [np.inf if joint.velocity_limit is None else joint.velocity_limit for joint in driven]
+    gear = model.actuator_gear[actuators, 0].copy()
+    return Drives(
+        physics=physics,
+        names=robot.actuator_names,
+        commands=tuple(actuator.command for actuator in robot.actuators),
+        command_range=_command_range(model, actuators),
+        velocity_limit=np.array(limits),
+        actuators=_columns(actuators),
+        joints=_columns(joints),
+        dofs=_columns(np.array([model.joint(joint.name).dofadr[0] for joint in driven], dtype=np.int64)),
+        gear=gear,
+        geared=bool((gear != 1.0).any()),
+        servo=_are_servos(model)[actuators],
+        quantities=Quantities(count, {}),
+        settled=Quantities(count, {}),
+        state=Quantities(count, {}),
+    )
+
+
+def at(ids: Ids, columns: Columns) -> tuple[Ids, Columns]:
+    """Index of columns of some simulations in an array."""
+    return (ids if isinstance(columns, slice) else ids[:, None]), columns
+
+
+def _columns(indices: NDArray[np.int64]) -> Columns:
+    """A slice where the indices are consecutive: to read and write through it is faster."""
+    first = int(indices[0])
+    consecutive = np.array_equal(indices, np.arange(first, first + len(indices)))
+    return slice(first, first + len(indices)) if consecutive else indices
+
+
+def _command_range(model: mujoco.MjModel, actuators: NDArray[np.int64]) -> Values:
+    limited = model.actuator_ctrllimited[actuators].astype(bool)
+    reach: Values = np.where(limited, model.actuator_ctrlrange[actuators].T, [[-np.inf], [np.inf]])
+    return reach
+
+
+def _are_servos(model: mujoco.MjModel) -> NDArray[np.bool_]:
+    """(nu,) actuators whose force is kp (command - length) - kd velocity."""
+    fixed = model.actuator_gaintype == mujoco.mjtGain.mjGAIN_FIXED
+    affine = model.actuator_biastype == mujoco.mjtBias.mjBIAS_AFFINE
+    kp = model.actuator_gainprm[:, 0]
+    servo: NDArray[np.bool_] = fixed & affine & (kp > 0) & (model.actuator_biasprm[:, 1] == -kp)
+    return servo
+
+
+def law_is_affine(model: mujoco.MjModel, actuator: int) -> bool:
+    """Whether an actuator's force is gain * command + a + b length + c velocity, at once."""
+    none, affine = int(mujoco.mjtBias.mjBIAS_NONE), int(mujoco.mjtBias.mjBIAS_AFFINE)
+    return (
+        int(model.actuator_dyntype[actuator]) == int(mujoco.mjtDyn.mjDYN_NONE)
+        and int(model.actuator_gaintype[actuator]) == int(mujoco.mjtGain.mjGAIN_FIXED)
+        and int(model.actuator_biastype[actuator]) in (none, affine)
+    )

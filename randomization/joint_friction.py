@@ -1,0 +1,73 @@
+"""Dry friction of a driven joint that depends on its speed and on its load."""
+
+import numpy as np
+
+from simreal.physics.interface import Ids
+from simreal.randomization.drives import Drives, Values, at
+
+STRIBECK_SPEED = 0.1
+"""rad/s, where only the ratio is randomized."""
+
+
+class JointFriction:
+    """Writes the friction of each driven joint anew for each physics step.
+
+    F(v, T) = coulomb (1 + (ratio - 1) exp(-(v / v_s)^2)) + load |T|: the Stribeck curve in the form of
+    Armstrong-Hélouvry, Dupont and Canudas de Wit (Automatica 30, 1994), with the load term of geared
+    servos. F is the engine's `dof_frictionloss`, the largest torque with which its constraint solver
+    resists: a joint sticks below it, without chatter, but that solver is soft, and the joint creeps. With
+    its default `solimp` and near breaking away, that is some hundredths of rad/s for each 100 rad/s^2 that
+    the torque would give the joint, so that a Stribeck speed as small lets it break away earlier. The
+    speed is that at the start of the step.
+
+    Its quantities, (count, actuators):
+        ``stribeck_friction`` static over Coulomb friction.
+        ``stribeck_speed`` v_s in rad/s or m/s, at which 37 % of the excess is left.
+        ``load_friction`` N·m of friction for each N·m of the actuator's torque.
+    """
+
+    def __init__(self, drives: Drives) -> None:
+        """Leave the friction as it is."""
+        size = len(drives.names)
+        self._drives = drives
+        drives.quantities.defaults |= {
+            "stribeck_friction": np.ones(size),
+            "stribeck_speed": np.full(size, STRIBECK_SPEED),
+            "load_friction": np.zeros(size),
+        }
+        settled = ("coulomb", "static_excess", "inverse_speed", "load")
+        drives.settled.defaults |= dict.fromkeys(settled, np.zeros(size))
+
+    @property
+    def modulates(self) -> bool:
+        """Whether friction changes from one physics step to the next."""
+        return self._drives.exists("stribeck_friction", "load_friction")
+
+    def settle(self, ids: Ids) -> None:
+        """Keep the Coulomb friction that the model has now, and begin at a standstill."""
+        if not self.modulates:
+            return
+        drives, settled = self._drives, self._drives.settled
+        friction, place = drives.physics.field("dof_frictionloss"), at(ids, drives.dofs)
+        coulomb = friction[place]
+        excess = coulomb * (drives.of("stribeck_friction", ids) - 1.0)
+        friction[place] = coulomb + excess
+        settled["coulomb"][ids], settled["static_excess"][ids] = coulomb, excess
+        settled["inverse_speed"][ids] = 1.0 / (drives.gear * drives.of("stribeck_speed", ids))
+        settled["load"][ids] = np.abs(drives.gear) * drives.of("load_friction", ids)
+
+    def modulate(self, speed: Values, force: Values | None) -> None:
+        """Follow speed and load before a physics step.
+
+        Args:
+            speed: (count, actuators) of the actuators.
+            force: (count, actuators) of the actuators, on which the load's friction depends.
+        """
+        drives, settled = self._drives, self._drives.settled
+        friction = settled["coulomb"]
+        if drives.exists("stribeck_friction"):
+            relative = settled["inverse_speed"] * speed
+            friction = friction + settled["static_excess"] * np.exp(-relative * relative)
+        if force is not None and drives.exists("load_friction"):
+            friction = friction + settled["load"] * np.abs(force)
+        drives.physics.field("dof_frictionloss")[:, drives.dofs] = friction

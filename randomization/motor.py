@@ -1,0 +1,248 @@
+"""From a command to the force of an actuator: its law, its limits, and the supply behind both."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simreal.errors import UserError
+from simreal.physics.interface import Ids
+from simreal.randomization.drives import UNLIMITED, Drives, Values, at
+
+LAW = ("strength", "kp", "kd")
+CURVE = ("corner_speed", "no_load_speed")
+LIMITS = ("effort_limit", *CURVE, "supply_sag")
+SUPPLY = ("supply_voltage", "supply_sag")
+STEEPEST_CURVE = 0.999
+"""The corner speed is at most this share of the no-load speed."""
+LOWEST_SUPPLY = 1e-3
+"""Ratio to nominal; a sag leads no further down."""
+
+
+class Motor:
+    """The actuators' force laws, gain * command + offset + stiffness * position + damping * velocity.
+
+    Its quantities, of each simulation and of each actuator unless said otherwise:
+        ``strength`` factor on the whole law.
+        ``kp`` N·m/rad and ``kd`` N·m·s/rad of position servos.
+        ``effort_limit`` N·m or N at the joint; infinite for none.
+        ``corner_speed`` and ``no_load_speed`` rad/s or m/s: the full effort up to the corner speed, from
+        there falling along a line to none at the no-load speed, when torque and speed have the same
+        sign; a motor brakes with its full effort at any speed. The full effort of an actuator without
+        a limit is that of its largest command at rest.
+        ``supply_voltage`` (count, 1) ratio to nominal.
+        ``supply_sag`` (count, 1) 1/W: the ratio falls by that times the mechanical power that all
+        actuators together drew in the physics step before. What heats the windings is not counted.
+
+    What a supply of ratio r does depends on the kind of the command:
+        voltage: a switching amplifier without feedback sets a duty cycle, command over nominal voltage,
+        so that r times the commanded voltage reaches the motor; back-EMF stays.
+        position: the firmware sets a duty cycle in proportion to the error, so that stiffness, largest
+        effort and the speeds of the curve scale with r; kd, which is back-EMF for the most part, stays.
+        effort: current control holds the torque; the speeds of the curve scale with r.
+    """
+
+    def __init__(self, drives: Drives) -> None:
+        """Take the laws and limits of the model."""
+        model, size = drives.physics.model, len(drives.names)
+        self._drives = drives
+        # The limits of one actuator may differ in size: both scale with the larger one.
+        limited = model.actuator_forcelimited[drives.actuators].astype(bool)
+        limits = model.actuator_forcerange[drives.actuators].T
+        full = np.where(limited, np.abs(limits).max(axis=0), 1.0)
+        self._limit_shape = np.where(limited, limits / full, [[-1.0], [1.0]]).T
+        self._limited = limited
+        self._scaled = drives.are("voltage") | drives.are("position")
+        self._all_scaled, self._has_servos = bool(self._scaled.all()), bool(drives.servo.any())
+        bias = model.actuator_biasprm[drives.actuators]
+        self._has_offset, self._has_stiffness = bias[:, :2].any(axis=0).tolist()
+        self._gear = np.abs(drives.gear)
+        drives.quantities.defaults |= {
+            "strength": np.ones(size),
+            "kp": model.actuator_gainprm[drives.actuators, 0].copy(),
+            "kd": -model.actuator_biasprm[drives.actuators, 2],
+            "effort_limit": np.where(limited, full * self._gear, np.inf),
+            "corner_speed": np.zeros(size),
+            "no_load_speed": drives.velocity_limit,
+            "supply_voltage": np.ones(1),
+            "supply_sag": np.zeros(1),
+        }
+        law = dict.fromkeys(("gain", "offset", "stiffness", "damping"), np.zeros(size))
+        curve = dict.fromkeys(("limits", "curve_offset", "curve_slope"), np.zeros((size, 2)))
+        drives.settled.defaults |= law | curve
+        drives.state.defaults |= {"power": np.zeros(1)}
+        self._gain = self._stiffness = np.zeros((1, size))
+        self.limits = np.zeros((1, size, 2))
+
+    @property
+    def modulates_law(self) -> bool:
+        """Whether the law changes from one physics step to the next."""
+        return self._drives.exists("supply_sag") or self.has_dead_zone
+
+    @property
+    def has_dead_zone(self) -> bool:
+        """Whether servos ignore small position errors."""
+        return self._has_servos and self._drives.exists("dead_zone")
+
+    @property
+    def modulates_limits(self) -> bool:
+        """Whether the limits change from one physics step to the next."""
+        return self._drives.exists(*CURVE, "supply_sag")
+
+    def settle(self, ids: Ids, wanted: bool) -> None:
+        """Write into the model what follows from the quantities of some simulations.
+
+        Args:
+            ids: which.
+            wanted: whether law and limits are wanted even if nothing of them is randomized.
+
+        Raises:
+            UserError: quantities that need others.
+        """
+        exists = self._drives.exists
+        self._refuse_idle_supply()
+        if wanted or self.has_dead_zone or exists(*LAW, *SUPPLY, *CURVE):
+            self._settle_law(ids)
+        if wanted or exists(*LIMITS) or (exists(*SUPPLY) and self._limited.any()):
+            self._settle_limits(ids)
+
+    def _refuse_idle_supply(self) -> None:
+        if self._drives.exists(*SUPPLY) and not (self._scaled.any() or self._drives.exists(*CURVE)):
+            raise UserError(
+                "supply_voltage and supply_sag change nothing here: of current-controlled motors, the "
+                "supply limits the speed alone: add no_load_speed"
+            )
+
+    def _settle_law(self, ids: Ids) -> None:
+        drives = self._drives
+        model, servo = drives.physics.model, drives.servo
+        gain = np.repeat(model.actuator_gainprm[drives.actuators][None], len(ids), axis=0)
+        bias = np.repeat(model.actuator_biasprm[drives.actuators][None], len(ids), axis=0)
+        if drives.exists("kp"):
+            gain[:, servo, 0] = drives.of("kp", ids)[:, servo]
+            bias[:, servo, 1] = -gain[:, servo, 0]
+        if drives.exists("kd"):
+            bias[:, servo, 2] = -drives.of("kd", ids)[:, servo]
+        if drives.exists("strength"):
+            gain *= drives.of("strength", ids)[..., None]
+            bias *= drives.of("strength", ids)[..., None]
+        share = np.where(self._scaled, self._constant_supply(ids), 1.0)
+        gain *= share[..., None]
+        bias[..., 1] *= share
+        for name, values in (("gain", gain[..., 0]), ("offset", bias[..., 0])):
+            drives.settled[name][ids] = values
+        for name, values in (("stiffness", bias[..., 1]), ("damping", bias[..., 2])):
+            drives.settled[name][ids] = values
+        drives.physics.field("actuator_gainprm")[at(ids, drives.actuators)] = gain
+        drives.physics.field("actuator_biasprm")[at(ids, drives.actuators)] = bias
+
+    def _constant_supply(self, ids: Ids) -> Values:
+        """(n, 1) ratio that holds for the episode; 1 where a sag changes it at each physics step."""
+        if self._drives.exists("supply_sag"):
+            return np.ones((len(ids), 1))
+        return np.maximum(self._drives.of("supply_voltage", ids), LOWEST_SUPPLY)
+
+    def _settle_limits(self, ids: Ids) -> None:
+        drives = self._drives
+        full = drives.of("effort_limit", ids) / self._gear
+        supply = self._constant_supply(ids)
+        if drives.exists(*CURVE):
+            full = self._settle_curve(ids, full, supply)
+        full = np.minimum(np.where(drives.are("position"), supply * full, full), UNLIMITED)
+        limits = self._limit_shape * full[..., None]
+        drives.settled["limits"][ids] = limits
+        drives.physics.field("actuator_forcelimited")[at(ids, drives.actuators)] = True
+        drives.physics.field("actuator_forcerange")[at(ids, drives.actuators)] = limits
+
+    def _settle_curve(self, ids: Ids, full: Values, supply: Values) -> Values:
+        """Work out the torque-speed lines, offset + slope * speed; the full efforts, none infinite."""
+        drives = self._drives
+        stall = np.abs(drives.settled["gain"][ids]) * np.abs(drives.command_range).max(axis=0)
+        full = np.where(np.isfinite(full) | drives.servo, full, stall)
+        no_load = supply * self._gear * drives.of("no_load_speed", ids)
+        corner = supply * self._gear * drives.of("corner_speed", ids)
+        self._refuse_incomplete_curves(np.broadcast_to(full, (len(ids), len(drives.names))), no_load)
+        slope = 1.0 / (no_load - np.minimum(corner, STEEPEST_CURVE * no_load))
+        drives.settled["curve_slope"][ids] = slope[..., None] * [1.0, -1.0]
+        drives.settled["curve_offset"][ids] = (no_load * slope)[..., None]
+        return full
+
+    def _refuse_incomplete_curves(self, full: Values, no_load: Values) -> None:
+        needed = {"effort_limit": full, "no_load_speed": no_load}
+        for name, values in needed.items():
+            missing = ~np.isfinite(values).all(axis=0)
+            if missing.any():
+                actuator = self._drives.names[int(np.argmax(missing))]
+                raise UserError(
+                    f"actuator {actuator}: a torque-speed curve needs its {name}, which neither the "
+                    f"robot nor the randomization gives: add {name}"
+                )
+
+    def modulate(self, command: Values | None, position: Values, speed: Values) -> None:
+        """Follow the supply, the dead zone and the torque-speed curves before a physics step.
+
+        Sets `limits`, (count, actuators, 2) smallest and largest force in it.
+
+        Args:
+            command: (count, actuators) in force; wanted for a dead zone.
+            position: (count, actuators).
+            speed: (count, actuators).
+        """
+        drives, settled = self._drives, self._drives.settled
+        self._gain, self._stiffness = settled["gain"], settled["stiffness"]
+        self.limits = settled["limits"]
+        ratio = self._sagging_supply() if drives.exists("supply_sag") else None
+        if self.modulates_law:
+            self._modulate_law(ratio, command, position)
+        if drives.exists(*CURVE):
+            self._follow_curve(speed if ratio is None else speed / ratio)
+        if ratio is not None and self._has_stiffness:
+            share = np.where(drives.are("position"), ratio, 1.0)
+            self.limits = share[..., None] * self.limits
+
+    def _sagging_supply(self) -> Values:
+        fallen = self._drives.of("supply_sag") * self._drives.state["power"]
+        return np.maximum(self._drives.of("supply_voltage") - fallen, LOWEST_SUPPLY)
+
+    def _modulate_law(self, ratio: Values | None, command: Values | None, position: Values) -> None:
+        drives = self._drives
+        if ratio is not None:
+            share = ratio if self._all_scaled else np.where(self._scaled, ratio, 1.0)
+            self._gain, self._stiffness = self._gain * share, self._stiffness * share
+        if self.has_dead_zone and command is not None:
+            acts = (np.abs(command - position) >= drives.of("dead_zone")) | ~drives.servo
+            self._gain, self._stiffness = self._gain * acts, self._stiffness * acts
+        drives.physics.field("actuator_gainprm")[:, drives.actuators, 0] = self._gain
+        if self._has_stiffness:
+            drives.physics.field("actuator_biasprm")[:, drives.actuators, 1] = self._stiffness
+
+    def _follow_curve(self, speed: Values) -> None:
+        settled = self._drives.settled
+        share = settled["curve_slope"] * speed[..., None]
+        share += settled["curve_offset"]
+        np.minimum(np.maximum(share, 0.0, out=share), 1.0, out=share)
+        self.limits = share * self.limits
+
+    def force_at_rest(self, command: Values, position: Values) -> Values:
+        """(count, actuators) forces in this physics step without speed and limits."""
+        force = self._gain * command
+        if self._has_offset:
+            force += self._drives.settled["offset"]
+        if self._has_stiffness:
+            force += self._stiffness * position
+        return force
+
+    def within_limits(self, force: Values) -> Values:
+        """(count, actuators) forces, as far as the actuators have them in this physics step."""
+        force = np.maximum(force, self.limits[..., 0])
+        return np.minimum(force, self.limits[..., 1], out=force)
+
+    def draw_power(self, force: Values, speed: Values) -> None:
+        """Remember the mechanical power of a physics step, which pulls the supply down in the next."""
+        power = np.maximum((force * speed).sum(axis=1, keepdims=True), 0.0)
+        self._drives.state["power"][:] = power
+
+    def weaken(self, ids: Ids, actuators: Ids, share: Values) -> None:
+        """Scale the laws of some actuators within an episode; see `Actuation.weaken`."""
+        for name in ("gain", "offset", "stiffness", "damping"):
+            values = self._drives.settled.get(name)
+            if values is not None:
+                values[ids, actuators] *= share

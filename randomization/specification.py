@@ -1,0 +1,163 @@
+"""What an experiment says about its randomization: entries, and the parameters that they mean."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from pydantic import model_validator
+
+from simreal.config import Config
+from simreal.errors import UserError, nearest
+from simreal.randomization.joint import AnyDistribution, Correlated, PosteriorSamples
+from simreal.randomization.parameters import PARAMETERS, Operation, Parameter, operate
+
+
+class ParameterConfig(Config):
+    """One randomized quantity of an experiment, or several that are drawn together.
+
+    The key in the configuration names it.
+    """
+
+    parameter: str | None = None
+    """A name of `simreal list`; the key itself if absent."""
+    parameters: tuple[str, ...] = ()
+    """For a joint distribution, what each of its columns is: ``mass[arm]``, ``action_latency_ms``. A
+    posterior knows that by itself."""
+    target: str = "*"
+    """Shell-style pattern of the bodies, joints or actuators meant; each gets a draw of its own."""
+    operation: Operation | None = None
+    """Absolute, scale or add, always on the compiled default; the parameter's own if absent."""
+    within_episode: bool = False
+    """Whether it is drawn anew at the times of `change_time_s` and `change_interval_s`, too."""
+    distribution: AnyDistribution
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Self:
+        named = [*self.parameters, *([self.parameter] if self.parameter else [])]
+        for name in named:
+            parameter = name.partition("[")[0]
+            if parameter not in PARAMETERS:
+                raise ValueError(f"no parameter {name!r}: {nearest(parameter, PARAMETERS)}")
+        return self
+
+    @model_validator(mode="after")
+    def _columns_fit(self) -> Self:
+        given, distribution = len(self.parameters), self.distribution
+        if isinstance(distribution, Correlated) and given != distribution.size:
+            raise ValueError(
+                f"parameters: {given} names for a distribution of {distribution.size} columns"
+            )
+        if isinstance(distribution, PosteriorSamples) and given:
+            raise ValueError("parameters: the posterior's file names them")
+        if not self.is_joint and given:
+            raise ValueError("parameters: of a joint distribution; for one quantity, say parameter")
+        if self.is_joint and (self.parameter is not None or self.target != "*"):
+            raise ValueError("a joint distribution names its parts in parameters, as in mass[arm]")
+        return self
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether it draws several quantities together."""
+        return isinstance(self.distribution, Correlated | PosteriorSamples)
+
+
+Specification = Mapping[str, ParameterConfig]
+"""The `randomization` section of an experiment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A parameter that an entry draws.
+
+    Attributes:
+        parameter: which.
+        target: pattern of the parts meant.
+        operation: on the compiled default.
+        low: smallest value that is drawn.
+        high: largest one.
+    """
+
+    parameter: Parameter
+    target: str
+    operation: Operation
+    low: float
+    high: float
+
+
+def members(name: str, config: ParameterConfig) -> list[Member]:
+    """What an entry draws: one parameter, or one for each column of a joint distribution."""
+    distribution = config.distribution
+    if not isinstance(distribution, Correlated | PosteriorSamples):
+        parameter = _find(name, config.parameter or name)
+        operation = config.operation or parameter.operation
+        return [Member(parameter, config.target, operation, *distribution.support)]
+    operations: tuple[Operation | None, ...] = (config.operation,) * distribution.size
+    columns = config.parameters
+    if isinstance(distribution, PosteriorSamples):
+        columns = tuple(distribution.posterior.names)
+        operations = tuple(each.operation for each in distribution.posterior.parameters)
+    found = []
+    for column, given, low, high in zip(columns, operations, *distribution.support, strict=True):
+        parameter_name, _, target = column.partition("[")
+        parameter = _find(name, parameter_name)
+        operation = given or parameter.operation
+        found.append(Member(parameter, target.rstrip("]") or "*", operation, float(low), float(high)))
+    return found
+
+
+def _find(entry: str, name: str) -> Parameter:
+    if name not in PARAMETERS:
+        raise UserError(f"randomization.{entry}: no parameter {name!r}: {nearest(name, PARAMETERS)}")
+    return PARAMETERS[name]
+
+
+def largest(specification: Specification, pins: Mapping[str, float], parameter: str) -> float:
+    """Upper bound of what a parameter may become, from a default of zero, pins included."""
+    result = np.zeros(1)
+    for name, config in specification.items():
+        for member in members(name, config):
+            if member.parameter.name == parameter:
+                pinned = [value for pin, value in pins.items() if pin.partition("[")[0] == name]
+                high = max(map(float, pinned)) if pinned else member.high
+                result = operate(member.operation, result, np.full(1, finite(name, high)))
+    return float(result[0])
+
+
+def finite(name: str, value: float) -> float:
+    """The value, if it is a number; a `UserError` if not."""
+    if not math.isfinite(value):
+        raise UserError(f"{name}={value}: not a finite number")
+    return value
+
+
+def fixed(values: Mapping[str, float]) -> tuple[dict[str, ParameterConfig], dict[str, float]]:
+    """A specification in which named parameters are constant, such as an emulated robot's.
+
+    Args:
+        values: parameter name, or ``name[part]``, to value; a part's own counts more.
+
+    Returns:
+        The specification, and pins that go with it.
+
+    Raises:
+        UserError: a name that is no parameter.
+    """
+    specification, pins = {}, {}
+    for name, value in values.items():
+        parameter, _, target = name.partition("[")
+        if parameter not in PARAMETERS:
+            raise UserError(f"no parameter {parameter!r}: {nearest(parameter, PARAMETERS)}")
+        if target and parameter in values:
+            pins[name] = finite(name, value)
+            continue
+        entry = name.replace("[", " of ").rstrip("]")
+        specification[entry] = constant(parameter, target.rstrip("]") or "*", finite(name, value))
+    return specification, pins
+
+
+def constant(parameter: str, target: str, value: float) -> ParameterConfig:
+    """An entry that holds a parameter at a value."""
+    entry: dict[str, Any] = {"parameter": parameter, "target": target}
+    return ParameterConfig.model_validate(entry | {"distribution": {"type": "constant", "value": value}})

@@ -1,0 +1,140 @@
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from simreal.errors import UserError
+from simreal.physics import MujocoPhysics
+from simreal.physics.picture import Renderer
+from simreal.robots import load_robot
+
+HERE = "overview"
+
+
+@pytest.fixture
+def physics() -> MujocoPhysics:
+    return MujocoPhysics(load_robot("qube"), 3, threads=1)
+
+
+def opened(physics: MujocoPhysics) -> Renderer:
+    try:
+        return Renderer(physics)
+    except UserError as error:
+        pytest.skip(str(error))
+
+
+def test_each_simulation_is_seen_where_it_stands(physics: MujocoPhysics) -> None:
+    angles = np.array([[0.0, 0.0], [0.0, np.pi], [1.0, 0.0]])
+    physics.reset(np.arange(3), angles, np.zeros((3, 2)), np.zeros((3, 1)))
+    with opened(physics) as renderer:
+        hanging, upright, turned = (renderer.render(row, HERE, 160, 120) for row in range(3))
+        again = renderer.render(0, HERE, 160, 120)
+
+    def height_of_red(image: np.ndarray) -> float:
+        red, green, _ = np.moveaxis(image.astype(int), -1, 0)
+        return -float(np.nonzero(red > 2 * green + 10)[0].mean())
+
+    assert hanging.shape == (120, 160, 3)
+    assert hanging.dtype == np.uint8
+    assert height_of_red(upright) > height_of_red(hanging) + 20
+    assert (turned != hanging).any()
+    assert (again == hanging).all()
+
+
+def test_it_moves_with_the_physics_and_leaves_it_alone(physics: MujocoPhysics) -> None:
+    twin = MujocoPhysics(load_robot("qube"), 3, threads=1)
+    start = np.array([[0.0, 1.0], [0.0, 2.0], [0.0, 3.0]])
+    for each in (physics, twin):
+        each.reset(np.arange(3), start, np.zeros((3, 2)), np.zeros((3, 1)))
+    with opened(physics) as renderer:
+        before = renderer.render(1, HERE, 80, 60)
+        for _ in range(10):
+            physics.step(np.zeros((3, 1)))
+            renderer.render(1, HERE, 80, 60)
+            twin.step(np.zeros((3, 1)))
+        after = renderer.render(1, HERE, 80, 60)
+    assert (before != after).any()
+    assert (physics.joint_position == twin.joint_position).all()
+
+
+def test_a_picture_may_have_any_size_in_any_order(physics: MujocoPhysics) -> None:
+    with opened(physics) as renderer:
+        small = renderer.render(0, HERE, 40, 30)
+        large = renderer.render(0, HERE, 800, 600)
+        assert (renderer.render(0, HERE, 40, 30) == small).all()
+    assert large.shape == (600, 800, 3)
+    averaged = large.reshape(30, 20, 40, 20, 3).mean(axis=(1, 3))
+    assert np.abs(averaged - small).mean() < 3.0
+
+
+def test_without_a_camera_the_whole_robot_is_in_view(physics: MujocoPhysics) -> None:
+    with opened(physics) as renderer:
+        seen = renderer.render(0, None, 160, 120).max(axis=2) > 20
+    rows, columns = np.nonzero(seen)
+    assert seen.sum() > 300
+    assert 0 < rows.min() < rows.max() < 119
+    assert 0 < columns.min() < columns.max() < 159
+
+
+def test_it_shows_what_mujocos_own_renderer_shows(physics: MujocoPhysics) -> None:
+    with opened(physics) as renderer:
+        ours = renderer.render(0, HERE, 320, 240)
+    code = f"""
+import mujoco, numpy, sys
+model = mujoco.MjModel.from_xml_path({str(load_robot("qube").model_path)!r})
+data = mujoco.MjData(model)
+mujoco.mj_forward(model, data)
+renderer = mujoco.Renderer(model, 240, 320)
+renderer.update_scene(data, camera={HERE!r})
+sys.stdout.buffer.write(renderer.render().tobytes())
+"""
+    egl = os.environ | {"MUJOCO_GL": os.environ.get("MUJOCO_GL") or "egl"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=egl, check=True)
+    theirs = np.frombuffer(done.stdout, dtype=np.uint8).reshape(240, 320, 3)
+    assert (ours == theirs).all()
+
+
+def test_a_camera_that_the_model_lacks_is_named(physics: MujocoPhysics) -> None:
+    with opened(physics) as renderer, pytest.raises(UserError, match="did you mean 'overview'"):
+        renderer.render(0, "overwiew")
+
+
+@pytest.mark.parametrize(
+    "environment", [{"MUJOCO_GL": "disable"}, {"MUJOCO_GL": "", "MUJOCO_EGL_DEVICE_ID": "99"}]
+)
+def test_without_opengl_the_message_says_what_to_install(environment: dict[str, str]) -> None:
+    code = """
+from simreal.errors import UserError
+from simreal.physics import MujocoPhysics
+from simreal.physics.picture import Renderer
+from simreal.robots import load_robot
+try:
+    Renderer(MujocoPhysics(load_robot("qube"), 1))
+except UserError as error:
+    print(error)
+"""
+    headless = {key: value for key, value in os.environ.items() if "DISPLAY" not in key}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=headless | environment
+    )
+    assert done.returncode == 0, done.stderr
+    for words in ("libegl1 libgl1-mesa-dri", "libosmesa6", "MUJOCO_GL=egl"):
+        assert words in done.stdout
+
+
+def test_a_process_ends_in_peace_with_a_renderer_open() -> None:
+    code = """
+from simreal.physics import MujocoPhysics
+from simreal.physics.picture import Renderer
+from simreal.robots import load_robot
+first, second = (Renderer(MujocoPhysics(load_robot("qube"), 1)) for _ in range(2))
+first.render(0, "overview"), second.render(0, "overview"), first.render(0, "overview")
+first.close()
+second.render(0, "overview")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    if "pictures need OpenGL" in done.stderr:
+        pytest.skip("no OpenGL here")
+    assert (done.returncode, done.stderr) == (0, "")

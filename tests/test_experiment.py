@@ -1,0 +1,51 @@
+"""Experiments that extend others."""
+
+from pathlib import Path
+
+import pytest
+
+from simreal.configs import shipped_experiments
+from simreal.errors import UserError
+from simreal.experiment import load_experiment
+
+
+@pytest.mark.parametrize("name", shipped_experiments())
+def test_every_shipped_experiment_is_valid(name: str) -> None:
+    assert load_experiment(name).task
+
+
+def test_an_experiment_adds_to_the_one_that_it_extends(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "extends: qube_swingup\nepisode_length: 3.0\n"
+        "randomization:\n  mass: {distribution: {type: constant, value: 1.1}}\n"
+    )
+    mine, base = load_experiment(str(path)), load_experiment("qube_swingup")
+    assert mine.episode_length == 3.0
+    assert mine.rewards == base.rewards
+    assert mine.randomization.keys() == base.randomization.keys()
+    assert mine.randomization["mass"].distribution.support == (1.1, 1.1)
+
+
+def test_a_chain_of_files_is_followed_from_each_files_folder(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "first.yaml").write_text("extends: qube_swingup\nepisode_length: 2.0\n")
+    (tmp_path / "second.yaml").write_text("extends: below/first.yaml\nagent: sac\n")
+    found = load_experiment(str(tmp_path / "second.yaml"))
+    assert (found.agent, found.episode_length) == ("sac", 2.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("extends: qube_swngup\n", "did you mean 'qube_swingup'"),
+        ("extends: 3\n", r"mine\.yaml:1: extends: expected the name"),
+        ("extends: mine.yaml\n", "extends itself"),
+        ("extends: qube_swingup\ntask: tennis\n", r"mine\.yaml:2: task: no task 'tennis'"),
+    ],
+)
+def test_what_cannot_be_extended_is_one_message(tmp_path: Path, text: str, reason: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=reason):
+        load_experiment(str(path))
