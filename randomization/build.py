@@ -3,16 +3,13 @@
 import math
 from collections.abc import Mapping
 
-import numpy as np
-
 from simreal.physics import MujocoPhysics
 from simreal.randomization.actuation import Actuation
 from simreal.randomization.camera_effects import CameraEffects
 from simreal.randomization.events import Events
 from simreal.randomization.inertia import Inertia
-from simreal.randomization.parameters import operate
 from simreal.randomization.sensing import SLOWEST_SENSOR_RATE, Sensing
-from simreal.randomization.specification import Specification, finite, largest, members
+from simreal.randomization.specification import Specification, reach
 from simreal.randomization.world import World
 from simreal.robots import Robot
 
@@ -39,7 +36,7 @@ def build_world(
         UserError: names or ranges that do not fit the robot.
     """
     delays = ("action_latency_ms", "action_latency_jitter_ms")
-    action_latency = 1e-3 * sum(largest(specification, pins, name) for name in delays)
+    action_latency = 1e-3 * sum(reach(specification, pins, name)[1] for name in delays)
     physics = MujocoPhysics(robot, count, control_rate, action_latency, threads)
     joints = len(robot.description.joints)
     oldest = _oldest_reading(specification, pins)
@@ -52,28 +49,7 @@ def build_world(
 def _oldest_reading(specification: Specification, pins: Mapping[str, float]) -> float:
     """s, the age at which a controller may still be given a measurement."""
     delays = ("sensor_latency_ms", "joint_latency_ms", "sensor_latency_jitter_ms", "control_jitter_ms")
-    late = 1e-3 * sum(_ends(specification, pins, name)[1] for name in delays)
-    slowest, _ = _ends(specification, pins, "sensor_rate_hz", math.inf)
+    late = 1e-3 * sum(reach(specification, pins, name)[1] for name in delays)
+    slowest, _ = reach(specification, pins, "sensor_rate_hz", math.inf)
     # The randomizer refuses a rate below that, and says where it stands.
     return late + 1.0 / max(slowest, SLOWEST_SENSOR_RATE)
-
-
-def _ends(
-    specification: Specification, pins: Mapping[str, float], parameter: str, default: float = 0.0
-) -> tuple[float, float]:
-    """Bounds of what a parameter may become in any part, pins included; never too narrow."""
-    reached = np.array([default])
-    for name, config in specification.items():
-        for member in members(name, config):
-            if member.parameter.name != parameter:
-                continue
-            label = parameter if config.is_joint else name
-            values = [pins[label]] if label in pins else [member.low, member.high]
-            values += [value for pin, value in pins.items() if pin.startswith(f"{label}[")]
-            for value in values:
-                finite(name, value)
-            found = operate(member.operation, *np.meshgrid(reached, values)).ravel()
-            untouched = found if member.target == "*" else reached
-            reached = np.array([*found, *untouched])
-            reached = np.array([reached.min(), reached.max()])
-    return float(reached.min()), float(reached.max())

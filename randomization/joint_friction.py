@@ -15,10 +15,10 @@ class JointFriction:
     F(v, T) = coulomb (1 + (ratio - 1) exp(-(v / v_s)^2)) + load |T|: the Stribeck curve in the form of
     Armstrong-Hélouvry, Dupont and Canudas de Wit (Automatica 30, 1994), with the load term of geared
     servos. F is the engine's `dof_frictionloss`, the largest torque with which its constraint solver
-    resists: a joint sticks below it, without chatter, but that solver is soft, and the joint creeps. With
-    its default `solimp` and near breaking away, that is some hundredths of rad/s for each 100 rad/s^2 that
-    the torque would give the joint, so that a Stribeck speed as small lets it break away earlier. The
-    speed is that at the start of the step.
+    resists: a joint sticks below it, without chatter. But that solver is soft: near breaking away a
+    joint creeps, with MuJoCo's defaults by some hundredths of rad/s if the torque could give it
+    100 rad/s^2, so that with as small a Stribeck speed it breaks away earlier. The speed is that at the
+    start of the step.
 
     Its quantities, (count, actuators):
         ``stribeck_friction`` static over Coulomb friction.

@@ -1,7 +1,6 @@
 """From a command to the force of an actuator: its law, its limits, and the supply behind both."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simreal.errors import UserError
 from simreal.physics.interface import Ids

@@ -1,5 +1,6 @@
 """Draws each episode's parameters and writes them into the simulations."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -284,6 +285,8 @@ def _refuse_unphysical(part: _Part, low: Values, high: Values, smallest: float, 
     parameter = part.parameter
     given = f"{low.min():g}" if low.min() == high.max() else f"{low.min():g} to {high.max():g}"
     leads = f"randomization.{part.entry}: {part.operation} {given} makes {parameter.name}"
+    if math.isnan(smallest) or math.isnan(greatest):
+        raise UserError(f"{leads} no number: its compiled value is infinite; say operation: absolute")
     if parameter.lower is not None and smallest < parameter.lower:
         raise UserError(f"{leads} {smallest:g} {parameter.unit}, below {parameter.lower:g}")
     if parameter.upper is not None and greatest > parameter.upper:

@@ -103,7 +103,9 @@ def members(name: str, config: ParameterConfig) -> list[Member]:
         parameter_name, _, target = column.partition("[")
         parameter = _find(name, parameter_name)
         operation = given or parameter.operation
-        found.append(Member(parameter, target.rstrip("]") or "*", operation, float(low), float(high)))
+        found.append(
+            Member(parameter, target.removesuffix("]") or "*", operation, float(low), float(high))
+        )
     return found
 
 
@@ -113,16 +115,25 @@ def _find(entry: str, name: str) -> Parameter:
     return PARAMETERS[name]
 
 
-def largest(specification: Specification, pins: Mapping[str, float], parameter: str) -> float:
-    """Upper bound of what a parameter may become, from a default of zero, pins included."""
-    result = np.zeros(1)
+def reach(
+    specification: Specification, pins: Mapping[str, float], parameter: str, default: float = 0.0
+) -> tuple[float, float]:
+    """Bounds of what a parameter may become in any part, pins included; never too narrow."""
+    reached = np.array([default])
     for name, config in specification.items():
         for member in members(name, config):
-            if member.parameter.name == parameter:
-                pinned = [value for pin, value in pins.items() if pin.partition("[")[0] == name]
-                high = max(map(float, pinned)) if pinned else member.high
-                result = operate(member.operation, result, np.full(1, finite(name, high)))
-    return float(result[0])
+            if member.parameter.name != parameter:
+                continue
+            label = parameter if config.is_joint else name
+            values = [pins[label]] if label in pins else [member.low, member.high]
+            values += [value for pin, value in pins.items() if pin.startswith(f"{label}[")]
+            for value in values:
+                finite(name, value)
+            found = operate(member.operation, *np.meshgrid(reached, values)).ravel()
+            untouched = found if member.target == "*" else reached
+            reached = np.array([*found, *untouched])
+            reached = np.array([reached.min(), reached.max()])
+    return float(reached.min()), float(reached.max())
 
 
 def finite(name: str, value: float) -> float:
@@ -152,8 +163,8 @@ def fixed(values: Mapping[str, float]) -> tuple[dict[str, ParameterConfig], dict
         if target and parameter in values:
             pins[name] = finite(name, value)
             continue
-        entry = name.replace("[", " of ").rstrip("]")
-        specification[entry] = constant(parameter, target.rstrip("]") or "*", finite(name, value))
+        entry = name.replace("[", " of ", 1).removesuffix("]")
+        specification[entry] = constant(parameter, target.removesuffix("]") or "*", finite(name, value))
     return specification, pins
 
 

@@ -155,4 +155,5 @@ def inconsistent(
     slack = inertia.sum(axis=-1) - 2.0 * largest
     sane = np.isfinite(inertia).all(axis=-1) & (mass > 0) & (inertia > 0).all(axis=-1)
     turned = np.abs(np.linalg.norm(frame, axis=-1) - 1.0) < TOLERANCE
-    return ~(sane & turned & (slack >= -TOLERANCE * largest))
+    physical: NDArray[np.bool_] = sane & turned & (slack >= -TOLERANCE * largest)
+    return ~physical

@@ -98,4 +98,4 @@ class EpisodeRandom:
         and sines would cost more than the hash.
         """
         bits = self._bits(stream, (size + 3) // 4, step)
-        return _normal_quantiles()[bits.view(np.uint16)[:, :size]]
+        return _normal_quantiles().take(bits.view(np.uint16)[:, :size])

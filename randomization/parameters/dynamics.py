@@ -259,7 +259,7 @@ SURROUNDINGS: tuple[Parameter, ...] = (
     FloorSlope(
         name="floor_slope",
         unit="rad",
-        description="slope of the floor, or of the robot's mount, about an axis of the world",
+        description="slope of the floor, or of the robot's mount, about an axis by the right-hand rule",
         operation="absolute",
         fields=("opt.gravity",),
         lower=-0.5 * np.pi,

@@ -203,7 +203,7 @@ def entry_config(name: str, operation: str | None, low: float, high: float) -> P
     return ParameterConfig.model_validate(
         {
             "parameter": parameter,
-            "target": target.rstrip("]") or "*",
+            "target": target.removesuffix("]") or "*",
             "operation": operation,
             "distribution": constant if low == high else uniform,
         }

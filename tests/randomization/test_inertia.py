@@ -453,16 +453,12 @@ def test_principal_axes_give_back_the_second_moments(seed: int) -> None:
     assert not inconsistent(back.mass, inertia, frame).any()
 
 
-@pytest.mark.parametrize("inertia", ["0.01 0.05 0.06", "1e-14 0.05 0.05"], ids=["plane", "line"])
-def test_a_body_without_thickness_stays_physical(make_trial: MakeTrial, inertia: str) -> None:
-    """Rounding must not push its smallest moments below zero."""
-    thin = SPINNER.format(axis="0 0 1").replace("0.03 0.05 0.06", inertia)
-    trial = make_trial(thin.replace('mass="2"', 'mass="2" quat="0.8 0.3 -0.2 0.5"'), 500)
-    shear = np.linspace(-3.0, 3.0, 500)
-    trial.give(("inertia_shear[spinner.*]", None, shear), ("inertia_stretch", None, 0.1))
-    physics = trial.world.physics
-    fields = [physics.field(name)[:, 1] for name in ("body_mass", "body_inertia", "body_iquat")]
-    assert not inconsistent(*fields).any()
+@pytest.mark.parametrize("dimensions", [1, 2], ids=["line", "plane"])
+def test_a_body_without_thickness_stays_physical(dimensions: int) -> None:
+    """Rounding must not push its smallest moments to zero or below, as it does for half of them."""
+    root = np.random.default_rng(0).normal(size=(1000, 3, dimensions))
+    frame, inertia = principal(root @ np.swapaxes(root, -1, -2))
+    assert not inconsistent(np.ones(1000), inertia, frame).any()
 
 
 @given(st.sets(st.integers(0, 7), min_size=1), st.integers(0, 1000))

@@ -15,7 +15,7 @@ from simreal.errors import UserError
 from simreal.experiment import load_experiment
 from simreal.randomization.randomizer import Randomizer
 from simreal.randomization.schedules import ByStepConfig, WithinConfig
-from simreal.randomization.specification import ParameterConfig, fixed, largest
+from simreal.randomization.specification import ParameterConfig, fixed, reach
 from simreal.randomization.world import World
 
 MakeWorld = Callable[..., World]
@@ -174,10 +174,10 @@ def test_latencies_compose_and_their_bound_with_them(make_world: MakeWorld) -> N
             "filter": uniform(2.0, 8.0, parameter="sensor_latency_ms", operation="add"),
         }
     )
-    bound = largest(specification, {}, "sensor_latency_ms")
+    bound = reach(specification, {}, "sensor_latency_ms")[1]
     assert bound == pytest.approx(14.0)
-    assert largest(specification, {"bus": 1.0}, "sensor_latency_ms") == pytest.approx(9.0)
-    assert largest(specification, {}, "action_latency_ms") == 0.0
+    assert reach(specification, {"bus": 1.0}, "sensor_latency_ms")[1] == pytest.approx(9.0)
+    assert reach(specification, {}, "action_latency_ms")[1] == 0.0
     world = make_world(2, sensor_latency=1e-3 * bound)
     Randomizer(specification, world).apply(np.arange(2), np.array([[6.0, 8.0], [0.0, 2.0]]))
     np.testing.assert_allclose(world.sensing.quantities["latency"][:, 0], [0.014, 0.002])
@@ -336,7 +336,7 @@ def test_a_faulty_entry_is_refused(entry: dict[str, Any], reason: str) -> None:
 def test_a_latency_is_a_finite_number(value: float) -> None:
     specification = specify({"sensor_latency_ms": constant(5.0)})
     with pytest.raises(UserError, match=r"sensor_latency_ms=.*: not a finite number"):
-        largest(specification, {"sensor_latency_ms": value}, "sensor_latency_ms")
+        reach(specification, {"sensor_latency_ms": value}, "sensor_latency_ms")[1]
 
 
 def test_fixed_values_stand_on_the_whole_and_on_parts(world: World) -> None:
@@ -423,7 +423,7 @@ def test_a_posterior_says_what_it_is_of(world: World, tmp_path: Path) -> None:
     randomizer = Randomizer(entries, world)
     drawn = {tuple(row) for row in randomizer.draw(episodes(50)).values}
     assert drawn == {(0.09, 4.0), (0.1, 6.0)}
-    assert largest(entries, {}, "action_latency_ms") == 6.0
+    assert reach(entries, {}, "action_latency_ms")[1] == 6.0
     randomizer.apply(np.arange(4), np.tile([0.09, 4.0], (4, 1)))
     np.testing.assert_allclose(world.physics.field("body_mass")[:, 1], 0.09)
 
