@@ -14,9 +14,6 @@ from simreal.randomization.joint_friction import JointFriction
 from simreal.randomization.motor import Motor
 from simreal.randomization.quantities import Quantities
 
-FORCE_WANTED = ("load_friction", "supply_sag", "backlash")
-"""Quantities for which the force of an actuator must be known before the engine computes it."""
-
 
 class Actuation:
     """The actuators of `count` simulated robots.
@@ -56,7 +53,8 @@ class Actuation:
 
     @property
     def _wants_force(self) -> bool:
-        return self._drives.exists(*FORCE_WANTED)
+        """Within a control step."""
+        return self._drives.exists("load_friction", "backlash")
 
     @property
     def _wants_command(self) -> bool:
@@ -64,12 +62,7 @@ class Actuation:
 
     @property
     def _modulates(self) -> bool:
-        return (
-            self._wants_command
-            or self._motor.modulates_law
-            or self._motor.modulates_limits
-            or self._friction.modulates
-        )
+        return self._wants_command or self._motor.has_curve or self._friction.modulates
 
     def settle(self, ids: Ids) -> None:
         """Write into the model what follows from the quantities of some simulations.
@@ -77,7 +70,7 @@ class Actuation:
         Raises:
             UserError: quantities that this robot's actuators cannot have, or that need others.
         """
-        if self._wants_command:
+        if self._wants_command or self._motor.sags:
             self._refuse_other_laws()
             self._channel.remember()
         self._channel.settle(ids)
@@ -106,7 +99,7 @@ class Actuation:
         """
         self._channel.reset(ids, target)
         self._backlash.reset(ids, velocity, random)
-        if self._drives.exists("supply_sag"):
+        if self._motor.sags:
             self._drives.state["power"][ids] = 0.0
         self._set_early(ids, self._channel.early(random, 1, ids))
 
@@ -145,8 +138,18 @@ class Actuation:
         """
         sent = self._channel.send(target, random, step)
         self._substep = 0
+        if self._modulates or self._motor.sags:
+            self._motor.begin_step()
         self._physics.step(sent, self._before_physics_step if self._modulates else None)
+        if self._motor.sags:
+            self._draw_power()
         self.early = self._channel.early(random, step + 1)
+
+    def _draw_power(self) -> None:
+        command = self._channel.in_force(self._physics.substeps - 1)
+        position, speed = self._drives.position, self._drives.speed
+        force = self._motor.force(self._motor.force_at_rest(command, position), speed)
+        self._motor.draw_power(self._backlash.passed_on(force), speed)
 
     def _before_physics_step(self) -> None:
         motor, drives = self._motor, self._drives
@@ -154,15 +157,13 @@ class Actuation:
         position, speed, force = drives.position, drives.speed, None
         self._substep += 1
         motor.modulate(command, position, speed)
-        limits = motor.limits
+        low, high = motor.low, motor.high
         if command is not None and self._wants_force:
             at_rest = motor.force_at_rest(command, position)
-            force = motor.within_limits(at_rest + drives.settled["damping"] * speed)
+            force = motor.force(at_rest, speed)
             if self._backlash.exists:
-                force, limits = self._backlash.modulate(motor, at_rest, force, speed)
-        if motor.modulates_limits or self._backlash.exists:
-            self._physics.field("actuator_forcerange")[:, drives.actuators] = limits
+                force, low, high = self._backlash.modulate(motor, at_rest, force, speed)
+        if motor.has_curve or self._backlash.exists:
+            motor.write_limits(low, high)
         if self._friction.modulates:
             self._friction.modulate(speed, force)
-        if force is not None and drives.exists("supply_sag"):
-            motor.draw_power(force, speed)

@@ -77,7 +77,7 @@ class Backlash:
             drives.physics.field("dof_simplenum")[ids] = 0
 
     def reset(self, ids: Ids, velocity: Values, random: EpisodeRandom) -> None:
-        """Begin episodes somewhere in the gap, at rest against the joint: (len(ids), joints) velocity."""
+        """Begin episodes somewhere in the gap, at the joint's speed: (len(ids), joints) velocity."""
         if not self.exists:
             return
         state, half = self._drives.state, self._drives.settled["half_gap"][ids]
@@ -89,7 +89,7 @@ class Backlash:
 
     def modulate(
         self, motor: Motor, at_rest: Values, force: Values, speed: Values
-    ) -> tuple[Values, Values]:
+    ) -> tuple[Values, Values, Values]:
         """Let rotor and joint meet or part before a physics step.
 
         Args:
@@ -99,8 +99,8 @@ class Backlash:
             speed: (count, actuators) of the joint, v.
 
         Returns:
-            (count, actuators) force of the motor on the joint, and (count, actuators, 2) limits that
-            the engine must keep so that it is that: equal ones where it is not the law's.
+            (count, actuators) force of the motor on the joint, and the limits that the engine must
+            keep so that it is that: equal ones where it is not the law's.
         """
         state, settled = self._drives.state, self._drives.settled
         rotor = state["rotor_speed"]
@@ -109,7 +109,7 @@ class Backlash:
         engaged = touching ^ landed
         force = force * touching
         given = force + landed * (settled["inertia_rate"] * faster)
-        limits = np.where(engaged[..., None], motor.limits, given[..., None])
+        low, high = np.where(engaged, motor.low, given), np.where(engaged, motor.high, given)
         np.copyto(rotor, speed, where=engaged)
         alone = at_rest + settled["damping"] * rotor
         alone *= settled["implicit"]
@@ -117,7 +117,12 @@ class Backlash:
         state["speed"][:] = np.where(landed, np.nan, speed)
         np.logical_not(touching, out=state["free"])
         self._couple(touching)
-        return force, limits
+        return force, low, high
+
+    def passed_on(self, force: Values) -> Values:
+        """(count, actuators) what of the motors' force the joints got in the last physics step."""
+        free = self._drives.state["free"] > 0.0 if self.exists else False
+        return np.where(free, 0.0, force)
 
     def _meet_or_part(
         self, force: Values, speed: Values, faster: Values

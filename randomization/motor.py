@@ -28,8 +28,9 @@ class Motor:
         sign; a motor brakes with its full effort at any speed. The full effort of an actuator without
         a limit is that of its largest command at rest.
         ``supply_voltage`` (count, 1) ratio to nominal.
-        ``supply_sag`` (count, 1) 1/W: the ratio falls by that times the mechanical power that all
-        actuators together drew in the physics step before. What heats the windings is not counted.
+        ``supply_sag`` (count, 1) 1/W: for a control step, the ratio falls by that times the mechanical
+        power that all actuators together drew at the end of the one before. What heats the windings
+        is not counted.
 
     What a supply of ratio r does depends on the kind of the command:
         voltage: a switching amplifier without feedback sets a duty cycle, command over nominal voltage,
@@ -50,7 +51,7 @@ class Motor:
         self._limit_shape = np.where(limited, limits / full, [[-1.0], [1.0]]).T
         self._limited = limited
         self._scaled = drives.are("voltage") | drives.are("position")
-        self._all_scaled, self._has_servos = bool(self._scaled.all()), bool(drives.servo.any())
+        self._has_servos = bool(drives.servo.any())
         bias = model.actuator_biasprm[drives.actuators]
         self._has_offset, self._has_stiffness = bias[:, :2].any(axis=0).tolist()
         self._gear = np.abs(drives.gear)
@@ -64,17 +65,14 @@ class Motor:
             "supply_voltage": np.ones(1),
             "supply_sag": np.zeros(1),
         }
-        law = dict.fromkeys(("gain", "offset", "stiffness", "damping"), np.zeros(size))
-        curve = dict.fromkeys(("limits", "curve_offset", "curve_slope"), np.zeros((size, 2)))
-        drives.settled.defaults |= law | curve
+        law, limits = ("gain", "offset", "stiffness", "damping"), ("low", "high")
+        curve = ("curve_offset", "curve_slope")
+        drives.settled.defaults |= dict.fromkeys((*law, *limits, *curve), np.zeros(size))
         drives.state.defaults |= {"power": np.zeros(1)}
-        self._gain = self._stiffness = np.zeros((1, size))
-        self.limits = np.zeros((1, size, 2))
-
-    @property
-    def modulates_law(self) -> bool:
-        """Whether the law changes from one physics step to the next."""
-        return self._drives.exists("supply_sag") or self.has_dead_zone
+        # What holds in this control step, and with dead zone and curve in this physics step.
+        none = np.zeros((1, size))
+        self._supplied_gain = self._supplied_stiffness = self._gain = self._stiffness = none
+        self._supplied_low = self._supplied_high = self.low = self.high = self._slope = none
 
     @property
     def has_dead_zone(self) -> bool:
@@ -82,9 +80,14 @@ class Motor:
         return self._has_servos and self._drives.exists("dead_zone")
 
     @property
-    def modulates_limits(self) -> bool:
-        """Whether the limits change from one physics step to the next."""
-        return self._drives.exists(*CURVE, "supply_sag")
+    def has_curve(self) -> bool:
+        """Whether the limits change with the speed."""
+        return self._drives.exists(*CURVE)
+
+    @property
+    def sags(self) -> bool:
+        """Whether the supply falls with the power that is drawn."""
+        return self._drives.exists("supply_sag")
 
     def settle(self, ids: Ids, wanted: bool) -> None:
         """Write into the model what follows from the quantities of some simulations.
@@ -134,8 +137,8 @@ class Motor:
         drives.physics.field("actuator_biasprm")[at(ids, drives.actuators)] = bias
 
     def _constant_supply(self, ids: Ids) -> Values:
-        """(n, 1) ratio that holds for the episode; 1 where a sag changes it at each physics step."""
-        if self._drives.exists("supply_sag"):
+        """(n, 1) ratio that holds for the episode; 1 where a sag changes it."""
+        if self.sags:
             return np.ones((len(ids), 1))
         return np.maximum(self._drives.of("supply_voltage", ids), LOWEST_SUPPLY)
 
@@ -147,12 +150,12 @@ class Motor:
             full = self._settle_curve(ids, full, supply)
         full = np.minimum(np.where(drives.are("position"), supply * full, full), UNLIMITED)
         limits = self._limit_shape * full[..., None]
-        drives.settled["limits"][ids] = limits
+        drives.settled["low"][ids], drives.settled["high"][ids] = np.moveaxis(limits, -1, 0)
         drives.physics.field("actuator_forcelimited")[at(ids, drives.actuators)] = True
         drives.physics.field("actuator_forcerange")[at(ids, drives.actuators)] = limits
 
     def _settle_curve(self, ids: Ids, full: Values, supply: Values) -> Values:
-        """Work out the torque-speed lines, offset + slope * speed; the full efforts, none infinite."""
+        """Work out the torque-speed lines, offset - slope * speed; the full efforts, none infinite."""
         drives = self._drives
         stall = np.abs(drives.settled["gain"][ids]) * np.abs(drives.command_range).max(axis=0)
         full = np.where(np.isfinite(full) | drives.servo, full, stall)
@@ -160,8 +163,8 @@ class Motor:
         corner = supply * self._gear * drives.of("corner_speed", ids)
         self._refuse_incomplete_curves(np.broadcast_to(full, (len(ids), len(drives.names))), no_load)
         slope = 1.0 / (no_load - np.minimum(corner, STEEPEST_CURVE * no_load))
-        drives.settled["curve_slope"][ids] = slope[..., None] * [1.0, -1.0]
-        drives.settled["curve_offset"][ids] = (no_load * slope)[..., None]
+        drives.settled["curve_slope"][ids] = slope
+        drives.settled["curve_offset"][ids] = no_load * slope
         return full
 
     def _refuse_incomplete_curves(self, full: Values, no_load: Values) -> None:
@@ -175,50 +178,63 @@ class Motor:
                     f"robot nor the randomization gives: add {name}"
                 )
 
-    def modulate(self, command: Values | None, position: Values, speed: Values) -> None:
-        """Follow the supply, the dead zone and the torque-speed curves before a physics step.
+    def begin_step(self) -> None:
+        """Follow the supply before a control step."""
+        settled = self._drives.settled
+        self._supplied_gain, self._supplied_stiffness = settled["gain"], settled["stiffness"]
+        self._supplied_low, self._supplied_high = settled["low"], settled["high"]
+        self._slope = settled["curve_slope"]
+        if self.sags:
+            self._sag()
+        self._gain, self._stiffness = self._supplied_gain, self._supplied_stiffness
+        self.low, self.high = self._supplied_low, self._supplied_high
 
-        Sets `limits`, (count, actuators, 2) smallest and largest force in it.
+    def _sag(self) -> None:
+        drives = self._drives
+        fallen = drives.of("supply_sag") * drives.state["power"]
+        ratio = np.maximum(drives.of("supply_voltage") - fallen, LOWEST_SUPPLY)
+        share = np.where(self._scaled, ratio, 1.0)
+        self._write_law(share * self._supplied_gain, share * self._supplied_stiffness)
+        self._supplied_gain, self._supplied_stiffness = self._gain, self._stiffness
+        self._slope = self._slope / ratio
+        if self._has_servos:
+            share = np.where(drives.are("position"), ratio, 1.0)
+            self._supplied_low, self._supplied_high = (
+                share * self._supplied_low,
+                share * self._supplied_high,
+            )
+            self.write_limits(self._supplied_low, self._supplied_high)
+
+    def _write_law(self, gain: Values, stiffness: Values) -> None:
+        self._gain, self._stiffness = gain, stiffness
+        field, actuators = self._drives.physics.field, self._drives.actuators
+        field("actuator_gainprm")[:, actuators, 0] = gain
+        if self._has_stiffness:
+            field("actuator_biasprm")[:, actuators, 1] = stiffness
+
+    def write_limits(self, low: Values, high: Values) -> None:
+        """Let the engine keep the forces between (count, actuators) values."""
+        limits, actuators = self._drives.physics.field("actuator_forcerange"), self._drives.actuators
+        limits[:, actuators, 0], limits[:, actuators, 1] = low, high
+
+    def modulate(self, command: Values | None, position: Values, speed: Values) -> None:
+        """Follow the dead zone and the torque-speed curves before a physics step.
+
+        Sets `low` and `high`, (count, actuators) smallest and largest force in it.
 
         Args:
             command: (count, actuators) in force; wanted for a dead zone.
             position: (count, actuators).
             speed: (count, actuators).
         """
-        drives, settled = self._drives, self._drives.settled
-        self._gain, self._stiffness = settled["gain"], settled["stiffness"]
-        self.limits = settled["limits"]
-        ratio = self._sagging_supply() if drives.exists("supply_sag") else None
-        if self.modulates_law:
-            self._modulate_law(ratio, command, position)
-        if drives.exists(*CURVE):
-            self._follow_curve(speed if ratio is None else speed / ratio)
-        if ratio is not None and self._has_stiffness:
-            share = np.where(drives.are("position"), ratio, 1.0)
-            self.limits = share[..., None] * self.limits
-
-    def _sagging_supply(self) -> Values:
-        fallen = self._drives.of("supply_sag") * self._drives.state["power"]
-        return np.maximum(self._drives.of("supply_voltage") - fallen, LOWEST_SUPPLY)
-
-    def _modulate_law(self, ratio: Values | None, command: Values | None, position: Values) -> None:
-        drives = self._drives
-        if ratio is not None:
-            share = ratio if self._all_scaled else np.where(self._scaled, ratio, 1.0)
-            self._gain, self._stiffness = self._gain * share, self._stiffness * share
         if self.has_dead_zone and command is not None:
-            acts = (np.abs(command - position) >= drives.of("dead_zone")) | ~drives.servo
-            self._gain, self._stiffness = self._gain * acts, self._stiffness * acts
-        drives.physics.field("actuator_gainprm")[:, drives.actuators, 0] = self._gain
-        if self._has_stiffness:
-            drives.physics.field("actuator_biasprm")[:, drives.actuators, 1] = self._stiffness
-
-    def _follow_curve(self, speed: Values) -> None:
-        settled = self._drives.settled
-        share = settled["curve_slope"] * speed[..., None]
-        share += settled["curve_offset"]
-        np.minimum(np.maximum(share, 0.0, out=share), 1.0, out=share)
-        self.limits = share * self.limits
+            error = np.abs(command - position)
+            acts = (error >= self._drives.of("dead_zone")) | ~self._drives.servo
+            self._write_law(acts * self._supplied_gain, acts * self._supplied_stiffness)
+        if self.has_curve:
+            fall, offset = self._slope * speed, self._drives.settled["curve_offset"]
+            self.high = self._supplied_high * np.minimum(np.maximum(offset - fall, 0.0), 1.0)
+            self.low = self._supplied_low * np.minimum(np.maximum(offset + fall, 0.0), 1.0)
 
     def force_at_rest(self, command: Values, position: Values) -> Values:
         """(count, actuators) forces in this physics step without speed and limits."""
@@ -231,11 +247,14 @@ class Motor:
 
     def within_limits(self, force: Values) -> Values:
         """(count, actuators) forces, as far as the actuators have them in this physics step."""
-        force = np.maximum(force, self.limits[..., 0])
-        return np.minimum(force, self.limits[..., 1], out=force)
+        return np.minimum(np.maximum(force, self.low), self.high)
+
+    def force(self, at_rest: Values, speed: Values) -> Values:
+        """(count, actuators) forces, from those at rest."""
+        return self.within_limits(at_rest + self._drives.settled["damping"] * speed)
 
     def draw_power(self, force: Values, speed: Values) -> None:
-        """Remember the mechanical power of a physics step, which pulls the supply down in the next."""
+        """Remember the mechanical power, which pulls the supply down in the next control step."""
         power = np.maximum((force * speed).sum(axis=1, keepdims=True), 0.0)
         self._drives.state["power"][:] = power
 

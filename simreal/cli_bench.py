@@ -109,3 +109,27 @@ def bench_lint() -> None:
     from simreal.bench_lint import planted_faults
 
     print_json(planted_faults())
+
+
+@bench.command("outside")
+@click.argument("randomized", type=PATH)
+@click.argument("plain", type=PATH)
+@click.option("--worlds", type=click.IntRange(min=1), default=200, show_default=True)
+@click.option("--beyond", type=click.FloatRange(min=0.0), default=0.2, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+def bench_outside(randomized: Path, plain: Path, worlds: int, beyond: float, seed: int) -> None:
+    """A policy trained with randomization against one without, outside of the trained ranges."""
+    from simreal.bench_transfer import outside_ranges
+
+    print_json(outside_ranges(randomized, plain, worlds, beyond, seed))
+
+
+@bench.command("ranges")
+@click.argument("automatic", type=PATH)
+@click.argument("by_hand", type=PATH)
+@click.option("--episodes", type=click.IntRange(min=1), default=400, show_default=True)
+def bench_ranges(automatic: Path, by_hand: Path, episodes: int) -> None:
+    """Ranges of automatic randomization against hand-set ones, with the success in each."""
+    from simreal.bench_transfer import compare_ranges
+
+    print_json(compare_ranges(automatic, by_hand, episodes))

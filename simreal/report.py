@@ -1,9 +1,11 @@
 """Reports: self-contained HTML pages with pictures as SVG and motion on a canvas, no network, no GL."""
 
+import base64
 import html
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +32,39 @@ table { border-collapse: collapse; } td, th { padding: .25rem .9rem .25rem 0; te
        border-bottom: 1px solid #ddd; font-variant-numeric: tabular-nums; }
 svg { max-width: 100%; height: auto; } canvas { border: 1px solid #ddd; cursor: grab; }
 pre { background: #f4f4f2; padding: .8rem; overflow-x: auto; } .note { color: #666; }
+.wide { overflow-x: auto; margin: 1rem 0; } .wide table { font-size: .8rem; line-height: 1.35; }
+.wide td, .wide th { padding: .2rem .5rem; vertical-align: top; }
+.wide td[style] { text-align: right; padding: .2rem .3rem; font-size: .75rem; }
+.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(13.5rem, 1fr)); gap: 1rem; }
+.card { border: 1px solid #ddd; border-radius: 6px; overflow: hidden; font-size: .8rem;
+       line-height: 1.4; }
+.card > img, .card > svg { display: block; width: 100%; aspect-ratio: 4 / 3; object-fit: cover;
+       background: #f4f4f2; }
+.card > div { padding: .5rem .7rem .7rem; } .card h3 { font-size: .9rem; margin: 0 0 .2rem; }
+.card p { margin: 0; } .card table { font-size: .75rem; } .card td { padding: .05rem .6rem .05rem 0; }
+.dot { display: inline-block; width: .7rem; height: .7rem; border-radius: 50%; margin-right: .4rem; }
+summary { cursor: pointer; color: #666; }
 """
 PLAYER = Path(__file__).with_name("motion.js")
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A picture among others, with what there is to say of it.
+
+    Attributes:
+        title: of the picture.
+        colour: CSS colour of the same thing in other pictures.
+        picture: of `image_markup` or `wire_markup`.
+        lines: said below it.
+        details: name and value, shown on a click.
+    """
+
+    title: str
+    colour: str
+    picture: str
+    lines: Sequence[str]
+    details: Sequence[tuple[str, str]]
 
 
 class Page:
@@ -57,12 +90,20 @@ class Page:
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """A table."""
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
-            for row in rows
-        )
-        self._parts.append(f"<table><tr>{head}</tr>{body}</table>")
+        self._parts.append(_table(header, [[(cell, "") for cell in row] for row in rows]))
+
+    def wide_table(self, header: Sequence[str], rows: Sequence[Sequence[tuple[object, str]]]) -> None:
+        """A table in small type that may be scrolled sideways.
+
+        Args:
+            header: names of the columns.
+            rows: each cell with the CSS colour behind it, empty for none.
+        """
+        self._parts.append(f"<div class=wide>{_table(header, rows)}</div>")
+
+    def cards(self, cards: Sequence[Card]) -> None:
+        """Pictures side by side."""
+        self._parts.append("<div class=cards>" + "".join(map(_card, cards)) + "</div>")
 
     def picture(self, figure: "Figure") -> None:
         """A matplotlib figure, as SVG."""
@@ -71,8 +112,14 @@ class Page:
         text = buffer.getvalue()
         self._parts.append(text[text.index("<svg") :])
 
-    def motion(self, figure: WireFigure, rate: float) -> None:
-        """A moving figure at `rate` frames per second; dragging turns it."""
+    def motion(self, figure: WireFigure, rate: float, thickness: float = 6.0) -> None:
+        """A moving figure; dragging turns it.
+
+        Args:
+            figure: what to show.
+            rate: frames per second.
+            thickness: pixels, of the lines of what moves.
+        """
         self._players += 1
         name = f"motion{self._players}"
         points = figure.segments.reshape(-1, 3)
@@ -83,7 +130,9 @@ class Page:
                 "centre": ((low + high) / 2).round(4).tolist(),
                 "radius": float(np.linalg.norm(high - low) / 2),
                 "colours": figure.colours,
-                "widths": [_line_width(figure, place) for place in range(len(figure.colours))],
+                "widths": [
+                    _line_width(figure, place, thickness) for place in range(len(figure.colours))
+                ],
                 "frames": figure.segments.reshape(len(figure.segments), -1, 6).round(4).tolist(),
             }
         )
@@ -105,19 +154,70 @@ class Page:
         )
 
 
-def _line_width(figure: WireFigure, place: int) -> float:
+def _table(header: Sequence[str], rows: Sequence[Sequence[tuple[object, str]]]) -> str:
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
+    body = "".join("<tr>" + "".join(_cell(*cell) for cell in row) + "</tr>" for row in rows)
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _cell(content: object, colour: str) -> str:
+    style = f' style="background:{html.escape(colour)}"' if colour else ""
+    return f"<td{style}>{html.escape(str(content))}</td>"
+
+
+def _card(card: Card) -> str:
+    lines = "".join(f"<p>{html.escape(line)}</p>" for line in card.lines)
+    rows = [[(cell, "") for cell in row] for row in card.details]
+    details = f"<details><summary>all values</summary>{_table((), rows)}</details>" if rows else ""
+    dot = f'<span class=dot style="background:{html.escape(card.colour)}"></span>'
+    title = f"<h3>{dot}{html.escape(card.title)}</h3>"
+    return f"<div class=card>{card.picture}<div>{title}{lines}{details}</div></div>"
+
+
+def image_markup(pixels: NDArray[np.uint8]) -> str:
+    """A (height, width, 3) picture as markup that holds it."""
+    from matplotlib.image import imsave
+
+    buffer = io.BytesIO()
+    imsave(buffer, pixels, format="png")
+    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+
+
+def wire_markup(figure: WireFigure, frame: int, width: int = 320, height: int = 240) -> str:
+    """One moment of a figure of lines as SVG, seen from where `Page.motion` begins.
+
+    All moments are to the same scale.
+    """
+    turn, tilt = 0.7, 0.35
+    right = np.array([np.cos(turn), np.sin(turn), 0.0])
+    up = np.array([np.sin(turn) * np.sin(tilt), -np.cos(turn) * np.sin(tilt), np.cos(tilt)])
+    if not figure.colours:
+        return f'<svg viewBox="0 0 {width} {height}"></svg>'
+    points = figure.segments @ np.stack((right, -up), axis=1)
+    low, high = points.reshape(-1, 2).min(axis=0), points.reshape(-1, 2).max(axis=0)
+    scale = 0.9 * min(np.array([width, height]) / np.maximum(high - low, 1e-9))
+    ends = (points[frame] - (low + high) / 2) * scale + np.array([width, height]) / 2
+    lines = "".join(
+        f'<line x1="{a[0]:.1f}" y1="{a[1]:.1f}" x2="{b[0]:.1f}" y2="{b[1]:.1f}" stroke="{colour}"/>'
+        for (a, b), colour in zip(ends, figure.colours, strict=True)
+    )
+    return f'<svg viewBox="0 0 {width} {height}" stroke-width="3" stroke-linecap="round">{lines}</svg>'
+
+
+def _line_width(figure: WireFigure, place: int, thickness: float) -> float:
     """Moving parts are drawn thick, the ground that they stand on thin."""
     moves = np.ptp(figure.segments[:, place], axis=0).max() > 1e-6
-    return 6.0 if moves else 1.5
+    return thickness if moves else 1.5
 
 
 def new_figure(
-    columns: int, rows: int = 1, width: float = 3.4, height: float = 2.6
+    columns: int, rows: int = 1, width: float = 3.4, height: float = 2.6, spaced: bool = True
 ) -> tuple["Figure", list[Any]]:
-    """A figure and its axes, row by row."""
+    """A figure and its axes, row by row; spaced by what stands around them, which takes a while."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    layout: Any = "constrained" if spaced else None
+    figure = Figure(figsize=(width * columns, height * rows), layout=layout)
     axes = np.atleast_1d(np.array(figure.subplots(rows, columns))).ravel().tolist()
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
@@ -139,8 +239,8 @@ def add_evaluation(page: Page, evaluation: Evaluation) -> None:
         )
         page.picture(parameter_curves(evaluation, names))
     if evaluation.curves:
-        page.text("Sweeps: the parameter held at each value.")
-        page.picture(sweep_curves(evaluation))
+        page.text("Sweeps: the parameter held at each value, success (line) and mean return (dots).")
+        page.picture(sweep_curves(evaluation.curves))
 
 
 def _varies(evaluation: Evaluation, name: str) -> bool:
@@ -174,11 +274,19 @@ def parameter_curves(evaluation: Evaluation, names: Sequence[str]) -> "Figure":
     return figure
 
 
-def sweep_curves(evaluation: Evaluation) -> "Figure":
-    """Success over each swept parameter."""
-    figure, axes = new_figure(len(evaluation.curves))
-    for axis, (name, points) in zip(axes, evaluation.curves.items(), strict=True):
-        _plot_success(axis, [value for value, _ in points], [summary for _, summary in points])
+def sweep_curves(curves: Mapping[str, Sequence[tuple[float, Summary]]]) -> "Figure":
+    """Success (line, with 95 % intervals) and mean return (dots) over each swept parameter."""
+    columns = min(3, len(curves))
+    figure, axes = new_figure(columns, -(-len(curves) // columns))
+    for axis in axes[len(curves) :]:
+        axis.set_visible(False)
+    for axis, (name, points) in zip(axes, curves.items(), strict=False):
+        values = [value for value, _ in points]
+        _plot_success(axis, values, [summary for _, summary in points])
+        returns = axis.twinx()
+        means = [summary.mean_return.value for _, summary in points]
+        returns.scatter(values, means, s=12, color=SECOND_COLOUR, alpha=0.6, linewidths=0)
+        returns.tick_params(labelsize=7, colors=SECOND_COLOUR)
         axis.set_xlabel(name)
     return figure
 
