@@ -14,10 +14,12 @@ from rich.table import Table
 
 from simreal import __version__
 from simreal.cli_bench import bench
+from simreal.cli_sensitivity import sensitivity
 from simreal.cli_types import PATH, print_json
 from simreal.errors import UserError, missing_extra, nearest
 
 if TYPE_CHECKING:
+    from simreal.lint import Finding
     from simreal.train import TrainingStatus
 
 TRAIN_MODULES = (
@@ -112,6 +114,15 @@ def _training_progress(total: int) -> Iterator[Callable[["TrainingStatus"], None
         yield show
 
 
+OVERRIDE_OPTION = click.option(
+    "-o",
+    "--override",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a value of the configuration, such as agent=sac; may be repeated.",
+)
+
 PIN_OPTION = click.option(
     "--pin",
     "pins",
@@ -123,14 +134,7 @@ PIN_OPTION = click.option(
 
 @cli.command()
 @click.argument("experiment", required=False)
-@click.option(
-    "-o",
-    "--override",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Change a value of the configuration, such as agent=sac; may be repeated.",
-)
+@OVERRIDE_OPTION
 @click.option("--seed", type=click.IntRange(min=0), help="0 if absent.")
 @PIN_OPTION
 @click.option("--run", "run_path", type=PATH, help="Run folder; a new one in runs/ if absent.")
@@ -161,7 +165,9 @@ def train(
         if experiment is None:
             raise UserError("which experiment? `simreal list` names them")
         overrides += tuple(f"pins.{pin}" for pin in pins)
-        run = start_run(load_experiment(experiment, overrides), seed or 0, run_path)
+        config = load_experiment(experiment, overrides)
+        _refuse_faults(experiment, overrides)
+        run = start_run(config, seed or 0, run_path)
     config = run.experiment()
     console.print(f"{config.agent} on {config.task}, seed {run.seed}, folder {run.path}", soft_wrap=True)
     with _training_progress(total or config.total_steps) as show:
@@ -176,6 +182,18 @@ def train(
         f"  simreal export {run.path} -o policy.onnx",
         soft_wrap=True,
     )
+
+
+def _refuse_faults(experiment: str, overrides: tuple[str, ...]) -> None:
+    """Lint before a training: warnings are told, errors refuse it."""
+    from simreal.lint import lint_experiment
+
+    found = lint_experiment(experiment, overrides)
+    faults = [str(each) for each in found if each.severity == "error"]
+    if faults:
+        raise UserError("\n".join(faults))
+    for each in found:
+        errors.print(str(each), style="yellow", soft_wrap=True)
 
 
 def _resumed_steps(overrides: tuple[str, ...]) -> int | None:
@@ -350,6 +368,72 @@ def deploy(policy: Path, driver: str, duration: float | None, log: Path | None, 
         sys.exit(1)
 
 
+@cli.command()
+@click.argument("experiment")
+@OVERRIDE_OPTION
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--worlds", type=click.IntRange(min=1, max=100), default=12, show_default=True)
+@PIN_OPTION
+@click.option("--output", type=PATH, help="The HTML page; preview_EXPERIMENT.html if absent.")
+@click.option("--viewer", is_flag=True, help="Open MuJoCo's window instead of writing a page.")
+def preview(
+    experiment: str,
+    overrides: tuple[str, ...],
+    seed: int,
+    worlds: int,
+    pins: tuple[str, ...],
+    output: Path | None,
+    viewer: bool,
+) -> None:
+    """Show what EXPERIMENT randomizes, as one HTML page: worlds, motions, distributions."""
+    from simreal.evaluate import parse_pins
+    from simreal.experiment import load_experiment
+    from simreal.preview import sample_worlds
+
+    config = load_experiment(experiment, overrides)
+    config = config.model_copy(update={"pins": config.pins | parse_pins(pins)})
+    if viewer:
+        from simreal.viewer import view_worlds
+
+        view_worlds(config, seed, lambda text: console.print(text, soft_wrap=True))
+        return
+    from simreal.preview_page import preview_page
+
+    name = Path(experiment).stem
+    path = output or Path(f"preview_{name}.html")
+    with console.status("sampling worlds"):
+        preview_page(sample_worlds(config, name, worlds, seed)).write(path)
+    console.print(f"preview: {path}\nopen it in a browser: {path.resolve().as_uri()}", soft_wrap=True)
+
+
+@cli.command()
+@click.argument("experiment")
+@OVERRIDE_OPTION
+@click.option("--json", "as_json", is_flag=True, help="Print findings for programs.")
+def lint(experiment: str, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Find faults in EXPERIMENT and in the model of its robot; exit status 1 if there are errors."""
+    from dataclasses import asdict
+
+    from simreal.lint import lint_experiment
+
+    found = lint_experiment(experiment, overrides)
+    if as_json:
+        print_json([asdict(each) for each in found])
+    else:
+        _print_findings(found)
+    if any(each.severity == "error" for each in found):
+        sys.exit(1)
+
+
+def _print_findings(found: "list[Finding]") -> None:
+    for each in found:
+        style = "red" if each.severity == "error" else "yellow"
+        console.print(f"{each.where}: {each.severity} [{each.check}]", style=style, soft_wrap=True)
+        console.print(f"  {each.what}\n  mend: {each.mend}", soft_wrap=True)
+    wrong = sum(each.severity == "error" for each in found)
+    console.print(f"{wrong} errors, {len(found) - wrong} warnings" if found else "nothing found")
+
+
 @cli.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print names for programs.")
 def list_everything(as_json: bool) -> None:
@@ -378,3 +462,4 @@ def demo(folder: Path, seed: int) -> None:
 
 
 cli.add_command(bench)
+cli.add_command(sensitivity)

@@ -163,8 +163,7 @@ def run_given(
         experiment: what to run it in.
         seeds: (episodes,) of the episodes.
         draws: (episodes, columns) parameters to use; drawn from the seeds if absent.
-        pins: randomized parameters to hold at a value. Given draws overrule them, but a pin beyond a
-            range makes the delays' memory long enough for draws that go as far.
+        pins: randomized parameters to hold at a value, where no draws are given.
         listen: called with the number of episodes done.
     """
     batches = math.ceil(len(seeds) / LARGEST_BATCH)

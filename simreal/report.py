@@ -280,12 +280,15 @@ def sweep_curves(curves: Mapping[str, Sequence[tuple[float, Summary]]]) -> "Figu
     figure, axes = new_figure(columns, -(-len(curves) // columns))
     for axis in axes[len(curves) :]:
         axis.set_visible(False)
+    means = [summary.mean_return.value for points in curves.values() for _, summary in points]
+    margin = 0.05 * (max(means) - min(means)) or 1.0
     for axis, (name, points) in zip(axes, curves.items(), strict=False):
         values = [value for value, _ in points]
         _plot_success(axis, values, [summary for _, summary in points])
         returns = axis.twinx()
-        means = [summary.mean_return.value for _, summary in points]
-        returns.scatter(values, means, s=12, color=SECOND_COLOUR, alpha=0.6, linewidths=0)
+        of_points = [summary.mean_return.value for _, summary in points]
+        returns.set_ylim(min(means) - margin, max(means) + margin)
+        returns.scatter(values, of_points, s=12, color=SECOND_COLOUR, alpha=0.6, linewidths=0)
         returns.tick_params(labelsize=7, colors=SECOND_COLOUR)
         axis.set_xlabel(name)
     return figure

@@ -29,7 +29,7 @@ def mean_interval(values: Sequence[float]) -> Interval:
     return Interval(mean, mean - margin, mean + margin)
 
 
-def share_interval(hits: int, number: int) -> Interval:
+def share_interval(hits: float, number: int) -> Interval:
     """Share with Wilson's score interval (1927), which is honest near 0 and 1."""
     if number == 0:
         return Interval(math.nan, math.nan, math.nan)
@@ -37,3 +37,17 @@ def share_interval(hits: int, number: int) -> Interval:
     centre = (share + Z**2 / (2 * number)) / (1 + Z**2 / number)
     margin = Z / (1 + Z**2 / number) * math.sqrt(share * (1 - share) / number + Z**2 / (4 * number**2))
     return Interval(share, max(0.0, centre - margin), min(1.0, centre + margin))
+
+
+def paired_interval(differences: Sequence[float]) -> Interval:
+    """Mean difference of two shares that the same episodes gave, one difference in [-1, 1] for each.
+
+    With one difference of 1 and one of -1 added, as Bonett and Price do (J. Educ. Behav. Stat. 37,
+    2012), the interval is honest where all are equal, too.
+    """
+    if not len(differences):
+        return Interval(math.nan, math.nan, math.nan)
+    padded = [*differences, 1.0, -1.0]
+    mean = float(np.mean(padded))
+    margin = Z * float(np.std(padded)) / math.sqrt(len(padded))
+    return Interval(float(np.mean(differences)), max(-1.0, mean - margin), min(1.0, mean + margin))

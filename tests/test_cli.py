@@ -394,3 +394,42 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
     )
     os.close(write_end)
     assert "Traceback" not in done.stderr
+
+
+def test_lint_tells_faults_with_their_lines_and_by_its_exit_status(simreal: Run, tmp_path: Path) -> None:
+    assert simreal("lint", "qube_swingup", *OPTIONS) == (0, "nothing found\n", "")
+    path = tmp_path / "mine.yaml"
+    warned = (
+        "randomization:\n"
+        "  encoder_noise: {distribution: {type: uniform, low: 0, high: 0}}\n"
+        "  mass: {target: pendulum, distribution: {type: uniform, low: 0.8, high: 1.2}}\n"
+    )
+    path.write_text(GOOD_YAML + warned)
+    status, output, errors = simreal("lint", path)
+    assert (status, errors) == (0, "")
+    assert f"{path}:10: warning [no-effect]\n" in output
+    assert "0 errors, 1 warnings" in output
+    path.write_text(GOOD_YAML + warned.replace("pendulum", "pendolum"))
+    status, output, errors = simreal("lint", path)
+    assert (status, errors) == (1, "")
+    assert f"{path}:11: error [name]\n" in output
+    assert "mend: did you mean 'pendulum'?" in output
+    status, output, errors = simreal("lint", path, "--json")
+    assert (status, errors) == (1, "")
+    found = json.loads(output)
+    assert [each["severity"] for each in found] == ["error", "warning"]
+    assert set(found[0]) == {"severity", "check", "where", "what", "mend"}
+
+
+def test_a_training_is_refused_for_errors_and_warns_of_the_rest(
+    simreal: Run, mistake: Callable[..., str], tmp_path: Path
+) -> None:
+    without_air = "randomization={wind: {distribution: {type: uniform, low: -1, high: 1}}}"
+    run = tmp_path / "run"
+    message = mistake("train", "qube_swingup", *OPTIONS, "-o", without_air, "--run", run)
+    assert "wind does nothing without air_density or air_viscosity" in message
+    assert not run.exists()
+    of_nothing = "randomization={mass: {distribution: {type: constant, value: 1}}}"
+    status, _, errors = simreal("train", "qube_swingup", *OPTIONS, "-o", of_nothing, "--run", run)
+    assert status == 0
+    assert errors.count("warning [no-effect]: scale 1 leaves mass as it is") == 1

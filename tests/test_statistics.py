@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simreal.statistics import mean_interval, share_interval
+from simreal.statistics import mean_interval, paired_interval, share_interval
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,25 @@ def test_mean_interval_is_the_textbooks() -> None:
     assert found.value == 2.5
     assert found.high - found.value == pytest.approx(1.959964 * math.sqrt(5 / 3) / 2)
     assert found.value - found.low == pytest.approx(found.high - found.value)
+
+
+def test_a_paired_interval_holds_the_truth_also_near_zero() -> None:
+    rng = np.random.default_rng(0)
+    for shares in ([0.02, 0.02], [0.3, 0.1], [0.01, 0.4]):
+        both = rng.multinomial(1, [*shares, 1 - sum(shares)], (2000, 60))
+        differences = both[..., 0] - both[..., 1]
+        found = [paired_interval(row.tolist()) for row in differences]
+        truth = shares[0] - shares[1]
+        assert np.mean([each.low <= truth <= each.high for each in found]) > 0.94
+    nothing = paired_interval([0.0] * 60)
+    assert nothing.value == 0.0
+    assert nothing.low < 0.0 < nothing.high < 0.06  # the rule of three says 0.05
+    assert all(map(math.isnan, paired_interval([])))
+
+
+@given(differences=st.lists(st.sampled_from([-1.0, 0.0, 1.0]), min_size=1, max_size=50))
+def test_a_paired_interval_contains_its_value_and_turns_round(differences: list[float]) -> None:
+    value, low, high = paired_interval(differences)
+    assert -1.0 <= low <= value <= high <= 1.0
+    turned = paired_interval([-each for each in differences])
+    assert turned == pytest.approx((-value, -high, -low))

@@ -1,0 +1,109 @@
+"""Faults of an experiment that have nothing to do with its randomization: rate, names, actions."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simreal.contract import Contract, Provenance
+from simreal.errors import nearest
+from simreal.lint.finding import Finding
+from simreal.lint.subject import Subject
+
+LEAST_USED_ACTION = 0.5
+"""Share of the actions between -1 and 1 that an actuator must not cut off."""
+
+
+def check_experiment(subject: Subject) -> Iterator[Finding]:
+    """All of them."""
+    yield from _control_rate(subject)
+    yield from _observed_joints(subject)
+    yield from _action_sizes(subject)
+    yield from _action_range(subject)
+
+
+def make_contract(subject: Subject) -> Contract:
+    """What a policy of an experiment without faults would believe, but for its ranges."""
+    experiment, robot = subject.experiment, subject.robot.description
+    action = {"scale": action_numbers(subject, "scale"), "offset": action_numbers(subject, "offset")}
+    return Contract.model_validate(
+        {
+            "robot": robot,
+            "control_rate": experiment.control_rate,
+            "observation": experiment.observation,
+            "action": action,
+            "provenance": Provenance(
+                task=experiment.task, agent=experiment.agent, seed=0, training_steps=0, versions={}
+            ),
+        }
+    )
+
+
+def action_numbers(subject: Subject, name: str) -> tuple[float, ...]:
+    """`action.scale` or `action.offset`, one number for each actuator if they are as many."""
+    given: float | tuple[float, ...] = getattr(subject.experiment.action, name)
+    actuators = len(subject.robot.description.actuators)
+    return given if isinstance(given, tuple) else (float(given),) * actuators
+
+
+def _control_rate(subject: Subject) -> Iterator[Finding]:
+    rate, timestep = subject.experiment.control_rate, subject.model.spec.option.timestep
+    ratio = 1.0 / (rate * timestep)
+    steps = max(1, round(ratio))
+    if abs(ratio - steps) > 1e-6:
+        what = (
+            f"control_rate {rate:g} Hz: a control period of {ratio:g} physics steps of "
+            f"{1e3 * timestep:g} ms, not a whole number"
+        )
+        where = subject.document.where(("control_rate",))
+        yield Finding("error", "control-rate", where, what, f"nearest: {1.0 / (timestep * steps):g} Hz")
+
+
+def _observed_joints(subject: Subject) -> Iterator[Finding]:
+    valid = subject.robot.description.joint_names
+    for index, term in enumerate(subject.experiment.observation):
+        for joint in term.joints or ():
+            if joint not in valid:
+                where = subject.document.where(("observation", index, "joints"))
+                what = f"observation {term.source}: robot {subject.robot.name} has no joint {joint!r}"
+                yield Finding("error", "name", where, what, nearest(joint, valid))
+
+
+def _action_sizes(subject: Subject) -> Iterator[Finding]:
+    actuators = len(subject.robot.description.actuators)
+    for name in ("scale", "offset"):
+        numbers = len(action_numbers(subject, name))
+        if numbers != actuators:
+            where = subject.document.where(("action", name))
+            what = f"action.{name}: {numbers} numbers for {actuators} actuators"
+            yield Finding("error", "control-range", where, what, "one number stands for all actuators")
+
+
+def _action_range(subject: Subject) -> Iterator[Finding]:
+    """Actions that an actuator's limits cut off."""
+    actuators = subject.robot.description.actuators
+    scales, offsets = action_numbers(subject, "scale"), action_numbers(subject, "offset")
+    for actuator, scale, offset in zip(actuators, scales, offsets, strict=False):
+        low, high = offset - abs(scale), offset + abs(scale)
+        used = min(high, actuator.upper) - max(low, actuator.lower)
+        if used < LEAST_USED_ACTION * (high - low):
+            where = subject.document.where(("action", "scale"))
+            what = (
+                f"actions mean {low:g} to {high:g} {actuator.unit}, but {actuator.name} goes from "
+                f"{actuator.lower:g} to {actuator.upper:g}: most of them are cut off"
+            )
+            mend = f"scale {0.5 * (actuator.upper - actuator.lower):g}"
+            yield Finding("warning", "control-range", where, what, mend)
+
+
+def widths(subject: Subject) -> NDArray[np.int64]:
+    """(terms,) numbers that each term contributes to an observation."""
+    robot = subject.robot.description
+    joints, actuators = len(robot.joints), len(robot.actuators)
+    return np.array(
+        [
+            term.history
+            * (actuators if term.source == "previous_action" else len(term.joints or range(joints)))
+            for term in subject.experiment.observation
+        ]
+    )

@@ -1,0 +1,142 @@
+"""All checks of an experiment, each by itself: one that has nothing to look at is left out."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from simreal.config import Document
+from simreal.errors import UserError
+from simreal.experiment import read_experiment
+from simreal.lint.contact_checks import check_contacts
+from simreal.lint.experiment_checks import check_experiment
+from simreal.lint.finding import Finding, refused, sorted_findings
+from simreal.lint.model_checks import check_model
+from simreal.lint.model_file import read_model
+from simreal.lint.motion_checks import check_motion
+from simreal.lint.range_checks import (
+    NEEDS,
+    check_history,
+    check_names_and_bounds,
+    check_ranges,
+    check_schedule,
+)
+from simreal.lint.subject import Subject, read_experiment_parts
+from simreal.randomization.build import build_world
+from simreal.randomization.specification import ParameterConfig, members
+from simreal.robots import Robot, load_robot
+
+
+def lint_experiment(name: str, overrides: Sequence[str] = ()) -> list[Finding]:
+    """Lint a shipped experiment by name, or a YAML file by path.
+
+    Args:
+        name: such as ``qube_swingup`` or ``my/experiment.yaml``.
+        overrides: ``key=value`` assignments.
+
+    Returns:
+        What was found, errors first.
+
+    Raises:
+        UserError: there is no such file, or it is no YAML.
+    """
+    document = read_experiment(name)
+    return lint(document, document.override(overrides))
+
+
+def lint(
+    document: Document, data: Mapping[str, Any] | None = None, robot: Robot | None = None
+) -> list[Finding]:
+    """Lint an experiment and the model of its robot.
+
+    Args:
+        document: which says where what stands.
+        data: its content with overrides, if there are any.
+        robot: in place of the installed one that the experiment names.
+
+    Returns:
+        What was found, errors first.
+    """
+    data = document.data if data is None else data
+    experiment, found = read_experiment_parts(document, data)
+    try:
+        robot = robot or load_robot(str(data.get("robot")))
+    except UserError as error:
+        where = document.where(("robot",))
+        return sorted_findings(found or [refused("name", where, str(error), "simreal list names them")])
+    model, unusable = read_model(robot.model_path)
+    if model is None:
+        return sorted_findings(found + unusable)
+    of_model = list(check_model(model, robot.description))
+    said = {each.check for each in of_model} & {"inertia"}
+    of_model += [each for each in unusable if each.check not in said]  # better, by a check
+    if experiment is None:
+        return sorted_findings(found + of_model)
+    subject = Subject(document, experiment, robot, model)
+    of_model += check_experiment(subject)
+    faulty = any(each.severity == "error" for each in of_model)
+    return sorted_findings(found + of_model + _randomization(subject, faulty))
+
+
+def _randomization(subject: Subject, faulty: bool) -> list[Finding]:
+    """Checks of the randomization; in motion only if all else is sound.
+
+    Args:
+        subject: what is linted.
+        faulty: whether there are errors outside of the randomization.
+    """
+    try:
+        world = build_world(subject.robot, 1, {}, {}, threads=1)
+    except UserError as error:
+        if faulty:
+            return []  # they are the reason
+        return [refused("model", str(subject.model.path), str(error), "docs/development.md: robots")]
+    entries, pins, found = check_names_and_bounds(subject, world)
+    found += check_schedule(subject, world, entries)
+    found += check_ranges(subject, world, entries)
+    found += check_contacts(subject, world, entries)
+    found += check_history(subject, entries, pins)
+    if faulty or any(finding.check in ("history", "schedule") for finding in found):
+        return found
+    sound = _sound(subject, entries, found)
+    return found + list(check_motion(subject, sound, _pins_of(sound, pins)))
+
+
+def _sound(
+    subject: Subject, entries: Mapping[str, ParameterConfig], found: list[Finding]
+) -> dict[str, ParameterConfig]:
+    """Entries that can be told to act or not: no faulty ones, and none that act only through those."""
+    faulty = {each.where for each in found if each.severity == "error" or each.check == "no-effect"}
+    parts = ((), ("distribution",), ("target",))
+    bad = {
+        name
+        for name in subject.entries
+        if name not in entries or faulty & {subject.entry(name, *part) for part in parts}
+    }
+    idle = {
+        needed
+        for name in bad
+        for parameter in _parameters(name, subject.entries[name])
+        for needed in NEEDS.get(parameter, ())
+    }
+    return {
+        name: entry
+        for name, entry in entries.items()
+        if name not in bad and not idle & _parameters(name, entry)
+    }
+
+
+def _parameters(name: str, entry: ParameterConfig) -> set[str]:
+    """What an entry draws; nothing if a posterior's file names what does not exist."""
+    try:
+        return {member.parameter.name for member in members(name, entry)}
+    except UserError:
+        return set()
+
+
+def _pins_of(entries: Mapping[str, ParameterConfig], pins: Mapping[str, float]) -> dict[str, float]:
+    """Those that hold something of some entries."""
+    names = {
+        member.parameter.name if entry.is_joint else name
+        for name, entry in entries.items()
+        for member in members(name, entry)
+    }
+    return {pin: value for pin, value in pins.items() if pin.partition("[")[0] in names}

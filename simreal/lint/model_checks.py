@@ -1,0 +1,277 @@
+"""Faults in a robot's model: masses, units of angles, control ranges, delays, sensors."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from simreal.contract import RobotDescription
+from simreal.errors import nearest
+from simreal.lint.finding import Finding
+from simreal.lint.model_file import ModelFile
+
+FULL_TURN = 2.0 * math.pi
+WIDEST, NARROWEST = 3.0, 0.02
+"""Radius of gyration over the reach of a body: beyond it, an inertia in other units is more likely than
+such a body. kg·cm² for kg·m² puts it off by 100, g·mm² by 30,000."""
+
+
+def check_model(file: ModelFile, robot: RobotDescription) -> Iterator[Finding]:
+    """All checks of a model that can be read."""
+    yield from _inertias(file)
+    yield from _sizes(file)
+    yield from _joint_angles(file, robot)
+    yield from _orientations(file)
+    yield from _servo_angles(file)
+    yield from _names(file, robot)
+    yield from _control_ranges(file, robot)
+    yield from _delays(file)
+    yield from _sensor_noise(file)
+
+
+def _inertias(file: ModelFile) -> Iterator[Finding]:
+    """Inertias that are written down and that no masses have."""
+    for body in file.spec.bodies:
+        if not body.explicitinertial or not _moves(body):
+            continue
+        about = _principal(body)
+        if body.mass > mujoco.mjMINVAL and about[0] <= mujoco.mjMINVAL:
+            what = (
+                f"body {body.name}: a mass of {body.mass:g} kg, but an inertia of {_listed(about)} kg·m²"
+            )
+            mend = "give its inertia about the centre of mass, or mass to geoms in place of <inertial>"
+            yield Finding("error", "inertia", file.where(body), what, mend)
+        elif about[0] + about[1] < about[2] * (1.0 - 1e-9):
+            what = (
+                f"body {body.name}: no masses have the inertia {_listed(about)} kg·m²: "
+                f"{about[2]:g} is more than the sum of the others"
+            )
+            mend = "take it from CAD anew, about the centre of mass; balanceinertia only hides this"
+            yield Finding("error", "inertia", file.where(body), what, mend)
+
+
+def _moves(body: Any) -> bool:
+    """Whether a joint stands between a body and the world."""
+    while body is not None:
+        if body.joints:
+            return True
+        body = body.parent
+    return False
+
+
+def _principal(body: Any) -> NDArray[np.float64]:
+    """(3,) principal inertias as written, rising, kg·m²."""
+    full = np.asarray(body.fullinertia)
+    if np.isnan(full[0]):
+        return np.sort(np.asarray(body.inertia, dtype=np.float64))
+    xx, yy, zz, xy, xz, yz = full
+    return np.linalg.eigvalsh([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+
+
+def _listed(values: NDArray[np.float64]) -> str:
+    return ", ".join(f"{value:g}" for value in values)
+
+
+def _sizes(file: ModelFile) -> Iterator[Finding]:
+    """Inertias that do not fit the size of their body."""
+    model = file.compiled
+    if model is None:
+        return
+    for body in file.spec.bodies:
+        mass, reach = model.body_mass[body.id], _reach(model, body.id)
+        if mass <= mujoco.mjMINVAL or reach < 1e-6 or not _moves(body):
+            continue
+        radius = math.sqrt(model.body_inertia[body.id].max() / mass)
+        if NARROWEST * reach <= radius <= WIDEST * reach:
+            continue
+        what = (
+            f"body {body.name} reaches {reach:.3g} m from its centre of mass, but its inertia is as if "
+            f"its {mass:.3g} kg were {radius:.3g} m away"
+        )
+        yield Finding("warning", "inertia", file.where(body), what, "give kg, m and kg·m²")
+
+
+def _reach(model: mujoco.MjModel, body: int) -> float:
+    """m, from a body's centre of mass to the farthest of its geoms, joints and children."""
+    centre = model.body_ipos[body]
+    geoms, joints = np.flatnonzero(model.geom_bodyid == body), np.flatnonzero(model.jnt_bodyid == body)
+    children = np.flatnonzero(model.body_parentid == body)
+    places = np.concatenate((model.geom_pos[geoms], model.jnt_pos[joints], model.body_pos[children]))
+    extra = np.zeros(len(places))
+    extra[: len(geoms)] = model.geom_rbound[geoms]
+    return float((np.linalg.norm(places - centre, axis=1) + extra).max(initial=0.0))
+
+
+def _joint_angles(file: ModelFile, robot: RobotDescription) -> Iterator[Finding]:
+    """Ranges of joints in the other unit of angles."""
+    described = {joint.name: (joint.lower, joint.upper) for joint in robot.joints}
+    for joint in file.spec.joints:
+        if joint.type not in (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_BALL):
+            continue
+        written = np.array(joint.range)
+        if not (written[0] < written[1]) or joint.limited == mujoco.mjtLimited.mjLIMITED_FALSE:
+            continue
+        what = _other_unit(written, joint.compiler.degree)
+        if what is None:
+            continue
+        meant = described.get(joint.name, (None, None))
+        radians = written if joint.compiler.degree else np.radians(written)
+        certain = None not in meant and np.allclose(np.array(meant, dtype=float), radians, rtol=1e-2)
+        yield Finding(
+            "error" if certain else "warning",
+            "unit",
+            file.where(joint),
+            f"joint {joint.name}: range {written[0]:g} {written[1]:g} {what}",
+            _compiler_mend(joint.compiler.degree),
+        )
+
+
+def _other_unit(angles: NDArray[np.float64], degree: bool) -> str | None:
+    """What is odd about the bounds of a joint, if anything is."""
+    largest = float(np.abs(angles).max())
+    if degree and largest <= FULL_TURN + 0.01:
+        low, high = np.radians(angles)
+        return f"is read as degrees, which is {low:.3g} to {high:.3g} rad"
+    whole = np.all(np.abs(angles / 5.0 - np.rint(angles / 5.0)) < 1e-9)
+    if not degree and (largest > 2.0 * FULL_TURN or (largest > FULL_TURN and whole)):
+        return f"is read as radians, which is {largest / FULL_TURN:.3g} turns"
+    return None
+
+
+def _compiler_mend(degree: bool) -> str:
+    if degree:
+        return '<compiler angle="radian"/>, if these are radians'
+    return 'write radians, or take <compiler angle="radian"/> out'
+
+
+def _orientations(file: ModelFile) -> Iterator[Finding]:
+    """Angles by which elements are turned, and reference angles of joints."""
+    spec = file.spec
+    for element in (*spec.bodies, *spec.geoms, *spec.sites, *spec.cameras):
+        for angle in _written_angles(element.alt):
+            yield from _odd_angle(file, element, angle)
+    for joint in spec.joints:
+        if joint.type == mujoco.mjtJoint.mjJNT_HINGE:
+            for angle in (joint.ref, joint.springref):
+                yield from _odd_angle(file, joint, float(angle))
+
+
+def _written_angles(orientation: Any) -> list[float]:
+    match orientation.type:
+        case mujoco.mjtOrientation.mjORIENTATION_EULER:
+            return [float(angle) for angle in orientation.euler]
+        case mujoco.mjtOrientation.mjORIENTATION_AXISANGLE:
+            return [float(orientation.axisangle[3])]
+    return []
+
+
+def _odd_angle(file: ModelFile, element: Any, angle: float) -> Iterator[Finding]:
+    degree, twelfths = file.spec.compiler.degree, 12.0 * angle / math.pi
+    label = f"{type(element).__name__.removeprefix('Mjs').lower()} {element.name}".strip()
+    if degree and round(twelfths) and abs(angle) < FULL_TURN + 0.01 and _is_pi_over_12(angle):
+        what = f"{label}: {angle:g} is a share of π, but read as degrees"
+    elif not degree and abs(angle) > FULL_TURN + 0.01:
+        what = f"{label}: {angle:g} is read as radians, which is {abs(angle) / FULL_TURN:.3g} turns"
+    else:
+        return
+    yield Finding("warning", "unit", file.where(element), what, _compiler_mend(degree))
+
+
+def _is_pi_over_12(angle: float) -> bool:
+    """Whether an angle is a multiple of π/12, written with two decimals or more."""
+    step = math.pi / 12.0
+    return abs(angle - step * round(angle / step)) < 2e-3
+
+
+def _servo_angles(file: ModelFile) -> Iterator[Finding]:
+    """Position servos: no compiler setting turns their commands from degrees into radians."""
+    hinges = {each.name for each in file.spec.joints if each.type == mujoco.mjtJoint.mjJNT_HINGE}
+    for actuator in file.spec.actuators:
+        servo = actuator.gainprm[0] > 0 and actuator.biasprm[1] == -actuator.gainprm[0]
+        limits = np.array(actuator.ctrlrange)
+        if servo and actuator.target in hinges and actuator.gear[0] == 1.0:
+            what = _other_unit(limits, degree=False)
+            if what is not None:
+                given = f"actuator {actuator.name}: ctrlrange {limits[0]:g} {limits[1]:g} {what}"
+                mend = "a servo's commands are radians always: write radians"
+                yield Finding("warning", "unit", file.where(actuator), given, mend)
+
+
+def _names(file: ModelFile, robot: RobotDescription) -> Iterator[Finding]:
+    """Joints and actuators of the description that the model lacks."""
+    for kind, names, elements in (
+        ("joint", robot.joint_names, file.spec.joints),
+        ("actuator", robot.actuator_names, file.spec.actuators),
+    ):
+        present = [element.name for element in elements]
+        for name in names:
+            if name not in present:
+                what = f"robot.yaml has {kind} {name!r}, which is not here"
+                hint = nearest(name, filter(None, present))
+                yield Finding("error", "name", f"{file.path}:1", what, hint)
+
+
+def _control_ranges(file: ModelFile, robot: RobotDescription) -> Iterator[Finding]:
+    """Ranges that robot.yaml, and with it the contract, gives otherwise than the model."""
+    model = file.compiled
+    if model is None:
+        return
+    described = {each.name: (each.lower, each.upper) for each in robot.actuators}
+    for actuator in file.spec.actuators:
+        if actuator.name in described and model.actuator_ctrllimited[actuator.id]:
+            limits = model.actuator_ctrlrange[actuator.id]
+            yield from _contradiction(file, actuator, "ctrlrange", described[actuator.name], limits)
+    bounds = {
+        joint.name: (joint.lower, joint.upper)
+        for joint in robot.joints
+        if joint.lower is not None and joint.upper is not None
+    }
+    for joint in file.spec.joints:
+        if joint.name in bounds and model.jnt_limited[joint.id]:
+            yield from _contradiction(
+                file, joint, "range", bounds[joint.name], model.jnt_range[joint.id]
+            )
+
+
+def _contradiction(
+    file: ModelFile,
+    element: Any,
+    attribute: str,
+    described: tuple[float, float],
+    compiled: NDArray[np.float64],
+) -> Iterator[Finding]:
+    if np.allclose(described, compiled, rtol=1e-6, atol=1e-9):
+        return
+    what = (
+        f"{element.name}: {attribute} {compiled[0]:g} to {compiled[1]:g}, but "
+        f"{described[0]:g} to {described[1]:g} in robot.yaml"
+    )
+    yield Finding(
+        "error", "control-range", file.where(element), what, "make both the machine's own range"
+    )
+
+
+def _delays(file: ModelFile) -> Iterator[Finding]:
+    """Delays that the history of an actuator or sensor cannot hold: reads would be wrong in silence."""
+    timestep = file.spec.option.timestep
+    for element in (*file.spec.actuators, *file.spec.sensors):
+        held = element.nsample * timestep
+        if element.delay > held * (1.0 + 1e-9):
+            kind = type(element).__name__.removeprefix("Mjs").lower()
+            what = (
+                f"{kind} {element.name}: a delay of {1e3 * element.delay:g} ms, but {element.nsample} "
+                f"samples of {1e3 * timestep:g} ms hold {1e3 * held:g} ms"
+            )
+            samples = math.ceil(element.delay / timestep - 1e-9) + 1
+            yield Finding("error", "history", file.where(element), what, f'nsample="{samples}"')
+
+
+def _sensor_noise(file: ModelFile) -> Iterator[Finding]:
+    for sensor in file.spec.sensors:
+        if sensor.noise > 0:
+            what = f"sensor {sensor.name}: noise {sensor.noise:g} is not applied by the engine"
+            mend = "take it out, and randomize encoder_noise or velocity_noise"
+            yield Finding("warning", "sensor-noise", file.where(sensor), what, mend)

@@ -1,0 +1,105 @@
+"""A robot's MJCF file, as written and as compiled, with the line on which each element stands."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from xml.parsers import expat
+
+import mujoco
+
+from simreal.lint.finding import Finding
+
+_LINE = re.compile(r"\b[Ll]ine(?: number=)? ?(\d+)")
+_MENDS = {
+    "moving bodies must be larger": "give a body that moves a mass and an inertia",
+    "A + B >= C": "no masses have such an inertia: take it anew, in kg·m² about the centre of mass",
+    "inertia": "give an inertia that masses can have, in kg·m² about the centre of mass",
+}
+
+
+class Element(Protocol):
+    """Any element of a `mujoco.MjSpec`."""
+
+    name: str
+    info: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """An MJCF file that can be read.
+
+    Attributes:
+        path: the file.
+        spec: its elements with the values that are written there, defaults applied.
+        compiled: None where it does not compile.
+    """
+
+    path: Path
+    spec: mujoco.MjSpec
+    compiled: mujoco.MjModel | None
+
+    def where(self, element: Element | Any) -> str:
+        """``file:line`` of an element, also in an included file if it has a name."""
+        line = _line(element.info)
+        if line:
+            return f"{self.path}:{line}"
+        kind = type(element).__name__.removeprefix("Mjs").lower()
+        return _named_elements(self.path).get((kind, element.name), str(self.path))
+
+
+def read_model(path: Path) -> tuple[ModelFile | None, list[Finding]]:
+    """Read and compile an MJCF file; what is in the way comes back as findings."""
+    try:
+        spec = mujoco.MjSpec.from_file(str(path))
+    except ValueError as error:
+        return None, [_failure(path, str(error))]
+    try:
+        return ModelFile(path, spec, spec.compile()), []
+    except ValueError as error:
+        return ModelFile(path, spec, None), [_failure(path, str(error))]
+
+
+def _failure(path: Path, message: str) -> Finding:
+    text = " ".join(message.split())
+    known = [mend for pattern, mend in _MENDS.items() if pattern in text]
+    check = "inertia" if known else "model"
+    line = _line(message)
+    return Finding(
+        "error",
+        check,
+        f"{path}:{line}" if line else str(path),
+        f"MuJoCo does not take this model: {text}",
+        known[0] if known else "see this element in MuJoCo's XML reference",
+    )
+
+
+def _line(text: str) -> int:
+    """The line number in a message of MuJoCo; 0 for none."""
+    found = _LINE.search(text)
+    return int(found.group(1)) if found else 0
+
+
+def _named_elements(path: Path, folder: Path | None = None) -> dict[tuple[str, str], str]:
+    """Kind and name to ``file:line`` of all named elements of a file and of what it includes.
+
+    MuJoCo forgets the lines of included files.
+    """
+    if not path.is_file():
+        return {}
+    found: dict[tuple[str, str], str] = {}
+    root = folder or path.parent  # includes are relative to the first file's folder
+    parser, parents = expat.ParserCreate(), [""]
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        kind = parents[-1] if parents[-1] in ("actuator", "sensor") else tag
+        parents.append(tag)
+        if tag == "include":
+            found.update(_named_elements(root / attributes.get("file", ""), root))
+        elif name := attributes.get("name"):
+            found[kind, name] = f"{path}:{parser.CurrentLineNumber}"
+
+    parser.StartElementHandler = start
+    parser.EndElementHandler = lambda _tag: parents.pop()
+    parser.Parse(path.read_bytes(), True)
+    return found

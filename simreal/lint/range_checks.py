@@ -1,0 +1,267 @@
+"""Faults of a randomization that follow from its ranges: names, bounds, units, delays, dead entries."""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from simreal.errors import UserError
+from simreal.lint.finding import Finding, Severity, refused
+from simreal.lint.subject import Subject
+from simreal.randomization.build import build_world
+from simreal.randomization.parameters import matching, operate
+from simreal.randomization.randomizer import Randomizer
+from simreal.randomization.schedules import build_schedule
+from simreal.randomization.specification import Member, ParameterConfig, members
+from simreal.randomization.world import World
+
+LARGEST_ANGLE = 0.5 * math.pi
+"""rad, that an angle is changed by; a larger one is more likely in degrees. Others as below."""
+LARGEST = {
+    "floor_slope": 0.8,
+    "encoder_noise": 0.2,
+    "encoder_bias": 1.0,
+    "imu_mounting_error": 1.0,
+    "backlash": 0.5,
+    "push_velocity": 5.0,
+    "wind": 60.0,
+}
+"""Largest value that is likely meant, in the parameter's unit."""
+NEEDS = {
+    "push_velocity": ("push_interval_s",),
+    "push_impulse": ("push_interval_s",),
+    "push_duration_s": ("push_interval_s",),
+    "joint_kick_velocity": ("push_interval_s",),
+    "torque_pulse": ("pulse_interval_s",),
+    "pulse_duration_s": ("pulse_interval_s",),
+    "failed_motor_strength": ("motor_failure_time_s",),
+    "change_interval_s": ("change_time_s",),
+    "wind": ("air_density", "air_viscosity"),
+}
+"""Parameters that do nothing unless one of some others acts."""
+EARLIEST = {
+    "push_interval_s": 0.5,
+    "pulse_interval_s": 0.5,
+    "motor_failure_time_s": 1.0,
+    "change_time_s": 1.0,
+}
+"""First time at which the event may come, as a share of the value."""
+
+Entries = Mapping[str, ParameterConfig]
+
+
+def check_names_and_bounds(
+    subject: Subject, world: World
+) -> tuple[dict[str, ParameterConfig], dict[str, float], list[Finding]]:
+    """What the randomizer refuses: all of it, and not only the first.
+
+    Returns:
+        The entries and the pins that it takes, and the rest as findings.
+    """
+    good: dict[str, ParameterConfig] = {}
+    pins: dict[str, float] = {}
+    found: list[Finding] = []
+    for name, entry in subject.entries.items():
+        try:
+            Randomizer({**good, name: entry}, world)
+            good[name] = entry
+        except UserError as error:
+            found.append(_refused_entry(subject, name, entry, str(error)))
+    for name, value in subject.experiment.pins.items():
+        try:
+            Randomizer(good, world, pins | {name: value})
+            pins[name] = value
+        except UserError as error:
+            if name.partition("[")[0] not in subject.entries.keys() - good.keys():
+                where = subject.document.where(("pins", name))
+                found.append(refused(_kind(str(error)), where, str(error), "pin it within the bounds"))
+    return good, pins, found
+
+
+def _kind(message: str) -> str:
+    """Whether the randomizer refuses a range or a name."""
+    return "bounds" if re.search(r" makes .*(below|above) ", message) else "name"
+
+
+def _refused_entry(subject: Subject, name: str, entry: ParameterConfig, message: str) -> Finding:
+    kind = _kind(message)
+    if kind == "name":
+        part: tuple[str, ...] = ("parameters",) if entry.is_joint else ("target",)
+        mend = "docs/randomization.md says what each parameter acts on"
+    else:
+        part = ("distribution", "low" if ", below " in message else "high")
+        mend = "keep the range within the bounds"
+        angle = [member for member in members(name, entry) if _is_angle(member)]
+        if angle:
+            mend += _in_radians(angle[0])
+    return refused(kind, subject.entry(name, *part), message, mend)
+
+
+def check_ranges(subject: Subject, world: World, entries: Entries) -> Iterator[Finding]:
+    """What is odd about entries that the randomizer takes.
+
+    Args:
+        subject: what is linted.
+        world: its robot.
+        entries: of the randomization, without faults.
+    """
+    named = {each.parameter.name for name, entry in entries.items() for each in members(name, entry)}
+    for name, entry in entries.items():
+        for member in members(name, entry):
+            yield from _units(subject, world, name, member)
+            yield from _never(subject, name, member)
+            yield from _lacks(subject, world, name, member, named)
+            yield from _holds_default(subject, world, name, member)
+
+
+def _is_angle(member: Member) -> bool:
+    return member.parameter.unit == "rad" and member.operation != "scale"
+
+
+def _in_radians(member: Member) -> str:
+    low, high = math.radians(member.low), math.radians(member.high)
+    return f"; {member.low:g} to {member.high:g} degrees are {low:.3g} to {high:.3g} rad"
+
+
+def _ends(world: World, member: Member) -> tuple[float, float]:
+    """Smallest and largest value that a parameter takes by one entry alone."""
+    default = member.parameter.default(world)[_elements(world, member)]
+    ends = [operate(member.operation, default, np.full(1, end)) for end in (member.low, member.high)]
+    return float(np.min(ends)), float(np.max(ends))
+
+
+def _elements(world: World, member: Member) -> list[int]:
+    names = member.parameter.elements(world)
+    return matching(member.target, names) if names else [0]
+
+
+def _units(subject: Subject, world: World, name: str, member: Member) -> Iterator[Finding]:
+    """Degrees for radians, and other values that nobody means."""
+    parameter = member.parameter
+    where = subject.entry(name, "distribution")
+    size = max(abs(member.low), abs(member.high))
+    default = np.abs(parameter.default(world))
+    limit = LARGEST.get(parameter.name, LARGEST_ANGLE if _is_angle(member) else math.inf)
+    if member.operation == "scale" or (
+        member.operation == "absolute" and not np.isfinite(default).all()
+    ):
+        return
+    if member.operation == "absolute":
+        limit += float(default.max(initial=0.0))
+    if parameter.name == "joint_kick_velocity":
+        limits = [joint.velocity_limit or math.inf for joint in subject.robot.description.joints]
+        limit = max(limits[i] for i in _elements(world, member))
+    if size <= limit:
+        return
+    what = f"{parameter.name} of {size:g} {parameter.unit}"
+    if _is_angle(member):
+        severity: Severity = "error" if size > 2.0 * math.pi + limit else "warning"
+        mend = f"give radians{_in_radians(member)}"
+        yield Finding(severity, "unit", where, f"{what}: are these degrees?", mend)
+    else:
+        what += f": more than {limit:g} is seldom meant"
+        yield Finding("warning", "unit", where, what, f"give {parameter.unit}")
+
+
+def _never(subject: Subject, name: str, member: Member) -> Iterator[Finding]:
+    """Events that come after the episode's end."""
+    share, length = EARLIEST.get(member.parameter.name, 0.0), subject.experiment.episode_length
+    if member.operation == "absolute" and share * member.low >= length:
+        what = (
+            f"{member.parameter.name} of {member.low:g} s and more: an episode ends after {length:g} s, "
+            "it never comes to that"
+        )
+        where = subject.entry(name, "distribution")
+        yield Finding("error", "no-effect", where, what, "shorten it, or lengthen the episode")
+
+
+def _lacks(
+    subject: Subject, world: World, name: str, member: Member, named: set[str]
+) -> Iterator[Finding]:
+    """Parameters that wait for another one, which nobody sets."""
+    needed = NEEDS.get(member.parameter.name, ())
+    options = world.physics.model.opt
+    blows = "air_density" in needed and (options.density > 0 or options.viscosity > 0)
+    if needed and not blows and not named & set(needed):
+        what = f"{member.parameter.name} does nothing without {' or '.join(needed)}"
+        yield Finding("error", "no-effect", subject.entry(name), what, f"randomize {needed[0]}, too")
+
+
+def _holds_default(subject: Subject, world: World, name: str, member: Member) -> Iterator[Finding]:
+    """Ranges of one value, which is the one that the model has."""
+    if member.low != member.high:
+        return
+    default = member.parameter.default(world)[_elements(world, member)]
+    if np.array_equal(operate(member.operation, default, np.full(1, member.low)), default):
+        what = f"{member.operation} {member.low:g} leaves {member.parameter.name} as it is"
+        mend = "give it a range, or take the entry out"
+        yield Finding("warning", "no-effect", subject.entry(name, "distribution"), what, mend)
+
+
+def check_history(subject: Subject, entries: Entries, pins: Mapping[str, float]) -> Iterator[Finding]:
+    """Delays that cannot be simulated, or that a history does not hold."""
+    delays = {name: entry for name, entry in entries.items() if _delays(name, entry)}
+    for name, entry in delays.items():
+        try:
+            _build(subject, {name: entry}, {})
+        except UserError as error:
+            yield _too_long(subject, name, str(error))
+            return
+    try:
+        world = _build(subject, delays, {})
+    except UserError as error:
+        yield _too_long(subject, list(delays)[-1], f"together with the other delays: {error}")
+        return
+    try:
+        _build(subject, delays, pins)
+    except UserError as error:
+        pinned = [pin for pin in pins if pin.partition("[")[0] in delays]
+        where = subject.document.where(("pins", *pinned[:1]))
+        yield refused("history", where, str(error), "pin it below that")
+        return
+    yield from _beyond_history(subject, world, delays)
+
+
+def _delays(name: str, entry: ParameterConfig) -> bool:
+    """Whether an entry makes commands or measurements late."""
+    return any(each.parameter.unit in ("ms", "Hz") for each in members(name, entry))
+
+
+def _build(subject: Subject, entries: Entries, pins: Mapping[str, float]) -> World:
+    return build_world(subject.robot, 1, entries, pins, threads=1)
+
+
+def _too_long(subject: Subject, name: str, message: str) -> Finding:
+    where = subject.entry(name, "distribution")
+    return refused("history", where, message, "shorten it; latencies are in ms")
+
+
+def _beyond_history(subject: Subject, world: World, delays: Entries) -> Iterator[Finding]:
+    """The delay that is reached from the model's own one, against what the engine keeps."""
+    reached, last = 0.0, ""
+    for name, entry in delays.items():
+        for member in members(name, entry):
+            if member.parameter.fields[0] in ("actuation.latency", "actuation.latency_jitter"):
+                reached, last = reached + _ends(world, member)[1], name
+    history = world.physics.model.actuator_history[:, 0]
+    held = 1e3 * float(min(history, default=0)) * world.physics.timestep
+    if reached > held * (1.0 + 1e-9):
+        what = (
+            f"an action is late by up to {reached:g} ms, the model's own delay included: "
+            f"the history holds {held:g} ms"
+        )
+        samples = math.ceil(1e-3 * reached / world.physics.timestep - 1e-9) + 1
+        mend = f'nsample="{samples}" in the actuator, or operation: absolute'
+        yield Finding("error", "history", subject.entry(last, "distribution"), what, mend)
+
+
+def check_schedule(subject: Subject, world: World, entries: Entries) -> Iterator[Finding]:
+    """Whether the schedule fits the entries."""
+    if len(entries) < len(subject.entries):
+        return  # it may mean one of those that are faulty
+    try:
+        build_schedule(subject.experiment.schedule, Randomizer(entries, world).space)
+    except UserError as error:
+        where = subject.document.where(("schedule",))
+        yield refused("schedule", where, str(error), "docs/randomization.md describes schedules")

@@ -1,0 +1,32 @@
+"""Sensitivity: on which randomized parameters a policy depends, and which explain its failures."""
+
+from simreal.sensitivity.analysis import analyse
+from simreal.sensitivity.columns import Column, find_columns
+from simreal.sensitivity.results import Attribution, Pair, Sensitivity, Sweep, as_json
+from simreal.sensitivity.tables import (
+    COLUMN_HEADER,
+    FAILURE_HEADER,
+    PAIR_HEADER,
+    column_rows,
+    failure_rows,
+    failure_text,
+    pair_rows,
+)
+
+__all__ = [
+    "COLUMN_HEADER",
+    "FAILURE_HEADER",
+    "PAIR_HEADER",
+    "Attribution",
+    "Column",
+    "Pair",
+    "Sensitivity",
+    "Sweep",
+    "analyse",
+    "as_json",
+    "column_rows",
+    "failure_rows",
+    "failure_text",
+    "find_columns",
+    "pair_rows",
+]

@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import pytest
+
+from simreal.bench_lint import CASES, EXPERIMENT, MODEL, ROBOT, Planted, find_planted, is_found
+from simreal.config import Document, parse
+from simreal.configs import shipped_experiments
+from simreal.errors import UserError
+from simreal.lint import Finding, lint, lint_experiment
+from simreal.robots import Robot
+from simreal.robots.loader import RobotConfig
+
+
+def lint_text(folder: Path, experiment: str, model: str = MODEL) -> list[Finding]:
+    (folder / "model.xml").write_text(model, encoding="utf-8")
+    robot = Robot(parse(RobotConfig, ROBOT), folder / "model.xml")
+    return lint(Document(experiment, "mine.yaml"), robot=robot)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.replace(" ", "-"))
+def test_a_planted_fault_is_found_where_it_stands(case: Planted, tmp_path: Path) -> None:
+    found, where = find_planted(case, tmp_path)
+    assert is_found(case, found, where), (where, [str(each) for each in found])
+    assert all(each.what and each.mend for each in found)
+
+
+def test_the_experiment_and_the_model_that_faults_are_planted_in_are_sound(tmp_path: Path) -> None:
+    assert lint_text(tmp_path, EXPERIMENT) == []
+
+
+@pytest.mark.parametrize("name", shipped_experiments())
+def test_a_shipped_experiment_is_clean(name: str) -> None:
+    assert [str(each) for each in lint_experiment(name)] == []
+
+
+def test_all_faults_of_a_broken_experiment_are_found_at_once(tmp_path: Path) -> None:
+    broken = (
+        EXPERIMENT.replace("target: arm,", "target: amr,")
+        .replace("  friction:", "  fricton:")
+        .replace("low: 0, high: 0.002", "low: -1, high: 0.002")
+        .replace("upright: 1", "upright: 1, upwrong: 2")
+    )
+    noisy = MODEL.replace("<jointpos ", '<jointpos noise="0.1" ')
+    found = lint_text(tmp_path, broken, noisy)
+    assert {(each.check, each.where.rpartition("/")[2]) for each in found} == {
+        ("unreadable", "mine.yaml:5"),
+        ("name", "mine.yaml:11"),
+        ("unreadable", "mine.yaml:12"),
+        ("bounds", "mine.yaml:14"),
+        ("sensor-noise", "model.xml:28"),
+    }
+    assert [each.severity for each in found] == ["error"] * 4 + ["warning"]
+
+
+def test_a_fault_that_leaves_no_experiment_leaves_the_checks_of_the_model(tmp_path: Path) -> None:
+    noisy = MODEL.replace("<jointpos ", '<jointpos noise="0.1" ')
+    found = lint_text(tmp_path, EXPERIMENT.replace("control_rate: 100\n", ""), noisy)
+    assert [each.check for each in found] == ["unreadable", "sensor-noise"]
+
+
+def test_an_override_is_where_a_fault_stands() -> None:
+    override = "randomization.mass.distribution.low=-1"
+    (found,) = lint_experiment("qube_swingup", [override])
+    assert (found.check, found.where) == ("bounds", f"override {override!r}")
+
+
+def test_a_robot_that_does_not_exist_is_one_finding() -> None:
+    (found,) = lint_experiment("qube_swingup", ["robot=qub"])
+    assert (found.severity, found.mend) != ("warning", "")
+    assert "qub" in found.what
+
+
+def test_what_is_no_experiment_at_all_is_a_user_error() -> None:
+    with pytest.raises(UserError, match="did you mean 'qube_swingup'"):
+        lint_experiment("qube_swingip")
+
+
+def test_findings_do_not_depend_on_when_they_are_asked_for(tmp_path: Path) -> None:
+    idle = EXPERIMENT.replace("episode_length: 4", "episode_length: 1").replace(
+        "pins: {}",
+        "  wind: {distribution: {type: uniform, low: 0, high: 1}}\n"
+        "  air_density: {distribution: {type: uniform, low: 0, high: 1.0e-12}}\npins: {}",
+    )
+    first, second = (lint_text(tmp_path, idle) for _ in range(2))
+    assert first == second
+    assert [each.check for each in first] == ["no-effect", "no-effect"]
