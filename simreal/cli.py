@@ -19,7 +19,9 @@ from simreal.cli_types import PATH, print_json
 from simreal.errors import UserError, missing_extra, nearest
 
 if TYPE_CHECKING:
+    from simreal.experiment import ExperimentConfig
     from simreal.lint import Finding
+    from simreal.report import Page
     from simreal.train import TrainingStatus
 
 TRAIN_MODULES = (
@@ -196,6 +198,22 @@ def _refuse_faults(experiment: str, overrides: tuple[str, ...]) -> None:
         errors.print(str(each), style="yellow", soft_wrap=True)
 
 
+def _add_schedule(page: "Page", path: Path, experiment: "ExperimentConfig") -> None:
+    """How the ranges moved in training, if the path is a run whose schedule moved them."""
+    from simreal.env import BatchEnv
+    from simreal.randomization.schedule_plot import read_history, schedule_figure
+    from simreal.randomization.schedules import FixedConfig
+
+    history = path / "schedule.csv"
+    if isinstance(experiment.schedule, FixedConfig) or not history.exists():
+        return
+    page.heading("Ranges over the training")
+    page.text("What was drawn from (band), the limits (dashed) and the model's own value (dotted).")
+    page.picture(
+        schedule_figure(read_history(history), BatchEnv(experiment, 1, threads=1).randomizer.space)
+    )
+
+
 def _resumed_steps(overrides: tuple[str, ...]) -> int | None:
     """A resumed run keeps its configuration; only its length may change."""
     from simreal.config import override, parse
@@ -252,6 +270,7 @@ def evaluate(
 
         page = Page(f"simreal: {candidate.name}")
         add_evaluation(page, result)
+        _add_schedule(page, policy, candidate.experiment)
         page.write(report)
     if as_json:
         print_json(verb.as_json(result))

@@ -146,7 +146,7 @@ class Document:
     def override(self, assignments: Sequence[str]) -> dict[str, Any]:
         """The data under ``a.b=value`` assignments; faults in them are said to be theirs."""
         for assignment in assignments:
-            self._note_override(tuple(assignment.partition("=")[0].strip().split(".")), assignment)
+            self._note_override(tuple(_keys(assignment.partition("=")[0])), assignment)
         return override(self.data, assignments)
 
     def _note_override(self, path: tuple[str, ...], assignment: str) -> None:
@@ -184,6 +184,11 @@ def read_document(path: Path) -> Document:
     return Document(text, str(path))
 
 
+def _keys(path: str) -> list[str]:
+    """The keys of ``a.b.c[d.e]``: dots within brackets belong to a name."""
+    return re.split(r"\.(?![^\[\]]*\])", path.strip())
+
+
 def override(data: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
     """Apply ``a.b=value`` assignments to a nested mapping; values are read as YAML.
 
@@ -196,7 +201,7 @@ def override(data: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]
     result = _copy(data)
     for assignment in assignments:
         path, separator, text = assignment.partition("=")
-        keys = path.strip().split(".")
+        keys = _keys(path)
         if not separator or not all(keys):
             raise UserError(f"override {assignment!r}: expected key=value or section.key=value")
         level = result

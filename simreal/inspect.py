@@ -137,9 +137,9 @@ def parameter_page() -> str:
     lines = [
         "# Parameters that can be randomized",
         "",
-        "Written by `make docs` from what the parameters declare;",
-        "[randomization.md](randomization.md) tells how they are used. The operation is what an entry means",
-        "that names none. Bounds are of the resulting value: a range that leads beyond them is refused.",
+        "Written by `make docs` from what the parameters declare; how they are used stands in",
+        "[randomization.md](randomization.md). The operation is what an entry means that names none. Bounds",
+        "are of the resulting value: a range that leads beyond them is refused.",
     ]
     for group, parameters in GROUPS.items():
         lines += ["", f"## {group.capitalize()}", "", "| name | unit | what | operation | bounds |"]

@@ -384,3 +384,10 @@ def test_a_document_over_another_says_what_it_says_and_keeps_the_rest() -> None:
     assert base.data["b"]["c"] == 2
     assert above.where(("a",)) == "base.yaml:1"
     assert above.where(("b", "c")) == "above.yaml:2"
+
+
+def test_a_dot_within_brackets_belongs_to_a_name() -> None:
+    assert override({}, ["pins.gravity[z]=1", "pins.centre_of_mass[arm.x]=2", "a.b=3"]) == {
+        "pins": {"gravity[z]": 1, "centre_of_mass[arm.x]": 2},
+        "a": {"b": 3},
+    }

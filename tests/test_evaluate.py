@@ -203,7 +203,7 @@ def test_bad_sweeps_are_refused(text: str) -> None:
 
 
 def episode(success: bool, total: float, ended_by: str = "time_limit") -> Episode:
-    return Episode(1, {"mass": 1.0}, total, 100, float(success), success, ended_by)
+    return Episode(1, {"mass": 1.0}, -1, total, 100, float(success), success, ended_by)
 
 
 def test_a_summary_counts_what_happened() -> None:

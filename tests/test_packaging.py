@@ -97,7 +97,7 @@ def test_a_robot_computer_inspects_and_lists(robot_computer: Path, policy: Path)
     contract = json.loads(run(simreal, "inspect", policy, "--json").stdout)
     assert contract["robot"]["name"] == "qube"
     assert "reproduced on this machine" in run(simreal, "inspect", policy).stdout
-    assert json.loads(run(simreal, "list", "--json").stdout)["experiments"] == ["qube_swingup"]
+    assert "qube_swingup" in json.loads(run(simreal, "list", "--json").stdout)["experiments"]
 
 
 def test_a_robot_computer_deploys_and_logs(robot_computer: Path, policy: Path, tmp_path: Path) -> None:
