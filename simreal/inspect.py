@@ -138,8 +138,8 @@ def parameter_page() -> str:
         "# Parameters that can be randomized",
         "",
         "Written by `make docs` from what the parameters declare; how they are used stands in",
-        "[randomization.md](randomization.md). The operation is what an entry means that names none. Bounds",
-        "are of the resulting value: a range that leads beyond them is refused.",
+        "[randomization.md](randomization.md). The operation is what an entry means that names none.",
+        "Bounds are of the resulting value: a range that leads beyond them is refused.",
     ]
     for group, parameters in GROUPS.items():
         lines += ["", f"## {group.capitalize()}", "", "| name | unit | what | operation | bounds |"]
