@@ -18,7 +18,7 @@ from simreal.contract import Contract
 from simreal.episode_random import EpisodeRandom
 from simreal.lint.experiment_checks import make_contract, widths
 from simreal.lint.finding import Finding
-from simreal.lint.range_checks import EARLIEST
+from simreal.lint.range_checks import EARLIEST, NEEDS
 from simreal.lint.subject import Subject
 from simreal.observation import Float32Array
 from simreal.randomization.build import build_world
@@ -29,15 +29,22 @@ from simreal.tasks import find_task
 
 Entries = Mapping[str, ParameterConfig]
 Flags = NDArray[np.bool_]
+Columns = NDArray[np.int64]
 
 SHORT, LONG = 0.5, 20.0
 """s, of the first episode, and at most of the further ones for what has not been seen by then."""
+LEAST_STEPS = 5
+"""Control steps, below which nothing is said."""
+LATEST = 1.5
+"""Share of its mean interval after which an event has come."""
 NUDGE = 1e-12
 """rad/s or m/s, of every velocity at the start of the nudged simulation."""
 ABOVE_NUDGE = 1e3
 """What a parameter does must exceed what the nudge does that many times,"""
 LEAST_CHANGE = 1e-5
 """and be more than this share of what the observed number has gone through."""
+MOST_PHYSICS_STEPS = 500_000
+"""Of all simulations together: some seconds. What would take longer is cut short."""
 FEW = 64
 """Simulations, up to which a second thread costs more than it gains."""
 ALWAYS = 0.95
@@ -83,7 +90,7 @@ class Setting:
     world: World
     beginnings: Beginnings
     randomizer: Randomizer
-    columns: NDArray[np.int64]
+    columns: Columns
     excitations: tuple[Excitation, ...]
     contract: Contract
     period: float
@@ -120,18 +127,51 @@ def check_motion(subject: Subject, entries: Entries, pins: Mapping[str, float]) 
     limits = _limits(subject)
     owners = _owners(subject, entries, pins)
     columns = np.array(sorted(owners), dtype=np.int64)
+    groups = _groups(entries, owners, columns)
     setting = _set_up(subject, entries, pins, contract, columns, FIRST)
-    seen = _run(setting, SHORT, limits)
+    length = min(SHORT, _affordable(setting))
+    if length < LEAST_STEPS * setting.period:
+        return
+    seen = _run(setting, groups, length, limits)
     yield from _clips(subject, seen.clipped)
-    acting, diverging = set(columns[seen.acts]), set(columns[seen.diverges])
-    columns = _still_unseen(entries, owners, acting | diverging)
-    if columns.size:
+    settled = set(columns[seen.acts | seen.diverges].tolist())
+    diverging = set(columns[seen.diverges].tolist())
+    left = ~np.isin(groups, groups[seen.acts | seen.diverges])
+    if left.any():
+        columns, groups = columns[left], groups[left]
         setting = _set_up(subject, entries, pins, contract, columns, FURTHER)
-        seen = _run(setting, min(LONG, subject.experiment.episode_length), limits)
-        acting, diverging = acting | set(columns[seen.acts]), diverging | set(columns[seen.diverges])
+        length = min(LONG, subject.experiment.episode_length, _affordable(setting))
+        seen = _run(setting, groups, length, limits)
+        settled |= set(columns[seen.acts | seen.diverges].tolist())
+        diverging |= set(columns[seen.diverges].tolist())
     names = setting.randomizer.columns
     yield from _divergences(subject, owners, names, diverging)
-    yield from _idle(subject, entries, owners, names, acting | diverging)
+    unsure = _not_sure_to_come(entries, length)
+    judged = {column: name for column, name in owners.items() if name not in unsure}
+    yield from _idle(subject, entries, judged, names, settled, length)
+
+
+def _affordable(setting: Setting) -> float:
+    """s, for which the simulations may run."""
+    physics = setting.world.physics
+    return MOST_PHYSICS_STEPS * physics.timestep / physics.count
+
+
+def _not_sure_to_come(entries: Entries, length: float) -> set[str]:
+    """Entries of events, and of what needs them, that some episodes of a length (s) do without."""
+    of = {name: members(name, entry) for name, entry in entries.items()}
+    late = {
+        each.parameter.name
+        for found in of.values()
+        for each in found
+        if each.parameter.name in EARLIEST and LATEST * each.low > length
+    }
+    return {
+        name
+        for name, found in of.items()
+        for each in found
+        if late & {each.parameter.name, *NEEDS.get(each.parameter.name, ())}
+    }
 
 
 def _owners(subject: Subject, entries: Entries, pins: Mapping[str, float]) -> dict[int, str]:
@@ -152,21 +192,15 @@ def _owners(subject: Subject, entries: Entries, pins: Mapping[str, float]) -> di
     return owners
 
 
-def _still_unseen(entries: Entries, owners: dict[int, str], seen: set[int]) -> NDArray[np.int64]:
-    """Columns that have not acted; of a pattern of everything, one that acts is enough."""
-    acting = {owners[column] for column in seen}
-    return np.array(
-        [
-            column
-            for column, name in owners.items()
-            if column not in seen and not (name in acting and _means_all(entries[name]))
-        ],
-        dtype=np.int64,
-    )
-
-
-def _means_all(entry: ParameterConfig) -> bool:
-    return entry.target == "*" and not entry.is_joint
+def _groups(entries: Entries, owners: Mapping[int, str], columns: Columns) -> Columns:
+    """(n,) labels of columns of which one that acts is enough: those of a pattern of everything."""
+    names = [owners[column] for column in columns.tolist()]
+    whole = [entries[name].target == "*" and not entries[name].is_joint for name in names]
+    labels = [
+        name if all_ else str(column) for name, all_, column in zip(names, whole, columns, strict=True)
+    ]
+    groups: Columns = np.unique(labels, return_inverse=True)[1].astype(np.int64)
+    return groups
 
 
 def _set_up(
@@ -174,7 +208,7 @@ def _set_up(
     entries: Entries,
     pins: Mapping[str, float],
     contract: Contract,
-    columns: NDArray[np.int64],
+    columns: Columns,
     excitations: tuple[Excitation, ...],
 ) -> Setting:
     rate, task = subject.experiment.control_rate, find_task(subject.experiment.task)
@@ -185,11 +219,12 @@ def _set_up(
     return Setting(world, beginnings, randomizer, columns, excitations, contract, 1.0 / rate)
 
 
-def _run(setting: Setting, length: float, limits: NDArray[np.float64]) -> Seen:
-    """Simulate the episodes, until all is seen, but not less than a short one.
+def _run(setting: Setting, groups: Columns, length: float, limits: NDArray[np.float64]) -> Seen:
+    """Simulate the episodes, until some column of each group acts, but not less than a short one.
 
     Args:
         setting: the simulations.
+        groups: (n,) label of each column.
         length: s, of the episodes.
         limits: (size,) absolute values from which on an observation is clipped.
     """
@@ -199,14 +234,19 @@ def _run(setting: Setting, length: float, limits: NDArray[np.float64]) -> Seen:
     comparison = _Comparison(setting, observation)
     acts, to_command = comparison.differ(observation), ActionPipeline(setting.contract)
     clipped, steps = np.zeros(observation.shape[1]), 0
-    while steps * period < (SHORT if acts.all() else length):
+    while steps * period < (SHORT if _all_act(groups, acts) else length):
         steps += 1
         action = _actions(setting, random, to_command.size, steps)
         world.advance(to_command(action).target, random, np.full(len(action), steps))
         observation = pipeline(world.read(np.full(len(action), steps * period)), action)
         acts |= comparison.differ(observation)
         clipped += (np.abs(observation) >= limits).mean(axis=0)
-    return Seen(acts, _of_columns(setting, world.physics.diverged), clipped / steps)
+    return Seen(acts, _of_columns(setting, world.physics.diverged), clipped / max(1, steps))
+
+
+def _all_act(groups: Columns, acts: Flags) -> bool:
+    """Whether some column of each group acts."""
+    return np.isin(groups, groups[acts]).all().item()
 
 
 def _begin(setting: Setting) -> EpisodeRandom:
@@ -307,13 +347,22 @@ def _divergences(
 
 
 def _idle(
-    subject: Subject, entries: Entries, owners: dict[int, str], names: list[str], seen: set[int]
+    subject: Subject,
+    entries: Entries,
+    owners: Mapping[int, str],
+    names: list[str],
+    seen: set[int],
+    length: float,
 ) -> Iterator[Finding]:
-    """Entries of which all columns, or some that were named, change nothing."""
+    """Entries of which all columns, or some that were named, change nothing in episodes of a length."""
     for entry in dict.fromkeys(owners.values()):
         mine = [column for column, owner in owners.items() if owner == entry]
         idle = [names[column] for column in mine if column not in seen]
-        if idle and (len(idle) == len(mine) or not _means_all(entries[entry])):
-            what = f"{', '.join(idle)}: from one end of the range to the other, nothing observed differs"
+        whole = entries[entry].target == "*" and not entries[entry].is_joint
+        if idle and (len(idle) == len(mine) or not whole):
+            what = (
+                f"{', '.join(idle)}: nothing observed differs from one end of the range to the other in "
+                f"{length:.3g} s of random commands"
+            )
             mend = "take it out, or see whether what it acts on moves, touches or is observed at all"
             yield Finding("warning", "no-effect", subject.entry(entry), what, mend)

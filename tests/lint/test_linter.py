@@ -84,3 +84,19 @@ def test_findings_do_not_depend_on_when_they_are_asked_for(tmp_path: Path) -> No
     first, second = (lint_text(tmp_path, idle) for _ in range(2))
     assert first == second
     assert [each.check for each in first] == ["no-effect", "no-effect"]
+
+
+def test_an_event_that_some_episodes_do_without_is_not_said_to_do_nothing(tmp_path: Path) -> None:
+    kicks = """\
+  push_interval_s: {{distribution: {{type: uniform, low: {0}, high: {1}}}}}
+  joint_kick_velocity: {{target: arm, distribution: {{type: uniform, low: 0, high: {2:.0e}}}}}
+pins: {{}}"""
+    for low, high, speed, idle in ((3.5, 7, 1e-15, False), (1, 2, 1e-15, True), (1, 2, 5, False)):
+        text = EXPERIMENT.replace("pins: {}", kicks.format(low, high, speed))
+        assert bool(lint_text(tmp_path, text)) == idle
+
+
+def test_a_simulation_that_would_take_ages_is_not_begun(tmp_path: Path) -> None:
+    slow = MODEL.replace('timestep="0.002"', 'timestep="1e-7"')
+    latency = EXPERIMENT.replace("low: 0, high: 10", "low: 0, high: 1.0e-4")
+    assert lint_text(tmp_path, latency, slow) == []
