@@ -20,7 +20,7 @@ from simreal.vec_env import SimrealVecEnv
 
 torch.set_num_threads(1)  # tests run beside each other: more threads would only wait for a core
 
-PROGRESS = Progress(steps=408, episodes_begun=23, wall_time=1.5)
+PROGRESS = Progress(steps=408, episodes_begun=23, wall_time=1.5, schedule={"width": 0.25})
 
 
 def make(name: str, *overrides: str, seed: int = 0) -> BaseAlgorithm:
