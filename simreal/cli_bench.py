@@ -18,7 +18,7 @@ def bench() -> None:
 
 @bench.command("env")
 @click.option("--experiment", default="qube_swingup", show_default=True)
-@click.option("--simulations", type=click.IntRange(min=1), default=256, show_default=True)
+@click.option("--simulations", type=click.IntRange(min=1), default=512, show_default=True)
 @click.option("--repeats", type=click.IntRange(min=1), default=9, show_default=True)
 def bench_env(experiment: str, simulations: int, repeats: int) -> None:
     """Environment steps/s with everything on, against bare Batch.step."""
@@ -84,7 +84,7 @@ def bench_reset(experiment: str, batch: int, repeats: int) -> None:
 
 @bench.command("randomization")
 @click.option("--experiment", default="qube_everything", show_default=True)
-@click.option("--simulations", type=click.IntRange(min=1), default=256, show_default=True)
+@click.option("--simulations", type=click.IntRange(min=1), default=512, show_default=True)
 @click.option("--repeats", type=click.IntRange(min=1), default=9, show_default=True)
 def bench_randomization(experiment: str, simulations: int, repeats: int) -> None:
     """Environment steps/s with everything randomized, against nothing."""
