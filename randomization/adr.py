@@ -13,18 +13,18 @@ the thresholds, one in four grows), but errors undo themselves: an end that went
 next probes.
 """
 
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from simreal.config import Config
 from simreal.randomization.schedule_interface import (
     NO_TAG,
     Drawn,
     Flags,
     Schedule,
     Space,
+    SuccessThresholds,
     Tags,
     Values,
 )
@@ -33,8 +33,8 @@ SAME = 1e-6
 """Of a column's limits: a probe this near to an end was made there, and not where it stood before."""
 
 
-class AdrConfig(Config):
-    """Automatic domain randomization."""
+class AdrConfig(SuccessThresholds):
+    """Automatic domain randomization; the thresholds are of the probes of an end."""
 
     type: Literal["adr"] = "adr"
     start_share: float = Field(default=0.1, ge=0, le=1)
@@ -45,18 +45,6 @@ class AdrConfig(Config):
     """Share of episodes that probe an end (0.4 in DeXtreme)."""
     queue_length: int = Field(default=10, gt=0)
     """Probes of an end before it is decided on."""
-    grow_above: float = Field(default=0.8, ge=0, le=1)
-    """Mean success of probes from which on an end moves out."""
-    shrink_below: float = Field(default=0.5, ge=0, le=1)
-    """Mean success of probes up to which an end moves in, at most to nominal."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.shrink_below >= self.grow_above:
-            raise ValueError(
-                f"shrink_below {self.shrink_below:g} is not below grow_above {self.grow_above:g}"
-            )
-        return self
 
 
 class Adr(Schedule):

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,17 +28,52 @@ Ids = NDArray[np.integer]
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """One parameter of an entry, resolved against a world: some elements, and as many columns."""
+class DrawnPart:
+    """One parameter of an entry, resolved against a world: what it draws, and what comes of it.
+
+    Attributes:
+        entry: the key in the configuration.
+        config: what stands there.
+        parameter: which.
+        target: pattern of the parts meant.
+        parts: names of the parts, none for the robot as a whole.
+        operation: on the compiled values.
+        low: smallest value that is drawn, pins aside.
+        high: largest one.
+        elements: (parts,) their places among the parameter's elements.
+        columns: their places in every draw.
+        default: (parts,) compiled values, in the parameter's unit.
+        smallest: (parts,) what they may become, entries before this one on the same parameter included.
+        largest: (parts,) likewise.
+        write: applies drawn values.
+    """
 
     entry: str
+    config: ParameterConfig
     parameter: Parameter
+    target: str
+    parts: tuple[str, ...]
     operation: Operation
     low: float
     high: float
     elements: NDArray[np.int64]
     columns: slice
+    default: Values
+    smallest: Values
+    largest: Values
     write: Write
+
+    @property
+    def unit(self) -> str:
+        """Of the drawn number; a factor has none."""
+        return "1" if self.operation == "scale" else self.parameter.unit
+
+    @property
+    def nominal(self) -> Values:
+        """(parts,) numbers that mean "as in the model", whether or not they can be drawn."""
+        if self.operation == "absolute":
+            return self.default
+        return np.full(len(self.default), 1.0 if self.operation == "scale" else 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +82,6 @@ class _Entry:
 
     name: str
     config: ParameterConfig
-    parts: list[_Part]
     columns: slice
 
 
@@ -57,6 +91,7 @@ class Randomizer:
     Attributes:
         columns: names of the drawn values, in the order of every draw: ``mass[arm]`` for a part,
             ``action_latency_ms`` for the robot as a whole.
+        parts: what the columns mean, in their order.
         space: the columns and how far each may go.
         schedule: decides what is drawn in it.
     """
@@ -82,25 +117,25 @@ class Randomizer:
         """
         self._world = world
         self.columns: list[str] = []
+        self.parts: list[DrawnPart] = []
         self._entries = [self._entry(name, config) for name, config in specification.items()]
-        self._parts = [part for entry in self._entries for part in entry.parts]
         # A stream of its own: a column keeps its draws whatever else is randomized.
         self._streams = stream_keys([f"randomization/{name}" for name in self.columns])
         self._pinned = self._resolve_pins(pins or {})
         self.space = self._make_space()
-        self._check_bounds()
+        self.parts = self._within_bounds()
         self.schedule = build_schedule(schedule or FixedConfig(), self.space)
         self._refuse_changes_without_a_time()
-        fields = {field for part in self._parts for field in part.parameter.fields}
+        fields = {field for part in self.parts for field in part.parameter.fields}
         self._defaults = [(world.array(field), world.default(field)) for field in sorted(fields)]
 
     def _entry(self, name: str, config: ParameterConfig) -> _Entry:
         first = len(self.columns)
-        parts = [self._part(name, member, config.is_joint) for member in members(name, config)]
-        return _Entry(name, config, parts, slice(first, len(self.columns)))
+        self.parts += [self._part(name, config, member) for member in members(name, config)]
+        return _Entry(name, config, slice(first, len(self.columns)))
 
-    def _part(self, entry: str, member: Member, joint: bool) -> _Part:
-        parameter = member.parameter
+    def _part(self, entry: str, config: ParameterConfig, member: Member) -> DrawnPart:
+        parameter, joint = member.parameter, config.is_joint
         names = parameter.elements(self._world)
         matched = self._matched(entry, member, names)
         if joint and len(matched) != 1:
@@ -116,14 +151,21 @@ class Randomizer:
         first = len(self.columns)
         self.columns += columns
         elements = np.array(matched)
-        return _Part(
+        default = parameter.default(self._world)[elements]
+        return DrawnPart(
             entry,
+            config,
             parameter,
+            member.target,
+            tuple(names[i] for i in matched) if names else (),
             member.operation,
             member.low,
             member.high,
             elements,
             slice(first, len(self.columns)),
+            default,
+            default,
+            default,
             parameter.writer(self._world, elements, member.operation),
         )
 
@@ -172,12 +214,9 @@ class Randomizer:
                 entry.config.distribution, Uniform | LogUniform | TruncatedNormal
             )
             logarithmic[entry.columns] = isinstance(entry.config.distribution, LogUniform)
-        for part in self._parts:
+        for part in self.parts:
             low[part.columns], high[part.columns] = part.low, part.high
-            if part.operation == "absolute":
-                nominal[part.columns] = part.parameter.default(self._world)[part.elements]
-            else:
-                nominal[part.columns] = 1.0 if part.operation == "scale" else 0.0
+            nominal[part.columns] = part.nominal
         for column, value in self._pinned.items():
             low[column] = high[column] = value
         return Space(
@@ -191,7 +230,7 @@ class Randomizer:
         )
 
     def _refuse_changes_without_a_time(self) -> None:
-        timed = any(part.parameter.name == "change_time_s" for part in self._parts)
+        timed = any(part.parameter.name == "change_time_s" for part in self.parts)
         for entry in self._entries:
             if entry.config.within_episode and not timed:
                 raise UserError(
@@ -207,10 +246,11 @@ class Randomizer:
             values[:, column] = value
         return values
 
-    def _check_bounds(self) -> None:
+    def _within_bounds(self) -> list[DrawnPart]:
         """Follow the smallest and largest values through all entries of each parameter."""
         reached: dict[str, Values] = {}
-        for part in self._parts:
+        parts = []
+        for part in self.parts:
             default = part.parameter.default(self._world)
             ends = reached.setdefault(part.parameter.name, np.stack((default, default)))
             low, high = self.space.low[part.columns], self.space.high[part.columns]
@@ -219,9 +259,11 @@ class Randomizer:
                 for end in ends[:, part.elements]
                 for value in (low, high)
             ]
-            smallest, greatest = np.min(corners, axis=0), np.max(corners, axis=0)
-            ends[:, part.elements] = smallest, greatest
-            _refuse_unphysical(part, low, high, float(smallest.min()), float(greatest.max()))
+            smallest, largest = np.min(corners, axis=0), np.max(corners, axis=0)
+            ends[:, part.elements] = smallest, largest
+            _refuse_unphysical(part, low, high, float(smallest.min()), float(largest.max()))
+            parts.append(replace(part, smallest=smallest, largest=largest))
+        return parts
 
     def draw(self, random: EpisodeRandom) -> Drawn:
         """Draw (episodes, columns) values: a function of the episodes' seeds and of the schedule."""
@@ -254,9 +296,9 @@ class Randomizer:
         """Write (len(ids), columns) values into simulations, over the compiled defaults."""
         for array, default in self._defaults:
             array[ids] = default
-        for part in self._parts:
+        for part in self.parts:
             part.write(ids, values[:, part.columns])
-        if self._parts:
+        if self.parts:
             self._world.commit(ids)
 
     def named(self, values: Values) -> dict[str, float]:
@@ -269,19 +311,21 @@ class Randomizer:
         return tuple(
             TrainedRange(
                 name=name,
-                unit="1" if part.operation == "scale" else part.parameter.unit,
+                unit=part.unit,
                 operation=part.operation,
                 low=float(low),
                 high=float(high),
             )
-            for part in self._parts
+            for part in self.parts
             for name, low, high in zip(
                 self.columns[part.columns], lows[part.columns], highs[part.columns], strict=True
             )
         )
 
 
-def _refuse_unphysical(part: _Part, low: Values, high: Values, smallest: float, greatest: float) -> None:
+def _refuse_unphysical(
+    part: DrawnPart, low: Values, high: Values, smallest: float, greatest: float
+) -> None:
     parameter = part.parameter
     given = f"{low.min():g}" if low.min() == high.max() else f"{low.min():g} to {high.max():g}"
     leads = f"randomization.{part.entry}: {part.operation} {given} makes {parameter.name}"

@@ -8,11 +8,13 @@ and of what the schedule has learned so far.
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, final
+from typing import Any, NamedTuple, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 
+from simreal.config import Config
 from simreal.errors import UserError
 
 Values = NDArray[np.float64]
@@ -21,6 +23,23 @@ Flags = NDArray[np.bool_]
 
 NO_TAG = -1
 """The tag of an episode whose outcome has no place of its own in the schedule."""
+
+
+class SuccessThresholds(Config):
+    """Base of configurations by which success widens ranges and failure narrows them."""
+
+    grow_above: float = Field(default=0.8, ge=0, le=1)
+    """Mean success from which on a range grows."""
+    shrink_below: float = Field(default=0.5, ge=0, le=1)
+    """Mean success up to which it shrinks, at most to nominal."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.shrink_below >= self.grow_above:
+            raise ValueError(
+                f"shrink_below {self.shrink_below:g} is not below grow_above {self.grow_above:g}"
+            )
+        return self
 
 
 @dataclass(frozen=True)

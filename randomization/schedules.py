@@ -6,10 +6,10 @@ Automatic domain randomization is in `adr`, entropy maximization in `doraemon`.
 """
 
 from collections import deque
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from simreal.config import Config
 from simreal.errors import UserError, nearest
@@ -20,6 +20,7 @@ from simreal.randomization.schedule_interface import (
     Flags,
     Schedule,
     Space,
+    SuccessThresholds,
     Tags,
     Values,
     untagged,
@@ -158,7 +159,7 @@ class ByStep(_Narrowed):
         return changed
 
 
-class BySuccessConfig(Config):
+class BySuccessConfig(SuccessThresholds):
     """Widen all columns together while episodes succeed, narrow them while they fail.
 
     The window is judged whole and then begins anew. Episodes that began at the width before count
@@ -173,18 +174,8 @@ class BySuccessConfig(Config):
     """By how much the width changes."""
     episodes: int = Field(default=256, gt=0)
     """Finished episodes over which success is averaged."""
-    grow_above: float = Field(default=0.8, ge=0, le=1)
-    """Mean success from which on the width grows."""
     shrink_below: float = Field(default=0.4, ge=0, le=1)
     """Mean success up to which the width shrinks."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.shrink_below >= self.grow_above:
-            raise ValueError(
-                f"shrink_below {self.shrink_below:g} is not below grow_above {self.grow_above:g}"
-            )
-        return self
 
 
 class BySuccess(_Narrowed):

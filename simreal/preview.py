@@ -4,7 +4,6 @@ The draws are those of the environment: world k is episode k of the same seed in
 for a schedule that narrows the ranges at first) and in `simreal evaluate`.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +15,9 @@ from simreal.episode_random import EpisodeRandom, SeedArray, episode_seed
 from simreal.excitation import Response, excite
 from simreal.experiment import ExperimentConfig
 from simreal.randomization.build import build_world
-from simreal.randomization.parameters import Operation, Parameter, matching, operate
-from simreal.randomization.randomizer import Randomizer
+from simreal.randomization.randomizer import DrawnPart, Randomizer
 from simreal.randomization.schedule_interface import Schedule, Space
 from simreal.randomization.schedules import FixedConfig, build_schedule
-from simreal.randomization.specification import Specification, members
 from simreal.randomization.world import World
 from simreal.robots import load_robot
 
@@ -28,49 +25,6 @@ Values = NDArray[np.float64]
 
 SAMPLES = 2000
 """Draws for histograms."""
-
-
-@dataclass(frozen=True, slots=True)
-class DrawnPart:
-    """One parameter of an entry: what it draws, and what comes of it.
-
-    Attributes:
-        entry: the key in the configuration.
-        parameter: which.
-        target: pattern of the parts meant.
-        parts: names of the parts, none for the robot as a whole.
-        operation: on the compiled values.
-        distribution: in words.
-        joint: whether it is drawn together with other parts.
-        columns: its places in every draw.
-        default: (parts,) compiled values, in the parameter's unit.
-        smallest: (parts,) what they may become, entries before this one on the same parameter included.
-        largest: (parts,) likewise.
-    """
-
-    entry: str
-    parameter: Parameter
-    target: str
-    parts: tuple[str, ...]
-    operation: Operation
-    distribution: str
-    joint: bool
-    columns: slice
-    default: Values
-    smallest: Values
-    largest: Values
-
-    @property
-    def unit(self) -> str:
-        """Of the drawn number; a factor has none."""
-        return "1" if self.operation == "scale" else self.parameter.unit
-
-    @property
-    def nominal(self) -> Values:
-        """(parts,) numbers that mean "as in the model", whether or not they can be drawn."""
-        if self.operation == "absolute":
-            return self.default
-        return np.full(len(self.default), 1.0 if self.operation == "scale" else 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +99,6 @@ def sample_worlds(experiment: ExperimentConfig, name: str, worlds: int = 12, see
     seeds = episode_seed(seed, np.arange(max(worlds, SAMPLES)))
     world, randomizer = excited_world(still, worlds)
     samples = randomizer.draw(EpisodeRandom(seeds)).values
-    parts = drawn_parts(still.randomization, world, randomizer.space)
     randomizer.apply(np.arange(worlds), samples[:worlds])
     response = _respond(still, world, env.contract, seeds[:worlds])
     moves = still.schedule != experiment.schedule
@@ -157,7 +110,7 @@ def sample_worlds(experiment: ExperimentConfig, name: str, worlds: int = 12, see
         env,
         seeds[:worlds],
         randomizer.space,
-        parts,
+        randomizer.parts,
         samples,
         response,
         schedule,
@@ -188,41 +141,3 @@ def _respond(
         excite(world, contract, EpisodeRandom(seeds)),
         excite(nominal, contract, EpisodeRandom(seeds[:1])),
     )
-
-
-def drawn_parts(specification: Specification, world: World, space: Space) -> list[DrawnPart]:
-    """What the columns of a randomizer mean, in their order."""
-    reached: dict[str, Values] = {}
-    return list(_drawn_parts(specification, world, space, reached))
-
-
-def _drawn_parts(
-    specification: Specification, world: World, space: Space, reached: dict[str, Values]
-) -> Iterator[DrawnPart]:
-    first = 0
-    for name, config in specification.items():
-        for member in members(name, config):
-            parameter = member.parameter
-            names = parameter.elements(world)
-            elements = matching(member.target, names) if names else [0]
-            columns = slice(first, first := first + len(elements))
-            default = parameter.default(world)
-            ends = reached.setdefault(parameter.name, np.stack((default, default)))
-            drawn = np.stack((space.low[columns], space.high[columns]))
-            corners = [
-                operate(member.operation, end, value) for end in ends[:, elements] for value in drawn
-            ]
-            ends[:, elements] = np.min(corners, axis=0), np.max(corners, axis=0)
-            yield DrawnPart(
-                entry=name,
-                parameter=parameter,
-                target=member.target,
-                parts=tuple(names[i] for i in elements) if names else (),
-                operation=member.operation,
-                distribution=config.distribution.describe(),
-                joint=config.is_joint,
-                columns=columns,
-                default=default[elements],
-                smallest=ends[0, elements],
-                largest=ends[1, elements],
-            )

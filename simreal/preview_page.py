@@ -10,7 +10,7 @@ from simreal.errors import UserError
 from simreal.figure import WireFigure, wire_figure
 from simreal.physics import MujocoPhysics
 from simreal.physics.picture import Renderer
-from simreal.preview import SAMPLES, DrawnPart, Preview, after_number
+from simreal.preview import SAMPLES, Preview, after_number
 from simreal.preview_pictures import (
     ACROSS,
     command_curves,
@@ -21,6 +21,7 @@ from simreal.preview_pictures import (
     together,
     world_colours,
 )
+from simreal.randomization.randomizer import DrawnPart
 from simreal.report import Card, Page, image_markup, wire_markup
 
 Values = NDArray[np.float64]
@@ -215,7 +216,11 @@ def _entry(preview: Preview, part: DrawnPart) -> tuple[str, ...]:
 def _distribution(part: DrawnPart, low: Values, high: Values) -> str:
     if (low == high).all():
         return f"held at {_span(low.min(), high.max())}"
-    return f"jointly, {_span(low.min(), high.max())}" if part.joint else part.distribution
+    return (
+        f"jointly, {_span(low.min(), high.max())}"
+        if part.config.is_joint
+        else part.config.distribution.describe()
+    )
 
 
 def _span(low: float, high: float) -> str:

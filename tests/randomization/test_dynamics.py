@@ -484,7 +484,7 @@ def test_the_next_episode_starts_from_the_compiled_model(
     values = np.array(
         [
             neutral.get(part.operation, default)
-            for part in randomizer._parts
+            for part in randomizer.parts
             for default in part.parameter.default(trial.world)[part.elements]
         ]
     )
