@@ -51,7 +51,8 @@ def lint_model(tmp_path: Path) -> LintModel:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     moments=st.tuples(*[st.floats(1e-4, 1e-2)] * 3),
-    turn=st.tuples(*[st.floats(-3, 3)] * 3),
+    # Not so small a turn that the model's text would hold a subnormal number: MuJoCo reads none.
+    turn=st.tuples(*[st.floats(-3, 3).map(lambda angle: round(angle, 6))] * 3),
     excess=st.floats(-0.9, 2.0).filter(lambda value: abs(value) > 1e-3),
 )
 def test_an_inertia_is_refused_if_no_masses_have_it(
