@@ -1,6 +1,7 @@
 """The control loop: read, supervise, observe, act, limit, write, record; at a fixed rate."""
 
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from simreal.action import ActionPipeline
-from simreal.contract import RobotDescription
+from simreal.contract import Contract, RobotDescription
 from simreal.deploy.clock import Clock
 from simreal.deploy.drivers import Driver, DriverError
 from simreal.deploy.histogram import Histogram, Percentiles
@@ -16,10 +17,11 @@ from simreal.deploy.policy import Policy
 from simreal.deploy.preflight import objections
 from simreal.deploy.recorder import Cycle, Event, Recorder
 from simreal.deploy.supervisor import Supervisor
-from simreal.errors import UserError
+from simreal.errors import UserError, nearest
 from simreal.observation import ObservationPipeline
 from simreal.robots import load_robot
 from simreal.signals import Interrupt, interrupt_flag
+from simreal.state import FloatArray
 
 
 @dataclass(slots=True)
@@ -70,7 +72,11 @@ class Outcome:
 
 
 def deploy(
-    policy: Policy, driver: Driver, duration: float | None = None, log: Path | None = None
+    policy: Policy,
+    driver: Driver,
+    duration: float | None = None,
+    log: Path | None = None,
+    asked: Mapping[str, float] | None = None,
 ) -> Outcome:
     """Run a policy on a robot until the duration is over, a signal comes, or a fault.
 
@@ -81,11 +87,14 @@ def deploy(
         driver: of the robot, not yet connected.
         duration: s; until a signal if absent.
         log: path of an MCAP file to write.
+        asked: command name to what is asked of the policy; zero, or what of its range is nearest to
+            it, where nothing is said.
 
     Raises:
         UserError: the policy does not fit the robot, or the log cannot be made; nothing has moved.
         DriverError: the robot cannot be reached.
     """
+    values = asked_values(policy.contract, asked or {})
     with ExitStack() as stack:
         interrupt = stack.enter_context(interrupt_flag())
         stack.callback(driver.disconnect)
@@ -97,8 +106,30 @@ def deploy(
         if log is not None:
             names = ObservationPipeline(policy.contract).names
             recorder = stack.enter_context(Recorder(log, policy.contract, names))
-        loop = _Loop(policy, driver, recorder)
+        loop = _Loop(policy, driver, recorder, values)
         return loop.run(duration, interrupt)
+
+
+def asked_values(contract: Contract, asked: Mapping[str, float]) -> FloatArray:
+    """(commands,) what is asked of a policy, in the order of its contract.
+
+    Raises:
+        UserError: a command that the policy does not know, or one beyond what it was trained for.
+    """
+    names = [command.name for command in contract.commands]
+    for name in asked:
+        if name not in names:
+            raise UserError(f"command {name}: this policy has none of that name: {nearest(name, names)}")
+    values = []
+    for command in contract.commands:
+        value = asked.get(command.name, min(max(0.0, command.low), command.high))
+        if not command.low <= value <= command.high:
+            raise UserError(
+                f"command {command.name}={value:g}: the policy was trained for {command.low:g} to "
+                f"{command.high:g} {command.unit}"
+            )
+        values.append(value)
+    return np.array(values)
 
 
 def refuse_misfits(policy: Policy, robot: RobotDescription) -> None:
@@ -111,10 +142,13 @@ def refuse_misfits(policy: Policy, robot: RobotDescription) -> None:
 class _Loop:
     """One deployment."""
 
-    def __init__(self, policy: Policy, driver: Driver, recorder: Recorder | None) -> None:
+    def __init__(
+        self, policy: Policy, driver: Driver, recorder: Recorder | None, asked: FloatArray
+    ) -> None:
         contract = policy.contract
         self._policy, self._driver, self._recorder = policy, driver, recorder
         self._observe = ObservationPipeline(contract)
+        self._asked = asked
         self._to_command = ActionPipeline(contract)
         safety = load_robot(contract.robot.name).config.safety
         self._supervisor = Supervisor(contract.robot, safety)
@@ -174,7 +208,7 @@ class _Loop:
         observation = action = command = None
         if self._supervisor.state_allows(state, now * 1e-9):
             observe = self._observe.begin if self._cycles == 0 else self._observe
-            observation = observe(state, self._action)
+            observation = observe(state, self._action, command=self._asked)
             action = self._policy.act(observation[None])[0].astype(np.float64)
             command = self._supervisor.allowed(action, self._to_command(action))
             self._action = np.clip(action, -1.0, 1.0)
@@ -190,6 +224,7 @@ class _Loop:
                     clock.deadline,
                     now,
                     state,
+                    self._asked,
                     observation,
                     None if action is None else self._action,
                     command,

@@ -18,7 +18,7 @@ from simreal.contract import Contract
 from simreal.errors import UserError
 from simreal.files import describe
 from simreal.observation import Float32Array, ObservationPipeline
-from simreal.state import RobotState
+from simreal.state import IMU_WIDTHS, RobotState
 
 CONTRACT_KEY = "simreal.contract"
 GOLDEN_KEY = "simreal.golden"
@@ -43,12 +43,24 @@ class GoldenVectors(Config):
     observation: Rows
     action: Rows
     command: Rows
+    orientation: Rows = ()
+    """This and the next two of a robot with an IMU alone."""
+    angular_velocity: Rows = ()
+    linear_acceleration: Rows = ()
+    asked: Rows = ()
+    """Of a policy that is asked something alone."""
 
     @model_validator(mode="after")
     def _equally_long(self) -> Self:
-        if len({len(rows) for _, rows in self}) != 1 or not self.action:
+        if len({len(rows) for _, rows in self if rows}) != 1 or not self.action:
             raise ValueError("golden vectors are empty or not equally long")
         return self
+
+    def state(self, step: int) -> RobotState:
+        """What the robot reported at a step."""
+        inertial = {name: np.array(rows[step]) for name in IMU_WIDTHS if (rows := getattr(self, name))}
+        joints = np.array(self.joint_position[step]), np.array(self.joint_velocity[step])
+        return RobotState(0.0, *joints, **inertial)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +118,10 @@ class Policy:
         golden = self.golden
         pipeline, to_command = ObservationPipeline(self.contract), ActionPipeline(self.contract)
         previous = np.zeros(len(self.contract.robot.actuators))
-        for step, (position, velocity) in enumerate(
-            zip(golden.joint_position, golden.joint_velocity, strict=True)
-        ):
-            state = RobotState(0.0, np.array(position), np.array(velocity))
-            observation = (pipeline.begin if step == 0 else pipeline)(state, previous)
+        for step in range(len(golden.action)):
+            state, asked = golden.state(step), np.array(golden.asked[step] if golden.asked else ())
+            observe = pipeline.begin if step == 0 else pipeline
+            observation = observe(state, previous, command=asked)
             wrong = _deviation(observation, golden.observation[step], OBSERVATION_TOLERANCE)
             if wrong is not None:
                 return GoldenMismatch(step, pipeline.names[wrong[0]], *wrong[1:])
@@ -130,10 +141,10 @@ class Policy:
 def _deviation(
     found: NDArray[np.floating[Any]], expected: tuple[float, ...], tolerance: float
 ) -> tuple[int, float, float] | None:
-    """Place, expected and found value of the largest deviation beyond a tolerance."""
-    deviation = np.abs(found - np.array(expected))
+    """Place, expected and found value of the relatively largest deviation beyond a tolerance."""
+    deviation = np.abs(found - np.array(expected)) / np.maximum(1.0, np.abs(expected))
     place = int(np.argmax(np.where(np.isfinite(deviation), deviation, np.inf)))
-    if deviation[place] <= tolerance * max(1.0, abs(expected[place])):
+    if deviation[place] <= tolerance:
         return None
     return place, expected[place], float(found[place])
 
@@ -191,9 +202,12 @@ def _check_widths(golden: GoldenVectors, contract: Contract, source: str) -> Non
         "observation": ObservationPipeline(contract).size,
         "action": actuators,
         "command": actuators,
+        "asked": len(contract.commands),
+        **(IMU_WIDTHS if contract.robot.imu else dict.fromkeys(IMU_WIDTHS, 0)),
     }
     for name, width in widths.items():
-        if any(len(row) != width for row in getattr(golden, name)):
+        rows = getattr(golden, name)
+        if any(len(row) != width for row in rows) or (width and not rows):
             raise UserError(
                 f"{source}: damaged golden vectors: {name} needs {width} numbers in each row"
             )

@@ -22,6 +22,11 @@ QUEUE_LENGTH = 10_000
 """Cycles; at 1 kHz the writer, which wakes each `DRAIN_PERIOD`, may be late by 10 s."""
 DRAIN_PERIOD = 0.05
 """s."""
+AXES = {
+    "orientation": ("w", "x", "y", "z"),
+    "angular_velocity": ("x", "y", "z"),
+    "linear_acceleration": ("x", "y", "z"),
+}
 CHUNK_SIZE = 16_384
 """Bytes. The reader of a log that was cut off gets every complete chunk."""
 
@@ -38,6 +43,7 @@ class Cycle:
     deadline: int
     read_at: int
     state: RobotState
+    asked: FloatArray
     observation: Float32Array | None
     action: FloatArray | None
     command: RobotCommand | None
@@ -68,24 +74,26 @@ class Recorder:
         Raises:
             UserError: the file cannot be made.
         """
-        if path.is_file():
-            raise UserError(f"{path}: exists already; give the log another name")
         self.dropped = 0
         self.failure: str | None = None
         self._joints = contract.robot.joint_names
         self._actuators = contract.robot.actuator_names
         self._observations = observation_names
+        self._asked = tuple(command.name for command in contract.commands)
         # Log times are wall time at the start plus monotonic time since: a clock that is set
         # during the run does not tear the log.
         self._epoch = time.time_ns() - time.monotonic_ns()
         self._queue: deque[Cycle | Event] = deque()
         self._closing = threading.Event()
         try:
-            self._file = path.open("wb")
+            # A device may be written; another's log may not.
+            self._file = path.open("wb" if path.exists() and not path.is_file() else "xb")
             self._writer = Writer(self._file, chunk_size=CHUNK_SIZE, compression=CompressionType.LZ4)
             self._writer.start(profile=PROFILE, library="simreal")
             self._writer.add_metadata(CONTRACT_METADATA, {"contract": contract.to_json()})
             self._file.flush()  # a full disk is found before anything moves
+        except FileExistsError:
+            raise UserError(f"{path}: exists already; give the log another name") from None
         except OSError as error:
             raise UserError(f"{path}: cannot be written: {error.strerror}") from None
         self._channels: dict[str, int] = {}
@@ -132,8 +140,11 @@ class Recorder:
                 "time": float(state.time),
                 "joint_position": _named(self._joints, state.joint_position),
                 "joint_velocity": _named(self._joints, state.joint_velocity),
+                **{name: _named(AXES[name], values) for name, values in state.inertial().items()},
             },
         )
+        if cycle.asked.size:
+            self._message("/asked", cycle.woke_at, cycle.woke_at, _named(self._asked, cycle.asked))
         if cycle.observation is not None:
             observation = _named(self._observations, cycle.observation)
             self._message("/observation", cycle.woke_at, arrived, observation)

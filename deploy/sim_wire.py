@@ -1,8 +1,9 @@
 """The wire between `SimDriver` and the simulated robot: packets on a Unix SEQPACKET socket.
 
 First the robot sends one JSON hello; then it sends states and the driver commands, little-endian:
-state    u64 sequence, i64 time (ns, monotonic clock of this machine), then positions, velocities (f64)
-command  u64 sequence, u8 active, then targets (f64); inactive commands make the motor passive
+state    u64 sequence, i64 time (ns, monotonic clock of this machine), then positions, velocities (f64),
+         and of a robot with an IMU orientation (4), angular velocity (3), linear acceleration (3) (f64)
+command  u64 sequence, u8 active, then targets (f64); inactive commands make the motors passive
 """
 
 import json
@@ -12,6 +13,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from simreal.state import IMU_WIDTHS, FloatArray, RobotState
 
 STATE_HEADER = struct.Struct("<Qq")
 COMMAND_HEADER = struct.Struct("<QB")
@@ -24,26 +27,32 @@ class WireError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StatePacket:
-    """A measurement; positions and velocities are (joints,) float64."""
+    """A measurement, of one robot; the state's own time is when the packet says it was sent."""
 
     sequence: int
     time_ns: int
-    position: NDArray[np.float64]
-    velocity: NDArray[np.float64]
+    state: RobotState
 
     def encode(self) -> bytes:
         """As bytes."""
         header = STATE_HEADER.pack(self.sequence, self.time_ns)
-        return header + self.position.astype("<f8").tobytes() + self.velocity.astype("<f8").tobytes()
+        return header + b"".join(part.astype("<f8").tobytes() for part in _parts(self.state))
 
     @classmethod
-    def decode(cls, data: bytes, joints: int) -> "StatePacket":
+    def decode(cls, data: bytes, joints: int, imu: bool = False) -> "StatePacket":
         """From bytes."""
-        if len(data) != STATE_HEADER.size + 16 * joints:
+        sizes = [joints, joints, *(IMU_WIDTHS.values() if imu else ())]
+        if len(data) != STATE_HEADER.size + 8 * sum(sizes):
             raise WireError(f"state packet of {len(data)} bytes for {joints} joints")
         sequence, time_ns = STATE_HEADER.unpack_from(data)
         values = np.frombuffer(data, "<f8", offset=STATE_HEADER.size)
-        return cls(sequence, time_ns, values[:joints], values[joints:])
+        parts = np.split(values, np.cumsum(sizes[:-1]))
+        return cls(sequence, time_ns, RobotState(time_ns * 1e-9, *parts))
+
+
+def _parts(state: RobotState) -> list[FloatArray]:
+    """What a state consists of, in the order of the wire."""
+    return [state.joint_position, state.joint_velocity, *state.inertial().values()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,16 @@ def state_fault(
             return f"joint {name} at {position:.4g}, outside {lower:g} to {upper:g}"
         if abs(velocity) > safety.joint_velocity.get(name, np.inf):
             return f"joint {name} moves at {velocity:.4g}, faster than {safety.joint_velocity[name]:g}"
+    return inertial_fault(state)
+
+
+def inertial_fault(state: RobotState) -> str | None:
+    """Why the readings of an IMU forbid to go on, or None."""
+    for name, values in state.inertial().items():
+        if not np.isfinite(values).all():
+            return f"the IMU reports {name.replace('_', ' ')} {values.tolist()}"
+    if state.orientation is not None and abs(np.linalg.norm(state.orientation) - 1.0) > 0.01:
+        return f"the IMU reports orientation {state.orientation.tolist()}, which is no unit quaternion"
     return None
 
 

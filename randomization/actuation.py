@@ -1,18 +1,23 @@
 """What stands between a command and the torque of a joint: channel, motor, gears and friction."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from simreal.contract import RobotDescription
 from simreal.episode_random import EpisodeRandom
 from simreal.errors import UserError
-from simreal.physics.interface import Ids, Physics
+from simreal.physics.interface import Ids, Physics, StepLaw
 from simreal.randomization.backlash import Backlash
 from simreal.randomization.command_channel import CommandChannel
 from simreal.randomization.drives import Values, law_is_affine, make_drives
 from simreal.randomization.joint_friction import JointFriction
 from simreal.randomization.motor import Motor
 from simreal.randomization.quantities import Quantities
+
+if TYPE_CHECKING:
+    from simreal.randomization.compiled_drives import CompiledDrives
 
 
 class Actuation:
@@ -21,7 +26,7 @@ class Actuation:
     A command passes through a `CommandChannel`. A `Motor` makes a force of it, `Backlash` stands
     between that and the joint, `JointFriction` against it. All of them act through fields of the
     engine's model, and those that nobody randomizes not at all. Where a field must change within a
-    control step, the physics is stopped before each of its steps; else it runs through.
+    control step, a compiled `StepLaw` goes with the physics; else it runs through.
 
     Attributes:
         quantities: per simulation, written by randomization at each reset: those that the four name,
@@ -39,7 +44,7 @@ class Actuation:
         self._backlash = Backlash(self._drives)
         self._friction = JointFriction(self._drives)
         self.early: NDArray[np.float64] | None = None
-        self._substep = 0
+        self._law: CompiledDrives | None = None
 
     @property
     def quantities(self) -> Quantities:
@@ -137,33 +142,30 @@ class Actuation:
             step: (count,) commands since each episode began, from 1.
         """
         sent = self._channel.send(target, random, step)
-        self._substep = 0
         if self._modulates or self._motor.sags:
             self._motor.begin_step()
-        self._physics.step(sent, self._before_physics_step if self._modulates else None)
+        self._physics.step(sent, self._law_of_this_step() if self._modulates else None)
         if self._motor.sags:
             self._draw_power()
         self.early = self._channel.early(random, step + 1)
 
-    def _draw_power(self) -> None:
-        command = self._channel.in_force(self._physics.substeps - 1)
-        position, speed = self._drives.position, self._drives.speed
-        force = self._motor.force(self._motor.force_at_rest(command, position), speed)
-        self._motor.draw_power(self._backlash.passed_on(force), speed)
+    def _law_of_this_step(self) -> StepLaw:
+        if self._law is None:
+            # Numba compiles it: some seconds at the first time on a machine.
+            from simreal.randomization.compiled_drives import CompiledDrives
 
-    def _before_physics_step(self) -> None:
-        motor, drives = self._motor, self._drives
-        command = self._channel.in_force(self._substep) if self._wants_command else None
-        position, speed, force = drives.position, drives.speed, None
-        self._substep += 1
-        motor.modulate(command, position, speed)
-        low, high = motor.low, motor.high
-        if command is not None and self._wants_force:
-            at_rest = motor.force_at_rest(command, position)
-            force = motor.force(at_rest, speed)
-            if self._backlash.exists:
-                force, low, high = self._backlash.modulate(motor, at_rest, force, speed)
-        if motor.has_curve or self._backlash.exists:
-            motor.write_limits(low, high)
-        if self._friction.modulates:
-            self._friction.modulate(speed, force)
+            self._law = CompiledDrives(self._drives)
+        parts = {
+            "dead_zone": self._motor.has_dead_zone,
+            "curve": self._motor.has_curve,
+            "force": self._wants_force,
+            "backlash": self._backlash.exists,
+            "friction": self._friction.modulates,
+        }
+        self._law.begin(self._channel.in_force if self._wants_command else None, parts)
+        return self._law
+
+    def _draw_power(self) -> None:
+        command, drives = self._channel.in_force[-1], self._drives
+        force = self._motor.force(command, drives.position, drives.speed)
+        self._motor.draw_power(self._backlash.passed_on(force), drives.speed)

@@ -36,17 +36,6 @@ class Backlash:
         self._drives = drives
         self._gear = np.abs(drives.gear)
         drives.quantities.defaults |= {"backlash": np.zeros(size)}
-        drives.settled.defaults |= dict.fromkeys(
-            ("armature", "inertia_rate", "step_rate", "half_gap", "implicit"), np.zeros(size)
-        )
-        drives.state.defaults |= {
-            "lead": np.zeros(size),  # x, times gear
-            "rotor_speed": np.zeros(size),  # w after the last physics step, if it met nothing
-            "free": np.ones(size),  # 1 where they moved alone in the last physics step
-            # Of the joint before it. Where rotor and joint met in it, its acceleration is that of the
-            # impact and says nothing of the teeth: not a number, which compares as they like.
-            "speed": np.zeros(size),
-        }
         # All of these are the engine's, of the same robot in each simulation.
         model = drives.physics.model
         self._simple = bool(model.dof_simplenum.any())
@@ -61,17 +50,17 @@ class Backlash:
         """Keep the rotors' inertias that the model has now."""
         if not self.exists:
             return
-        drives, settled = self._drives, self._drives.settled
+        drives, records = self._drives, self._drives.records
         armature = drives.physics.field("dof_armature")[at(ids, drives.dofs)]
-        settled["armature"][ids] = armature
+        records["armature"][ids] = armature
         inertia = armature / drives.gear**2
         if self._own_armature:
             inertia = inertia + drives.physics.model.actuator_armature[drives.actuators]
         rate = np.maximum(inertia, mujoco.mjMINVAL) / drives.physics.timestep
-        settled["inertia_rate"][ids], settled["step_rate"][ids] = rate, 1.0 / rate
+        records["inertia_rate"][ids], records["step_rate"][ids] = rate, 1.0 / rate
         # Of a step of the rotor alone that takes its damping at the end of the step.
-        settled["implicit"][ids] = 1.0 / (1.0 - np.minimum(settled["damping"][ids], 0.0) / rate)
-        settled["half_gap"][ids] = 0.5 * self._gear * drives.of("backlash", ids)
+        records["implicit"][ids] = 1.0 / (1.0 - np.minimum(records["damping"][ids], 0.0) / rate)
+        records["half_gap"][ids] = 0.5 * self._gear * drives.of("backlash", ids)
         if self._simple:
             # The engine takes the inertia of these from when the model was compiled.
             drives.physics.field("dof_simplenum")[ids] = 0
@@ -80,77 +69,15 @@ class Backlash:
         """Begin episodes somewhere in the gap, at the joint's speed: (len(ids), joints) velocity."""
         if not self.exists:
             return
-        state, half = self._drives.state, self._drives.settled["half_gap"][ids]
+        records = self._drives.records
+        half = records["half_gap"][ids]
         place = 2.0 * random.uniform("backlash", half.shape[1]) - 1.0
-        state["lead"][ids] = place * half
+        records["lead"][ids] = place * half
         speed = self._drives.gear * velocity[:, self._drives.joints]
-        state["rotor_speed"][ids] = state["speed"][ids] = speed
-        state["free"][ids] = half > 0.0
-
-    def modulate(
-        self, motor: Motor, at_rest: Values, force: Values, speed: Values
-    ) -> tuple[Values, Values, Values]:
-        """Let rotor and joint meet or part before a physics step.
-
-        Args:
-            motor: what it can do in this step.
-            at_rest: (count, actuators) its force on a rotor without speed, without limits.
-            force: (count, actuators) its force, if the rotor goes as fast as the joint.
-            speed: (count, actuators) of the joint, v.
-
-        Returns:
-            (count, actuators) force of the motor on the joint, and the limits that the engine must
-            keep so that it is that: equal ones where it is not the law's.
-        """
-        state, settled = self._drives.state, self._drives.settled
-        rotor = state["rotor_speed"]
-        faster = rotor - speed
-        touching, landed = self._meet_or_part(force, speed, faster)
-        engaged = touching ^ landed
-        force = force * touching
-        given = force + landed * (settled["inertia_rate"] * faster)
-        low, high = np.where(engaged, motor.low, given), np.where(engaged, motor.high, given)
-        np.copyto(rotor, speed, where=engaged)
-        alone = at_rest + settled["damping"] * rotor
-        alone *= settled["implicit"]
-        rotor += settled["step_rate"] * motor.within_limits(alone)
-        state["speed"][:] = np.where(landed, np.nan, speed)
-        np.logical_not(touching, out=state["free"])
-        self._couple(touching)
-        return force, low, high
+        records["rotor_speed"][ids] = records["speed"][ids] = speed
+        records["free"][ids] = half > 0.0
 
     def passed_on(self, force: Values) -> Values:
         """(count, actuators) what of the motors' force the joints got in the last physics step."""
-        free = self._drives.state["free"] > 0.0 if self.exists else False
+        free = self._drives.records["free"] > 0.0 if self.exists else False
         return np.where(free, 0.0, force)
-
-    def _meet_or_part(
-        self, force: Values, speed: Values, faster: Values
-    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Move the rotors in their gaps.
-
-        Args:
-            force: (count, actuators) of the motors.
-            speed: (count, actuators) of the joints.
-            faster: (count, actuators) speed of the rotors less that.
-
-        Returns:
-            (count, actuators) where rotor and joint touch in this physics step; where they meet in it.
-        """
-        state, settled = self._drives.state, self._drives.settled
-        half, free, lead = settled["half_gap"], state["free"], state["lead"]
-        teeth = force - settled["inertia_rate"] * (speed - state["speed"])
-        parts = lead * teeth < 0.0
-        alone = free > 0.0
-        lead += self._drives.physics.timestep * faster * free
-        touching = np.where(alone, np.abs(lead) >= half, ~parts)
-        np.minimum(np.maximum(lead, -half, out=lead), half, out=lead)
-        return touching, touching & alone
-
-    def _couple(self, touching: NDArray[np.bool_]) -> None:
-        """Give joints their armature where rotor and joint are one."""
-        drives = self._drives
-        drives.physics.field("dof_armature")[:, drives.dofs] = touching * drives.settled["armature"]
-        if self._own_armature:
-            own = drives.physics.model.actuator_armature[drives.actuators]
-            drives.physics.field("actuator_armature")[:, drives.actuators] = touching * own

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 
 from simreal.physics import MujocoPhysics
+from simreal.physics.model import Scene
 from simreal.randomization.actuation import Actuation
 from simreal.randomization.camera_effects import CameraEffects
 from simreal.randomization.events import Events
@@ -21,6 +22,7 @@ def build_world(
     pins: Mapping[str, float],
     control_rate: float | None = None,
     threads: int = 0,
+    scene: Scene | None = None,
 ) -> World:
     """Simulate a robot, with histories as long as the latencies that may be drawn.
 
@@ -31,25 +33,28 @@ def build_world(
         pins: randomized parameters to hold at a value.
         control_rate: Hz; one physics step per control step if absent.
         threads: of the physics; 0 for every processor.
+        scene: adds what stands around the robot.
 
     Raises:
         UserError: names or ranges that do not fit the robot.
     """
     delays = ("action_latency_ms", "action_latency_jitter_ms")
     action_latency = 1e-3 * sum(reach(specification, pins, name)[1] for name in delays)
-    physics = MujocoPhysics(robot, count, control_rate, action_latency, threads)
+    physics = MujocoPhysics(robot, count, control_rate, action_latency, threads, scene)
     joints = len(robot.description.joints)
     oldest = _oldest_reading(specification, pins)
     sensing = Sensing(robot.config.sensing, count, joints, physics.timestep, oldest)
     actuation = Actuation(robot.description, physics)
     inertia, events, camera = Inertia(physics), Events(physics, actuation), CameraEffects(count)
-    return World(robot.description, physics, inertia, actuation, sensing, events, camera)
+    imu = robot.config.sensing.imu
+    return World(robot.description, physics, inertia, actuation, sensing, events, camera, imu)
 
 
 def _oldest_reading(specification: Specification, pins: Mapping[str, float]) -> float:
     """s, the age at which a controller may still be given a measurement."""
-    delays = ("sensor_latency_ms", "joint_latency_ms", "sensor_latency_jitter_ms", "control_jitter_ms")
-    late = 1e-3 * sum(reach(specification, pins, name)[1] for name in delays)
+    delays = ("sensor_latency_ms", "sensor_latency_jitter_ms", "control_jitter_ms")
+    own = max(reach(specification, pins, name)[1] for name in ("joint_latency_ms", "imu_latency_ms"))
+    late = 1e-3 * (own + sum(reach(specification, pins, name)[1] for name in delays))
     slowest, _ = reach(specification, pins, "sensor_rate_hz", math.inf)
     # The randomizer refuses a rate below that, and says where it stands.
     return late + 1.0 / max(slowest, SLOWEST_SENSOR_RATE)

@@ -166,8 +166,8 @@ class CommandChannel:
         oldest = substeps * np.ceil((1.0 + before) / substeps)
         self._write(slice(None), np.minimum(self._steps(latency), oldest))
 
-    def in_force(self, substep: int) -> Values:
-        """(count, actuators) commands that the actuators obey in a physics step after a `send`."""
+    @property
+    def in_force(self) -> Values:
+        """(substeps, count, actuators) commands that the actuators obey after a `send`."""
         assert self._in_force is not None, "nobody has asked to remember"
-        command: Values = self._in_force[substep]
-        return command
+        return self._in_force

@@ -16,6 +16,41 @@ Columns = slice | NDArray[np.int64]
 UNLIMITED = mujoco.mjMAXVAL
 """N·m or N, of a limit that is none."""
 
+LAW = ("gain", "offset", "stiffness", "damping", "low", "high", "curve_offset", "curve_slope")
+"""Of the motor, for the episode: force = gain * command + offset + stiffness * position + damping *
+velocity, between two limits, which a torque-speed line lowers."""
+SUPPLIED = ("gain", "stiffness", "low", "high", "curve_slope")
+"""Of the law, what follows the supply from control step to control step: ``supplied_gain``..."""
+GEARS = ("armature", "inertia_rate", "step_rate", "half_gap", "implicit")
+"""Of a gear with play, for the episode."""
+FRICTION = ("coulomb", "static_excess", "inverse_speed", "load")
+"""Of the joint, for the episode."""
+ROTOR = ("lead", "rotor_speed", "speed", "free")
+"""State of a gear with play."""
+OUTCOME = ("law_gain", "law_stiffness", "motor_low", "motor_high", "low", "high", "friction")
+"""What an engine must hold to in the next physics step: ``next_law_gain``..."""
+DRIVE = np.dtype(
+    [
+        (name, np.float64)
+        for name in (
+            *LAW,
+            *(f"supplied_{name}" for name in SUPPLIED),
+            "dead_zone",
+            *GEARS,
+            *FRICTION,
+            *ROTOR,
+            *(f"next_{name}" for name in OUTCOME),
+        )
+    ]
+)
+"""One actuator of one simulation: all numbers that act within a control step, side by side, as the
+compiled law wants them. See the models that write them: `Motor`, `Backlash`, `JointFriction`."""
+PLACE = np.dtype(
+    [(name, np.float64) for name in ("gear", "servo", "armature")]
+    + [(name, np.int64) for name in ("actuator", "joint", "position", "dof")]
+)
+"""Where an actuator stands in the engine's arrays, and in the robot's (``joint``); its own armature."""
+
 
 @dataclass(frozen=True, slots=True)
 class Drives:
@@ -36,9 +71,10 @@ class Drives:
         gear: (actuators,).
         geared: whether any of these is not 1.
         servo: (actuators,) whether the force law is kp (command - position) - kd velocity.
+        places: (actuators,) `PLACE` of the same, for compiled code.
         quantities: per simulation, written by randomization at each reset.
-        settled: per simulation, what follows from them for the episode.
-        state: per simulation, what changes from step to step.
+        records: (count, actuators) `DRIVE`, what follows from them, and changes from step to step.
+        state: per simulation, what else changes from step to step.
     """
 
     physics: Physics
@@ -52,8 +88,9 @@ class Drives:
     gear: Values
     geared: bool
     servo: NDArray[np.bool_]
+    places: NDArray[np.void]
     quantities: Quantities
-    settled: Quantities
+    records: NDArray[np.void]
     state: Quantities
 
     @property
@@ -71,7 +108,7 @@ class Drives:
     def take(self, ids: Ids, source: "Drives", rows: Ids) -> None:
         """Copy rows of all that exists in others."""
         self.quantities.take(ids, source.quantities, rows)
-        self.settled.take(ids, source.settled, rows)
+        self.records[ids] = source.records[rows]
         self.state.take(ids, source.state, rows)
 
     def exists(self, *names: str) -> bool:
@@ -95,7 +132,12 @@ def make_drives(robot: RobotDescription, physics: Physics) -> Drives:
     driven = [robot.joints[robot.joint_names.index(each.joint)] for each in robot.actuators]
     joints = np.array([robot.joint_names.index(joint.name) for joint in driven], dtype=np.int64)
     limits = [np.inf if joint.velocity_limit is None else joint.velocity_limit for joint in driven]
+    dofs = np.array([model.joint(joint.name).dofadr[0] for joint in driven], dtype=np.int64)
     gear = model.actuator_gear[actuators, 0].copy()
+    servo = _are_servos(model)[actuators]
+    positions = [int(model.joint(joint.name).qposadr[0]) for joint in driven]
+    own = model.actuator_armature[actuators]
+    rows = zip(gear, servo, own, actuators, joints, positions, dofs, strict=True)
     return Drives(
         physics=physics,
         names=robot.actuator_names,
@@ -104,12 +146,13 @@ def make_drives(robot: RobotDescription, physics: Physics) -> Drives:
         velocity_limit=np.array(limits),
         actuators=_columns(actuators),
         joints=_columns(joints),
-        dofs=_columns(np.array([model.joint(joint.name).dofadr[0] for joint in driven], dtype=np.int64)),
+        dofs=_columns(dofs),
         gear=gear,
         geared=bool((gear != 1.0).any()),
-        servo=_are_servos(model)[actuators],
+        servo=servo,
+        places=np.array(list(rows), PLACE),
         quantities=Quantities(count, {}),
-        settled=Quantities(count, {}),
+        records=np.zeros((count, len(actuators)), DRIVE),
         state=Quantities(count, {}),
     )
 

@@ -14,6 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from simreal.physics.interface import Ids, Physics
 from simreal.randomization.links import along_links, find_links, lengthen
+from simreal.randomization.objects import find_objects, resize
 from simreal.randomization.quantities import Quantities
 
 Values = NDArray[np.float64]
@@ -92,6 +93,7 @@ class Inertia:
 
     Attributes:
         links: the bodies whose length can be drawn.
+        objects: the bodies whose size can be drawn.
         quantities: per simulation and body, written by randomization at each reset:
             ``mass`` kg, which scales the inertia along.
             ``centre_offset`` (3,) m, of the centre of mass from where it was compiled.
@@ -100,7 +102,8 @@ class Inertia:
             ``shear`` (3,) by how much x is sheared along y, x along z, and y along z.
             ``payload_mass`` kg, ``payload_position`` (3,) m in the body's frame: a point mass.
             ``link_length`` ratio to the compiled length, along the link.
-        They act in this order: mass, length, stretch and shear, offset, payload.
+            ``object_size`` ratio to the compiled size, in all directions; the density stays.
+        They act in this order: mass, size, length, stretch and shear, offset, payload.
     """
 
     def __init__(self, physics: Physics) -> None:
@@ -111,6 +114,7 @@ class Inertia:
             model.body_mass, model.body_ipos, model.body_iquat, model.body_inertia
         )
         self.links = find_links(physics.model)
+        self.objects = find_objects(physics.model)
         bodies = model.nbody
         self._anchors = np.zeros((bodies, 3))
         for link in self.links:
@@ -125,6 +129,7 @@ class Inertia:
                 "payload_mass": np.zeros(bodies),
                 "payload_position": model.body_ipos.copy(),
                 "link_length": np.ones(bodies),
+                "object_size": np.ones(bodies),
             },
         )
 
@@ -148,6 +153,8 @@ class Inertia:
             field("body_iquat")[at], field("body_inertia")[at] = principal(masses.moments[rows, bodies])
         if (length := self.quantities.get("link_length")) is not None:
             lengthen(self._physics, self.links, ids, length[ids])
+        if (size := self.quantities.get("object_size")) is not None:
+            resize(self._physics, self.objects, ids, size[ids])
 
     def _randomized(self, ids: Ids) -> Masses:
         """(len(ids), bodies) masses, after all that was drawn for them."""
@@ -155,8 +162,12 @@ class Inertia:
         mass = np.broadcast_to(compiled.mass, (len(ids), len(compiled.mass)))
         if (given := of.get("mass")) is not None:
             mass = given[ids]
+        if (size := of.get("object_size")) is not None:
+            mass = mass * size[ids] ** 3
         ratio = mass / np.where(compiled.mass > 0, compiled.mass, 1.0)
         masses = Masses(mass, compiled.centre, compiled.moments * ratio[..., None, None])
+        if size is not None:
+            masses.carried_along(size[ids][..., None, None] * np.eye(3), np.zeros(3))
         if (length := of.get("link_length")) is not None:
             masses.carried_along(along_links(self.links, length[ids]), self._anchors)
         if "stretch" in of.names or "shear" in of.names:

@@ -35,8 +35,6 @@ class JointFriction:
             "stribeck_speed": np.full(size, STRIBECK_SPEED),
             "load_friction": np.zeros(size),
         }
-        settled = ("coulomb", "static_excess", "inverse_speed", "load")
-        drives.settled.defaults |= dict.fromkeys(settled, np.zeros(size))
 
     @property
     def modulates(self) -> bool:
@@ -47,27 +45,11 @@ class JointFriction:
         """Keep the Coulomb friction that the model has now, and begin at a standstill."""
         if not self.modulates:
             return
-        drives, settled = self._drives, self._drives.settled
+        drives, records = self._drives, self._drives.records
         friction, place = drives.physics.field("dof_frictionloss"), at(ids, drives.dofs)
         coulomb = friction[place]
         excess = coulomb * (drives.of("stribeck_friction", ids) - 1.0)
         friction[place] = coulomb + excess
-        settled["coulomb"][ids], settled["static_excess"][ids] = coulomb, excess
-        settled["inverse_speed"][ids] = 1.0 / (drives.gear * drives.of("stribeck_speed", ids))
-        settled["load"][ids] = np.abs(drives.gear) * drives.of("load_friction", ids)
-
-    def modulate(self, speed: Values, force: Values | None) -> None:
-        """Follow speed and load before a physics step.
-
-        Args:
-            speed: (count, actuators) of the actuators.
-            force: (count, actuators) of the actuators, on which the load's friction depends.
-        """
-        drives, settled = self._drives, self._drives.settled
-        friction = settled["coulomb"]
-        if drives.exists("stribeck_friction"):
-            relative = settled["inverse_speed"] * speed
-            friction = friction + settled["static_excess"] * np.exp(-relative * relative)
-        if force is not None and drives.exists("load_friction"):
-            friction = friction + settled["load"] * np.abs(force)
-        drives.physics.field("dof_frictionloss")[:, drives.dofs] = friction
+        records["coulomb"][ids], records["static_excess"][ids] = coulomb, excess
+        records["inverse_speed"][ids] = 1.0 / (drives.gear * drives.of("stribeck_speed", ids))
+        records["load"][ids] = np.abs(drives.gear) * drives.of("load_friction", ids)

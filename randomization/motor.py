@@ -1,12 +1,13 @@
 """From a command to the force of an actuator: its law, its limits, and the supply behind both."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simreal.errors import UserError
 from simreal.physics.interface import Ids
-from simreal.randomization.drives import UNLIMITED, Drives, Values, at
+from simreal.randomization.drives import LAW, SUPPLIED, UNLIMITED, Drives, Values, at
 
-LAW = ("strength", "kp", "kd")
+FACTORS = ("strength", "kp", "kd")
 CURVE = ("corner_speed", "no_load_speed")
 LIMITS = ("effort_limit", *CURVE, "supply_sag")
 SUPPLY = ("supply_voltage", "supply_sag")
@@ -53,7 +54,7 @@ class Motor:
         self._scaled = drives.are("voltage") | drives.are("position")
         self._has_servos = bool(drives.servo.any())
         bias = model.actuator_biasprm[drives.actuators]
-        self._has_offset, self._has_stiffness = bias[:, :2].any(axis=0).tolist()
+        self._has_stiffness = bool(bias[:, 1].any())
         self._gear = np.abs(drives.gear)
         drives.quantities.defaults |= {
             "strength": np.ones(size),
@@ -65,14 +66,7 @@ class Motor:
             "supply_voltage": np.ones(1),
             "supply_sag": np.zeros(1),
         }
-        law, limits = ("gain", "offset", "stiffness", "damping"), ("low", "high")
-        curve = ("curve_offset", "curve_slope")
-        drives.settled.defaults |= dict.fromkeys((*law, *limits, *curve), np.zeros(size))
         drives.state.defaults |= {"power": np.zeros(1)}
-        # What holds in this control step, and with dead zone and curve in this physics step.
-        none = np.zeros((1, size))
-        self._supplied_gain = self._supplied_stiffness = self._gain = self._stiffness = none
-        self._supplied_low = self._supplied_high = self.low = self.high = self._slope = none
 
     @property
     def has_dead_zone(self) -> bool:
@@ -101,7 +95,7 @@ class Motor:
         """
         exists = self._drives.exists
         self._refuse_idle_supply()
-        if wanted or self.has_dead_zone or exists(*LAW, *SUPPLY, *CURVE):
+        if wanted or self.has_dead_zone or exists(*FACTORS, *SUPPLY, *CURVE):
             self._settle_law(ids)
         if wanted or exists(*LIMITS) or (exists(*SUPPLY) and self._limited.any()):
             self._settle_limits(ids)
@@ -129,10 +123,11 @@ class Motor:
         share = np.where(self._scaled, self._constant_supply(ids), 1.0)
         gain *= share[..., None]
         bias[..., 1] *= share
-        for name, values in (("gain", gain[..., 0]), ("offset", bias[..., 0])):
-            drives.settled[name][ids] = values
-        for name, values in (("stiffness", bias[..., 1]), ("damping", bias[..., 2])):
-            drives.settled[name][ids] = values
+        law = gain[..., 0], bias[..., 0], bias[..., 1], bias[..., 2]
+        for name, values in zip(LAW[:4], law, strict=True):
+            drives.records[name][ids] = values
+        if self.has_dead_zone:
+            drives.records["dead_zone"][ids] = drives.of("dead_zone", ids)
         drives.physics.field("actuator_gainprm")[at(ids, drives.actuators)] = gain
         drives.physics.field("actuator_biasprm")[at(ids, drives.actuators)] = bias
 
@@ -150,21 +145,21 @@ class Motor:
             full = self._settle_curve(ids, full, supply)
         full = np.minimum(np.where(drives.are("position"), supply * full, full), UNLIMITED)
         limits = self._limit_shape * full[..., None]
-        drives.settled["low"][ids], drives.settled["high"][ids] = np.moveaxis(limits, -1, 0)
+        drives.records["low"][ids], drives.records["high"][ids] = np.moveaxis(limits, -1, 0)
         drives.physics.field("actuator_forcelimited")[at(ids, drives.actuators)] = True
         drives.physics.field("actuator_forcerange")[at(ids, drives.actuators)] = limits
 
     def _settle_curve(self, ids: Ids, full: Values, supply: Values) -> Values:
         """Work out the torque-speed lines, offset - slope * speed; the full efforts, none infinite."""
         drives = self._drives
-        stall = np.abs(drives.settled["gain"][ids]) * np.abs(drives.command_range).max(axis=0)
+        stall = np.abs(drives.records["gain"][ids]) * np.abs(drives.command_range).max(axis=0)
         full = np.where(np.isfinite(full) | drives.servo, full, stall)
         no_load = supply * self._gear * drives.of("no_load_speed", ids)
         corner = supply * self._gear * drives.of("corner_speed", ids)
         self._refuse_incomplete_curves(np.broadcast_to(full, (len(ids), len(drives.names))), no_load)
         slope = 1.0 / (no_load - np.minimum(corner, STEEPEST_CURVE * no_load))
-        drives.settled["curve_slope"][ids] = slope
-        drives.settled["curve_offset"][ids] = no_load * slope
+        drives.records["curve_slope"][ids] = slope
+        drives.records["curve_offset"][ids] = no_load * slope
         return full
 
     def _refuse_incomplete_curves(self, full: Values, no_load: Values) -> None:
@@ -180,78 +175,48 @@ class Motor:
 
     def begin_step(self) -> None:
         """Follow the supply before a control step."""
-        settled = self._drives.settled
-        self._supplied_gain, self._supplied_stiffness = settled["gain"], settled["stiffness"]
-        self._supplied_low, self._supplied_high = settled["low"], settled["high"]
-        self._slope = settled["curve_slope"]
+        records = self._drives.records
+        for name in SUPPLIED:
+            records[f"supplied_{name}"] = records[name]
         if self.sags:
-            self._sag()
-        self._gain, self._stiffness = self._supplied_gain, self._supplied_stiffness
-        self.low, self.high = self._supplied_low, self._supplied_high
+            self._sag(records)
+        for outcome, name in (("gain", "gain"), ("stiffness", "stiffness")):
+            records[f"next_law_{outcome}"] = records[f"supplied_{name}"]
+        for name in ("low", "high"):
+            records[f"next_motor_{name}"] = records[f"next_{name}"] = records[f"supplied_{name}"]
 
-    def _sag(self) -> None:
+    def _sag(self, records: NDArray[np.void]) -> None:
         drives = self._drives
         fallen = drives.of("supply_sag") * drives.state["power"]
         ratio = np.maximum(drives.of("supply_voltage") - fallen, LOWEST_SUPPLY)
         share = np.where(self._scaled, ratio, 1.0)
-        self._write_law(share * self._supplied_gain, share * self._supplied_stiffness)
-        self._supplied_gain, self._supplied_stiffness = self._gain, self._stiffness
-        self._slope = self._slope / ratio
+        records["supplied_gain"] *= share
+        records["supplied_stiffness"] *= share
+        records["supplied_curve_slope"] /= ratio
+        self._write_law(records)
         if self._has_servos:
             share = np.where(drives.are("position"), ratio, 1.0)
-            self._supplied_low, self._supplied_high = (
-                share * self._supplied_low,
-                share * self._supplied_high,
-            )
-            self.write_limits(self._supplied_low, self._supplied_high)
+            records["supplied_low"] *= share
+            records["supplied_high"] *= share
+            self._write_limits(records)
 
-    def _write_law(self, gain: Values, stiffness: Values) -> None:
-        self._gain, self._stiffness = gain, stiffness
+    def _write_law(self, records: NDArray[np.void]) -> None:
         field, actuators = self._drives.physics.field, self._drives.actuators
-        field("actuator_gainprm")[:, actuators, 0] = gain
+        field("actuator_gainprm")[:, actuators, 0] = records["supplied_gain"]
         if self._has_stiffness:
-            field("actuator_biasprm")[:, actuators, 1] = stiffness
+            field("actuator_biasprm")[:, actuators, 1] = records["supplied_stiffness"]
 
-    def write_limits(self, low: Values, high: Values) -> None:
-        """Let the engine keep the forces between (count, actuators) values."""
+    def _write_limits(self, records: NDArray[np.void]) -> None:
         limits, actuators = self._drives.physics.field("actuator_forcerange"), self._drives.actuators
-        limits[:, actuators, 0], limits[:, actuators, 1] = low, high
+        limits[:, actuators, 0] = records["supplied_low"]
+        limits[:, actuators, 1] = records["supplied_high"]
 
-    def modulate(self, command: Values | None, position: Values, speed: Values) -> None:
-        """Follow the dead zone and the torque-speed curves before a physics step.
-
-        Sets `low` and `high`, (count, actuators) smallest and largest force in it.
-
-        Args:
-            command: (count, actuators) in force; wanted for a dead zone.
-            position: (count, actuators).
-            speed: (count, actuators).
-        """
-        if self.has_dead_zone and command is not None:
-            error = np.abs(command - position)
-            acts = (error >= self._drives.of("dead_zone")) | ~self._drives.servo
-            self._write_law(acts * self._supplied_gain, acts * self._supplied_stiffness)
-        if self.has_curve:
-            fall, offset = self._slope * speed, self._drives.settled["curve_offset"]
-            self.high = self._supplied_high * np.minimum(np.maximum(offset - fall, 0.0), 1.0)
-            self.low = self._supplied_low * np.minimum(np.maximum(offset + fall, 0.0), 1.0)
-
-    def force_at_rest(self, command: Values, position: Values) -> Values:
-        """(count, actuators) forces in this physics step without speed and limits."""
-        force = self._gain * command
-        if self._has_offset:
-            force += self._drives.settled["offset"]
-        if self._has_stiffness:
-            force += self._stiffness * position
-        return force
-
-    def within_limits(self, force: Values) -> Values:
-        """(count, actuators) forces, as far as the actuators have them in this physics step."""
-        return np.minimum(np.maximum(force, self.low), self.high)
-
-    def force(self, at_rest: Values, speed: Values) -> Values:
-        """(count, actuators) forces, from those at rest."""
-        return self.within_limits(at_rest + self._drives.settled["damping"] * speed)
+    def force(self, command: Values, position: Values, speed: Values) -> Values:
+        """(count, actuators) forces with the law and the limits of the last physics step."""
+        records = self._drives.records
+        force = records["next_law_gain"] * command + records["offset"]
+        force += records["next_law_stiffness"] * position + records["damping"] * speed
+        return np.minimum(np.maximum(force, records["next_motor_low"]), records["next_motor_high"])
 
     def draw_power(self, force: Values, speed: Values) -> None:
         """Remember the mechanical power, which pulls the supply down in the next control step."""
@@ -260,7 +225,5 @@ class Motor:
 
     def weaken(self, ids: Ids, actuators: Ids, share: Values) -> None:
         """Scale the laws of some actuators within an episode; see `Actuation.weaken`."""
-        for name in ("gain", "offset", "stiffness", "damping"):
-            values = self._drives.settled.get(name)
-            if values is not None:
-                values[ids, actuators] *= share
+        for name in LAW[:4]:
+            self._drives.records[name][ids, actuators] *= share

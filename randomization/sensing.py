@@ -9,6 +9,13 @@ from simreal.episode_random import EpisodeRandom
 from simreal.errors import UserError
 from simreal.randomization.delay_line import DelayLine
 from simreal.randomization.encoders import Encoders, encoder_defaults
+from simreal.randomization.inertial_unit import (
+    ANGULAR_VELOCITY,
+    LINEAR_ACCELERATION,
+    ORIENTATION,
+    InertialUnit,
+    inertial_defaults,
+)
 from simreal.randomization.quantities import Quantities
 from simreal.robots.loader import SensingConfig
 from simreal.state import RobotState
@@ -23,17 +30,17 @@ SLOWEST_SENSOR_RATE = 1.0 / LONGEST_SENSOR_LATENCY
 
 
 class Sensing:
-    """Joint sensors of `count` simulated robots, at the resolution of the physics step.
+    """Joint sensors and IMU of `count` simulated robots, at the resolution of the physics step.
 
-    True motion passes through `Encoders`. Its readings are then taken at the sensors' rate, and reach
-    the controller late, or not at all. Another device, such as an IMU, would have a delay line of its
-    own beside that of the joints, and be read at the same ages.
+    True motion passes through `Encoders`, and through an `InertialUnit` where the robot has one. Their
+    readings are then taken at the sensors' rate, and reach the controller late, or not at all.
 
     Attributes:
         quantities: per simulation, written by randomization at each reset: those of
-            `encoder_defaults`, each (count, joints), and
+            `encoder_defaults`, each (count, joints), those of `inertial_defaults`, and
             ``latency`` (count, 1) s, from the motion to its arrival at the controller.
             ``joint_latency`` (count, joints) s, more of it in a joint's own sensor.
+            ``imu_latency`` (count, 1) s, more of it in the IMU.
             ``jitter`` (count, 1) s: each control step, all readings are older by up to that.
             ``rate`` (count, 1) Hz, of readings; in between, the last one holds.
             ``drop`` (count, joints) probability that a control step gets no reading of a joint: the
@@ -69,13 +76,17 @@ class Sensing:
         transport = {
             "latency": np.zeros(1),
             "joint_latency": np.zeros(joints),
+            "imu_latency": np.zeros(1),
             "jitter": np.zeros(1),
             "rate": np.full(1, 1.0 / timestep),
             "drop": np.zeros(joints),
         }
-        self.quantities = Quantities(count, encoder_defaults(config, joints) | transport)
+        defaults = encoder_defaults(config, joints) | inertial_defaults() | transport
+        self.quantities = Quantities(count, defaults)
         self._encoders = Encoders(config, self.quantities, count, joints, timestep)
-        self._line = DelayLine(math.ceil(longest_latency / timestep), 2, joints, count)
+        longest = math.ceil(longest_latency / timestep)
+        self._line = DelayLine(longest, 2, joints, count)
+        self._imu = InertialUnit(self.quantities, count, timestep, longest) if config.imu else None
         self._timestep = timestep
         self._physics_steps = np.zeros(count)  # since the episode began
         self._phase = np.zeros(count)  # of the sensors' rate, in periods
@@ -85,11 +96,27 @@ class Sensing:
         self._told = np.zeros((2, joints, count))
         self._told_before = self._told
 
-    def reset(self, ids: Ids, position: Values, velocity: Values, random: EpisodeRandom) -> None:
+    def reset(
+        self,
+        ids: Ids,
+        position: Values,
+        velocity: Values,
+        random: EpisodeRandom,
+        inertial: Values | None = None,
+    ) -> None:
         """Begin episodes at (len(ids), joints) positions and velocities.
 
         The past is full of the first reading, as if the robot had been standing there before.
+
+        Args:
+            ids: in which simulations.
+            position: of their joints.
+            velocity: of their joints.
+            random: of the episodes.
+            inertial: (len(ids), 10) true readings of the IMU, if the robot has one.
         """
+        if self._imu is not None and inertial is not None:
+            self._imu.reset(ids, inertial, random)
         first = self._encoders.reset(ids, position, velocity, random)
         self._line.fill(ids, first)
         self._told[..., ids] = first
@@ -104,13 +131,20 @@ class Sensing:
         self.quantities.take(ids, source.quantities, rows)
         self._encoders.take(ids, source._encoders, rows)
         self._line.take(ids, source._line, rows)
+        if self._imu is not None and source._imu is not None:
+            self._imu.take(ids, source._imu, rows)
         for name in ("_physics_steps", "_phase", "_late", "_dropped"):
             getattr(self, name)[ids] = getattr(source, name)[rows]
         self._told[..., ids] = source._told[..., rows]
         self._told_before[..., ids] = source._told_before[..., rows]
 
     def advance(
-        self, position: Values, velocity: Values, random: EpisodeRandom, step: NDArray[np.integer]
+        self,
+        position: Values,
+        velocity: Values,
+        random: EpisodeRandom,
+        step: NDArray[np.integer],
+        inertial: Values | None = None,
     ) -> None:
         """Take in a control step of motion.
 
@@ -119,7 +153,10 @@ class Sensing:
             velocity: (count, substeps, joints) true velocities.
             random: of the episodes.
             step: (count,) control steps since each episode began, from 1.
+            inertial: (count, substeps, 10) true readings of the IMU, if the robot has one.
         """
+        if self._imu is not None and inertial is not None:
+            self._imu.advance(inertial, random, step)
         self._line.push(self._encoders.advance(position, velocity, random, step))
         self._physics_steps = 1.0 * step * position.shape[1]
         self._told_before = self._told
@@ -142,18 +179,24 @@ class Sensing:
         Raises:
             UserError: a reading older than `longest_latency` asked for.
         """
-        told = self._line.read(self._age(extra_age))
+        told = self._line.read(self._age("joint_latency", extra_age))
         if self.quantities.get("drop") is not None:
             np.copyto(told, self._told_before, where=self._dropped.T)
             self._told = told.copy()
-        return RobotState(time, told[0].T, told[1].T)
+        state = RobotState(time, told[0].T, told[1].T)
+        if self._imu is not None:
+            inertial = self._imu.read(self._age("imu_latency", extra_age))
+            state.orientation = inertial[:, ORIENTATION]
+            state.angular_velocity = inertial[:, ANGULAR_VELOCITY]
+            state.linear_acceleration = inertial[:, LINEAR_ACCELERATION]
+        return state
 
-    def _age(self, extra_age: Values | None) -> NDArray[np.int64] | None:
-        """(joints, count) or (1, count) physics steps between a reading and now, to the nearest."""
+    def _age(self, own_latency: str, extra_age: Values | None) -> NDArray[np.int64] | None:
+        """(joints or 1, count) physics steps between a device's reading and now, to the nearest."""
         values = self.quantities.get
         late = None if values("jitter") is None else self._late[:, None]
         early = None if extra_age is None else extra_age[:, None]
-        delays = (values("latency"), values("joint_latency"), late, early)
+        delays = (values("latency"), values(own_latency), late, early)
         given = [delay.T for delay in delays if delay is not None]
         rate = values("rate")
         if not given and rate is None:

@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 
 from simreal.contract import RobotDescription
 from simreal.episode_random import EpisodeRandom
-from simreal.physics.interface import Ids, Physics
+from simreal.physics.interface import Ids, Physics, Start
 from simreal.randomization.actuation import Actuation
 from simreal.randomization.camera_effects import CameraEffects
 from simreal.randomization.events import Events
 from simreal.randomization.inertia import Inertia
 from simreal.randomization.quantities import Quantities
 from simreal.randomization.sensing import Sensing
+from simreal.robots.loader import ImuConfig
 from simreal.state import RobotState
 
 Values = NDArray[np.float64]
@@ -31,6 +32,7 @@ class World:
     sensing: Sensing
     events: Events
     camera: CameraEffects
+    imu: ImuConfig | None = None
 
     def _quantities(self, place: str) -> Quantities | None:
         match place:
@@ -77,22 +79,29 @@ class World:
         self.events.take(ids, source.events, rows)
         self.camera.take(ids, source.camera, rows)
 
-    def reset(
-        self, ids: Ids, position: Values, velocity: Values, target: Values, random: EpisodeRandom
-    ) -> None:
+    def reset(self, ids: Ids, start: Start, target: Values, random: EpisodeRandom) -> None:
         """Begin episodes in some simulations.
 
         Args:
             ids: which.
-            position: (len(ids), joints) rad or m.
-            velocity: (len(ids), joints) rad/s or m/s.
+            start: of each.
             target: (len(ids), actuators) commands that were given before.
             random: of these episodes.
         """
-        self.physics.reset(ids, position, velocity, target)
+        position, velocity = start.joint_position, start.joint_velocity
+        self.physics.reset(ids, start, target)
         self.actuation.reset(ids, velocity, target, random)
-        self.sensing.reset(ids, position, velocity, random)
+        inertial = self._inertial_trace()
+        first = None if inertial is None else inertial[ids, -1]
+        self.sensing.reset(ids, position, velocity, random, first)
         self.events.reset(ids, random)
+
+    def _inertial_trace(self) -> Values | None:
+        """(count, substeps, 10) true readings of the IMU in the last control step, if there is one."""
+        if self.imu is None:
+            return None
+        names = (self.imu.orientation, self.imu.angular_velocity, self.imu.linear_acceleration)
+        return np.concatenate([self.physics.sensor_trace(name) for name in names], axis=-1)
 
     def advance(
         self,
@@ -112,7 +121,8 @@ class World:
         self.events.advance(random, step)
         self.actuation.advance(target, random, step if command_step is None else command_step)
         physics = self.physics
-        self.sensing.advance(physics.position_trace, physics.velocity_trace, random, step)
+        traces = physics.position_trace, physics.velocity_trace
+        self.sensing.advance(*traces, random, step, self._inertial_trace())
 
     def read(self, time: Values) -> RobotState:
         """What the controllers know at their next tick, which may come early: (count,) time in s."""

@@ -1,5 +1,12 @@
 """Robots: a folder each, with `robot.yaml`, `model.xml` and the source of every number."""
 
-from simreal.robots.loader import Robot, load_robot, robot_names
+from simreal.robots.loader import (
+    Robot,
+    RobotFolder,
+    load_robot,
+    robot_experiments,
+    robot_folders,
+    robot_names,
+)
 
-__all__ = ["Robot", "load_robot", "robot_names"]
+__all__ = ["Robot", "RobotFolder", "load_robot", "robot_experiments", "robot_folders", "robot_names"]

@@ -1,6 +1,17 @@
-"""Finds a robot's folder and reads what stands in it."""
+"""Finds a robot's folder and reads what stands in it.
 
+Robots stand in folders of folders, each `NAME/robot.yaml`. Of two robots of the same name, the first
+found is meant, in this order: those of simreal, so that a shipped name always means the shipped robot;
+those of installed packages (entry points of the group `simreal.robots`, each naming a package that has
+a folder for each robot); the folders in `SIMREAL_ROBOTS`; `./robots`; the user's own.
+"""
+
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import Self
 
@@ -11,6 +22,20 @@ from simreal.contract import RobotDescription
 from simreal.errors import UserError, nearest
 
 ROBOTS = Path(__file__).parent
+ENTRY_POINTS = "simreal.robots"
+FOLDERS_VARIABLE = "SIMREAL_ROBOTS"
+DESCRIPTION = "robot.yaml"
+
+
+class ImuConfig(Config):
+    """Names of the model's sensors that stand for an IMU's readings, all on one site."""
+
+    orientation: str
+    """Of type framequat."""
+    angular_velocity: str
+    """Of type gyro."""
+    linear_acceleration: str
+    """Of type accelerometer."""
 
 
 class SensingConfig(Config):
@@ -21,6 +46,8 @@ class SensingConfig(Config):
     velocity_filter: float | None = Field(default=None, gt=0)
     """rad/s, corner w of a derivative filter w s / (s + w) on the position; absent for a direct
     velocity reading."""
+    imu: ImuConfig | None = None
+    """Absent for a robot without one."""
 
 
 class SafetyConfig(Config):
@@ -42,6 +69,12 @@ class RobotConfig(Config):
     description: RobotDescription
     sensing: SensingConfig = SensingConfig()
     safety: SafetyConfig = SafetyConfig()
+
+    @model_validator(mode="after")
+    def _imu_is_described(self) -> Self:
+        if self.description.imu != (self.sensing.imu is not None):
+            raise ValueError("description.imu must be true where sensing.imu names its sensors")
+        return self
 
     @model_validator(mode="after")
     def _safety_names_joints(self) -> Self:
@@ -70,9 +103,52 @@ class Robot:
         return self.config.description
 
 
+@dataclass(frozen=True, slots=True)
+class RobotFolder:
+    """Where a robot stands.
+
+    Attributes:
+        path: its folder.
+        origin: who keeps it there, for people.
+    """
+
+    path: Path
+    origin: str
+
+
+def robot_folders() -> dict[str, RobotFolder]:
+    """Every robot's name and folder, sorted by name.
+
+    Raises:
+        UserError: an installed package names robots that are not there.
+    """
+    found: dict[str, RobotFolder] = {}
+    for folder in _all_folders():
+        found.setdefault(folder.path.name, folder)
+    return dict(sorted(found.items()))
+
+
 def robot_names() -> list[str]:
-    """Names of the robots that are installed."""
-    return sorted(path.parent.name for path in ROBOTS.glob("*/robot.yaml"))
+    """Names of the robots that can be found."""
+    return list(robot_folders())
+
+
+def own_folder() -> Path:
+    """Where new robots are written: the first of `SIMREAL_ROBOTS`, else a folder of the user's data.
+
+    That is `$XDG_DATA_HOME/simreal/robots`, by default `~/.local/share/simreal/robots`.
+    """
+    return next(iter(_folders_in_environment()), _user_folder())
+
+
+def robot_experiments() -> dict[str, Path]:
+    """Names and files of the experiments that stand in robots' folders."""
+    found: dict[str, Path] = {}
+    for folder in robot_folders().values():
+        for path in sorted(folder.path.glob("*.yaml")):
+            if path.name != DESCRIPTION:
+                found.setdefault(path.stem, path)
+    return found
 
 
 def load_robot(name: str) -> Robot:
@@ -81,11 +157,63 @@ def load_robot(name: str) -> Robot:
     Raises:
         UserError: no robot of that name, or a fault in its `robot.yaml`.
     """
-    if name not in robot_names():
+    folder = next((each for each in _all_folders() if each.path.name == name), None)
+    if folder is None:
         raise UserError(f"no robot {name!r}: {nearest(name, robot_names())}")
-    document = read_document(ROBOTS / name / "robot.yaml")
+    return read_robot(folder.path)
+
+
+def read_robot(folder: Path) -> Robot:
+    """Read the robot in a folder.
+
+    Raises:
+        UserError: a fault in its `robot.yaml`.
+    """
+    document = read_document(folder / DESCRIPTION)
     config = parse(RobotConfig, document.data, document)
-    if config.description.name != name:
+    if config.description.name != folder.name:
         where = document.where(("description", "name"))
-        raise UserError(f"{where}: name {config.description.name!r} must be its folder's, {name!r}")
-    return Robot(config, ROBOTS / name / "model.xml")
+        raise UserError(f"{where}: name {config.description.name!r} must be its folder's, {folder.name!r}")
+    return Robot(config, folder / "model.xml")
+
+
+def _all_folders() -> Iterator[RobotFolder]:
+    """Robots in the order in which they are looked for; lazily, so that one package's fault stays its own."""
+    yield from _robots_in(ROBOTS, "simreal")
+    for each in sorted(entry_points(group=ENTRY_POINTS)):
+        for path in _package_folders(each):
+            yield from _robots_in(path, f"package {each.value}")
+    for path in chain(_folders_in_environment(), (Path("robots"), _user_folder())):
+        yield from _robots_in(path, str(path))
+
+
+def _robots_in(folder: Path, origin: str) -> Iterator[RobotFolder]:
+    for path in sorted(folder.absolute().glob(f"*/{DESCRIPTION}")):
+        yield RobotFolder(path.parent, origin)
+
+
+def _package_folders(entry: EntryPoint) -> list[Path]:
+    """Folders of the package that an entry point names; the package itself is not imported."""
+    try:
+        spec = find_spec(entry.module)
+    except ImportError:
+        spec = None
+    if spec is None or not spec.submodule_search_locations:
+        owner = entry.dist.name if entry.dist else "a package"
+        raise UserError(
+            f"{owner} names robots in {entry.value!r} (entry point {ENTRY_POINTS}), which is no "
+            f"package that is installed"
+        )
+    return [Path(location) for location in spec.submodule_search_locations]
+
+
+def _folders_in_environment() -> list[Path]:
+    listed = os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)
+    return [Path(each).expanduser() for each in listed if each]
+
+
+def _user_folder() -> Path:
+    data = os.environ.get("XDG_DATA_HOME", "")
+    # The XDG base directory specification has relative paths ignored.
+    root = Path(data) if Path(data).is_absolute() else Path("~/.local/share").expanduser()
+    return root / "simreal" / "robots"

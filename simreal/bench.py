@@ -220,7 +220,12 @@ def deployment(policy: Path, driver: str, duration: float) -> dict[str, Any]:
     loaded = load_policy(policy)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "flight.mcap"
-        outcome = deploy(loaded, open_driver(driver, loaded.contract.robot.name), duration, path)
+        outcome = deploy(
+            loaded,
+            open_driver(driver, loaded.contract.robot.name, loaded.contract.provenance.task),
+            duration,
+            path,
+        )
         log = read_log(path)
     return {
         "driver": driver,

@@ -11,12 +11,14 @@ from simreal.bench import speed_of, spread
 from simreal.env import BatchEnv
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.experiment import ExperimentConfig, load_experiment
+from simreal.physics.interface import Start
 from simreal.randomization.build import build_world
 from simreal.randomization.parameters import PARAMETERS
 from simreal.randomization.parameters.dynamics import DYNAMICS
 from simreal.randomization.randomizer import Randomizer
 from simreal.randomization.specification import ParameterConfig, Specification, members
 from simreal.robots import load_robot
+from simreal.tasks import find_task
 
 PHYSICS_STEPS = 500
 TIMED_STEPS = 200
@@ -50,7 +52,8 @@ def reset_cost(experiment: str, batch: int, repeats: int) -> dict[str, Any]:
     """
     config = load_experiment(experiment)
     specification = _only_dynamics(config.randomization)
-    world = build_world(load_robot(config.robot), batch, specification, {}, config.control_rate)
+    scene, rate = find_task(config.task, config.robot).scene, config.control_rate
+    world = build_world(load_robot(config.robot), batch, specification, {}, rate, scene=scene)
     randomizer = Randomizer(specification, world)
     ids = np.arange(batch)
     joints, actuators = len(world.robot.joints), len(world.robot.actuators)
@@ -60,7 +63,7 @@ def reset_cost(experiment: str, batch: int, repeats: int) -> dict[str, Any]:
     def reset() -> None:
         random = EpisodeRandom(episode_seed(next(numbers), ids))
         randomizer.apply(ids, randomizer.draw(random).values)
-        world.reset(ids, still, still, command, random)
+        world.reset(ids, Start(still, still), command, random)
 
     steps_each = PHYSICS_STEPS // world.physics.substeps
 

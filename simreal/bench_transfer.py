@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.env import BatchEnv
+from simreal.environment import make_environment
 from simreal.episode_random import EpisodeRandom, SeedArray, episode_seed
 from simreal.evaluate import Candidate, evaluate, interval_json, load_candidate, run_given, summarize
 from simreal.sensitivity.columns import Column, find_columns
@@ -27,7 +27,7 @@ def outside_ranges(
     experiment = candidates["randomized"].experiment.from_start()
     columns = find_columns(experiment, points=2, beyond=beyond)
     seeds = episode_seed(seed, np.arange(worlds))
-    draws = BatchEnv(experiment, 1, threads=1).randomizer.draw(EpisodeRandom(seeds)).values
+    draws = make_environment(experiment, 1, threads=1).randomizer.draw(EpisodeRandom(seeds)).values
     for column in columns:
         draws[:, column.index] = _outside(column, seeds)
     pins = {each.name: each.values[-1] for each in columns}
@@ -88,7 +88,7 @@ def compare_ranges(automatic: Path, by_hand: Path, episodes: int) -> dict[str, A
 
 
 def _ranges(candidate: Candidate) -> dict[str, tuple[float, float]]:
-    ranges = BatchEnv(candidate.experiment, 1, threads=1).randomizer.trained_ranges()
+    ranges = make_environment(candidate.experiment, 1, threads=1).randomizer.trained_ranges()
     return {each.name: (each.low, each.high) for each in ranges}
 
 

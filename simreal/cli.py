@@ -14,13 +14,13 @@ from rich.table import Table
 
 from simreal import __version__
 from simreal.cli_bench import bench
+from simreal.cli_robot import print_findings, robot
 from simreal.cli_sensitivity import sensitivity
-from simreal.cli_types import PATH, print_json
+from simreal.cli_types import PATH, numbers_by_name, print_json
 from simreal.errors import UserError, missing_extra, nearest
 
 if TYPE_CHECKING:
-    from simreal.experiment import ExperimentConfig
-    from simreal.lint import Finding
+    from simreal.experiment import BaseExperiment
     from simreal.report import Page
     from simreal.train import TrainingStatus
 
@@ -150,7 +150,7 @@ def train(
     resume: bool,
 ) -> None:
     """Train EXPERIMENT: a name of `simreal list`, or the path of a YAML file."""
-    from simreal.experiment import load_experiment
+    from simreal.experiment import load_any_experiment
     from simreal.run import Run
     from simreal.train import start_run
     from simreal.train import train as train_run
@@ -167,7 +167,7 @@ def train(
         if experiment is None:
             raise UserError("which experiment? `simreal list` names them")
         overrides += tuple(f"pins.{pin}" for pin in pins)
-        config = load_experiment(experiment, overrides)
+        config = load_any_experiment(experiment, overrides)
         _refuse_faults(experiment, overrides)
         run = start_run(config, seed or 0, run_path)
     config = run.experiment()
@@ -198,9 +198,9 @@ def _refuse_faults(experiment: str, overrides: tuple[str, ...]) -> None:
         errors.print(str(each), style="yellow", soft_wrap=True)
 
 
-def _add_schedule(page: "Page", path: Path, experiment: "ExperimentConfig") -> None:
+def _add_schedule(page: "Page", path: Path, experiment: "BaseExperiment") -> None:
     """How the ranges moved in training, if the path is a run whose schedule moved them."""
-    from simreal.env import BatchEnv
+    from simreal.environment import make_environment
     from simreal.randomization.schedule_plot import read_history, schedule_figure
     from simreal.randomization.schedules import FixedConfig
 
@@ -210,7 +210,7 @@ def _add_schedule(page: "Page", path: Path, experiment: "ExperimentConfig") -> N
     page.heading("Ranges over the training")
     page.text("What was drawn from (band), the limits (dashed) and the model's own value (dotted).")
     page.picture(
-        schedule_figure(read_history(history), BatchEnv(experiment, 1, threads=1).randomizer.space)
+        schedule_figure(read_history(history), make_environment(experiment, 1, threads=1).randomizer.space)
     )
 
 
@@ -261,7 +261,7 @@ def evaluate(
             candidate,
             episodes,
             seed,
-            verb.parse_pins(pins),
+            numbers_by_name("--pin", pins),
             vary,
             lambda done: bar.update(task, completed=done),
         )
@@ -345,8 +345,22 @@ def inspect(policy: Path, as_json: bool) -> None:
     help="Until Ctrl-C if absent.",
 )
 @click.option("--log", type=PATH, help="Write an MCAP log.")
+@click.option(
+    "--command",
+    "commands",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="What is asked of the policy, such as forward_velocity=0.5. Repeatable.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome for programs.")
-def deploy(policy: Path, driver: str, duration: float | None, log: Path | None, as_json: bool) -> None:
+def deploy(
+    policy: Path,
+    driver: str,
+    duration: float | None,
+    log: Path | None,
+    commands: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Run POLICY, an exported .onnx file, on a robot."""
     from dataclasses import asdict
 
@@ -358,10 +372,12 @@ def deploy(policy: Path, driver: str, duration: float | None, log: Path | None, 
         raise UserError(f"--duration {duration}: expected seconds; leave it out to run until Ctrl-C")
     loaded = load_policy(policy)
     robot = loaded.contract.robot.name
+    asked = numbers_by_name("--command", commands)
     if not as_json:
         length = "until Ctrl-C" if duration is None else f"for {duration:g} s"
         console.print(f"{policy.name} on {robot} through {driver}, {length}")
-    outcome = run_policy(loaded, open_driver(driver, robot), duration, log)
+    connection = open_driver(driver, robot, loaded.contract.provenance.task)
+    outcome = run_policy(loaded, connection, duration, log, asked)
     if as_json:
         print_json(asdict(outcome))
     else:
@@ -405,12 +421,11 @@ def preview(
     viewer: bool,
 ) -> None:
     """Show what EXPERIMENT randomizes, as one HTML page: worlds, motions, distributions."""
-    from simreal.evaluate import parse_pins
     from simreal.experiment import load_experiment
     from simreal.preview import sample_worlds
 
     config = load_experiment(experiment, overrides)
-    config = config.model_copy(update={"pins": config.pins | parse_pins(pins)})
+    config = config.model_copy(update={"pins": config.pins | numbers_by_name("--pin", pins)})
     if viewer:
         from simreal.viewer import view_worlds
 
@@ -439,18 +454,9 @@ def lint(experiment: str, overrides: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         print_json([asdict(each) for each in found])
     else:
-        _print_findings(found)
+        print_findings(found)
     if any(each.severity == "error" for each in found):
         sys.exit(1)
-
-
-def _print_findings(found: "list[Finding]") -> None:
-    for each in found:
-        style = "red" if each.severity == "error" else "yellow"
-        console.print(f"{each.where}: {each.severity} [{each.check}]", style=style, soft_wrap=True)
-        console.print(f"  {each.what}\n  mend: {each.mend}", soft_wrap=True)
-    wrong = sum(each.severity == "error" for each in found)
-    console.print(f"{wrong} errors, {len(found) - wrong} warnings" if found else "nothing found")
 
 
 @cli.command("list")
@@ -481,4 +487,5 @@ def demo(folder: Path, seed: int) -> None:
 
 
 cli.add_command(bench)
+cli.add_command(robot)
 cli.add_command(sensitivity)

@@ -1,10 +1,13 @@
 """What all commands share."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
+
+from simreal.errors import UserError
 
 
 class _Path(click.ParamType[Path]):
@@ -22,3 +25,21 @@ PATH = _Path()
 def print_json(content: Any) -> None:
     """Print for programs."""
     click.echo(json.dumps(content, indent=2))
+
+
+def numbers_by_name(option: str, texts: Iterable[str]) -> dict[str, float]:
+    """Read the ``name=number`` values of an option.
+
+    Raises:
+        UserError: one that is none.
+    """
+    numbers = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        try:
+            numbers[name.strip()] = float(value)
+        except ValueError:
+            separator = ""
+        if not separator:
+            raise UserError(f"{option} {text}: expected name=number")
+    return numbers

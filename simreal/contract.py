@@ -5,7 +5,7 @@ Training makes it, export embeds it, deployment refuses to start where the robot
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -15,11 +15,20 @@ from simreal.errors import UserError, nearest
 
 ObservationSource = Literal[
     "joint_position",
+    "joint_offset",
     "joint_position_sin",
     "joint_position_cos",
     "joint_velocity",
+    "angular_velocity",
+    "linear_acceleration",
+    "projected_gravity",
+    "command",
     "previous_action",
+    "task",
 ]
+"""`task` is what a simulated task computes by itself, such as those of dm_control; no robot measures it."""
+JOINT_SOURCES = frozenset(name for name in get_args(ObservationSource) if name.startswith("joint_"))
+IMU_SOURCES = frozenset({"angular_velocity", "linear_acceleration", "projected_gravity"})
 
 
 class Joint(Config):
@@ -43,20 +52,42 @@ class Actuator(Config):
     unit: Literal["V", "N·m", "N", "rad", "m"]
     lower: float
     upper: float
+    stiffness: float | None = Field(default=None, gt=0)
+    """N·m/rad or N/m, of a position servo."""
+    damping: float | None = Field(default=None, ge=0)
+    """N·m·s/rad or N·s/m, likewise."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not self.lower < self.upper:
+            raise ValueError(f"lower {self.lower} is not below upper {self.upper}")
+        if self.command != "position" and (self.stiffness, self.damping) != (None, None):
+            raise ValueError(f"actuator {self.name}: only a position servo has stiffness and damping")
+        return self
+
+
+class Command(Config):
+    """One number that somebody asks of a policy while it runs, such as a velocity."""
+
+    name: str
+    unit: str
+    low: float
+    high: float
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        if not self.lower < self.upper:
-            raise ValueError(f"lower {self.lower} is not below upper {self.upper}")
+        if self.low > self.high:
+            raise ValueError(f"command {self.name}: low {self.low} is above high {self.high}")
         return self
 
 
 class RobotDescription(Config):
-    """What a robot is to a policy: its joints and actuators, in order."""
+    """What a robot is to a policy: its joints and actuators, in order, and whether it has an IMU."""
 
     name: str
     joints: tuple[Joint, ...] = Field(min_length=1)
     actuators: tuple[Actuator, ...] = Field(min_length=1)
+    imu: bool = False
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -76,6 +107,11 @@ class RobotDescription(Config):
         return tuple(joint.name for joint in self.joints)
 
     @property
+    def default_position(self) -> tuple[float, ...]:
+        """Of each joint, rad or m."""
+        return tuple(joint.default_position for joint in self.joints)
+
+    @property
     def actuator_names(self) -> tuple[str, ...]:
         """Names in the order of every command and action array."""
         return tuple(actuator.name for actuator in self.actuators)
@@ -90,7 +126,7 @@ class ObservationTerm(Config):
 
     source: ObservationSource
     joints: tuple[str, ...] | None = Field(default=None, min_length=1)
-    """Names, in this order; every joint if absent. Not for `previous_action`."""
+    """Names, in this order; every joint if absent. For joint quantities only."""
     scale: float = 1.0
     clip: float | None = Field(default=None, gt=0)
     history: int = Field(default=1, ge=1, le=1000)
@@ -98,8 +134,8 @@ class ObservationTerm(Config):
 
     @model_validator(mode="after")
     def _joints_belong_to_joint_sources(self) -> Self:
-        if self.source == "previous_action" and self.joints is not None:
-            raise ValueError("previous_action has no joints")
+        if self.joints is not None and self.source not in JOINT_SOURCES:
+            raise ValueError(f"{self.source} has no joints")
         return self
 
 
@@ -142,6 +178,8 @@ class Contract(Config):
     """Hz."""
     observation: tuple[ObservationTerm, ...] = Field(min_length=1)
     action: ActionMapping
+    commands: tuple[Command, ...] = ()
+    """What is asked of the policy, in order, and the ranges that it was trained for."""
     trained_ranges: tuple[TrainedRange, ...] = ()
     provenance: Provenance
 
@@ -165,6 +203,10 @@ class Contract(Config):
                 if joint not in self.robot.joint_names:
                     hint = nearest(joint, self.robot.joint_names)
                     raise ValueError(f"observation {term.source}: no joint {joint!r}: {hint}")
+            if term.source in IMU_SOURCES and not self.robot.imu:
+                raise ValueError(f"observation {term.source}: robot {self.robot.name} has no IMU")
+            if term.source == "command" and not self.commands:
+                raise ValueError("observation command: nothing is asked of this policy")
         actuators = len(self.robot.actuators)
         if len(self.action.scale) != actuators or len(self.action.offset) != actuators:
             raise ValueError(f"action: scale and offset need {actuators} numbers each")
@@ -215,14 +257,15 @@ ABSENT = _Absent()
 def refuse_differences(recorded: Contract, rebuilt: Contract, source: str) -> None:
     """Raise a `UserError` if what a policy was trained on is not what is installed now.
 
-    The robot, the control rate, the observation and the action count; ranges and provenance do not.
+    The robot, the control rate, the observation, the action and the commands count; ranges and
+    provenance do not.
 
     Args:
         recorded: at training.
         rebuilt: from the installed robot and the recorded experiment.
         source: the run or the file, for the message.
     """
-    parts = {"robot", "control_rate", "observation", "action"}
+    parts = {"robot", "control_rate", "observation", "action", "commands"}
     found = _compare("", recorded.model_dump(include=parts), rebuilt.model_dump(include=parts))
     if found:
         listed = "\n  ".join(str(difference) for difference in found)

@@ -57,7 +57,7 @@ def run_demo(folder: Path, seed: int, console: Console, progress: ProgressBar) -
     say(f"4/5 deploy for {FLIGHT_SECONDS:g} s in real time on {DRIVER}")
     log_path = folder / "flight.mcap"
     policy = load_policy(exported.path)
-    driver = open_driver(DRIVER, policy.contract.robot.name)
+    driver = open_driver(DRIVER, policy.contract.robot.name, policy.contract.provenance.task)
     outcome = deploy(policy, driver, FLIGHT_SECONDS, log_path)
     log = read_log(log_path)
     planned = round(FLIGHT_SECONDS * policy.contract.control_rate)

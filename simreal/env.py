@@ -10,12 +10,14 @@ from pydantic import ValidationError
 
 from simreal.action import ActionPipeline
 from simreal.beginnings import Beginnings
-from simreal.contract import ActionMapping, Contract, Provenance, RobotDescription
+from simreal.commands import Commands
+from simreal.contract import ActionMapping, Command, Contract, Provenance, RobotDescription
 from simreal.episode_random import EpisodeRandom, SeedArray, episode_seed
 from simreal.errors import UserError
 from simreal.experiment import ActionConfig, ExperimentConfig
 from simreal.observation import Float32Array, ObservationPipeline
 from simreal.physics.interface import Ids
+from simreal.privileged import Privileged
 from simreal.randomization.build import build_world
 from simreal.randomization.randomizer import Randomizer
 from simreal.randomization.world import World
@@ -43,6 +45,7 @@ class Episode:
             as failed.
         success: whether that share suffices.
         ended_by: the termination's name, "diverged" or "time_limit".
+        metrics: name to mean over the episode, of the task's metrics.
     """
 
     seed: int
@@ -53,6 +56,7 @@ class Episode:
     goal_share: float
     success: bool
     ended_by: str
+    metrics: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -65,6 +69,8 @@ class Step:
         terminated: (count,) episodes that ended for good.
         truncated: (count,) episodes that ended by the time limit alone.
         final_observation: (ended, size), the last observation of each ended episode.
+        privileged: (count, size) what a critic sees beside the observation, likewise.
+        final_privileged: (ended, size).
         episodes: what ended, in the order of the simulations, of the same length.
     """
 
@@ -73,6 +79,8 @@ class Step:
     terminated: NDArray[np.bool_]
     truncated: NDArray[np.bool_]
     final_observation: Float32Array
+    privileged: Float32Array
+    final_privileged: Float32Array
     episodes: list[Episode] = field(default_factory=list)
 
 
@@ -85,6 +93,8 @@ class BatchEnv:
     Attributes:
         contract: what a policy trained here believes.
         diverged_episodes: how many episodes have ended since the physics left the finite numbers.
+        privileged: (count, size) what a critic sees now beside the observation.
+        command: (count, commands) what is asked now.
     """
 
     def __init__(
@@ -112,11 +122,12 @@ class BatchEnv:
         self.experiment = experiment
         self.count = count
         self.seed = seed
-        self.task = find_task(experiment.task)
+        self.task = find_task(experiment.task, experiment.robot)
 
         def build(simulations: int) -> World:
             specification, rate = experiment.randomization, experiment.control_rate
-            return build_world(robot, simulations, specification, pins, rate, threads)
+            scene = self.task.scene
+            return build_world(robot, simulations, specification, pins, rate, threads, scene)
 
         self._world = build(count)
         self.physics = self._world.physics
@@ -125,9 +136,15 @@ class BatchEnv:
         self._redrawing: Randomizer | None = None
         if self.randomizer.changes_within_episodes:
             self._redrawing = Randomizer(experiment.randomization, self._world, pins)
-        self.contract = _contract(experiment, robot.description, self.randomizer, seed)
+        self._commands = Commands(experiment, self.task)
+        self._critic = Privileged(experiment.critic, self.task, self.randomizer)
+        self.contract = _contract(
+            experiment, robot.description, self.randomizer, self._commands.described, seed
+        )
         starts = experiment.initial_states or {self.task.start: 1.0}
-        self._beginnings = Beginnings(ahead, self.randomizer, self.contract, self.task, starts)
+        self._beginnings = Beginnings(
+            ahead, self.randomizer, self.contract, self.task, starts, self._commands, self._critic
+        )
         self._pipeline = ObservationPipeline(self.contract, (count,))
         self._to_command = ActionPipeline(self.contract)
         self._rewards = [(w, self.task.rewards[name]) for name, w in experiment.rewards.items()]
@@ -142,7 +159,11 @@ class BatchEnv:
         self._elapsed = np.zeros(count, dtype=np.int64)
         self._return = np.zeros(count)
         self._goal_steps = np.zeros(count, dtype=np.int64)
+        self.command = np.zeros((count, self._commands.size))
+        self._metrics = list(self.task.metrics.values())
+        self._metric_sums = np.zeros((count, len(self._metrics)))
         self._observation = np.zeros((count, self.observation_size), dtype=np.float32)
+        self.privileged = self._critic.see(self._motion(self._action), self._draws)
 
     @property
     def observation_size(self) -> int:
@@ -210,10 +231,13 @@ class BatchEnv:
         self._pipeline.take(ids, ready.pipeline, rows)
         self._random.seeds[ids] = ready.seeds[rows]
         self._draws[ids], self._tags[ids] = ready.draws[rows], ready.tags[rows]
-        for counted in (self._action, self._elapsed, self._return, self._goal_steps):
+        self.command[ids] = ready.command[rows]
+        totals = (self._elapsed, self._return, self._goal_steps, self._metric_sums)
+        for counted in (self._action, *totals):
             counted[ids] = 0
-        self._observation = self._observation.copy()
+        self._observation, self.privileged = self._observation.copy(), self.privileged.copy()
         self._observation[ids] = ready.observation[rows]
+        self.privileged[ids] = ready.privileged[rows]
 
     def measured_state(self) -> RobotState:
         """What the controllers know now: (count, joints) arrays, time in s since the episode began."""
@@ -229,24 +253,43 @@ class BatchEnv:
         if self._redrawing is not None:
             self._change_parameters(self._redrawing)
         self._world.advance(self._to_command(self._action).target, self._random, self._elapsed)
-        motion = Motion(self.physics.joint_position, self.physics.joint_velocity, self._action, previous)
+        motion = self._motion(previous)
         diverged = self.physics.diverged
         reward = np.zeros(self.count)
         for weight, function in self._rewards:
             reward += weight * function(motion)
-        observation = self._pipeline(self.measured_state(), self._action)
+        second_half = self._elapsed > self._limit // 2
+        self._goal_steps += second_half & self.task.goal(motion) & ~diverged
+        for place, function in enumerate(self._metrics):
+            self._metric_sums[:, place] += np.where(diverged, 0.0, function(motion))
+        self._change_commands(motion)
+        observation = self._pipeline(self.measured_state(), self._action, self.command)
+        privileged = self._critic.see(motion, self._draws)
         if diverged.any():
             # The last sane observation stands in for one of a simulation that has blown up.
             observation[diverged] = self._observation[diverged]
+            privileged[diverged] = self.privileged[diverged]
             reward[diverged] = 0.0
-        self._observation = observation
+        self._observation, self.privileged = observation, privileged
         ended_by = self._terminations(motion, diverged)
         terminated = ended_by >= 0
         self._return += reward
-        second_half = self._elapsed > self._limit // 2
-        self._goal_steps += second_half & self.task.goal(motion) & ~diverged
         truncated = (self._elapsed >= self._limit) & ~terminated
         return self._conclude(reward, terminated, truncated, ended_by)
+
+    def _motion(self, previous_action: NDArray[np.float64]) -> Motion:
+        physics = self.physics
+        joints = physics.joint_position, physics.joint_velocity
+        return Motion(*joints, self._action, previous_action, self.command, physics)
+
+    def _change_commands(self, motion: Motion) -> None:
+        """Ask something else where the time for it has come; the motion is then judged by that."""
+        ids = self._commands.changing(self._elapsed)
+        if ids.size:
+            random, number = EpisodeRandom(self._random.seeds[ids]), self._commands.number(self._elapsed)
+            self.command = self.command.copy()
+            self.command[ids] = self._commands.draw(random, number[ids])
+            motion.command = self.command
 
     def _change_parameters(self, randomizer: Randomizer) -> None:
         """Draw anew what changes within an episode, where the time for it has come."""
@@ -272,13 +315,14 @@ class BatchEnv:
     ) -> Step:
         """Close the episodes that have ended and begin the next ones in their place."""
         ended = np.flatnonzero(terminated | truncated)
-        final = self._observation[ended]
+        final, final_privileged = self._observation[ended], self.privileged[ended]
         causes = [*self.task.terminations, DIVERGED, TIME_LIMIT]
         episodes = [self._episode(row, causes[ended_by[row]]) for row in ended.tolist()]
         self.diverged_episodes += sum(episode.ended_by == DIVERGED for episode in episodes)
         if ended.size:
             self._begin_next(ended)
-        return Step(self._observation, reward, terminated, truncated, final, episodes)
+        seen = self._observation, self.privileged
+        return Step(seen[0], reward, terminated, truncated, final, seen[1], final_privileged, episodes)
 
     def _episode(self, row: int, ended_by: str) -> Episode:
         second_half = self._limit - self._limit // 2
@@ -292,18 +336,27 @@ class BatchEnv:
             goal_share=share,
             success=share >= self.task.success_share,
             ended_by=ended_by,
+            metrics=self._mean_metrics(row),
         )
+
+    def _mean_metrics(self, row: int) -> dict[str, float]:
+        means = self._metric_sums[row] / max(1, int(self._elapsed[row]))
+        return dict(zip(self.task.metrics, means.tolist(), strict=True))
 
 
 def _contract(
-    experiment: ExperimentConfig, robot: RobotDescription, randomizer: Randomizer, seed: int
+    experiment: ExperimentConfig,
+    robot: RobotDescription,
+    randomizer: Randomizer,
+    commands: tuple[Command, ...],
+    seed: int,
 ) -> Contract:
     """What a policy of this experiment believes.
 
     Raises:
         UserError: the experiment names what the robot does not have.
     """
-    action = _action_mapping(experiment.action, len(robot.actuators))
+    action = _action_mapping(experiment.action, robot)
     provenance = Provenance(
         task=experiment.task, agent=experiment.agent, seed=seed, training_steps=0, versions={}
     )
@@ -313,6 +366,7 @@ def _contract(
             control_rate=experiment.control_rate,
             observation=experiment.observation,
             action=action,
+            commands=commands,
             trained_ranges=randomizer.trained_ranges(),
             provenance=provenance,
         )
@@ -321,10 +375,14 @@ def _contract(
         raise UserError(f"experiment of {experiment.task}: {reasons}") from None
 
 
-def _action_mapping(config: ActionConfig, actuators: int) -> ActionMapping:
+def _action_mapping(config: ActionConfig, robot: RobotDescription) -> ActionMapping:
+    actuators, offset = len(robot.actuators), config.offset
+    if offset == "default_position":
+        default = dict(zip(robot.joint_names, robot.default_position, strict=True))
+        offset = tuple(default[actuator.joint] for actuator in robot.actuators)
     return ActionMapping(
         scale=_per_actuator("scale", config.scale, actuators),
-        offset=_per_actuator("offset", config.offset, actuators),
+        offset=_per_actuator("offset", offset, actuators),
     )
 
 

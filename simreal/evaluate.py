@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from simreal.contract import refuse_differences
 from simreal.deploy.policy import Policy, load_policy
-from simreal.env import BatchEnv, Episode
+from simreal.env import Episode
+from simreal.environment import Environment, make_environment
 from simreal.episode_random import SeedArray, episode_seed
 from simreal.errors import UserError, missing_extra
-from simreal.experiment import ExperimentConfig, parse_experiment
+from simreal.experiment import BaseExperiment, parse_any_experiment
 from simreal.logs import RobotLog
 from simreal.observation import Float32Array
 from simreal.statistics import Interval, mean_interval, share_interval
@@ -41,7 +42,7 @@ class Candidate:
 
     name: str
     act: Act
-    experiment: ExperimentConfig
+    experiment: BaseExperiment
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +90,11 @@ def load_candidate(path: Path) -> Candidate:
         raise UserError(f"{path}: no such run folder or .onnx file")
     policy = load_policy(path)
     experiment = experiment_of(policy, path)
-    refuse_differences(policy.contract, BatchEnv(experiment, 1, threads=1).contract, str(path))
+    refuse_differences(policy.contract, make_environment(experiment, 1, threads=1).contract, str(path))
     return Candidate(path.name, policy.act, experiment.within(policy.contract.trained_ranges))
 
 
-def experiment_of(policy: Policy, path: Path) -> ExperimentConfig:
+def experiment_of(policy: Policy, path: Path) -> BaseExperiment:
     """The experiment that an exported policy was trained in."""
     if policy.experiment is None:
         raise UserError(f"{path}: holds no experiment, so that it cannot be evaluated")
@@ -101,7 +102,7 @@ def experiment_of(policy: Policy, path: Path) -> ExperimentConfig:
         data = json.loads(policy.experiment)
     except ValueError:
         raise UserError(f"{path}: damaged experiment in its metadata") from None
-    return parse_experiment(data)
+    return parse_any_experiment(data)
 
 
 def _from_run(path: Path) -> Candidate:
@@ -127,7 +128,7 @@ def _from_run(path: Path) -> Candidate:
 
 def run_episodes(
     act: Act,
-    experiment: ExperimentConfig,
+    experiment: BaseExperiment,
     episodes: int,
     seed: int,
     pins: Mapping[str, float] | None = None,
@@ -150,7 +151,7 @@ def run_episodes(
 
 def run_given(
     act: Act,
-    experiment: ExperimentConfig,
+    experiment: BaseExperiment,
     seeds: SeedArray,
     draws: NDArray[np.float64] | None = None,
     pins: Mapping[str, float] | None = None,
@@ -168,7 +169,7 @@ def run_given(
     """
     batches = math.ceil(len(seeds) / LARGEST_BATCH)
     count = WHOLE_ROWS * math.ceil(len(seeds) / batches / WHOLE_ROWS)
-    env = BatchEnv(experiment.from_start(), count, pins=pins)
+    env = make_environment(experiment.from_start(), count, pins=pins)
     done: list[Episode] = []
     for part in np.array_split(np.arange(len(seeds)), batches):
         rows = np.resize(part, count)
@@ -180,7 +181,7 @@ def run_given(
     return done
 
 
-def _first_episodes(env: BatchEnv, act: Act, observation: Float32Array, wanted: int) -> list[Episode]:
+def _first_episodes(env: Environment, act: Act, observation: Float32Array, wanted: int) -> list[Episode]:
     """The episode that is running in each of the first `wanted` simulations, to its end."""
     found: dict[int, Episode] = {}
     while len(found) < wanted:
@@ -234,7 +235,7 @@ def evaluate(
     pins, vary = dict(pins or {}), dict(vary or {})
     for name, values in vary.items():
         for end in (min(values), max(values)):
-            BatchEnv(candidate.experiment, 1, seed, pins | {name: end}, threads=1)
+            make_environment(candidate.experiment, 1, seed, pins | {name: end}, threads=1)
     done = 0
 
     def episodes_with(extra: Mapping[str, float]) -> list[Episode]:
@@ -278,20 +279,6 @@ def goal_share_of_log(log: RobotLog, task: str, planned_steps: int) -> float:
     half = slice(first, number)
     motion = Motion(position[half], velocity[half], action[half], action[half])
     return float(np.sum(find_task(task).goal(motion)) / max(planned_steps - first, number - first))
-
-
-def parse_pins(texts: Iterable[str]) -> dict[str, float]:
-    """Read ``name=value`` pins."""
-    pins = {}
-    for text in texts:
-        name, separator, value = text.partition("=")
-        try:
-            pins[name.strip()] = float(value)
-        except ValueError:
-            separator = ""
-        if not separator:
-            raise UserError(f"--pin {text}: expected name=number")
-    return pins
 
 
 def parse_sweeps(texts: Iterable[str]) -> dict[str, list[float]]:

@@ -13,6 +13,7 @@ from simreal.contract import Contract
 from simreal.episode_random import EpisodeRandom
 from simreal.figure import WireFigure, wire_figure
 from simreal.physics import MujocoPhysics
+from simreal.physics.interface import Start
 from simreal.randomization.world import World
 
 Values = NDArray[np.float64]
@@ -101,7 +102,7 @@ def steps_of_chirp(world: World, contract: Contract, random: EpisodeRandom) -> I
     count, commands = world.physics.count, chirp_commands(contract)
     start = np.tile([joint.default_position for joint in contract.robot.joints], (count, 1))
     target = np.tile(commands[0], (count, 1))
-    world.reset(np.arange(count), start, np.zeros_like(start), target, random)
+    world.reset(np.arange(count), Start(start, np.zeros_like(start)), target, random)
     yield 0
     for step, command in enumerate(commands[1:], 1):
         world.advance(np.tile(command, (count, 1)), random, np.full(count, step))

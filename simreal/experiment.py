@@ -14,14 +14,21 @@ from simreal.errors import UserError, nearest
 from simreal.randomization.parameters import PARAMETERS
 from simreal.randomization.schedules import FixedConfig, ScheduleConfig, WithinConfig
 from simreal.randomization.specification import ParameterConfig
-from simreal.tasks import TASKS
+from simreal.robots import robot_experiments
+from simreal.tasks import TASKS, find_task
+
+SUITE_PREFIX = "dm_control/"
+"""How the names of dm_control's tasks begin."""
+PARAMETERS_DRAWN = "parameters"
+"""The privileged quantity that every task has."""
 
 
 class ActionConfig(Config):
     """How an action in [-1, 1] becomes a command; one number stands for every actuator."""
 
     scale: float | tuple[float, ...]
-    offset: float | tuple[float, ...] = 0.0
+    offset: float | tuple[float, ...] | Literal["default_position"] = 0.0
+    """`default_position` is that of the joints which the actuators drive."""
 
 
 class TrainConfig(Config):
@@ -35,21 +42,10 @@ class TrainConfig(Config):
     """Older ones are deleted."""
 
 
-class ExperimentConfig(Config):
-    """The whole of an experiment."""
+class BaseExperiment(Config):
+    """What an experiment says, whosever its task is."""
 
-    robot: str
     task: str
-    control_rate: float = Field(gt=0, le=10_000)
-    """Hz."""
-    episode_length: float = Field(gt=0)
-    """s."""
-    initial_states: dict[str, float] = {}
-    """Name to share of the episodes; the task's own start alone if absent."""
-    rewards: dict[str, float]
-    """Reward name to weight; one that is not named does not act."""
-    observation: tuple[ObservationTerm, ...] = Field(min_length=1)
-    action: ActionConfig
     randomization: dict[str, ParameterConfig] = {}
     schedule: ScheduleConfig = FixedConfig()
     """How the ranges of the randomization move in training."""
@@ -73,25 +69,6 @@ class ExperimentConfig(Config):
             raise refusal(unknown)
         return entries
 
-    @model_validator(mode="after")
-    def _fits_its_task(self) -> Self:
-        faults = self._misfits()
-        if faults:
-            raise refusal(faults)
-        return self
-
-    def _misfits(self) -> dict[Location, str]:
-        if self.task not in TASKS:
-            return {("task",): f"no task {self.task!r}: {nearest(self.task, TASKS)}"}
-        task = TASKS[self.task]
-        if task.robot != self.robot:
-            return {("robot",): f"task {self.task} is made for robot {task.robot!r}"}
-        faults = _unknown("initial state", self.initial_states, task.initial_states, "initial_states")
-        shares = self.initial_states.values()
-        if shares and (min(shares) < 0 or sum(shares) <= 0):
-            faults["initial_states",] = "shares must be positive"
-        return faults | _unknown("reward", self.rewards, task.rewards, "rewards")
-
     @property
     def agent_config(self) -> PPOConfig | SACConfig | TD3Config:
         """The configuration of the chosen agent."""
@@ -103,16 +80,13 @@ class ExperimentConfig(Config):
             case "td3":
                 return self.td3
 
-    def from_start(self) -> "ExperimentConfig":
-        """The experiment as a policy meets it on the machine: each episode from the task's start.
-
-        Nor does the randomization move any more.
-        """
+    def from_start(self) -> Self:
+        """The experiment as a policy is evaluated in it: its randomization does not move any more."""
         still = isinstance(self.schedule, FixedConfig | WithinConfig)
         schedule = self.schedule if still else FixedConfig()
-        return self.model_copy(update={"initial_states": {}, "schedule": schedule})
+        return self.model_copy(update={"schedule": schedule})
 
-    def within(self, ranges: Iterable[TrainedRange]) -> "ExperimentConfig":
+    def within(self, ranges: Iterable[TrainedRange]) -> Self:
         """The experiment with the ranges at which its schedule arrived, if it has one that moves."""
         if isinstance(self.schedule, FixedConfig):
             return self
@@ -124,10 +98,77 @@ class ExperimentConfig(Config):
         """Environment steps to train for."""
         return self.train.total_steps or self.agent_config.total_steps
 
+
+class ExperimentConfig(BaseExperiment):
+    """An experiment with a robot and a task of simreal's."""
+
+    robot: str
+    control_rate: float = Field(gt=0, le=10_000)
+    """Hz."""
+    episode_length: float = Field(gt=0)
+    """s."""
+    initial_states: dict[str, float] = {}
+    """Name to share of the episodes; the task's own start alone if absent."""
+    rewards: dict[str, float]
+    """Reward name to weight; one that is not named does not act."""
+    observation: tuple[ObservationTerm, ...] = Field(min_length=1)
+    critic: tuple[str, ...] = ()
+    """What PPO's critic sees beside the observation: privileged quantities of the task, and
+    `parameters`, all that was drawn for the episode."""
+    action: ActionConfig
+    commands: dict[str, tuple[float, float]] = {}
+    """Command name to range, where it is not the task's own."""
+    command_interval: float | None = Field(default=None, gt=0)
+    """s, after which commands are drawn anew; once for each episode if absent."""
+
+    @model_validator(mode="after")
+    def _fits_its_task(self) -> Self:
+        faults = self._misfits()
+        if faults:
+            raise refusal(faults)
+        return self
+
+    def _misfits(self) -> dict[Location, str]:
+        try:
+            task = find_task(self.task, self.robot)
+        except UserError as error:
+            return {("robot" if self.task in TASKS else "task",): str(error)}
+        faults = _unknown("initial state", self.initial_states, task.initial_states, "initial_states")
+        shares = self.initial_states.values()
+        if shares and (min(shares) < 0 or sum(shares) <= 0):
+            faults["initial_states",] = "shares must be positive"
+        privileged = [PARAMETERS_DRAWN, *task.privileged]
+        for place, name in enumerate(self.critic):
+            if name not in privileged:
+                faults["critic", place] = f"no privileged {name!r}: {nearest(name, privileged)}"
+        if self.critic and self.agent != "ppo":
+            faults["critic",] = f"only ppo has a critic of its own observation, not {self.agent}"
+        commands = [command.name for command in task.commands]
+        faults |= _unknown("command", self.commands, commands, "commands")
+        return faults | _unknown("reward", self.rewards, task.rewards, "rewards")
+
+    def from_start(self) -> Self:
+        """The experiment as a policy meets it on the machine: each episode from the task's start.
+
+        Nor does the randomization move any more.
+        """
+        return super().from_start().model_copy(update={"initial_states": {}})
+
     @property
     def episode_steps(self) -> int:
         """Control steps of a full episode."""
         return round(self.episode_length * self.control_rate)
+
+
+class SuiteExperiment(BaseExperiment):
+    """An experiment with a task of dm_control, which brings robot, observation, reward and rate."""
+
+    @field_validator("task")
+    @classmethod
+    def _is_of_dm_control(cls, task: str) -> str:
+        if not task.startswith(SUITE_PREFIX):
+            raise ValueError(f"no task of dm_control: expected {SUITE_PREFIX}DOMAIN-TASK")
+        return task
 
 
 def _unknown(
@@ -153,7 +194,7 @@ def _names_its_parameter(entry: object) -> bool:
 
 
 def load_experiment(name: str, overrides: Sequence[str] = ()) -> ExperimentConfig:
-    """Read an experiment: a shipped one by name, or a YAML file by path.
+    """Read an experiment with a robot: one by name, shipped or a robot's, or a YAML file by path.
 
     Args:
         name: such as ``qube_swingup`` or ``my/experiment.yaml``.
@@ -166,14 +207,25 @@ def load_experiment(name: str, overrides: Sequence[str] = ()) -> ExperimentConfi
     return parse_experiment(document.override(overrides), document)
 
 
+def load_any_experiment(name: str, overrides: Sequence[str] = ()) -> BaseExperiment:
+    """Read an experiment as `load_experiment` does, or one of dm_control, such as its task's name."""
+    document = read_experiment(name)
+    return parse_any_experiment(document.override(overrides), document)
+
+
 def read_experiment(name: str, extended_by: tuple[str, ...] = ()) -> Document:
     """An experiment's document, with all that it extends below it."""
+    if name.startswith(SUITE_PREFIX):
+        document = read_document(FOLDER / "dm_control.yaml")
+        document.data["task"] = name
+        return document
     path = Path(name)
     if not path.suffix and not path.is_file():
-        path = FOLDER / f"{name}.yaml"
-        if not path.exists():
-            hint = nearest(name, shipped_experiments())
-            raise UserError(f"no experiment {name!r}: {hint}, or the path of a YAML file")
+        shipped = {each: FOLDER / f"{each}.yaml" for each in shipped_experiments()}
+        named = robot_experiments() | shipped
+        if name not in named:
+            raise UserError(f"no experiment {name!r}: {nearest(name, named)}, or the path of a YAML file")
+        path = named[name]
     document = read_document(path)
     base = document.data.pop("extends", None)
     if base is None:
@@ -189,5 +241,23 @@ def read_experiment(name: str, extended_by: tuple[str, ...] = ()) -> Document:
 
 
 def parse_experiment(data: Mapping[str, object], document: Document | None = None) -> ExperimentConfig:
-    """Validate an experiment that was read already."""
+    """Validate an experiment with a robot that was read already."""
+    if is_suite_task(data.get("task")):
+        raise UserError(
+            f"{data['task']}: a task of dm_control can be trained and evaluated; this is for robots"
+        )
     return parse(ExperimentConfig, data, document)
+
+
+def parse_any_experiment(
+    data: Mapping[str, object], document: Document | None = None
+) -> BaseExperiment:
+    """Validate an experiment that was read already, with a robot or of dm_control."""
+    if is_suite_task(data.get("task")):
+        return parse(SuiteExperiment, data, document)
+    return parse_experiment(data, document)
+
+
+def is_suite_task(name: object) -> bool:
+    """Whether a task's name is one of dm_control's, existing or not."""
+    return isinstance(name, str) and name.startswith(SUITE_PREFIX)

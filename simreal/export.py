@@ -18,6 +18,7 @@ from simreal.contract import Contract
 from simreal.deploy.policy import CONTRACT_KEY, EXPERIMENT_KEY, GOLDEN_KEY, GoldenVectors
 from simreal.env import BatchEnv
 from simreal.errors import UserError
+from simreal.experiment import ExperimentConfig
 from simreal.files import write_atomically
 from simreal.observation import Float32Array
 from simreal.run import Run
@@ -60,7 +61,13 @@ def export(run: Run, path: Path) -> Exported:
     """
     if path.exists():
         raise UserError(f"{path}: exists already; give another -o")
+    if not isinstance(experiment := run.experiment(), ExperimentConfig):
+        raise UserError(
+            f"{run.path}: a policy of {experiment.task} observes what only dm_control computes, so that "
+            "there is no robot to export it for; simreal evaluate takes the run itself"
+        )
     agent, env = load_agent(run, SIMULATIONS)
+    assert isinstance(env, BatchEnv)
     module = ExportedPolicy(agent).eval()
     graph = to_onnx(module, env.observation_size)
     observations = record_observations(env, module, PARITY_OBSERVATIONS)
@@ -70,7 +77,6 @@ def export(run: Run, path: Path) -> Exported:
             f"{path}: not written: graph and agent differ by {parity:g} over {len(observations)} "
             f"observations, at most {PARITY_TOLERANCE:g} is allowed"
         )
-    experiment = run.experiment()
     trained = run.contract()
     provenance = trained.provenance.model_copy(update={"training_steps": agent.num_timesteps})
     ranges = env.randomizer.trained_ranges()
@@ -148,6 +154,7 @@ def largest_difference(module: torch.nn.Module, graph: bytes, observations: Floa
 def golden_vectors(env: BatchEnv, module: torch.nn.Module) -> GoldenVectors:
     """The first steps of an episode: raw states, observations, actions and commands."""
     states: dict[str, list[Any]] = {name: [] for name in GoldenVectors.model_fields}
+    asked = bool(env.contract.commands)
     to_command = ActionPipeline(env.contract)
     observation = env.reset(seed=0)
     for _ in range(GOLDEN_STEPS):
@@ -155,6 +162,10 @@ def golden_vectors(env: BatchEnv, module: torch.nn.Module) -> GoldenVectors:
         state = env.measured_state()
         states["joint_position"].append(state.joint_position[0].tolist())
         states["joint_velocity"].append(state.joint_velocity[0].tolist())
+        for name, values in state.inertial().items():
+            states[name].append(values[0].tolist())
+        if asked:
+            states["asked"].append(env.command[0].tolist())
         states["observation"].append(observation[0].tolist())
         states["action"].append(action[0].tolist())
         states["command"].append(to_command(action[0].astype(np.float64)).target.tolist())

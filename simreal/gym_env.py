@@ -9,8 +9,9 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from simreal.env import BatchEnv, Episode
-from simreal.experiment import load_experiment
+from simreal.env import Episode
+from simreal.environment import make_environment
+from simreal.experiment import load_any_experiment
 from simreal.spaces import action_space, observation_space
 
 
@@ -41,7 +42,7 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             overrides: ``key=value`` assignments.
             pins: randomized parameters to hold at a value.
         """
-        self._env = BatchEnv(load_experiment(experiment, overrides), 1, pins=pins, threads=1)
+        self._env = make_environment(load_any_experiment(experiment, overrides), 1, pins=pins, threads=1)
         self.observation_space = observation_space(self._env)
         self.action_space = action_space(self._env)
 
@@ -86,7 +87,7 @@ class GymVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArray[A
         pins: Mapping[str, float] | None = None,
     ) -> None:
         """Build the simulations; see `GymEnv` for the arguments."""
-        self._env = BatchEnv(load_experiment(experiment, overrides), num_envs, pins=pins)
+        self._env = make_environment(load_any_experiment(experiment, overrides), num_envs, pins=pins)
         self.num_envs = num_envs
         self.single_observation_space = observation_space(self._env)
         self.single_action_space = action_space(self._env)

@@ -5,9 +5,12 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from simreal.contract import Contract
+from simreal.errors import UserError
 
 if TYPE_CHECKING:
+    from simreal.experiment import BaseExperiment
     from simreal.randomization.parameters import Parameter
+    from simreal.robots import RobotFolder
 
 
 def describe_contract(contract: Contract) -> list[Table]:
@@ -94,30 +97,34 @@ def _ranges(contract: Contract) -> Table:
     return table
 
 
+def _experiment(config: "BaseExperiment") -> str:
+    from simreal.experiment import ExperimentConfig
+
+    randomized = f"{len(config.randomization)} randomized quantities"
+    if not isinstance(config, ExperimentConfig):
+        return f"{config.task}, {randomized}"
+    return f"{config.task} on {config.robot} at {config.control_rate:g} Hz, {randomized}"
+
+
 def inventory() -> dict[str, dict[str, str]]:
     """Kind to name to description of everything that can be named on the command line."""
     from simreal.agents.config import PPOConfig, SACConfig, TD3Config
     from simreal.configs import shipped_experiments
     from simreal.deploy.drivers import DRIVERS
-    from simreal.experiment import load_experiment
+    from simreal.experiment import load_any_experiment
     from simreal.randomization.parameters import GROUPS
-    from simreal.robots import load_robot, robot_names
-    from simreal.tasks import TASKS
+    from simreal.robots import robot_experiments, robot_folders
+    from simreal.suite.tasks import suite_task_names
+    from simreal.tasks import task_names
 
-    robots = {name: load_robot(name).description for name in robot_names()}
     agents = {"ppo": PPOConfig, "sac": SACConfig, "td3": TD3Config}
-    experiments = {name: load_experiment(name) for name in shipped_experiments()}
+    experiments = {name: load_any_experiment(name) for name in shipped_experiments()}
+    of_robots = {name: f"in {path.parent}" for name, path in robot_experiments().items()}
     return {
-        "robots": {
-            name: f"joints {', '.join(robot.joint_names)}; {len(robot.actuators)} actuators"
-            for name, robot in robots.items()
-        },
-        "tasks": {name: task.description for name, task in TASKS.items()},
-        "experiments": {
-            name: f"{config.task} on {config.robot} at {config.control_rate:g} Hz, "
-            f"{len(config.randomization)} randomized quantities"
-            for name, config in experiments.items()
-        },
+        "robots": {name: _robot(name, folder) for name, folder in robot_folders().items()},
+        "tasks": task_names() | dict.fromkeys(suite_task_names(), "of dm_control"),
+        "experiments": {name: _experiment(config) for name, config in experiments.items()}
+        | of_robots,
         "agents": {name: (agent.__doc__ or "").splitlines()[0] for name, agent in agents.items()},
         "drivers": {name: text for name, (text, _) in DRIVERS.items()},
         **{
@@ -128,6 +135,18 @@ def inventory() -> dict[str, dict[str, str]]:
             for group, parameters in GROUPS.items()
         },
     }
+
+
+def _robot(name: str, folder: "RobotFolder") -> str:
+    """One line on a robot, or on what is wrong with it: one bad file must not hide the others."""
+    from simreal.robots import load_robot
+
+    try:
+        robot = load_robot(name).description
+    except UserError as error:
+        return f"from {folder.origin}: {error}"
+    joints = ", ".join(robot.joint_names)
+    return f"joints {joints}; {len(robot.actuators)} actuators; from {folder.origin}"
 
 
 def parameter_page() -> str:

@@ -22,6 +22,7 @@ PROFILE = "simreal"
 CONTRACT_METADATA = "simreal.contract"
 TOPICS = {
     "/state": "simreal.RobotState",
+    "/asked": "simreal.Asked",
     "/observation": "simreal.Observation",
     "/action": "simreal.Action",
     "/command": "simreal.RobotCommand",

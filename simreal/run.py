@@ -19,7 +19,7 @@ from simreal.config import read_document
 from simreal.contract import Contract
 from simreal.env import Episode
 from simreal.errors import UserError
-from simreal.experiment import ExperimentConfig, parse_experiment
+from simreal.experiment import BaseExperiment, parse_any_experiment
 from simreal.files import write_atomically, write_text
 
 PACKAGES = ("simreal", "mujoco", "numpy", "torch", "stable-baselines3", "gymnasium")
@@ -54,7 +54,7 @@ class Run:
         self.schedule = path / "schedule.csv"
 
     @classmethod
-    def create(cls, path: Path | None, experiment: ExperimentConfig, seed: int) -> "Run":
+    def create(cls, path: Path | None, experiment: BaseExperiment, seed: int) -> "Run":
         """Make the folder of a new run; a name is chosen if no path is given.
 
         Raises:
@@ -62,7 +62,7 @@ class Run:
         """
         if path is None:
             stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-            path = Path("runs") / f"{experiment.task}_{experiment.agent}_{stamp}_seed{seed}"
+            path = Path("runs") / f"{experiment.task.replace('/', '_')}_{experiment.agent}_{stamp}_seed{seed}"
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise UserError(f"{path}: exists already; give another --run, or --resume to go on with it")
         run = cls(path)
@@ -83,10 +83,10 @@ class Run:
             raise UserError(f"{path}: not a run folder (no config.yaml and run.json in it)")
         return cls(path)
 
-    def experiment(self) -> ExperimentConfig:
+    def experiment(self) -> BaseExperiment:
         """The resolved configuration."""
         document = read_document(self.path / "config.yaml")
-        return parse_experiment(document.data, document)
+        return parse_any_experiment(document.data, document)
 
     @property
     def seed(self) -> int:

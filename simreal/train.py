@@ -16,8 +16,9 @@ from simreal.agents.build import build_agent, find_normalizer
 from simreal.agents.checkpoint import Progress, load_checkpoint, save_checkpoint
 from simreal.agents.config import OffPolicyConfig
 from simreal.contract import refuse_differences
-from simreal.env import BatchEnv, Episode
-from simreal.experiment import ExperimentConfig
+from simreal.env import Episode
+from simreal.environment import Environment, make_environment
+from simreal.experiment import BaseExperiment
 from simreal.randomization.schedule_interface import HistoryRow
 from simreal.run import EPISODE_COLUMNS, Run, Table, episode_row
 from simreal.signals import Interrupt, interrupt_flag
@@ -49,9 +50,9 @@ class TrainingStatus:
 StatusListener = Callable[[TrainingStatus], None]
 
 
-def start_run(experiment: ExperimentConfig, seed: int, path: Path | None = None) -> Run:
+def start_run(experiment: BaseExperiment, seed: int, path: Path | None = None) -> Run:
     """Check an experiment by building it, then make its run folder."""
-    env = BatchEnv(experiment, 1, seed, threads=1)
+    env = make_environment(experiment, 1, seed, threads=1)
     run = Run.create(path, experiment, seed)
     provenance = env.contract.provenance.model_copy(update={"versions": run.facts()["versions"]})
     run.write_contract(env.contract.model_copy(update={"provenance": provenance}))
@@ -82,7 +83,7 @@ def train(
     with run.lock():
         experiment = run.experiment()
         agent_config = experiment.agent_config
-        env = SimrealVecEnv(BatchEnv(experiment, agent_config.simulations, run.seed))
+        env = SimrealVecEnv(make_environment(experiment, agent_config.simulations, run.seed))
         refuse_differences(run.contract(), env.batch.contract, str(run.path))
         agent = build_agent(agent_config, env, run.seed, run.path / "tensorboard")
         if isinstance(agent_config, OffPolicyConfig):
@@ -109,7 +110,7 @@ def train(
         return finished
 
 
-def load_agent(run: Run, count: int | None = None) -> tuple[BaseAlgorithm, BatchEnv]:
+def load_agent(run: Run, count: int | None = None) -> tuple[BaseAlgorithm, Environment]:
     """The trained agent of a run, and an environment of its experiment.
 
     Args:
@@ -118,7 +119,7 @@ def load_agent(run: Run, count: int | None = None) -> tuple[BaseAlgorithm, Batch
     """
     experiment = run.experiment()
     # stable-baselines3 refuses to build PPO for a rollout of a single step of a single simulation.
-    env = SimrealVecEnv(BatchEnv(experiment, count or 2, run.seed))
+    env = SimrealVecEnv(make_environment(experiment, count or 2, run.seed))
     refuse_differences(run.contract(), env.batch.contract, str(run.path))
     agent = build_agent(experiment.agent_config, env, run.seed)
     progress = load_checkpoint(run.latest_checkpoint(), agent, with_replay=False)
@@ -132,7 +133,7 @@ class _Recorder(BaseCallback):
     def __init__(
         self,
         run: Run,
-        experiment: ExperimentConfig,
+        experiment: BaseExperiment,
         env: SimrealVecEnv,
         progress: Progress,
         total: int,

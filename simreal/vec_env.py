@@ -8,25 +8,29 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
-from simreal.env import BatchEnv, Episode
-from simreal.spaces import action_space, observation_space
+from simreal.env import Episode
+from simreal.environment import Environment
+from simreal.spaces import action_space, unbounded_space
 
 
 class SimrealVecEnv(VecEnv):
-    """`BatchEnv` for stable-baselines3; one call steps every simulation.
+    """An environment for stable-baselines3; one call steps every simulation.
+
+    Observations are those of the actor, and behind them what only a critic may see.
 
     Attributes:
         batch: the environment underneath.
         finished: episodes that ended since `take_finished` was last called.
     """
 
-    def __init__(self, batch: BatchEnv) -> None:
+    def __init__(self, batch: Environment) -> None:
         """Wrap a batch; its first episodes begin at `reset`."""
         self.batch = batch
         self.finished: list[Episode] = []
         self.render_mode = None
         self._pending: NDArray[np.float32] | None = None
-        super().__init__(batch.count, observation_space(batch), action_space(batch))
+        size = batch.observation_size + batch.privileged.shape[1]
+        super().__init__(batch.count, unbounded_space(size), action_space(batch))
 
     def take_finished(self) -> list[Episode]:
         """Hand over the episodes that have ended, once."""
@@ -41,7 +45,8 @@ class SimrealVecEnv(VecEnv):
 
     def reset(self) -> VecEnvObs:
         """Begin new episodes everywhere; (simulations, size) observations."""
-        return self.batch.reset().copy()
+        observation = self.batch.reset()
+        return np.concatenate((observation, self.batch.privileged), axis=1)
 
     def step_async(self, actions: NDArray[np.float32]) -> None:
         """Keep the actions for `step_wait`."""
@@ -52,17 +57,19 @@ class SimrealVecEnv(VecEnv):
         assert self._pending is not None
         step = self.batch.step(self._pending)
         done = step.terminated | step.truncated
+        final = np.concatenate((step.final_observation, step.final_privileged), axis=1)
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for place, row in enumerate(np.flatnonzero(done)):
             episode = step.episodes[place]
             infos[row] = {
-                "terminal_observation": step.final_observation[place],
+                "terminal_observation": final[place],
                 "TimeLimit.truncated": bool(step.truncated[row]),
                 "episode": {"r": episode.episode_return, "l": episode.length},
                 "is_success": episode.success,
             }
         self.finished += step.episodes
-        return step.observation.copy(), step.reward.astype(np.float32), done, infos
+        observation = np.concatenate((step.observation, step.privileged), axis=1)
+        return observation, step.reward.astype(np.float32), done, infos
 
     def close(self) -> None:
         """Nothing to release: the threads end with the batch."""

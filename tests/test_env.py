@@ -14,6 +14,7 @@ from simreal.episode_random import episode_seed
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
 from simreal.observation import Float32Array
+from simreal.physics.interface import Start
 from simreal.tasks import Motion, find_task
 
 LENGTH = 40
@@ -69,7 +70,7 @@ def test_an_end_for_good_is_no_truncation_even_at_the_time_limit() -> None:
 def test_an_end_for_good_on_the_last_step_is_an_end_for_good() -> None:
     env = make(1, "episode_length=0.01", "randomization={}", "initial_states={hanging: 1}")
     env.reset()
-    env.physics.reset(np.array([0]), np.array([[2.05, 0.0]]), np.zeros((1, 2)), np.zeros((1, 1)))
+    env.physics.reset(np.array([0]), Start(np.array([[2.05, 0.0]]), np.zeros((1, 2))), np.zeros((1, 1)))
     step = env.step(np.zeros((1, 1)))
     assert step.terminated.tolist() == [True]
     assert step.truncated.tolist() == [False]
@@ -104,7 +105,7 @@ def test_an_episode_records_what_happened_in_it() -> None:
 def test_a_pole_that_stands_is_a_success() -> None:
     env = make(1, "randomization={}", "episode_length=0.1")
     env.reset()
-    env.physics.reset(np.array([0]), np.array([[0.0, np.pi]]), np.zeros((1, 2)), np.zeros((1, 1)))
+    env.physics.reset(np.array([0]), Start(np.array([[0.0, np.pi]]), np.zeros((1, 2))), np.zeros((1, 1)))
     for _ in range(10):
         step = env.step(np.zeros((1, 1)))
     assert (step.episodes[0].goal_share, step.episodes[0].success) == (1.0, True)

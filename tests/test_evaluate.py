@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from simreal.cli_types import numbers_by_name
 from simreal.deploy.policy import EXPERIMENT_KEY
 from simreal.env import Episode
 from simreal.episode_random import episode_seed
@@ -26,7 +27,6 @@ from simreal.evaluate import (
     evaluate,
     goal_share_of_log,
     load_candidate,
-    parse_pins,
     parse_sweeps,
     run_episodes,
     summarize,
@@ -142,13 +142,13 @@ def test_a_bad_sweep_is_refused_before_the_first_episode(
 
 @given(pins=st.dictionaries(names, st.floats(allow_nan=False, allow_infinity=False), max_size=4))
 def test_pins_read_back(pins: dict[str, float]) -> None:
-    assert parse_pins([f"{name}={value!r}" for name, value in pins.items()]) == pins
+    assert numbers_by_name("--pin", [f"{name}={value!r}" for name, value in pins.items()]) == pins
 
 
 @given(text=st.text(max_size=20))
 def test_any_text_is_a_pin_or_a_readable_error(text: str) -> None:
     try:
-        (value,) = parse_pins([text]).values()
+        (value,) = numbers_by_name("--pin", [text]).values()
     except UserError as error:
         assert str(error).startswith(f"--pin {text}")
     else:
@@ -158,7 +158,7 @@ def test_any_text_is_a_pin_or_a_readable_error(text: str) -> None:
 @pytest.mark.parametrize("text", ["mass", "mass=", "mass=heavy", "=", "mass=1=2", "mass:1"])
 def test_bad_pins_are_refused(text: str) -> None:
     with pytest.raises(UserError, match="expected name=number"):
-        parse_pins([text])
+        numbers_by_name("--pin", [text])
 
 
 @given(name=names, low=st.floats(-1e6, 1e6), high=st.floats(-1e6, 1e6), count=st.integers(1, 50))

@@ -49,7 +49,19 @@ def content(contract: Contract, tmp_path_factory: pytest.TempPathFactory) -> byt
             at = 10_000_000 * number
             observation = value.astype(np.float32)
             recorder.add(
-                Cycle(number, at, at, at, state, observation, value[:1], RobotCommand(value[1:]), 1, 0)
+                Cycle(
+                    number,
+                    at,
+                    at,
+                    at,
+                    state,
+                    np.zeros(0),
+                    observation,
+                    value[:1],
+                    RobotCommand(value[1:]),
+                    1,
+                    0,
+                )
             )
         recorder.add(Event(10**9, "end", "duration"))
     return path.read_bytes()

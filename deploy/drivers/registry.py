@@ -8,25 +8,27 @@ from simreal.deploy.drivers.sim import SimDriver
 from simreal.errors import UserError, nearest
 
 
-def _open_sim(options: dict[str, str], robot: str) -> Driver:
+def _open_sim(options: dict[str, str], robot: str, task: str | None) -> Driver:
     robot = options.pop("robot", robot)
     seed = options.pop("seed", "0")
     if not seed.isdecimal():
         raise UserError(f"driver sim: seed={seed}: expected a whole number")
-    return SimDriver(robot, _numbers("sim", options), int(seed))
+    return SimDriver(robot, _numbers("sim", options), int(seed), task)
 
 
-DRIVERS: dict[str, tuple[str, Callable[[dict[str, str], str], Driver]]] = {
+Open = Callable[[dict[str, str], str, str | None], Driver]
+DRIVERS: dict[str, tuple[str, Open]] = {
     "sim": ("simulated robot in another process, in real time", _open_sim),
 }
 
 
-def open_driver(specification: str, robot: str) -> Driver:
+def open_driver(specification: str, robot: str, task: str | None = None) -> Driver:
     """Make a driver; nothing is connected yet.
 
     Args:
         specification: ``NAME`` or ``NAME:key=value,key=value``.
         robot: name of the robot that the policy is for.
+        task: what the policy does; a simulated robot stands in its surroundings.
 
     Raises:
         UserError: no such driver, or options that cannot be read.
@@ -42,7 +44,7 @@ def open_driver(specification: str, robot: str) -> Driver:
         if key.strip() in options:
             raise UserError(f"driver {name}: {key.strip()} stands there twice")
         options[key.strip()] = value.strip()
-    return DRIVERS[name][1](options, robot)
+    return DRIVERS[name][1](options, robot, task)
 
 
 def _numbers(driver: str, options: dict[str, str]) -> dict[str, float]:

@@ -34,7 +34,9 @@ class SimDriver(Driver):
         process: the robot's process once connected; tests stop and kill it.
     """
 
-    def __init__(self, robot: str, parameters: Mapping[str, float], seed: int = 0) -> None:
+    def __init__(
+        self, robot: str, parameters: Mapping[str, float], seed: int = 0, task: str | None = None
+    ) -> None:
         """Name a robot; it starts at `connect`.
 
         Args:
@@ -42,8 +44,15 @@ class SimDriver(Driver):
             parameters: its true parameters where they differ from the model, by the names of
                 randomization, such as ``{"mass": 1.2}``.
             seed: of its noise.
+            task: which says what stands around it; nothing if absent.
         """
-        self._arguments = {"robot": robot, "parameters": dict(parameters), "seed": seed}
+        self._arguments = {
+            "robot": robot,
+            "parameters": dict(parameters),
+            "seed": seed,
+            "task": task,
+        }
+        self._imu = False
         self.process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._joints = self._actuators = 0
@@ -68,6 +77,7 @@ class SimDriver(Driver):
                 raise UserError(f"driver sim: {error}")
             description = RobotDescription.model_validate(robot)
             self._joints, self._actuators = len(description.joints), len(description.actuators)
+            self._imu = description.imu
             self._take(self._receive(FIRST_STATE_TIMEOUT))
         except BaseException as error:
             self.disconnect()
@@ -87,8 +97,7 @@ class SimDriver(Driver):
         return data
 
     def _take(self, data: bytes) -> None:
-        packet = StatePacket.decode(data, self._joints)
-        self._newest = RobotState(packet.time_ns * 1e-9, packet.position, packet.velocity)
+        self._newest = StatePacket.decode(data, self._joints, self._imu).state
 
     def read(self) -> RobotState:
         """The newest state that has arrived; see `Driver.read`."""

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from simreal.contract import RobotDescription
 from simreal.deploy.clock import Clock
 from simreal.deploy.sim_wire import (
     LARGEST_PACKET,
@@ -23,10 +24,13 @@ from simreal.deploy.sim_wire import (
 )
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError
+from simreal.physics.interface import Start
 from simreal.randomization.build import build_world
 from simreal.randomization.randomizer import Randomizer
 from simreal.randomization.specification import fixed
 from simreal.robots import load_robot
+from simreal.state import RobotState
+from simreal.tasks import find_task
 
 LONGEST_GAP_STEPS = 1000
 """A process that slept for longer (a suspended laptop) does not make up for it."""
@@ -35,26 +39,37 @@ LONGEST_GAP_STEPS = 1000
 class SimulatedRobot:
     """One robot: physics, sensors, firmware watchdog. Time passes only in `advance`."""
 
-    def __init__(self, name: str, parameters: Mapping[str, float], seed: int) -> None:
+    def __init__(
+        self, name: str, parameters: Mapping[str, float], seed: int, task: str | None = None
+    ) -> None:
         """Build it with true parameters that may differ from the model's.
 
+        Args:
+            name: of the robot.
+            parameters: where they differ.
+            seed: of its noise.
+            task: whose surroundings and start it has; nothing, and the default posture, if absent.
+
         Raises:
-            UserError: no such robot, or no such parameter.
+            UserError: no such robot, task or parameter.
         """
         robot = load_robot(name)
         self.description = robot.description
         specification, pins = fixed(parameters)
-        world = build_world(robot, 1, specification, pins, threads=1)
+        scene = None if task is None else find_task(task, name).scene
+        world = build_world(robot, 1, specification, pins, threads=1, scene=scene)
         randomizer = Randomizer(specification, world, pins)
         self._world = world
         self.rate = 1.0 / world.physics.timestep
         self._random = EpisodeRandom(episode_seed(seed, np.array([0])))
         only = np.array([0])
         randomizer.apply(only, randomizer.draw(self._random).values)
-        self._passive = np.zeros((1, len(self.description.actuators)))
-        self._target = self._passive
-        start = np.array([[joint.default_position for joint in self.description.joints]])
-        world.reset(only, start, np.zeros_like(start), self._passive, self._random)
+        position = np.array([self.description.default_position])
+        self._idle = _idle_target(self.description)
+        self._target = self._idle
+        world.reset(only, Start(position, np.zeros_like(position)), self._idle, self._random)
+        self._powered = True
+        self._power(False)
         self._lower = np.array([actuator.lower for actuator in self.description.actuators])
         self._upper = np.array([actuator.upper for actuator in self.description.actuators])
         self._watchdog_steps = round(1e-3 * robot.config.safety.watchdog_ms * self.rate)
@@ -67,17 +82,37 @@ class SimulatedRobot:
         self._since_command = 0
         self._commands += 1
         sane = active and bool(np.isfinite(target).all())
-        self._target = np.clip(target, self._lower, self._upper)[None] if sane else self._passive
+        self._power(sane)
+        self._target = np.clip(target, self._lower, self._upper)[None] if sane else self._idle
 
-    def advance(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Let one physics step pass; measured (joints,) positions and velocities."""
+    def _power(self, on: bool) -> None:
+        """Switch the motors. A motor without voltage brakes; a servo without power lets go."""
+        if on == self._powered:
+            return
+        self._powered = on
+        servos = np.flatnonzero(self._world.actuation.servos)
+        if on:
+            self._world.commit(np.array([0]))
+        elif servos.size:
+            rows, nothing = np.zeros_like(servos), np.zeros(servos.size)
+            self._world.actuation.weaken(rows, servos, nothing)
+
+    def advance(self) -> RobotState:
+        """Let one physics step pass; what it measured."""
         self._since_command += 1
         if self._since_command > self._watchdog_steps:
-            self._target = self._passive
+            self._power(False)
+            self._target = self._idle
         self._step += 1
         self._world.advance(self._target, self._random, self._step, self._commands)
-        state = self._world.read(self._step / self.rate)
-        return state.joint_position[0], state.joint_velocity[0]
+        return self._world.read(self._step / self.rate).row(0)
+
+
+def _idle_target(robot: RobotDescription) -> NDArray[np.float64]:
+    """(1, actuators) what no command means: no voltage, no effort; a servo's does not act then."""
+    default = dict(zip(robot.joint_names, robot.default_position, strict=True))
+    served = (default[each.joint] if each.command == "position" else 0.0 for each in robot.actuators)
+    return np.array([list(served)])
 
 
 def serve(robot: SimulatedRobot, wire: socket.socket) -> None:
@@ -92,8 +127,8 @@ def serve(robot: SimulatedRobot, wire: socket.socket) -> None:
             return
         # Time that this process was not given has passed for the robot all the same.
         for _ in range(min(1 + clock.overruns - overruns_before, LONGEST_GAP_STEPS)):
-            position, velocity = robot.advance()
-        packet = StatePacket(sequence, time.monotonic_ns(), position, velocity)
+            state = robot.advance()
+        packet = StatePacket(sequence, time.monotonic_ns(), state)
         sequence += 1
         try:
             wire.send(packet.encode())
@@ -129,7 +164,8 @@ def main() -> None:
     # A controller that is killed while its robot starts leaves a broken pipe, and nobody to tell.
     with contextlib.suppress(BrokenPipeError), socket.socket(fileno=arguments["socket"]) as wire:
         try:
-            robot = SimulatedRobot(arguments["robot"], arguments["parameters"], arguments["seed"])
+            given = (arguments[key] for key in ("robot", "parameters", "seed"))
+            robot = SimulatedRobot(*given, arguments.get("task"))
         except UserError as error:
             wire.send(encode_hello(None, str(error)))
             return

@@ -119,6 +119,15 @@ BODIES: tuple[Parameter, ...] = (
         part="link",
         lower=FLATTEST_STRETCH,
     ),
+    ArrayParameter(
+        name="object_size",
+        unit="1",
+        description="size of a loose object in all directions, its density the same",
+        operation="scale",
+        fields=("inertia.object_size",),
+        part="object",
+        lower=FLATTEST_STRETCH,
+    ),
 )
 
 JOINTS: tuple[Parameter, ...] = (

@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from simreal.physics.interface import Ids
 from simreal.randomization.parameters.parameter import (
+    ArrayParameter,
     Elements,
     Operation,
     Parameter,
@@ -73,6 +74,20 @@ def _rotations(quaternions: Values) -> Rotation:
     return Rotation.from_quat(quaternions[:, [1, 2, 3, 0]])
 
 
+def _error(name: str, unit: str, description: str) -> ArrayParameter:
+    """One number for each axis of the IMU."""
+    return ArrayParameter(
+        name=f"imu_{name}",
+        unit=unit,
+        description=description,
+        operation="absolute",
+        fields=(f"sensing.{name}",),
+        part="robot",
+        axes=AXES,
+        lower=None if name.endswith("bias") else 0.0,
+    )
+
+
 IMU: tuple[Parameter, ...] = (
     ImuMounting(
         name="imu_mounting_error",
@@ -82,4 +97,20 @@ IMU: tuple[Parameter, ...] = (
         fields=("site_quat",),
         lower=None,
     ),
+    ArrayParameter(
+        name="imu_latency_ms",
+        unit="ms",
+        description="delay of the IMU's readings, on top of that of all",
+        operation="absolute",
+        fields=("sensing.imu_latency",),
+        part="robot",
+        unit_in_field=1e3,
+    ),
+    _error("orientation_bias", "rad", "constant error of the orientation, about the IMU's axes"),
+    _error("orientation_noise", "rad", "standard deviation of white noise of the orientation"),
+    _error("gyro_bias", "rad/s", "constant error of the angular velocity"),
+    _error("gyro_noise", "rad/s", "standard deviation of white noise of the angular velocity"),
+    _error("gyro_drift", "rad/s^1.5", "random walk of the angular velocity's zero, after one second"),
+    _error("accelerometer_bias", "m/s²", "constant error of the linear acceleration"),
+    _error("accelerometer_noise", "m/s²", "standard deviation of white noise of the acceleration"),
 )

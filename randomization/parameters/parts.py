@@ -20,6 +20,7 @@ PartKind = Literal[
     "robot_actuator",
     "robot_servo",
     "link",
+    "object",
     "qpos",
     "limited_joint",
     "colliding_geom",
@@ -74,6 +75,11 @@ def _actuators(world: World) -> Parts:
 def _links(world: World) -> Parts:
     links = {link.body for link in world.inertia.links}
     return [(name, i) for name, i in _bodies(world) if i in links]
+
+
+def _objects(world: World) -> Parts:
+    objects = {each.body for each in world.inertia.objects}
+    return [(name, i) for name, i in _bodies(world) if i in objects]
 
 
 def _positions(world: World) -> Parts:
@@ -153,6 +159,7 @@ PARTS: dict[PartKind, Callable[[World], Parts]] = {
     "geom": _named(mujoco.mjtObj.mjOBJ_GEOM, "ngeom"),
     "actuator": _actuators,
     "link": _links,
+    "object": _objects,
     "qpos": _positions,
     "limited_joint": _limited_joints,
     "colliding_geom": _colliding_geoms,

@@ -11,6 +11,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.noise import NormalActionNoise, VectorizedActionNoise
 from torch import nn
 
+from simreal.agents.asymmetric import AsymmetricPolicy
 from simreal.agents.config import AgentConfig, OffPolicyConfig, PPOConfig, SACConfig, TD3Config
 from simreal.agents.normalizer import NormalizedObservation, Normalizer
 from simreal.vec_env import SimrealVecEnv
@@ -39,12 +40,16 @@ def build_agent(
         "device": "cpu",
         "tensorboard_log": str(tensorboard) if tensorboard else None,
     }
+    size = env.batch.observation_size + env.batch.privileged.shape[1]
     policy: dict[str, Any] = {
         "net_arch": list(config.hidden_layers),
         "activation_fn": ACTIVATIONS[config.activation],
         "features_extractor_class": NormalizedObservation,
-        "features_extractor_kwargs": {"normalizer": Normalizer(env.batch.observation_size)},
+        "features_extractor_kwargs": {"normalizer": Normalizer(size)},
     }
+    if size > env.batch.observation_size:
+        common["policy"] = AsymmetricPolicy
+        policy["actor_size"] = env.batch.observation_size
     match config:
         case PPOConfig():
             common["batch_size"] = min(config.batch_size, config.rollout_steps * env.num_envs)
@@ -116,6 +121,8 @@ class ExportedPolicy(nn.Module):
         super().__init__()
         policy: Any = agent.policy
         self.normalizer = find_normalizer(agent)
+        if isinstance(policy, AsymmetricPolicy):
+            self.normalizer = self.normalizer.first(policy.actor_size)
         if isinstance(agent, PPO):
             self.network = nn.Sequential(policy.mlp_extractor.policy_net, policy.action_net)
             self.squash: nn.Module = nn.Hardtanh(-1.0, 1.0)

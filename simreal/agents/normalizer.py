@@ -33,6 +33,14 @@ class Normalizer(nn.Module):
         normalised = (observation - self.mean.float()) * scale.float()
         return normalised.clamp(-CLIP, CLIP)
 
+    def first(self, size: int) -> "Normalizer":
+        """A copy for the first entries of an observation."""
+        part = Normalizer(size)
+        part.mean.copy_(self.mean[:size])
+        part.variance.copy_(self.variance[:size])
+        part.count.copy_(self.count)
+        return part
+
     def update(self, observations: NDArray[np.floating[Any]]) -> None:
         """Take (n, size) observations into the statistics."""
         batch = torch.as_tensor(observations, dtype=torch.float64)

@@ -5,7 +5,7 @@ from typing import Any
 
 from simreal.config import Document
 from simreal.errors import UserError
-from simreal.experiment import read_experiment
+from simreal.experiment import is_suite_task, read_experiment
 from simreal.lint.contact_checks import check_contacts
 from simreal.lint.experiment_checks import check_experiment
 from simreal.lint.finding import Finding, refused, sorted_findings
@@ -19,7 +19,7 @@ from simreal.lint.range_checks import (
     check_ranges,
     check_schedule,
 )
-from simreal.lint.subject import Subject, read_experiment_parts
+from simreal.lint.subject import Subject, read_experiment_parts, read_suite_experiment
 from simreal.randomization.build import build_world
 from simreal.randomization.specification import ParameterConfig, members
 from simreal.robots import Robot, load_robot
@@ -56,6 +56,8 @@ def lint(
         What was found, errors first.
     """
     data = document.data if data is None else data
+    if is_suite_task(data.get("task")):
+        return sorted_findings(read_suite_experiment(document, data))
     experiment, found = read_experiment_parts(document, data)
     try:
         robot = robot or load_robot(str(data.get("robot")))
@@ -84,7 +86,7 @@ def _randomization(subject: Subject, faulty: bool) -> list[Finding]:
         faulty: whether there are errors outside of the randomization.
     """
     try:
-        world = build_world(subject.robot, 1, {}, {}, threads=1)
+        world = build_world(subject.robot, 1, {}, {}, threads=1, scene=subject.scene)
     except UserError as error:
         if faulty:
             return []  # they are the reason

@@ -1,14 +1,14 @@
 """Faults in a robot's model: masses, units of angles, control ranges, delays, sensors."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.contract import RobotDescription
+from simreal.contract import Joint, RobotDescription
 from simreal.errors import nearest
 from simreal.lint.finding import Finding
 from simreal.lint.model_file import ModelFile
@@ -21,13 +21,18 @@ such a body. kg·cm² for kg·m² puts it off by 100, g·mm² by 30,000."""
 
 def check_model(file: ModelFile, robot: RobotDescription) -> Iterator[Finding]:
     """All checks of a model that can be read."""
-    yield from _inertias(file)
-    yield from _sizes(file)
-    yield from _joint_angles(file, robot)
-    yield from _orientations(file)
-    yield from _servo_angles(file)
+    yield from check_file(file, robot.joints)
     yield from _names(file, robot)
     yield from _control_ranges(file, robot)
+
+
+def check_file(file: ModelFile, described: Sequence[Joint] = ()) -> Iterator[Finding]:
+    """The checks that need no description of the robot; with its joints, angles are surer."""
+    yield from _inertias(file)
+    yield from _sizes(file)
+    yield from _joint_angles(file, described)
+    yield from _orientations(file)
+    yield from _servo_angles(file)
     yield from _delays(file)
     yield from _sensor_noise(file)
 
@@ -105,9 +110,9 @@ def _reach(model: mujoco.MjModel, body: int) -> float:
     return float((np.linalg.norm(places - centre, axis=1) + extra).max(initial=0.0))
 
 
-def _joint_angles(file: ModelFile, robot: RobotDescription) -> Iterator[Finding]:
+def _joint_angles(file: ModelFile, joints: Sequence[Joint]) -> Iterator[Finding]:
     """Ranges of joints in the other unit of angles."""
-    described = {joint.name: (joint.lower, joint.upper) for joint in robot.joints}
+    described = {joint.name: (joint.lower, joint.upper) for joint in joints}
     for joint in file.spec.joints:
         if joint.type not in (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_BALL):
             continue

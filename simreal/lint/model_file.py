@@ -93,6 +93,7 @@ def _named_elements(path: Path, folder: Path | None = None) -> dict[tuple[str, s
 
     def start(tag: str, attributes: dict[str, str]) -> None:
         kind = parents[-1] if parents[-1] in ("actuator", "sensor") else tag
+        kind = "body" if kind == "link" else kind  # of a URDF
         parents.append(tag)
         if tag == "include":
             found.update(_named_elements(root / attributes.get("file", ""), root))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from simreal.action import ActionPipeline
 from simreal.beginnings import Beginnings
+from simreal.commands import Commands
 from simreal.contract import Contract
 from simreal.episode_random import EpisodeRandom
 from simreal.lint.experiment_checks import make_contract, widths
@@ -21,6 +22,7 @@ from simreal.lint.finding import Finding
 from simreal.lint.range_checks import EARLIEST, NEEDS
 from simreal.lint.subject import Subject
 from simreal.observation import Float32Array
+from simreal.privileged import Privileged
 from simreal.randomization.build import build_world
 from simreal.randomization.randomizer import Randomizer
 from simreal.randomization.specification import ParameterConfig, members
@@ -179,7 +181,7 @@ def _owners(subject: Subject, entries: Entries, pins: Mapping[str, float]) -> di
 
     Not a change of parameters in mid-episode: the environment draws anew, and not the world.
     """
-    world = build_world(subject.robot, 1, entries, pins, threads=1)
+    world = build_world(subject.robot, 1, entries, pins, threads=1, scene=subject.scene)
     randomizer = Randomizer(entries, world, pins)
     space, owners, first = randomizer.space, {}, 0
     for name, entry in entries.items():
@@ -211,11 +213,14 @@ def _set_up(
     columns: Columns,
     excitations: tuple[Excitation, ...],
 ) -> Setting:
-    rate, task = subject.experiment.control_rate, find_task(subject.experiment.task)
+    experiment, task = subject.experiment, find_task(subject.experiment.task, subject.experiment.robot)
+    rate, scene = experiment.control_rate, subject.scene
     count = (2 * len(columns) + 2) * len(excitations)
-    world = build_world(subject.robot, count, entries, pins, rate, threads=1 if count <= FEW else 0)
+    threads = 1 if count <= FEW else 0
+    world = build_world(subject.robot, count, entries, pins, rate, threads, scene)
     randomizer = Randomizer(entries, world, pins)
-    beginnings = Beginnings(world, randomizer, contract, task, {task.start: 1.0})
+    commands, unseen = Commands(experiment, task), Privileged((), task, randomizer)
+    beginnings = Beginnings(world, randomizer, contract, task, {task.start: 1.0}, commands, unseen)
     return Setting(world, beginnings, randomizer, columns, excitations, contract, 1.0 / rate)
 
 
@@ -238,7 +243,8 @@ def _run(setting: Setting, groups: Columns, length: float, limits: NDArray[np.fl
         steps += 1
         action = _actions(setting, random, to_command.size, steps)
         world.advance(to_command(action).target, random, np.full(len(action), steps))
-        observation = pipeline(world.read(np.full(len(action), steps * period)), action)
+        state = world.read(np.full(len(action), steps * period))
+        observation = pipeline(state, action, setting.beginnings.command)
         acts |= comparison.differ(observation)
         clipped += (np.abs(observation) >= limits).mean(axis=0)
     return Seen(acts, _of_columns(setting, world.physics.diverged), clipped / max(1, steps))

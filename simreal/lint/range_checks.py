@@ -229,7 +229,7 @@ def _delays(name: str, entry: ParameterConfig) -> bool:
 
 
 def _build(subject: Subject, entries: Entries, pins: Mapping[str, float]) -> World:
-    return build_world(subject.robot, 1, entries, pins, threads=1)
+    return build_world(subject.robot, 1, entries, pins, threads=1, scene=subject.scene)
 
 
 def _too_long(subject: Subject, name: str, message: str) -> Finding:

@@ -7,11 +7,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from simreal.config import Document, Location, faults
-from simreal.experiment import ExperimentConfig
+from simreal.experiment import ExperimentConfig, SuiteExperiment
 from simreal.lint.finding import Finding, refused
 from simreal.lint.model_file import ModelFile
+from simreal.physics.model import Scene
 from simreal.randomization.specification import ParameterConfig
 from simreal.robots import Robot
+from simreal.tasks import find_task
 
 OPEN_SECTIONS = ("randomization", "rewards", "initial_states", "pins")
 """Whose entries stand for themselves: one that cannot be read leaves the others."""
@@ -36,6 +38,11 @@ class Subject:
     def entry(self, name: str, *part: str) -> str:
         """``file:line`` of an entry of the randomization, or of a part of it."""
         return self.document.where(("randomization", name, *part))
+
+    @property
+    def scene(self) -> Scene | None:
+        """What the task puts around the robot."""
+        return find_task(self.experiment.task, self.experiment.robot).scene
 
     @property
     def entries(self) -> dict[str, ParameterConfig]:
@@ -68,6 +75,15 @@ def read_experiment_parts(
             if smaller == left:
                 return None, found
             left = smaller
+
+
+def read_suite_experiment(document: Document, data: Mapping[str, Any]) -> list[Finding]:
+    """What cannot be read in an experiment of dm_control; whether it fits, making its environment tells."""
+    try:
+        SuiteExperiment.model_validate(data)
+    except ValidationError as error:
+        return [_unreadable(where, what) for where, what in faults(error, document)]
+    return []
 
 
 def _without(data: dict[str, Any], place: Location) -> dict[str, Any]:

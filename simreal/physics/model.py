@@ -1,6 +1,7 @@
 """From a robot's folder to a compiled model, held against the robot's description."""
 
 import math
+from collections.abc import Callable
 
 import mujoco
 import numpy as np
@@ -13,8 +14,23 @@ LONGEST_ACTION_LATENCY = 1.0
 """s. The history buffer of a longer delay would be a mistake of units more likely than a robot."""
 
 
-def compile_model(robot: Robot, longest_action_latency: float = 0.0) -> mujoco.MjModel:
-    """Compile a robot's model with actuator histories long enough for the given delay (s)."""
+Scene = Callable[[mujoco.MjSpec], None]
+"""Adds to a robot's model what stands around it."""
+
+
+def compile_model(
+    robot: Robot, longest_action_latency: float = 0.0, scene: Scene | None = None
+) -> mujoco.MjModel:
+    """Compile a robot's model.
+
+    Args:
+        robot: which.
+        longest_action_latency: s, that the histories of its actuators must hold.
+        scene: adds what stands around it.
+
+    Raises:
+        UserError: a latency beyond `LONGEST_ACTION_LATENCY`, or a fault in the model.
+    """
     if longest_action_latency > LONGEST_ACTION_LATENCY:
         raise UserError(
             f"action latency of {longest_action_latency * 1e3:g} ms: at most "
@@ -24,6 +40,8 @@ def compile_model(robot: Robot, longest_action_latency: float = 0.0) -> mujoco.M
         spec = mujoco.MjSpec.from_file(str(robot.model_path))
     except ValueError as error:
         raise UserError(f"{robot.model_path}: not a usable model: {error}") from None
+    if scene is not None:
+        scene(spec)
     for body in spec.bodies:
         # Whoever compiles a body as simple promises that its centre of mass never moves.
         body.simple = False
@@ -77,11 +95,14 @@ def _range_contradiction(
 
 
 def named_id(model: mujoco.MjModel, kind: mujoco.mjtObj, name: str, robot: Robot) -> int:
-    """Id of a joint or actuator of the model; a `UserError` names the nearest if there is none."""
+    """Id of a named part of the model; a `UserError` names the nearest if there is none."""
     index = int(mujoco.mj_name2id(model, kind, name))
     if index < 0:
-        is_joint = kind == mujoco.mjtObj.mjOBJ_JOINT
-        what, count = ("joint", model.njnt) if is_joint else ("actuator", model.nu)
+        what, count = {
+            mujoco.mjtObj.mjOBJ_JOINT: ("joint", model.njnt),
+            mujoco.mjtObj.mjOBJ_ACTUATOR: ("actuator", model.nu),
+            mujoco.mjtObj.mjOBJ_SENSOR: ("sensor", model.nsensor),
+        }[kind]
         valid = [mujoco.mj_id2name(model, kind, i) or "" for i in range(count)]
         hint = nearest(name, valid)
         raise UserError(f"robot {robot.name}: no {what} {name!r} in {robot.model_path.name}: {hint}")

@@ -1,19 +1,23 @@
-"""MuJoCo on `mujoco.batch.Batch`: all simulations on a C thread pool, fields per simulation."""
+"""MuJoCo on its batch: all simulations on a C thread pool, fields per simulation."""
 
 import logging
 from collections.abc import Callable
-from functools import partial
-from typing import Any, Self
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import mujoco
 import numpy as np
-from mujoco.batch import MODEL_FIELDS, Batch, SimulationError
+from mujoco.batch import MODEL_FIELDS
 from numpy.typing import NDArray
 
 from simreal.errors import UserError
-from simreal.physics.interface import Ids
-from simreal.physics.model import compile_model, named_id
+from simreal.physics.interface import Ids, Start, StepLaw
+from simreal.physics.model import Scene, compile_model, named_id
+from simreal.physics.native_batch import Batch
 from simreal.robots import Robot
+
+if TYPE_CHECKING:
+    from simreal.physics.compiled import Stepper
 
 # MuJoCo prints what it warns of and writes MUJOCO_LOG.TXT into the working folder. A simulation that
 # diverges is flagged and counted here, so that this goes to the log of those who want to see it.
@@ -34,6 +38,7 @@ class MujocoPhysics:
         control_rate: float | None = None,
         longest_action_latency: float = 0.0,
         threads: int = 0,
+        scene: Scene | None = None,
     ) -> None:
         """Compile the robot's model and make `count` simulations of it.
 
@@ -44,20 +49,25 @@ class MujocoPhysics:
                 them if absent.
             longest_action_latency: s, the delay that the actuators' history must hold.
             threads: of the pool; 0 for every processor.
+            scene: adds what stands around the robot.
 
         Raises:
             UserError: a rate that does not fit the timestep, a joint that the model lacks, or a
                 latency beyond `model.LONGEST_ACTION_LATENCY`.
         """
-        self.model = compile_model(robot, longest_action_latency)
+        self.model = self._compiled(robot, longest_action_latency, scene)
         self.count = count
         self.timestep = float(self.model.opt.timestep)
         self.substeps = _substeps(self.timestep, control_rate or 1.0 / self.timestep, robot.name)
         self._batch = Batch(self.model, count, threads)
+        self._robot = robot
+        self._sensors: dict[str, slice] = {}
         self._fields: dict[str, NDArray[Any]] = {}
         self._constants_depend = False
         self._qpos: NDArray[np.float64] = self._batch.bind("qpos")
         self._qvel: NDArray[np.float64] = self._batch.bind("qvel")
+        self._ctrl: NDArray[np.float64] = self._batch.bind("ctrl")
+        self._history: NDArray[np.float64] = self._batch.bind("history")
         self.body_force: NDArray[np.float64] = self._batch.bind("xfrc_applied")
         self.dof_force: NDArray[np.float64] = self._batch.bind("qfrc_applied")
         self._positions, self._velocities = _addresses(self.model, robot)
@@ -65,16 +75,23 @@ class MujocoPhysics:
         self._velocity_columns = _columns(self._velocities)
         self._actuators = _actuator_ids(self.model, robot)
         self._warning_counts = self._batch.warning[:, :, 1]
+        self._free = _free_joints(self.model)
+        self.free_bodies = tuple(self.model.body(body).name for body in self._free.bodies)
+        self._recorded = {"qpos": self.model.nq, "qvel": self.model.nv}
+        self._recorded |= {"sensordata": self.model.nsensordata, "actuator_force": self.model.nu}
         self._trace = self._make_trace(self.substeps)
-        self._single = self._make_trace(1)
         self._control_history, self._sensor_history = _histories(self.model)
         self._batch.reset()
         self._fresh_state = self._batch.state[0].copy()
         self.diverged = np.zeros(count, dtype=bool)
 
+    def _compiled(self, robot: Robot, latency: float, scene: Scene | None) -> mujoco.MjModel:
+        """The robot's model; whoever has one already gives it in a subclass."""
+        return compile_model(robot, latency, scene)
+
     def _make_trace(self, steps: int) -> dict[str, NDArray[np.float64]]:
-        sizes = {"qpos": self.model.nq, "qvel": self.model.nv}
-        return {name: np.zeros((self.count, steps, size)) for name, size in sizes.items()}
+        sizes = self._recorded.items()
+        return {name: np.zeros((self.count, steps, size)) for name, size in sizes}
 
     @property
     def joint_position(self) -> NDArray[np.float64]:
@@ -95,6 +112,33 @@ class MujocoPhysics:
     def velocity_trace(self) -> NDArray[np.float64]:
         """(count, substeps, joints) velocities after each physics step of the last control step."""
         return self._trace["qvel"][..., self._velocity_columns]
+
+    @property
+    def free_position(self) -> NDArray[np.float64]:
+        """(count, free bodies, 7) places and orientations."""
+        return self._qpos[:, self._free.position]
+
+    @property
+    def free_velocity(self) -> NDArray[np.float64]:
+        """(count, free bodies, 6) velocities."""
+        return self._qvel[:, self._free.velocity]
+
+    @property
+    def actuator_force(self) -> NDArray[np.float64]:
+        """(count, actuators) forces in the last physics step."""
+        return self._trace["actuator_force"][:, -1, self._actuators]
+
+    def sensor(self, name: str) -> NDArray[np.float64]:
+        """(count, dimension) values of a sensor as the last physics step began."""
+        return self.sensor_trace(name)[:, -1]
+
+    def sensor_trace(self, name: str) -> NDArray[np.float64]:
+        """(count, substeps, dimension) values of a sensor in the last control step."""
+        if name not in self._sensors:
+            sensor = named_id(self.model, mujoco.mjtObj.mjOBJ_SENSOR, name, self._robot)
+            first = int(self.model.sensor_adr[sensor])
+            self._sensors[name] = slice(first, first + int(self.model.sensor_dim[sensor]))
+        return self._trace["sensordata"][..., self._sensors[name]]
 
     def field(self, name: str) -> NDArray[Any]:
         """Per-simulation values of a model field, (count, ...), live and writable."""
@@ -117,13 +161,7 @@ class MujocoPhysics:
                 if (values[ids] != getattr(self.model, name)).any():
                     self._fields[name] = values
 
-    def reset(
-        self,
-        ids: Ids,
-        joint_position: NDArray[np.float64],
-        joint_velocity: NDArray[np.float64],
-        target: NDArray[np.float64],
-    ) -> None:
+    def reset(self, ids: Ids, start: Start, target: NDArray[np.float64]) -> None:
         """Start some simulations afresh; see `Physics.reset`.
 
         MuJoCo itself resets histories to zero: a delayed servo would then run towards zero, and a
@@ -132,15 +170,27 @@ class MujocoPhysics:
         ids = np.asarray(ids)
         self._forget_divergence(ids)
         self._batch.state[ids] = self._fresh_state
-        self._qpos[np.ix_(ids, self._positions)] = joint_position
-        self._qvel[np.ix_(ids, self._velocities)] = joint_velocity
-        self._batch.ctrl[np.ix_(ids, self._actuators)] = target
+        if start.free_position is not None:
+            self._qpos[ids[:, None, None], self._free.position] = start.free_position
+        if start.free_velocity is not None:
+            self._qvel[ids[:, None, None], self._free.velocity] = start.free_velocity
+        self._qpos[np.ix_(ids, self._positions)] = start.joint_position
+        self._qvel[np.ix_(ids, self._velocities)] = start.joint_velocity
+        self._ctrl[np.ix_(ids, self._actuators)] = target
         for place, actuator in enumerate(self._actuators):
             if actuator in self._control_history:
                 columns = self._control_history[actuator][:, 0]
-                self._batch.history[ids[:, None], columns] = target[:, [place]]
+                self._history[ids[:, None], columns] = target[:, [place]]
         if self._sensor_history:
             self._fill_sensor_histories(ids)
+        if self.model.nsensor:
+            self._sense_start(ids)
+
+    def _sense_start(self, ids: Ids) -> None:
+        """Fill the traces with what sensors read before the first step."""
+        self._batch.forward(ids)
+        for name in ("sensordata", "actuator_force"):
+            self._trace[name][ids] = self._batch.bind(name)[ids][:, None]
 
     def _forget_divergence(self, ids: Ids) -> None:
         failed = ids[self.diverged[ids]]
@@ -161,6 +211,8 @@ class MujocoPhysics:
         for name in self._fields.keys() - source._fields.keys():
             self._fields[name][ids] = _compiled(self.model, name)
         self._batch.state[ids] = source._batch.state[rows]
+        for name in self._trace.keys() - {"qpos", "qvel"}:
+            self._trace[name][ids] = source._trace[name][rows, -1:]
 
     def copy_simulation(self, simulation: int, model: mujoco.MjModel, data: mujoco.MjData) -> None:
         """Write a simulation's fields and state into a model and data, such as a renderer's."""
@@ -178,27 +230,24 @@ class MujocoPhysics:
         for sensor, columns in self._sensor_history.items():
             first = int(self.model.sensor_adr[sensor])
             reading = readings[ids, first : first + columns.shape[1]]
-            self._batch.history[rows, columns] = reading[:, None, :]
+            self._history[rows, columns] = reading[:, None, :]
 
-    def step(self, target: NDArray[np.float64], before_each: Callable[[], None] | None = None) -> None:
+    @cached_property
+    def _stepper(self) -> "Stepper":
+        from simreal.physics.compiled import Stepper
+
+        return Stepper(self.model, self.substeps, self._trace)
+
+    def step(self, target: NDArray[np.float64], law: StepLaw | None = None) -> None:
         """Advance each simulation by one control step, and flag what has left the finite numbers."""
-        self._batch.ctrl[:, self._actuators] = target
-        if before_each is None:
-            self._advance(self.substeps, self._trace)
+        self._ctrl[:, self._actuators] = target
+        if law is None:
+            failed = self._batch.rollout(self.substeps, self._trace)
         else:
-            for substep in range(self.substeps):
-                before_each()
-                self._advance(1, self._single)
-                for name, trace in self._trace.items():
-                    trace[:, substep] = self._single[name][:, 0]
+            failed = self._batch.apply(*law.compiled(self._stepper.address))
+        self.diverged |= failed
         # MuJoCo resets a simulation that leaves the finite numbers and counts a warning.
         self.diverged |= self._warning_counts.any(axis=1)
-
-    def _advance(self, steps: int, trace: dict[str, NDArray[np.float64]]) -> None:
-        try:
-            self._batch.rollout(steps, record=("qpos", "qvel"), out=trace)
-        except SimulationError as error:
-            self.diverged[error.ids] = True
 
 
 def _compiled(model: mujoco.MjModel, field: str) -> Any:
@@ -223,6 +272,23 @@ def _addresses(model: mujoco.MjModel, robot: Robot) -> tuple[NDArray[np.int64], 
     kind = mujoco.mjtObj.mjOBJ_JOINT
     ids = [named_id(model, kind, name, robot) for name in robot.description.joint_names]
     return model.jnt_qposadr[ids].astype(np.int64), model.jnt_dofadr[ids].astype(np.int64)
+
+
+class _FreeJoints(NamedTuple):
+    """Bodies on free joints, and (bodies, 7) and (bodies, 6) their places in qpos and qvel."""
+
+    bodies: NDArray[np.int64]
+    position: NDArray[np.int64]
+    velocity: NDArray[np.int64]
+
+
+def _free_joints(model: mujoco.MjModel) -> _FreeJoints:
+    joints = np.flatnonzero(model.jnt_type == mujoco.mjtJoint.mjJNT_FREE)
+    return _FreeJoints(
+        model.jnt_bodyid[joints].astype(np.int64),
+        model.jnt_qposadr[joints][:, None] + np.arange(7),
+        model.jnt_dofadr[joints][:, None] + np.arange(6),
+    )
 
 
 def _columns(indices: NDArray[np.int64]) -> slice | NDArray[np.int64]:

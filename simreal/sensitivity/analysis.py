@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.env import BatchEnv, Episode
+from simreal.env import Episode
+from simreal.environment import make_environment
 from simreal.episode_random import episode_seed
 from simreal.evaluate import Candidate, run_given, summarize
-from simreal.experiment import ExperimentConfig
+from simreal.experiment import BaseExperiment
 from simreal.sensitivity.columns import Column, find_columns, thinned, widened
 from simreal.sensitivity.results import Attribution, Pair, Sensitivity, Sweep
 from simreal.statistics import Interval, mean_interval, paired_interval, share_interval
@@ -39,7 +40,7 @@ Listen = Callable[[int, int], None]
 class _Bench:
     """Replays the evaluation's episodes with draws of our own, and counts them."""
 
-    def __init__(self, candidate: Candidate, seed: int, wide: ExperimentConfig, listen: Listen | None):
+    def __init__(self, candidate: Candidate, seed: int, wide: BaseExperiment, listen: Listen | None):
         self._candidate = candidate
         self._seed = seed
         self._wide = wide
@@ -59,7 +60,7 @@ class _Bench:
         return self._run(numbers, draws, self._wide)
 
     def _run(
-        self, numbers: NDArray[np.integer], draws: Values | None, experiment: ExperimentConfig
+        self, numbers: NDArray[np.integer], draws: Values | None, experiment: BaseExperiment
     ) -> list[Episode]:
         seeds = episode_seed(self._seed, numbers)
         episodes = run_given(self._candidate.act, experiment, seeds, draws, None, self._tell)
@@ -104,7 +105,7 @@ def analyse(
     """
     columns = find_columns(candidate.experiment, patterns, points, beyond)
     wide = widened(candidate.experiment, columns)
-    BatchEnv(wide.from_start(), 1, threads=1)  # refused now, if columns go too far together
+    make_environment(wide.from_start(), 1, threads=1)  # refused now, if columns go too far together
     bench = _Bench(candidate, seed, wide, listen)
     planned, replays = _planned(columns, episodes), 2 + CHANCES + len(columns)
     bench.planned = planned + MOST_FAILURES * replays

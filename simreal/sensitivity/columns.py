@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from simreal.contract import TrainedRange
-from simreal.env import BatchEnv
+from simreal.environment import make_environment
 from simreal.errors import UserError, nearest
-from simreal.experiment import ExperimentConfig
+from simreal.experiment import BaseExperiment
 from simreal.randomization.distributions import Choice, Uniform
 from simreal.randomization.parameters import matching
 from simreal.randomization.specification import ParameterConfig
@@ -48,7 +48,7 @@ class Column:
 
 
 def find_columns(
-    experiment: ExperimentConfig, patterns: Sequence[str] = (), points: int = 7, beyond: float = 0.0
+    experiment: BaseExperiment, patterns: Sequence[str] = (), points: int = 7, beyond: float = 0.0
 ) -> list[Column]:
     """The columns that vary, and where to hold them.
 
@@ -63,7 +63,7 @@ def find_columns(
         UserError: a pattern that no column matches, or nothing varies.
     """
     experiment = experiment.from_start()
-    randomizer = BatchEnv(experiment, 1, threads=1).randomizer
+    randomizer = make_environment(experiment, 1, threads=1).randomizer
     ranges, space = randomizer.trained_ranges(), randomizer.space
     chosen = _chosen(patterns, [each.name for each in ranges if each.low < each.high])
     return [
@@ -97,7 +97,7 @@ def _chosen(patterns: Sequence[str], names: list[str]) -> set[str]:
 
 
 def _values(
-    experiment: ExperimentConfig, given: TrainedRange, logarithmic: bool, points: int, beyond: float
+    experiment: BaseExperiment, given: TrainedRange, logarithmic: bool, points: int, beyond: float
 ) -> tuple[float, ...]:
     _, config = _entry(experiment, given.name)
     if config is not None and isinstance(config.distribution, Choice):
@@ -107,7 +107,7 @@ def _values(
     return tuple((np.geomspace if logarithmic else np.linspace)(low, high, points).tolist())
 
 
-def _entry(experiment: ExperimentConfig, column: str) -> tuple[str, ParameterConfig | None]:
+def _entry(experiment: BaseExperiment, column: str) -> tuple[str, ParameterConfig | None]:
     """The entry that draws a column, by its name; none if it draws several quantities together."""
     named = column if column in experiment.randomization else column.partition("[")[0]
     config = experiment.randomization.get(named)
@@ -121,7 +121,7 @@ def thinned(values: Sequence[float], number: int) -> tuple[float, ...]:
 
 
 def _end(
-    experiment: ExperimentConfig, name: str, end: float, other: float, beyond: float, logarithmic: bool
+    experiment: BaseExperiment, name: str, end: float, other: float, beyond: float, logarithmic: bool
 ) -> float:
     """The end of a range, moved away from the other one as far as is physical."""
     for share in REACHES if beyond > 0 else ():
@@ -132,15 +132,15 @@ def _end(
     return end
 
 
-def _is_physical(experiment: ExperimentConfig, name: str, value: float) -> bool:
+def _is_physical(experiment: BaseExperiment, name: str, value: float) -> bool:
     try:
-        BatchEnv(experiment, 1, pins={name: value}, threads=1)
+        make_environment(experiment, 1, pins={name: value}, threads=1)
     except UserError:
         return False
     return True
 
 
-def widened(experiment: ExperimentConfig, columns: Sequence[Column]) -> ExperimentConfig:
+def widened(experiment: BaseExperiment, columns: Sequence[Column]) -> BaseExperiment:
     """The experiment with room for all values of the columns, such as memory for a longer latency.
 
     For given draws: what it would draw by itself is another distribution.

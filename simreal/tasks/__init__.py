@@ -1,20 +1,23 @@
 """Tasks: what is wanted of a robot, as small functions on its motion."""
 
-from simreal.errors import UserError, nearest
-from simreal.tasks import qube_swingup
+from simreal.tasks import qube_swingup, so101_reach
+from simreal.tasks.find import elsewhere, find_elsewhere, for_robot
 from simreal.tasks.task import Motion, Task
 
-TASKS: dict[str, Task] = {task.name: task for task in (qube_swingup.TASK,)}
+TASKS: dict[str, Task] = {task.name: task for task in (qube_swingup.TASK, so101_reach.TASK)}
 
-__all__ = ["TASKS", "Motion", "Task", "find_task"]
+__all__ = ["TASKS", "Motion", "Task", "find_task", "task_names"]
 
 
-def find_task(name: str) -> Task:
-    """The task of that name.
+def find_task(name: str, robot: str | None = None) -> Task:
+    """The task of that name, for a robot; one that is made for a single robot needs none.
 
     Raises:
-        UserError: there is none; the message names the nearest.
+        UserError: there is none, the message names the nearest; or it is made for another robot.
     """
-    if name not in TASKS:
-        raise UserError(f"no task {name!r}: {nearest(name, TASKS)}")
-    return TASKS[name]
+    return for_robot(name, TASKS[name] if name in TASKS else find_elsewhere(name, TASKS), robot)
+
+
+def task_names() -> dict[str, str]:
+    """Every task that has a name, and what it is."""
+    return {name: task.description for name, task in TASKS.items()} | elsewhere()

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.episode_random import EpisodeRandom
+from simreal.physics.interface import Start
 from simreal.state import FloatArray
 from simreal.tasks.task import Motion, Task
 
@@ -14,18 +15,18 @@ ARM_LIMIT = 2.0
 """rad; the machine's software limit is 2.094, its stops lie not far beyond."""
 
 
-def hanging(random: EpisodeRandom) -> tuple[FloatArray, FloatArray]:
+def hanging(random: EpisodeRandom) -> Start:
     """Hanging nearly at rest, the arm nearly centred (the spread of SimuRLacra's initial states)."""
     spread = 2.0 * random.uniform("initial", 4) - 1.0
     position = spread[:, :2] * np.radians([2.0, 1.0])
     velocity = spread[:, 2:] * np.radians([0.5, 0.5])
-    return position, velocity
+    return Start(position, velocity)
 
 
-def anywhere(random: EpisodeRandom) -> tuple[FloatArray, FloatArray]:
+def anywhere(random: EpisodeRandom) -> Start:
     """The pendulum at any angle and in motion: what a swing-up passes through, met from the start."""
     spread = 2.0 * random.uniform("initial", 4) - 1.0
-    return spread[:, :2] * np.array([1.0, np.pi]), spread[:, 2:] * np.array([3.0, 10.0])
+    return Start(spread[:, :2] * np.array([1.0, np.pi]), spread[:, 2:] * np.array([3.0, 10.0]))
 
 
 def angle_from_upright(motion: Motion) -> FloatArray:

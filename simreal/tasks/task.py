@@ -1,15 +1,19 @@
 """What a task is made of."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simreal.contract import Command
 from simreal.episode_random import EpisodeRandom
+from simreal.physics.interface import Physics, Start
+from simreal.physics.model import Scene
 from simreal.state import FloatArray
 
-InitialState = Callable[[EpisodeRandom], tuple[FloatArray, FloatArray]]
+InitialState = Callable[[EpisodeRandom], Start]
+DrawCommand = Callable[[EpisodeRandom, FloatArray, FloatArray, NDArray[np.integer]], FloatArray]
 
 
 @dataclass(slots=True)
@@ -21,12 +25,48 @@ class Motion:
         joint_velocity: (count, joints) after the step.
         action: (count, actuators) in [-1, 1], taken at the start of the step.
         previous_action: (count, actuators), the one before.
+        command: (count, commands) that is asked.
+        physics: all else; None where the motion is that of a log.
     """
 
     joint_position: FloatArray
     joint_velocity: FloatArray
     action: FloatArray
     previous_action: FloatArray
+    command: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
+    physics: Physics | None = None
+
+    @property
+    def simulated(self) -> Physics:
+        """The physics behind the motion.
+
+        Raises:
+            TypeError: there is none.
+        """
+        if self.physics is None:
+            raise TypeError("this motion comes from a log: only its joints are known")
+        return self.physics
+
+    def sensor(self, name: str) -> FloatArray:
+        """(count, dimension) values of a sensor of the model; see `Physics.sensor`."""
+        return self.simulated.sensor(name)
+
+
+def uniform_command(
+    random: EpisodeRandom, low: FloatArray, high: FloatArray, number: NDArray[np.integer]
+) -> FloatArray:
+    """Draw commands evenly between their ends.
+
+    Args:
+        random: of n episodes.
+        low: (commands,) lower ends.
+        high: (commands,) upper ends.
+        number: (n,) which of the episode's commands, from 0.
+
+    Returns:
+        (n, commands).
+    """
+    return low + (high - low) * random.uniform("command", len(low), number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +77,20 @@ class Task:
         name: as in configurations.
         robot: the robot that it is made for.
         description: one line for people.
-        initial_states: name to a function that draws (n, joints) positions and velocities for n
-            episodes; the configuration says how often each is used in training.
+        initial_states: name to a function that draws n episodes' starts; the configuration says how
+            often each is used in training.
         start: the initial state of the real machine, used alone wherever a policy is evaluated.
         rewards: name to a function that gives (count,) rewards; the configuration weighs them.
         terminations: name to a function that gives (count,) whether an episode is over for good.
         goal: (count,) whether what is wanted holds now.
         success_share: an episode is a success if the goal holds in at least this share of its second
             half.
+        scene: adds what stands around the robot to its model.
+        commands: what is asked of the policy, with the ranges for which no configuration says others.
+        draw_command: draws it.
+        metrics: name to a function that gives (count,) numbers, whose mean over an episode people want
+            to know.
+        privileged: name to a function that gives (count, n) numbers that a critic may see in training.
     """
 
     name: str
@@ -56,3 +102,8 @@ class Task:
     terminations: Mapping[str, Callable[[Motion], NDArray[np.bool_]]]
     goal: Callable[[Motion], NDArray[np.bool_]]
     success_share: float = 0.9
+    scene: Scene | None = None
+    commands: tuple[Command, ...] = ()
+    draw_command: DrawCommand = uniform_command
+    metrics: Mapping[str, Callable[[Motion], FloatArray]] = field(default_factory=dict)
+    privileged: Mapping[str, Callable[[Motion], FloatArray]] = field(default_factory=dict)

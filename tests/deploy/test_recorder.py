@@ -34,6 +34,7 @@ def _cycle(number: int, seed: int = 0) -> Cycle:
         deadline=woke - 100_000,
         read_at=woke + 20_000,
         state=RobotState(1e-3 * number, rng.normal(size=2).round(1), np.zeros(2)),
+        asked=np.zeros(0),
         observation=np.full(7, rng.integers(9), np.float32),
         action=rng.uniform(-1, 1, 1).round(1),
         command=RobotCommand(rng.uniform(-4, 4, 1).round(1)),
@@ -123,6 +124,7 @@ def test_every_number_is_read_back_exactly(
         10**9,
         10**9,
         RobotState(at, np.array(state[:2]), np.array(state[2:])),
+        np.zeros(0),
         np.array(observation, np.float32),
         np.array([action]),
         RobotCommand(np.array([target])),
@@ -146,7 +148,10 @@ def test_a_value_that_is_no_number_stays_standard_json_and_is_read_as_nan(
 ) -> None:
     cycle = _cycle(0)
     cycle.action[0] = math.nan
-    path = record(Cycle(0, 1, 1, 1, cycle.state, cycle.observation, cycle.action, None, 1, 0), _cycle(1))
+    path = record(
+        Cycle(0, 1, 1, 1, cycle.state, cycle.asked, cycle.observation, cycle.action, None, 1, 0),
+        _cycle(1),
+    )
     with path.open("rb") as file:
         for _, _, message in make_reader(file).iter_messages():
             _strict(message.data)

@@ -90,9 +90,9 @@ def test_states_flow_at_the_physics_rate_and_nonsense_on_the_wire_is_not_obeyed(
         assert (period > 0).all()
         # 500 Hz; a busy machine makes it slower, never faster.
         assert 2e6 * 0.98 < period.mean() < 2e6 * 4
-        assert not any(packet.position.any() for packet in packets)
+        assert not any(packet.state.joint_position.any() for packet in packets)
         wire.send(CommandPacket(1, True, np.array([2.0])).encode())
-        _wait_until(lambda: StatePacket.decode(wire.recv(65536), 2).position[ARM] > 0.01)
+        _wait_until(lambda: StatePacket.decode(wire.recv(65536), 2).state.joint_position[ARM] > 0.01)
         assert process.poll() is None
     assert process.returncode == 0
 

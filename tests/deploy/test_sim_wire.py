@@ -12,21 +12,37 @@ from simreal.deploy.sim_wire import (
     decode_hello,
     encode_hello,
 )
+from simreal.state import RobotState
 
 numbers = st.floats(allow_nan=True, allow_infinity=True)
 sequences = st.integers(0, 2**64 - 1)
 texts = st.text().filter(lambda text: not any(0xD800 <= ord(c) < 0xE000 for c in text))
 
 
-@given(sequences, st.integers(-(2**63), 2**63 - 1), st.lists(st.tuples(numbers, numbers), max_size=40))
-def test_a_state_keeps_every_bit(sequence: int, at: int, joints: list[tuple[float, float]]) -> None:
-    position = np.array([joint[0] for joint in joints], dtype=np.float64)
-    velocity = np.array([joint[1] for joint in joints], dtype=np.float64)
-    data = StatePacket(sequence, at, position, velocity).encode()
-    packet = StatePacket.decode(data, len(joints))
+inertial = st.none() | st.lists(numbers, min_size=10, max_size=10)
+
+
+@given(
+    sequences,
+    st.integers(-(2**63), 2**63 - 1),
+    st.lists(st.tuples(numbers, numbers), max_size=40),
+    inertial,
+)
+def test_a_state_keeps_every_bit(
+    sequence: int, at: int, joints: list[tuple[float, float]], imu: list[float] | None
+) -> None:
+    state = RobotState(0.0, *np.array(joints, dtype=np.float64).reshape(-1, 2).T)
+    if imu is not None:
+        state.orientation, state.angular_velocity = np.array(imu[:4]), np.array(imu[4:7])
+        state.linear_acceleration = np.array(imu[7:])
+    packet = StatePacket.decode(StatePacket(sequence, at, state).encode(), len(joints), imu is not None)
     assert (packet.sequence, packet.time_ns) == (sequence, at)
-    assert packet.position.tobytes() == position.tobytes()
-    assert packet.velocity.tobytes() == velocity.tobytes()
+    found = packet.state
+    assert found.joint_position.tobytes() == state.joint_position.tobytes()
+    assert found.joint_velocity.tobytes() == state.joint_velocity.tobytes()
+    assert found.inertial().keys() == state.inertial().keys()
+    for name, values in state.inertial().items():
+        assert found.inertial()[name].tobytes() == values.tobytes()
 
 
 @given(sequences, st.booleans(), st.lists(numbers, max_size=40))
@@ -49,7 +65,7 @@ def test_foreign_bytes_are_refused_or_decode_to_what_encodes_them(data: bytes, w
 
 @given(st.integers(1, 8), st.integers(1, 200))
 def test_a_packet_cut_short_or_too_long_is_refused(joints: int, cut: int) -> None:
-    state = StatePacket(1, 2, np.zeros(joints), np.zeros(joints)).encode()
+    state = StatePacket(1, 2, RobotState(0.0, np.zeros(joints), np.zeros(joints))).encode()
     command = CommandPacket(1, True, np.zeros(joints)).encode()
     for kind, data in ((StatePacket, state), (CommandPacket, command)):
         for wrong in (data[: -min(cut, len(data))], data + bytes(cut)):

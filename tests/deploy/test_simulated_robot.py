@@ -31,7 +31,7 @@ def _positions(
             current = commands[step]
         if current is not None and (keep or step in commands):
             robot.command(current[0], np.array([current[1]]))
-        positions.append(robot.advance()[0].copy())
+        positions.append(robot.advance().joint_position.copy())
     return np.array(positions)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from simreal.contract import Actuator, Joint, RobotDescription
 from simreal.errors import UserError
 from simreal.physics import MujocoPhysics
+from simreal.physics.interface import Start
 from simreal.physics.model import compile_model
 from simreal.robots import Robot, load_robot
 from simreal.robots.loader import RobotConfig
@@ -105,7 +106,7 @@ def test_a_batch_equals_a_plain_loop_bit_by_bit() -> None:
     physics.field("actuator_delay")[:, 0] = delays
     physics.commit(np.arange(5))
     position, velocity, before = starts(5)
-    physics.reset(np.arange(5), position, velocity, before)
+    physics.reset(np.arange(5), Start(position, velocity), before)
     targets = np.random.default_rng(1).uniform(-4, 4, (120, 5, 1))
     found = run(physics, targets)
     for row in range(5):
@@ -118,7 +119,7 @@ def test_a_batch_equals_a_plain_loop_bit_by_bit() -> None:
 def test_joints_and_actuators_stand_in_the_order_of_the_contract(two_links: Robot) -> None:
     physics = MujocoPhysics(two_links, 3, RATE, 0.01, 2)
     position, velocity, before = starts(3, 2, 2)
-    physics.reset(np.arange(3), position, velocity, before)
+    physics.reset(np.arange(3), Start(position, velocity), before)
     np.testing.assert_array_equal(physics.joint_position, position)
     np.testing.assert_array_equal(physics.joint_velocity, velocity)
     targets = np.random.default_rng(1).uniform(-1, 1, (60, 3, 2))
@@ -133,7 +134,7 @@ def test_the_thread_count_changes_no_bit() -> None:
     traces = []
     for threads in (1, 2):
         physics = qube(7, threads=threads)
-        physics.reset(np.arange(7), *starts(7))
+        physics.reset(np.arange(7), Start(*starts(7)[:2]), starts(7)[2])
         traces.append(run(physics, np.random.default_rng(2).uniform(-4, 4, (40, 7, 1))))
     np.testing.assert_array_equal(*traces)
 
@@ -145,7 +146,7 @@ def test_reset_of_any_subset_leaves_the_others_bitwise_untouched(chosen: set[int
     for physics in (touched, untouched):
         physics.field("actuator_delay")[:] = 0.015
         physics.commit(np.arange(6))
-        physics.reset(np.arange(6), *starts(6))
+        physics.reset(np.arange(6), Start(*starts(6)[:2]), starts(6)[2])
     first = np.random.default_rng(3).uniform(-4, 4, (steps, 6, 1))
     after = np.random.default_rng(4).uniform(-4, 4, (12, 6, 1))
     for physics in (touched, untouched):
@@ -153,7 +154,7 @@ def test_reset_of_any_subset_leaves_the_others_bitwise_untouched(chosen: set[int
             physics.step(target)
     ids = np.array(sorted(chosen), dtype=np.int64)
     position, velocity, before = (each[ids] for each in starts(6))
-    touched.reset(ids, position + 0.1, velocity, before)
+    touched.reset(ids, Start(position + 0.1, velocity), before)
     others = np.setdiff1d(np.arange(6), ids)
     np.testing.assert_array_equal(touched.joint_position[others], untouched.joint_position[others])
     np.testing.assert_array_equal(touched.joint_velocity[others], untouched.joint_velocity[others])
@@ -166,7 +167,7 @@ def test_reset_of_any_subset_leaves_the_others_bitwise_untouched(chosen: set[int
     fresh.field("actuator_delay")[:] = 0.015
     fresh.commit(np.arange(6))
     position, velocity, before = starts(6)
-    fresh.reset(np.arange(6), position + 0.1, velocity, before)
+    fresh.reset(np.arange(6), Start(position + 0.1, velocity), before)
     np.testing.assert_array_equal(found[:, ids], run(fresh, after)[:, ids])
 
 
@@ -176,7 +177,7 @@ def test_a_delayed_actuator_holds_the_command_from_before_the_reset(delay: float
     physics.field("actuator_delay")[:, 0] = delay, 0.0
     physics.commit(np.arange(2))
     position, velocity = np.zeros((2, 2)), np.zeros((2, 2))
-    physics.reset(np.arange(2), position, velocity, np.full((2, 1), 3.0))
+    physics.reset(np.arange(2), Start(position, velocity), np.full((2, 1), 3.0))
     # Both get their old command for the delay; the undelayed one is told so, the other holds it.
     trace = run(physics, np.tile([[[-3.0], [3.0]]], (4, 1, 1)))[..., 0]
     held = round(delay / physics.timestep)
@@ -189,7 +190,7 @@ def test_a_delayed_sensor_holds_its_first_reading(two_links: Robot) -> None:
     physics = MujocoPhysics(two_links, 2, RATE)
     position = np.array([[0.7, 0.0], [-0.4, 0.2]])
     for _ in range(2):  # the second time over a history of motion
-        physics.reset(np.arange(2), position, np.ones((2, 2)), np.zeros((2, 2)))
+        physics.reset(np.arange(2), Start(position, np.ones((2, 2))), np.zeros((2, 2)))
         batch = physics._batch  # no robot reads a sensor of the model yet, so nothing public shows it
         for _ in range(4):
             batch.step(nstep=1)
@@ -203,7 +204,7 @@ def test_a_simulation_that_diverges_is_flagged_and_alone(gain: float) -> None:
     broken, sound = qube(4), qube(4)
     for physics in (broken, sound):
         physics.field("actuator_gainprm")
-        physics.reset(np.arange(4), *starts(4))
+        physics.reset(np.arange(4), Start(*starts(4)[:2]), starts(4)[2])
     broken.field("actuator_gainprm")[2, 0] *= gain
     targets = np.random.default_rng(5).uniform(1, 4, (10, 4, 1))
     expected = run(sound, targets)
@@ -220,13 +221,13 @@ def test_a_simulation_that_diverges_is_flagged_and_alone(gain: float) -> None:
 def test_a_diverged_simulation_starts_afresh_after_a_reset() -> None:
     physics = qube(3)
     gain = physics.field("actuator_gainprm")
-    physics.reset(np.arange(3), *starts(3))
+    physics.reset(np.arange(3), Start(*starts(3)[:2]), starts(3)[2])
     gain[1, 0] *= np.nan
     physics.step(np.ones((3, 1)))
     assert physics.diverged.tolist() == [False, True, False]
     gain[1] = physics.model.actuator_gainprm
     position, velocity, before = starts(3)
-    physics.reset(np.array([1]), position[[1]], velocity[[1]], before[[1]])
+    physics.reset(np.array([1]), Start(position[[1]], velocity[[1]]), before[[1]])
     assert not physics.diverged.any()
     targets = np.random.default_rng(6).uniform(-4, 4, (30, 3, 1))
     found = run(physics, targets)
@@ -237,7 +238,7 @@ def test_a_diverged_simulation_starts_afresh_after_a_reset() -> None:
 
 def test_a_command_that_is_no_number_ends_one_simulation() -> None:
     physics = qube(3)
-    physics.reset(np.arange(3), *starts(3))
+    physics.reset(np.arange(3), Start(*starts(3)[:2]), starts(3)[2])
     physics.step(np.array([[1.0], [np.nan], [1.0]]))
     assert physics.diverged.tolist() == [False, True, False]
 
@@ -250,7 +251,7 @@ def heavier_against_the_stop(commit: bool) -> Values:
     if commit:
         physics.commit(np.array([1]))
     position, velocity, before = np.array([[1.8, 0.3]] * 2), np.zeros((2, 2)), np.zeros((2, 1))
-    physics.reset(np.arange(2), position, velocity, before)
+    physics.reset(np.arange(2), Start(position, velocity), before)
     targets = np.full((60, 2, 1), 4.0)
     found = run(physics, targets)
     nominal = plain_loop(physics.model, position[0], velocity[0], before[0], targets[:, 0])

@@ -7,6 +7,7 @@ import pytest
 
 from simreal.errors import UserError
 from simreal.physics import MujocoPhysics
+from simreal.physics.interface import Start
 from simreal.physics.picture import Renderer
 from simreal.robots import load_robot
 
@@ -27,7 +28,7 @@ def opened(physics: MujocoPhysics) -> Renderer:
 
 def test_each_simulation_is_seen_where_it_stands(physics: MujocoPhysics) -> None:
     angles = np.array([[0.0, 0.0], [0.0, np.pi], [1.0, 0.0]])
-    physics.reset(np.arange(3), angles, np.zeros((3, 2)), np.zeros((3, 1)))
+    physics.reset(np.arange(3), Start(angles, np.zeros((3, 2))), np.zeros((3, 1)))
     with opened(physics) as renderer:
         hanging, upright, turned = (renderer.render(row, HERE, 160, 120) for row in range(3))
         again = renderer.render(0, HERE, 160, 120)
@@ -47,7 +48,7 @@ def test_it_moves_with_the_physics_and_leaves_it_alone(physics: MujocoPhysics) -
     twin = MujocoPhysics(load_robot("qube"), 3, threads=1)
     start = np.array([[0.0, 1.0], [0.0, 2.0], [0.0, 3.0]])
     for each in (physics, twin):
-        each.reset(np.arange(3), start, np.zeros((3, 2)), np.zeros((3, 1)))
+        each.reset(np.arange(3), Start(start, np.zeros((3, 2))), np.zeros((3, 1)))
     with opened(physics) as renderer:
         before = renderer.render(1, HERE, 80, 60)
         for _ in range(10):

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import ArrayLike, NDArray
 
 from simreal.physics import MujocoPhysics
+from simreal.physics.interface import Start
 from simreal.randomization.actuation import Actuation
 from simreal.randomization.build import build_world
 from simreal.randomization.camera_effects import CameraEffects
@@ -163,7 +164,7 @@ class Trial:
         physics, description = self.world.physics, self.robot.description
         joints = np.zeros((self.ids.size, len(description.joints)))
         controls = np.zeros((self.ids.size, len(description.actuators)))
-        physics.reset(self.ids, joints + position, joints, controls)
+        physics.reset(self.ids, Start(joints + position, joints), controls)
         dofs = np.arange(physics.model.nv)
         physics.kick(self.ids, dofs, np.zeros((self.ids.size, dofs.size)) + velocity)
         trace = []

@@ -15,6 +15,7 @@ from simreal.env import BatchEnv
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
+from simreal.physics.interface import Start
 from simreal.randomization.build import build_world
 from simreal.randomization.randomizer import Randomizer
 from simreal.randomization.specification import ParameterConfig
@@ -77,7 +78,7 @@ class Rig:
     def begin(self, position: float = 0.0, velocity: float = 0.0, target: float = 0.0) -> None:
         """Begin an episode everywhere."""
         rows = np.zeros((len(self.ids), 1))
-        self.world.reset(self.ids, rows + position, rows + velocity, rows + target, self.random)
+        self.world.reset(self.ids, Start(rows + position, rows + velocity), rows + target, self.random)
         self.steps = np.zeros(len(self.ids), dtype=np.int64)
         self.readings = []
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from simreal.errors import UserError
+from simreal.physics.interface import Start
 from simreal.randomization.parameters import PARAMETERS
 from simreal.randomization.parameters.dynamics import DYNAMICS
 from simreal.robots import Robot
@@ -88,7 +89,7 @@ class TestAJoint:
         trial = make_trial(wheel('armature="0.01"'), 3)
         trial.give(("joint_armature", "absolute", armatures))
         physics, still = trial.world.physics, np.zeros((3, 1))
-        physics.reset(trial.ids, still, still, still)
+        physics.reset(trial.ids, Start(still, still), still)
         physics.dof_force[:] = 0.5
         for _ in range(10):
             physics.step(still)
@@ -128,7 +129,7 @@ class TestAJoint:
         ends = []
         for torque in (0.05, -0.05):
             physics, still = trial.world.physics, np.zeros((3, 1))
-            physics.reset(trial.ids, still, still, still)
+            physics.reset(trial.ids, Start(still, still), still)
             physics.dof_force[:] = torque
             for _ in range(400):
                 physics.step(still)
@@ -557,7 +558,7 @@ def test_another_batch_goes_on_with_all_that_was_drawn(
     trial.give(*entries, *bodies, ("payload_mass", None, [0.0, 1.0, 3.0]))
     physics = trial.world.physics
     joints = np.full((3, 2), 0.3)
-    physics.reset(trial.ids, joints, joints, joints)
+    physics.reset(trial.ids, Start(joints, joints), joints)
     other = make_trial(box_with_arm, 2).world
     other.take(np.array([0, 1]), trial.world, np.array([2, 0]))
     for _ in range(10):

@@ -16,6 +16,7 @@ from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
 from simreal.physics import MujocoPhysics
+from simreal.physics.interface import Start
 from simreal.randomization.build import build_world
 from simreal.randomization.occurrences import LONGEST_GAP, SHORTEST_GAP, Occurrences
 from simreal.randomization.randomizer import Randomizer
@@ -80,7 +81,7 @@ class Run:
     def begin(self) -> None:
         still = np.zeros((len(self.ids), len(self.world.robot.joints)))
         self.randomizer.apply(self.ids, self.randomizer.draw(self.random).values)
-        self.world.reset(self.ids, still, still, np.zeros((len(self.ids), 1)), self.random)
+        self.world.reset(self.ids, Start(still, still), np.zeros((len(self.ids), 1)), self.random)
         self.step = np.zeros(len(self.ids), dtype=np.int64)
 
     def advance(self, steps: int = 1, command: float = 0.0) -> None:
@@ -349,7 +350,9 @@ class TestMotorFailure:
         for law in ("actuator_gainprm", "actuator_biasprm"):
             without.world.physics.field(law)[:] = 0.0
         physics, off = failing.world.physics, np.zeros((1, 1))
-        without.world.physics.reset(without.ids, physics.joint_position, physics.joint_velocity, off)
+        without.world.physics.reset(
+            without.ids, Start(physics.joint_position, physics.joint_velocity), off
+        )
         coasting = failing.speeds(100, command=1.0)
         np.testing.assert_allclose(coasting, without.speeds(100), rtol=1e-6, atol=1e-6)
         assert np.ptp(coasting) > 0.1

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from simreal.errors import UserError
+from simreal.physics.interface import Start
 from simreal.randomization.build import build_world
 from simreal.randomization.randomizer import Randomizer
 from simreal.randomization.specification import constant
@@ -50,7 +51,7 @@ def sensed(world: World, name: str, speed: float = 0.0) -> Values:
     # No robot of ours reads an inertial sensor yet, so that nothing public shows one.
     readings = physics._batch.bind("sensordata")
     zeros = np.zeros((physics.count, 1))
-    physics.reset(everyone, zeros, zeros + speed, zeros)
+    physics.reset(everyone, Start(zeros, zeros + speed), zeros)
     physics._batch.forward(everyone)
     sensor = physics.model.sensor(name)
     first = int(sensor.adr[0])

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from simreal.episode_random import EpisodeRandom, episode_seed
+from simreal.physics.interface import Start
 from simreal.randomization.inertia import masses_of, principal
 from simreal.randomization.randomizer import Randomizer
 from simreal.randomization.specification import ParameterConfig
@@ -150,7 +151,7 @@ def test_a_torque_turns_what_is_sheared_as_its_products_of_inertia_say(
     trial = make_trial(SPINNER.format(axis=axis), 2)
     trial.give(("inertia_shear[spinner.xy]", None, [0.0, shear]))
     physics, still = trial.world.physics, np.zeros((2, 1))
-    physics.reset(trial.ids, still, still, still)
+    physics.reset(trial.ids, Start(still, still), still)
     physics.dof_force[:] = 0.1
     for _ in range(10):
         physics.step(still)

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import ArrayLike, NDArray
 
 from simreal.episode_random import EpisodeRandom, episode_seed
+from simreal.physics.interface import Start
 from simreal.randomization.build import build_world
 from simreal.randomization.parameters import PARAMETERS, Parameter, matching, operate
 from simreal.randomization.randomizer import Randomizer
@@ -61,7 +62,7 @@ def without_losses(world: World) -> None:
 def start(world: World, position: Sequence[float], velocity: Sequence[float] = (0.0, 0.0)) -> None:
     count = world.physics.count
     rows = [np.tile(np.array(each, dtype=np.float64), (count, 1)) for each in (position, velocity)]
-    world.physics.reset(everyone(world), *rows, np.zeros((count, 1)))
+    world.physics.reset(everyone(world), Start(*rows), np.zeros((count, 1)))
 
 
 def run(world: World, seconds: float, voltage: float | Trace = 0.0) -> tuple[Trace, Trace]:
@@ -264,7 +265,7 @@ def test_a_late_actuator_still_obeys_what_it_was_told_before_the_episode(make_wo
     start(world, (0.0, 0.0))
     run(world, 0.1, voltage=-4.0)
     zeros = np.zeros((2, 2))
-    world.physics.reset(everyone(world), zeros, zeros, np.full((2, 1), 2.0))
+    world.physics.reset(everyone(world), Start(zeros, zeros), np.full((2, 1), 2.0))
     positions, _ = run(world, 0.02, voltage=2.0)
     assert (positions[0] == positions[1]).all()
 

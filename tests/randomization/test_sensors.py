@@ -10,6 +10,7 @@ from simreal.env import BatchEnv
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
+from simreal.physics.interface import Start
 from simreal.randomization.build import build_world
 from simreal.randomization.randomizer import Randomizer
 from simreal.randomization.specification import ParameterConfig, Specification
@@ -68,7 +69,7 @@ def swing(count: int = 1, pins: dict[str, float] | None = None, **entries: Any) 
 def follow(world: World, random: EpisodeRandom) -> tuple[Values, Values, Values]:
     physics, count = world.physics, world.physics.count
     start = np.tile([0.5, 1.5], (count, 1))
-    world.reset(np.arange(count), start, 0.0 * start, np.zeros((count, 1)), random)
+    world.reset(np.arange(count), Start(start, 0.0 * start), np.zeros((count, 1)), random)
     truth, states = [physics.joint_position.copy()], [world.read(np.zeros(count))]
     for step in range(1, STEPS + 1):
         steps = np.full(count, step)
