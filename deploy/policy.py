@@ -18,7 +18,7 @@ from simreal.contract import Contract
 from simreal.errors import UserError
 from simreal.files import describe
 from simreal.observation import Float32Array, ObservationPipeline
-from simreal.state import IMU_WIDTHS, RobotState
+from simreal.state import IMU_WIDTHS, POSE, RobotState
 
 CONTRACT_KEY = "simreal.contract"
 GOLDEN_KEY = "simreal.golden"
@@ -49,6 +49,8 @@ class GoldenVectors(Config):
     linear_acceleration: Rows = ()
     asked: Rows = ()
     """Of a policy that is asked something alone."""
+    object_pose: Rows = ()
+    """Seven numbers for each object that a tracker sees, one after the other."""
 
     @model_validator(mode="after")
     def _equally_long(self) -> Self:
@@ -60,7 +62,10 @@ class GoldenVectors(Config):
         """What the robot reported at a step."""
         inertial = {name: np.array(rows[step]) for name in IMU_WIDTHS if (rows := getattr(self, name))}
         joints = np.array(self.joint_position[step]), np.array(self.joint_velocity[step])
-        return RobotState(0.0, *joints, **inertial)
+        state = RobotState(0.0, *joints, **inertial)
+        if self.object_pose:
+            state.object_pose = np.array(self.object_pose[step]).reshape(-1, POSE)
+        return state
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +208,7 @@ def _check_widths(golden: GoldenVectors, contract: Contract, source: str) -> Non
         "action": actuators,
         "command": actuators,
         "asked": len(contract.commands),
+        "object_pose": POSE * len(contract.objects),
         **(IMU_WIDTHS if contract.robot.imu else dict.fromkeys(IMU_WIDTHS, 0)),
     }
     for name, width in widths.items():

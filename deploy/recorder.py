@@ -27,6 +27,7 @@ AXES = {
     "angular_velocity": ("x", "y", "z"),
     "linear_acceleration": ("x", "y", "z"),
 }
+POSE_NAMES = ("x", "y", "z", "qw", "qx", "qy", "qz")
 CHUNK_SIZE = 16_384
 """Bytes. The reader of a log that was cut off gets every complete chunk."""
 
@@ -79,6 +80,7 @@ class Recorder:
         self._joints = contract.robot.joint_names
         self._actuators = contract.robot.actuator_names
         self._observations = observation_names
+        self._poses = tuple(f"{name}.{place}" for name in contract.objects for place in POSE_NAMES)
         self._asked = tuple(command.name for command in contract.commands)
         # Log times are wall time at the start plus monotonic time since: a clock that is set
         # during the run does not tear the log.
@@ -141,6 +143,7 @@ class Recorder:
                 "joint_position": _named(self._joints, state.joint_position),
                 "joint_velocity": _named(self._joints, state.joint_velocity),
                 **{name: _named(AXES[name], values) for name, values in state.inertial().items()},
+                **self._seen(state),
             },
         )
         if cycle.asked.size:
@@ -166,6 +169,12 @@ class Recorder:
                 "overruns": cycle.overruns,
             },
         )
+
+    def _seen(self, state: RobotState) -> dict[str, dict[str, float | None]]:
+        """What a tracker sees, if there is one."""
+        if state.object_pose is None:
+            return {}
+        return {"object_pose": _named(self._poses, state.object_pose.ravel())}
 
     def _message(self, topic: str, logged: int, published: int, content: dict[str, Any]) -> None:
         if topic not in self._channels:

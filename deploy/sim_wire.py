@@ -1,8 +1,10 @@
 """The wire between `SimDriver` and the simulated robot: packets on a Unix SEQPACKET socket.
 
 First the robot sends one JSON hello; then it sends states and the driver commands, little-endian:
-state    u64 sequence, i64 time (ns, monotonic clock of this machine), then positions, velocities (f64),
-         and of a robot with an IMU orientation (4), angular velocity (3), linear acceleration (3) (f64)
+state    u64 sequence, i64 time (ns, monotonic clock of this machine), u8 number of tracked objects,
+         then positions, velocities (f64),
+         and of a robot with an IMU orientation (4), angular velocity (3), linear acceleration (3) (f64),
+         and the pose (7) of each object around it that a tracker sees (f64)
 command  u64 sequence, u8 active, then targets (f64); inactive commands make the motors passive
 """
 
@@ -14,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.state import IMU_WIDTHS, FloatArray, RobotState
+from simreal.state import IMU_WIDTHS, POSE, FloatArray, RobotState
 
-STATE_HEADER = struct.Struct("<Qq")
+STATE_HEADER = struct.Struct("<QqB")
 COMMAND_HEADER = struct.Struct("<QB")
 LARGEST_PACKET = 65536
 
@@ -35,24 +37,30 @@ class StatePacket:
 
     def encode(self) -> bytes:
         """As bytes."""
-        header = STATE_HEADER.pack(self.sequence, self.time_ns)
+        objects = 0 if self.state.object_pose is None else len(self.state.object_pose)
+        header = STATE_HEADER.pack(self.sequence, self.time_ns, objects)
         return header + b"".join(part.astype("<f8").tobytes() for part in _parts(self.state))
 
     @classmethod
     def decode(cls, data: bytes, joints: int, imu: bool = False) -> "StatePacket":
         """From bytes."""
         sizes = [joints, joints, *(IMU_WIDTHS.values() if imu else ())]
-        if len(data) != STATE_HEADER.size + 8 * sum(sizes):
+        objects = data[STATE_HEADER.size - 1] if len(data) >= STATE_HEADER.size else 0
+        if len(data) != STATE_HEADER.size + 8 * (sum(sizes) + POSE * objects):
             raise WireError(f"state packet of {len(data)} bytes for {joints} joints")
-        sequence, time_ns = STATE_HEADER.unpack_from(data)
+        sequence, time_ns, _ = STATE_HEADER.unpack_from(data)
         values = np.frombuffer(data, "<f8", offset=STATE_HEADER.size)
-        parts = np.split(values, np.cumsum(sizes[:-1]))
-        return cls(sequence, time_ns, RobotState(time_ns * 1e-9, *parts))
+        *parts, poses = np.split(values, np.cumsum(sizes))
+        state = RobotState(time_ns * 1e-9, *parts)
+        if objects:
+            state.object_pose = poses.reshape(objects, POSE)
+        return cls(sequence, time_ns, state)
 
 
 def _parts(state: RobotState) -> list[FloatArray]:
     """What a state consists of, in the order of the wire."""
-    return [state.joint_position, state.joint_velocity, *state.inertial().values()]
+    poses = [] if state.object_pose is None else [state.object_pose]
+    return [state.joint_position, state.joint_velocity, *state.inertial().values(), *poses]
 
 
 @dataclass(frozen=True, slots=True)

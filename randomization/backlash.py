@@ -2,12 +2,10 @@
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
 from simreal.episode_random import EpisodeRandom
 from simreal.physics.interface import Ids
 from simreal.randomization.drives import Drives, Values, at
-from simreal.randomization.motor import Motor
 
 
 class Backlash:

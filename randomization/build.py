@@ -1,6 +1,5 @@
 """Builds the simulated robots on which a randomization acts."""
 
-import math
 from collections.abc import Mapping
 
 from simreal.physics import MujocoPhysics
@@ -11,6 +10,7 @@ from simreal.randomization.events import Events
 from simreal.randomization.inertia import Inertia
 from simreal.randomization.sensing import SLOWEST_SENSOR_RATE, Sensing
 from simreal.randomization.specification import Specification, reach
+from simreal.randomization.tracker import tracked_objects
 from simreal.randomization.world import World
 from simreal.robots import Robot
 
@@ -42,19 +42,22 @@ def build_world(
     action_latency = 1e-3 * sum(reach(specification, pins, name)[1] for name in delays)
     physics = MujocoPhysics(robot, count, control_rate, action_latency, threads, scene)
     joints = len(robot.description.joints)
-    oldest = _oldest_reading(specification, pins)
-    sensing = Sensing(robot.config.sensing, count, joints, physics.timestep, oldest)
+    oldest = _oldest_reading(specification, pins, physics.timestep)
+    objects = tracked_objects(physics.model)
+    sensing = Sensing(robot.config.sensing, count, joints, physics.timestep, oldest, len(objects))
     actuation = Actuation(robot.description, physics)
     inertia, events, camera = Inertia(physics), Events(physics, actuation), CameraEffects(count)
     imu = robot.config.sensing.imu
-    return World(robot.description, physics, inertia, actuation, sensing, events, camera, imu)
+    return World(robot.description, physics, inertia, actuation, sensing, events, camera, imu, objects)
 
 
-def _oldest_reading(specification: Specification, pins: Mapping[str, float]) -> float:
+def _oldest_reading(specification: Specification, pins: Mapping[str, float], timestep: float) -> float:
     """s, the age at which a controller may still be given a measurement."""
     delays = ("sensor_latency_ms", "sensor_latency_jitter_ms", "control_jitter_ms")
-    own = max(reach(specification, pins, name)[1] for name in ("joint_latency_ms", "imu_latency_ms"))
+    devices = ("joint_latency_ms", "imu_latency_ms", "tracker_latency_ms")
+    own = max(reach(specification, pins, name)[1] for name in devices)
     late = 1e-3 * (own + sum(reach(specification, pins, name)[1] for name in delays))
-    slowest, _ = reach(specification, pins, "sensor_rate_hz", math.inf)
+    slowest, _ = reach(specification, pins, "sensor_rate_hz", 1.0 / timestep)
     # The randomizer refuses a rate below that, and says where it stands.
-    return late + 1.0 / max(slowest, SLOWEST_SENSOR_RATE)
+    period = 1.0 / max(slowest, SLOWEST_SENSOR_RATE)
+    return late + period if period > timestep * (1.0 + 1e-9) else late

@@ -3,7 +3,7 @@
 import numpy as np
 
 from simreal.physics.interface import Ids
-from simreal.randomization.drives import Drives, Values, at
+from simreal.randomization.drives import Drives, at
 
 STRIBECK_SPEED = 0.1
 """rad/s, where only the ratio is randomized."""

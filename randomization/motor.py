@@ -216,7 +216,9 @@ class Motor:
         records = self._drives.records
         force = records["next_law_gain"] * command + records["offset"]
         force += records["next_law_stiffness"] * position + records["damping"] * speed
-        return np.minimum(np.maximum(force, records["next_motor_low"]), records["next_motor_high"])
+        low, high = records["next_motor_low"], records["next_motor_high"]
+        limited: Values = np.minimum(np.maximum(force, low), high)
+        return limited
 
     def draw_power(self, force: Values, speed: Values) -> None:
         """Remember the mechanical power, which pulls the supply down in the next control step."""

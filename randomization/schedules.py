@@ -130,6 +130,25 @@ class _Narrowed(Schedule):
         self.width = state["width"]
 
 
+class NarrowedConfig(Config):
+    """The configured distributions, drawn towards nominal, such as a widening schedule arrived at."""
+
+    type: Literal["narrowed"] = "narrowed"
+    width: float = Field(ge=0, le=1)
+    """Share of the way from nominal to the configured draw."""
+
+
+class Narrowed(_Narrowed):
+    """Draws from them, at one width."""
+
+    type = "narrowed"
+
+    def __init__(self, config: NarrowedConfig, space: Space) -> None:
+        """Take the width."""
+        super().__init__(space)
+        self.width = config.width
+
+
 class ByStepConfig(Config):
     """Widen linearly over the training."""
 
@@ -216,7 +235,13 @@ class BySuccess(_Narrowed):
 
 
 ScheduleConfig = Annotated[
-    FixedConfig | WithinConfig | ByStepConfig | BySuccessConfig | AdrConfig | DoraemonConfig,
+    FixedConfig
+    | WithinConfig
+    | NarrowedConfig
+    | ByStepConfig
+    | BySuccessConfig
+    | AdrConfig
+    | DoraemonConfig,
     Field(discriminator="type"),
 ]
 
@@ -228,6 +253,8 @@ def build_schedule(config: ScheduleConfig, space: Space) -> Schedule:
             return Fixed(space)
         case WithinConfig():
             return Within(config, space)
+        case NarrowedConfig():
+            return Narrowed(config, space)
         case ByStepConfig():
             return ByStep(config, space)
         case BySuccessConfig():
@@ -236,3 +263,18 @@ def build_schedule(config: ScheduleConfig, space: Space) -> Schedule:
             return Adr(config, space)
         case DoraemonConfig():
             return Doraemon(config, space)
+
+
+def arrived(schedule: Schedule) -> ScheduleConfig:
+    """What draws from now on as the schedule does, and moves no more.
+
+    Of automatic randomization it is even over the ranges: neither the probes at their ends, nor the
+    shape of DORAEMON's distributions.
+    """
+    match schedule:
+        case Fixed():
+            return FixedConfig()
+        case _Narrowed():
+            return NarrowedConfig(width=schedule.width)
+    ends = zip(schedule.space.columns, *schedule.ranges(), schedule.space.moved, strict=True)
+    return WithinConfig(ranges={name: (low, high) for name, low, high, moved in ends if moved})

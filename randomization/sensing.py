@@ -17,6 +17,7 @@ from simreal.randomization.inertial_unit import (
     inertial_defaults,
 )
 from simreal.randomization.quantities import Quantities
+from simreal.randomization.tracker import Tracker, tracker_defaults
 from simreal.robots.loader import SensingConfig
 from simreal.state import RobotState
 
@@ -32,15 +33,18 @@ SLOWEST_SENSOR_RATE = 1.0 / LONGEST_SENSOR_LATENCY
 class Sensing:
     """Joint sensors and IMU of `count` simulated robots, at the resolution of the physics step.
 
-    True motion passes through `Encoders`, and through an `InertialUnit` where the robot has one. Their
-    readings are then taken at the sensors' rate, and reach the controller late, or not at all.
+    True motion passes through `Encoders`, through an `InertialUnit` where the robot has one, and that of
+    objects around it through a `Tracker`. Their readings are then taken at the sensors' rate, and reach
+    the controller late, or not at all.
 
     Attributes:
         quantities: per simulation, written by randomization at each reset: those of
-            `encoder_defaults`, each (count, joints), those of `inertial_defaults`, and
+            `encoder_defaults`, each (count, joints), those of `inertial_defaults` and
+            `tracker_defaults`, and
             ``latency`` (count, 1) s, from the motion to its arrival at the controller.
             ``joint_latency`` (count, joints) s, more of it in a joint's own sensor.
             ``imu_latency`` (count, 1) s, more of it in the IMU.
+            ``tracker_latency`` (count, 1) s, more of it in the tracker.
             ``jitter`` (count, 1) s: each control step, all readings are older by up to that.
             ``rate`` (count, 1) Hz, of readings; in between, the last one holds.
             ``drop`` (count, joints) probability that a control step gets no reading of a joint: the
@@ -54,6 +58,7 @@ class Sensing:
         joints: int,
         timestep: float,
         longest_latency: float = 0.0,
+        objects: int = 0,
     ) -> None:
         """Make ideal sensors with the robot's encoder and velocity filter.
 
@@ -64,6 +69,7 @@ class Sensing:
             timestep: s, of the physics.
             longest_latency: s, the age that a reading may reach: latencies, jitter, and the period of
                 the sensors' rate.
+            objects: that a tracker sees.
 
         Raises:
             UserError: an age beyond `LONGEST_SENSOR_LATENCY`.
@@ -77,16 +83,18 @@ class Sensing:
             "latency": np.zeros(1),
             "joint_latency": np.zeros(joints),
             "imu_latency": np.zeros(1),
+            "tracker_latency": np.zeros(1),
             "jitter": np.zeros(1),
             "rate": np.full(1, 1.0 / timestep),
             "drop": np.zeros(joints),
         }
-        defaults = encoder_defaults(config, joints) | inertial_defaults() | transport
-        self.quantities = Quantities(count, defaults)
+        devices = encoder_defaults(config, joints) | inertial_defaults() | tracker_defaults()
+        self.quantities = Quantities(count, devices | transport)
         self._encoders = Encoders(config, self.quantities, count, joints, timestep)
         longest = math.ceil(longest_latency / timestep)
         self._line = DelayLine(longest, 2, joints, count)
         self._imu = InertialUnit(self.quantities, count, timestep, longest) if config.imu else None
+        self._tracker = Tracker(self.quantities, count, objects, longest) if objects else None
         self._timestep = timestep
         self._physics_steps = np.zeros(count)  # since the episode began
         self._phase = np.zeros(count)  # of the sensors' rate, in periods
@@ -103,6 +111,7 @@ class Sensing:
         velocity: Values,
         random: EpisodeRandom,
         inertial: Values | None = None,
+        poses: Values | None = None,
     ) -> None:
         """Begin episodes at (len(ids), joints) positions and velocities.
 
@@ -114,7 +123,10 @@ class Sensing:
             velocity: of their joints.
             random: of the episodes.
             inertial: (len(ids), 10) true readings of the IMU, if the robot has one.
+            poses: (len(ids), objects, 7) true poses of what a tracker sees, if there is one.
         """
+        if self._tracker is not None and poses is not None:
+            self._tracker.reset(ids, poses, random)
         if self._imu is not None and inertial is not None:
             self._imu.reset(ids, inertial, random)
         first = self._encoders.reset(ids, position, velocity, random)
@@ -133,6 +145,8 @@ class Sensing:
         self._line.take(ids, source._line, rows)
         if self._imu is not None and source._imu is not None:
             self._imu.take(ids, source._imu, rows)
+        if self._tracker is not None and source._tracker is not None:
+            self._tracker.take(ids, source._tracker, rows)
         for name in ("_physics_steps", "_phase", "_late", "_dropped"):
             getattr(self, name)[ids] = getattr(source, name)[rows]
         self._told[..., ids] = source._told[..., rows]
@@ -145,6 +159,7 @@ class Sensing:
         random: EpisodeRandom,
         step: NDArray[np.integer],
         inertial: Values | None = None,
+        poses: Values | None = None,
     ) -> None:
         """Take in a control step of motion.
 
@@ -154,7 +169,10 @@ class Sensing:
             random: of the episodes.
             step: (count,) control steps since each episode began, from 1.
             inertial: (count, substeps, 10) true readings of the IMU, if the robot has one.
+            poses: (count, substeps, objects, 7) true poses of what a tracker sees, if there is one.
         """
+        if self._tracker is not None and poses is not None:
+            self._tracker.advance(poses, random, step)
         if self._imu is not None and inertial is not None:
             self._imu.advance(inertial, random, step)
         self._line.push(self._encoders.advance(position, velocity, random, step))
@@ -189,6 +207,8 @@ class Sensing:
             state.orientation = inertial[:, ORIENTATION]
             state.angular_velocity = inertial[:, ANGULAR_VELOCITY]
             state.linear_acceleration = inertial[:, LINEAR_ACCELERATION]
+        if self._tracker is not None:
+            state.object_pose = self._tracker.read(self._age("tracker_latency", extra_age))
         return state
 
     def _age(self, own_latency: str, extra_age: Values | None) -> NDArray[np.int64] | None:

@@ -33,6 +33,7 @@ class World:
     events: Events
     camera: CameraEffects
     imu: ImuConfig | None = None
+    objects: tuple[str, ...] = ()
 
     def _quantities(self, place: str) -> Quantities | None:
         match place:
@@ -93,7 +94,9 @@ class World:
         self.actuation.reset(ids, velocity, target, random)
         inertial = self._inertial_trace()
         first = None if inertial is None else inertial[ids, -1]
-        self.sensing.reset(ids, position, velocity, random, first)
+        poses = self._pose_trace()
+        seen = None if poses is None else poses[ids, -1]
+        self.sensing.reset(ids, position, velocity, random, first, seen)
         self.events.reset(ids, random)
 
     def _inertial_trace(self) -> Values | None:
@@ -102,6 +105,14 @@ class World:
             return None
         names = (self.imu.orientation, self.imu.angular_velocity, self.imu.linear_acceleration)
         return np.concatenate([self.physics.sensor_trace(name) for name in names], axis=-1)
+
+    def _pose_trace(self) -> Values | None:
+        """(count, substeps, objects, 7) true poses of objects in the last control step, if any."""
+        if not self.objects:
+            return None
+        trace = self.physics.sensor_trace
+        parts = [(trace(f"{name}_position"), trace(f"{name}_orientation")) for name in self.objects]
+        return np.stack([np.concatenate(part, axis=-1) for part in parts], axis=2)
 
     def advance(
         self,
@@ -122,7 +133,7 @@ class World:
         self.actuation.advance(target, random, step if command_step is None else command_step)
         physics = self.physics
         traces = physics.position_trace, physics.velocity_trace
-        self.sensing.advance(*traces, random, step, self._inertial_trace())
+        self.sensing.advance(*traces, random, step, self._inertial_trace(), self._pose_trace())
 
     def read(self, time: Values) -> RobotState:
         """What the controllers know at their next tick, which may come early: (count,) time in s."""

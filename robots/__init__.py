@@ -1,6 +1,7 @@
 """Robots: a folder each, with `robot.yaml`, `model.xml` and the source of every number."""
 
 from simreal.robots.loader import (
+    MirrorConfig,
     Robot,
     RobotFolder,
     load_robot,
@@ -9,4 +10,12 @@ from simreal.robots.loader import (
     robot_names,
 )
 
-__all__ = ["Robot", "RobotFolder", "load_robot", "robot_experiments", "robot_folders", "robot_names"]
+__all__ = [
+    "MirrorConfig",
+    "Robot",
+    "RobotFolder",
+    "load_robot",
+    "robot_experiments",
+    "robot_folders",
+    "robot_names",
+]

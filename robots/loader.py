@@ -7,13 +7,13 @@ a folder for each robot); the folders in `SIMREAL_ROBOTS`; `./robots`; the user'
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -63,12 +63,67 @@ class SafetyConfig(Config):
     """Without a command for this long, the robot itself goes passive."""
 
 
+class WireConfig(Config):
+    """How the robot's own electronics number what the contract orders."""
+
+    motor_index: tuple[Annotated[int, Field(ge=0)], ...]
+    """Of each actuator, in contract order: the number of its motor on the wire."""
+
+
+class MirrorConfig(Config):
+    """How a robot looks in the mirror of the plane of x and z, y pointing left.
+
+    A joint in no pair is its own image.
+    """
+
+    pairs: tuple[tuple[str, str], ...] = ()
+    """Joints of the left and of the right that are each other's image."""
+    reversed: tuple[str, ...] = ()
+    """Joints whose coordinate has the opposite sign in the mirror; of a pair, both."""
+
+    def images(self, joints: Sequence[str]) -> tuple[list[int], list[float]]:
+        """Of each joint, the place of its image among the names, and the sign."""
+        image = {name: name for name in joints}
+        for left, right in self.pairs:
+            image[left], image[right] = right, left
+        places = [joints.index(image[name]) for name in joints]
+        return places, [-1.0 if name in self.reversed else 1.0 for name in joints]
+
+
 class RobotConfig(Config):
     """The content of a `robot.yaml`."""
 
     description: RobotDescription
     sensing: SensingConfig = SensingConfig()
     safety: SafetyConfig = SafetyConfig()
+    wire: WireConfig | None = None
+    """Absent where the motors are numbered from 0 in contract order."""
+
+    mirror: MirrorConfig | None = None
+    """Absent for a robot whose left is not its right."""
+
+    @model_validator(mode="after")
+    def _mirror_names_joints(self) -> Self:
+        mirror, joints = self.mirror or MirrorConfig(), self.description.joint_names
+        paired = [name for pair in mirror.pairs for name in pair]
+        for name in (*paired, *mirror.reversed):
+            if name not in joints:
+                raise ValueError(f"mirror: no joint {name!r}: {nearest(name, joints)}")
+        if len(set(paired)) != len(paired):
+            raise ValueError("mirror.pairs: a joint stands twice")
+        for left, right in mirror.pairs:
+            if (left in mirror.reversed) != (right in mirror.reversed):
+                raise ValueError(f"mirror.reversed names only one of {left} and {right}")
+        return self
+
+    @model_validator(mode="after")
+    def _wire_numbers_every_motor(self) -> Self:
+        indices, count = (
+            (self.wire.motor_index, len(self.description.actuators)) if self.wire else ((), 0)
+        )
+        if len(indices) != count or len(set(indices)) != count:
+            raise ValueError(f"wire.motor_index needs {count} different numbers, one for each actuator")
+        return self
 
     @model_validator(mode="after")
     def _imu_is_described(self) -> Self:
@@ -173,12 +228,14 @@ def read_robot(folder: Path) -> Robot:
     config = parse(RobotConfig, document.data, document)
     if config.description.name != folder.name:
         where = document.where(("description", "name"))
-        raise UserError(f"{where}: name {config.description.name!r} must be its folder's, {folder.name!r}")
+        raise UserError(
+            f"{where}: name {config.description.name!r} must be its folder's, {folder.name!r}"
+        )
     return Robot(config, folder / "model.xml")
 
 
 def _all_folders() -> Iterator[RobotFolder]:
-    """Robots in the order in which they are looked for; lazily, so that one package's fault stays its own."""
+    """Robots in the order in which they are looked for; lazily, so that a package's fault is its own."""
     yield from _robots_in(ROBOTS, "simreal")
     for each in sorted(entry_points(group=ENTRY_POINTS)):
         for path in _package_folders(each):

@@ -13,8 +13,10 @@ from simreal.deploy.drivers import open_driver
 from simreal.deploy.loop import deploy
 from simreal.deploy.policy import load_policy
 from simreal.env import BatchEnv
+from simreal.environment import make_environment
+from simreal.errors import UserError
 from simreal.evaluate import evaluate, goal_share_of_log, load_candidate, run_episodes, summarize
-from simreal.experiment import load_experiment
+from simreal.experiment import ExperimentConfig, load_experiment
 from simreal.logs import read_log
 
 TIMED_STEPS = 200
@@ -152,6 +154,8 @@ def replay_identity(policy: Path, episodes: int) -> dict[str, Any]:
     """Record episodes in a batch; replay each alone from seed, draw and actions; compare bits."""
     candidate = load_candidate(policy)
     experiment = candidate.experiment
+    if not isinstance(experiment, ExperimentConfig):
+        raise UserError(f"{policy}: of dm_control; what is replayed here are robots")
     env = BatchEnv(experiment, episodes, seed=3)
     observation = env.reset()
     actions, positions, observations = [], [], [observation]
@@ -191,7 +195,7 @@ def replay_identity(policy: Path, episodes: int) -> dict[str, Any]:
 def export_parity(run: Path, policy: Path, episodes: int) -> dict[str, Any]:
     """Agent against exported policy: largest action difference, and both evaluations."""
     agent, exported = load_candidate(run), load_candidate(policy)
-    env = BatchEnv(agent.experiment, 64, seed=7)
+    env = make_environment(agent.experiment, 64, seed=7)
     rng = np.random.default_rng(0)
     observation, largest, number = env.reset(), 0.0, 0
     while number < 10_000:

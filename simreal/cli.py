@@ -210,7 +210,9 @@ def _add_schedule(page: "Page", path: Path, experiment: "BaseExperiment") -> Non
     page.heading("Ranges over the training")
     page.text("What was drawn from (band), the limits (dashed) and the model's own value (dotted).")
     page.picture(
-        schedule_figure(read_history(history), make_environment(experiment, 1, threads=1).randomizer.space)
+        schedule_figure(
+            read_history(history), make_environment(experiment, 1, threads=1).randomizer.space
+        )
     )
 
 

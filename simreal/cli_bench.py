@@ -133,3 +133,51 @@ def bench_ranges(automatic: Path, by_hand: Path, episodes: int) -> None:
     from simreal.bench_transfer import compare_ranges
 
     print_json(compare_ranges(automatic, by_hand, episodes))
+
+
+@bench.command("engines")
+@click.option("--json", "as_numbers", is_flag=True, help="As JSON instead of a table.")
+def bench_engines(as_numbers: bool) -> None:
+    """Physics that MuJoCo and PyBullet must share, by numbers, and the speed of both."""
+    from simreal.bench_engines import as_json, as_table, engine_speeds, shared_physics
+
+    rows, speeds = shared_physics(), engine_speeds()
+    if as_numbers:
+        print_json(as_json(rows, speeds))
+    else:
+        click.echo(as_table(rows, speeds))
+
+
+SUITE_TASKS = ("cheetah-run", "walker-walk", "reacher-easy")
+
+
+@bench.command("suite")
+@click.option("--task", "tasks", multiple=True, default=SUITE_TASKS, show_default=True)
+@click.option("--simulations", type=click.IntRange(min=1), default=64, show_default=True)
+@click.option("--processes", type=click.IntRange(min=1), default=16, show_default=True)
+@click.option("--repeats", type=click.IntRange(min=1), default=5, show_default=True)
+@click.option("--list", "lists", is_flag=True, help="Instead, tell which tasks run on the batch.")
+def bench_suite(
+    tasks: tuple[str, ...], simulations: int, processes: int, repeats: int, lists: bool
+) -> None:
+    """Steps/s of tasks of dm_control through the adapter, against SubprocVecEnv over the same."""
+    from simreal.bench_suite import suite_speed, suite_tasks
+
+    names = [f"dm_control/{task.removeprefix('dm_control/')}" for task in tasks]
+    print_json(suite_tasks() if lists else suite_speed(names, simulations, processes, repeats, _tell))
+
+
+@bench.command("suite-return")
+@click.option("--task", "tasks", multiple=True, default=SUITE_TASKS, show_default=True)
+@click.option("--seed", "seeds", type=int, multiple=True, default=(0, 1, 2), show_default=True)
+@click.option("--steps", type=click.IntRange(min=1), default=3_000_000, show_default=True)
+@click.option("--simulations", type=click.IntRange(min=1), default=16, show_default=True)
+@click.option("--episodes", type=click.IntRange(min=1), default=64, show_default=True)
+def bench_suite_return(
+    tasks: tuple[str, ...], seeds: tuple[int, ...], steps: int, simulations: int, episodes: int
+) -> None:
+    """Return of PPO through the adapter, against stable-baselines3 on plain dm_control."""
+    from simreal.bench_suite import suite_return
+
+    names = [f"dm_control/{task.removeprefix('dm_control/')}" for task in tasks]
+    print_json(suite_return(names, seeds, steps, simulations, episodes, _tell))

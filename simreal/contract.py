@@ -23,12 +23,15 @@ ObservationSource = Literal[
     "linear_acceleration",
     "projected_gravity",
     "command",
+    "object_position",
+    "object_orientation",
     "previous_action",
     "task",
 ]
 """`task` is what a simulated task computes by itself, such as those of dm_control; no robot measures it."""
 JOINT_SOURCES = frozenset(name for name in get_args(ObservationSource) if name.startswith("joint_"))
 IMU_SOURCES = frozenset({"angular_velocity", "linear_acceleration", "projected_gravity"})
+OBJECT_SOURCES = frozenset({"object_position", "object_orientation"})
 
 
 class Joint(Config):
@@ -180,6 +183,8 @@ class Contract(Config):
     action: ActionMapping
     commands: tuple[Command, ...] = ()
     """What is asked of the policy, in order, and the ranges that it was trained for."""
+    objects: tuple[str, ...] = ()
+    """Things around the robot whose poses a tracker must report, in order."""
     trained_ranges: tuple[TrainedRange, ...] = ()
     provenance: Provenance
 
@@ -207,6 +212,8 @@ class Contract(Config):
                 raise ValueError(f"observation {term.source}: robot {self.robot.name} has no IMU")
             if term.source == "command" and not self.commands:
                 raise ValueError("observation command: nothing is asked of this policy")
+            if term.source in OBJECT_SOURCES and not self.objects:
+                raise ValueError(f"observation {term.source}: there is no object around the robot")
         actuators = len(self.robot.actuators)
         if len(self.action.scale) != actuators or len(self.action.offset) != actuators:
             raise ValueError(f"action: scale and offset need {actuators} numbers each")
@@ -257,15 +264,15 @@ ABSENT = _Absent()
 def refuse_differences(recorded: Contract, rebuilt: Contract, source: str) -> None:
     """Raise a `UserError` if what a policy was trained on is not what is installed now.
 
-    The robot, the control rate, the observation, the action and the commands count; ranges and
-    provenance do not.
+    The robot, the control rate, the observation, the action, the commands and the objects count;
+    ranges and provenance do not.
 
     Args:
         recorded: at training.
         rebuilt: from the installed robot and the recorded experiment.
         source: the run or the file, for the message.
     """
-    parts = {"robot", "control_rate", "observation", "action", "commands"}
+    parts = {"robot", "control_rate", "observation", "action", "commands", "objects"}
     found = _compare("", recorded.model_dump(include=parts), rebuilt.model_dump(include=parts))
     if found:
         listed = "\n  ".join(str(difference) for difference in found)

@@ -1,20 +1,19 @@
 """The batched environment: physics, sensing, task, randomization and observation in one step."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from simreal.action import ActionPipeline
 from simreal.beginnings import Beginnings
 from simreal.commands import Commands
-from simreal.contract import ActionMapping, Command, Contract, Provenance, RobotDescription
 from simreal.episode_random import EpisodeRandom, SeedArray, episode_seed
 from simreal.errors import UserError
-from simreal.experiment import ActionConfig, ExperimentConfig
+from simreal.experiment import ExperimentConfig
+from simreal.experiment_contract import make_contract
 from simreal.observation import Float32Array, ObservationPipeline
 from simreal.physics.interface import Ids
 from simreal.privileged import Privileged
@@ -138,9 +137,9 @@ class BatchEnv:
             self._redrawing = Randomizer(experiment.randomization, self._world, pins)
         self._commands = Commands(experiment, self.task)
         self._critic = Privileged(experiment.critic, self.task, self.randomizer)
-        self.contract = _contract(
-            experiment, robot.description, self.randomizer, self._commands.described, seed
-        )
+        self._refuse_other_objects(ahead.objects)
+        ranges = self.randomizer.trained_ranges()
+        self.contract = make_contract(experiment, robot.description, self.task, ranges, seed)
         starts = experiment.initial_states or {self.task.start: 1.0}
         self._beginnings = Beginnings(
             ahead, self.randomizer, self.contract, self.task, starts, self._commands, self._critic
@@ -164,6 +163,13 @@ class BatchEnv:
         self._metric_sums = np.zeros((count, len(self._metrics)))
         self._observation = np.zeros((count, self.observation_size), dtype=np.float32)
         self.privileged = self._critic.see(self._motion(self._action), self._draws)
+
+    def _refuse_other_objects(self, tracked: tuple[str, ...]) -> None:
+        if tracked != self.task.objects:
+            raise UserError(
+                f"task {self.task.name}: objects {self.task.objects}, and its scene has {tracked}: a loose "
+                "body is one with sensors NAME_position and NAME_orientation of its frame"
+            )
 
     @property
     def observation_size(self) -> int:
@@ -342,52 +348,3 @@ class BatchEnv:
     def _mean_metrics(self, row: int) -> dict[str, float]:
         means = self._metric_sums[row] / max(1, int(self._elapsed[row]))
         return dict(zip(self.task.metrics, means.tolist(), strict=True))
-
-
-def _contract(
-    experiment: ExperimentConfig,
-    robot: RobotDescription,
-    randomizer: Randomizer,
-    commands: tuple[Command, ...],
-    seed: int,
-) -> Contract:
-    """What a policy of this experiment believes.
-
-    Raises:
-        UserError: the experiment names what the robot does not have.
-    """
-    action = _action_mapping(experiment.action, robot)
-    provenance = Provenance(
-        task=experiment.task, agent=experiment.agent, seed=seed, training_steps=0, versions={}
-    )
-    try:
-        return Contract(
-            robot=robot,
-            control_rate=experiment.control_rate,
-            observation=experiment.observation,
-            action=action,
-            commands=commands,
-            trained_ranges=randomizer.trained_ranges(),
-            provenance=provenance,
-        )
-    except ValidationError as error:
-        reasons = "; ".join(fault["msg"].removeprefix("Value error, ") for fault in error.errors())
-        raise UserError(f"experiment of {experiment.task}: {reasons}") from None
-
-
-def _action_mapping(config: ActionConfig, robot: RobotDescription) -> ActionMapping:
-    actuators, offset = len(robot.actuators), config.offset
-    if offset == "default_position":
-        default = dict(zip(robot.joint_names, robot.default_position, strict=True))
-        offset = tuple(default[actuator.joint] for actuator in robot.actuators)
-    return ActionMapping(
-        scale=_per_actuator("scale", config.scale, actuators),
-        offset=_per_actuator("offset", offset, actuators),
-    )
-
-
-def _per_actuator(name: str, value: float | Sequence[float], actuators: int) -> tuple[float, ...]:
-    values = (float(value),) * actuators if isinstance(value, float | int) else tuple(value)
-    if len(values) != actuators:
-        raise UserError(f"action.{name}: {len(values)} numbers for {actuators} actuators")
-    return values

@@ -21,6 +21,7 @@ from simreal.logs import RobotLog
 from simreal.observation import Float32Array
 from simreal.statistics import Interval, mean_interval, share_interval
 from simreal.tasks import Motion, find_task
+from simreal.tasks.task import NotInLog
 
 LARGEST_BATCH = 256
 WHOLE_ROWS = 16
@@ -55,6 +56,7 @@ class Summary:
     goal_share: Interval
     mean_length: float
     ended_by: dict[str, int]
+    metrics: dict[str, Interval]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def load_candidate(path: Path) -> Candidate:
     policy = load_policy(path)
     experiment = experiment_of(policy, path)
     refuse_differences(policy.contract, make_environment(experiment, 1, threads=1).contract, str(path))
-    return Candidate(path.name, policy.act, experiment.within(policy.contract.trained_ranges))
+    return Candidate(path.name, policy.act, experiment)
 
 
 def experiment_of(policy: Policy, path: Path) -> BaseExperiment:
@@ -123,7 +125,7 @@ def _from_run(path: Path) -> Candidate:
             action: NDArray[np.floating[Any]] = module(torch.from_numpy(observation)).numpy()
         return action
 
-    return Candidate(path.name, act, run.experiment().within(env.randomizer.trained_ranges()))
+    return Candidate(path.name, act, run.experiment().arrived(env.randomizer.schedule))
 
 
 def run_episodes(
@@ -207,6 +209,10 @@ def summarize(episodes: Sequence[Episode]) -> Summary:
         goal_share=mean_interval([episode.goal_share for episode in episodes]),
         mean_length=float(np.mean([episode.length for episode in episodes])),
         ended_by=causes,
+        metrics={
+            name: mean_interval([episode.metrics[name] for episode in episodes])
+            for name in episodes[0].metrics
+        },
     )
 
 
@@ -264,7 +270,8 @@ def evaluate(
 def goal_share_of_log(log: RobotLog, task: str, planned_steps: int) -> float:
     """Share of the second half of a planned run in which a task's goal held, by the measured joints.
 
-    As in evaluation, steps that a fault or an interrupt cut off count as failed.
+    As in evaluation, steps that a fault or an interrupt cut off count as failed. nan where the goal is
+    not to be seen in the joints.
     """
     position = log.array("/state", "joint_position")
     velocity = log.array("/state", "joint_velocity")
@@ -278,7 +285,11 @@ def goal_share_of_log(log: RobotLog, task: str, planned_steps: int) -> float:
         return 0.0
     half = slice(first, number)
     motion = Motion(position[half], velocity[half], action[half], action[half])
-    return float(np.sum(find_task(task).goal(motion)) / max(planned_steps - first, number - first))
+    try:
+        held = find_task(task).goal(motion)
+    except NotInLog:
+        return math.nan
+    return float(np.sum(held) / max(planned_steps - first, number - first))
 
 
 def parse_sweeps(texts: Iterable[str]) -> dict[str, list[float]]:
@@ -318,6 +329,10 @@ def summary_rows(summary: Summary) -> list[tuple[str, str]]:
         ("return", f"{mean.value:.1f} ({mean.low:.1f} to {mean.high:.1f})"),
         ("mean length", f"{summary.mean_length:.0f} steps"),
         ("ended by", ", ".join(f"{name} {count}" for name, count in summary.ended_by.items())),
+        *(
+            (name, f"{each.value:.3g} ({each.low:.3g} to {each.high:.3g})")
+            for name, each in summary.metrics.items()
+        ),
     ]
 
 
@@ -344,6 +359,7 @@ def summary_json(summary: Summary) -> dict[str, Any]:
         "goal_share": interval_json(summary.goal_share),
         "mean_length": summary.mean_length,
         "ended_by": summary.ended_by,
+        "metrics": {name: interval_json(each) for name, each in summary.metrics.items()},
     }
 
 

@@ -9,10 +9,17 @@ from pydantic import Field, field_validator, model_validator
 from simreal.agents.config import PPOConfig, SACConfig, TD3Config
 from simreal.config import Config, Document, Location, parse, read_document, refusal
 from simreal.configs import FOLDER, shipped_experiments
-from simreal.contract import ObservationTerm, TrainedRange
+from simreal.contract import ObservationTerm
 from simreal.errors import UserError, nearest
 from simreal.randomization.parameters import PARAMETERS
-from simreal.randomization.schedules import FixedConfig, ScheduleConfig, WithinConfig
+from simreal.randomization.schedule_interface import Schedule
+from simreal.randomization.schedules import (
+    FixedConfig,
+    NarrowedConfig,
+    ScheduleConfig,
+    WithinConfig,
+    arrived,
+)
 from simreal.randomization.specification import ParameterConfig
 from simreal.robots import robot_experiments
 from simreal.tasks import TASKS, find_task
@@ -82,16 +89,13 @@ class BaseExperiment(Config):
 
     def from_start(self) -> Self:
         """The experiment as a policy is evaluated in it: its randomization does not move any more."""
-        still = isinstance(self.schedule, FixedConfig | WithinConfig)
+        still = isinstance(self.schedule, FixedConfig | WithinConfig | NarrowedConfig)
         schedule = self.schedule if still else FixedConfig()
         return self.model_copy(update={"schedule": schedule})
 
-    def within(self, ranges: Iterable[TrainedRange]) -> Self:
-        """The experiment with the ranges at which its schedule arrived, if it has one that moves."""
-        if isinstance(self.schedule, FixedConfig):
-            return self
-        ends = {each.name: (each.low, each.high) for each in ranges}
-        return self.model_copy(update={"schedule": WithinConfig(ranges=ends)})
+    def arrived(self, schedule: Schedule) -> Self:
+        """The experiment with what its schedule draws now, for good."""
+        return self.model_copy(update={"schedule": arrived(schedule)})
 
     @property
     def total_steps(self) -> int:
@@ -224,7 +228,9 @@ def read_experiment(name: str, extended_by: tuple[str, ...] = ()) -> Document:
         shipped = {each: FOLDER / f"{each}.yaml" for each in shipped_experiments()}
         named = robot_experiments() | shipped
         if name not in named:
-            raise UserError(f"no experiment {name!r}: {nearest(name, named)}, or the path of a YAML file")
+            raise UserError(
+                f"no experiment {name!r}: {nearest(name, named)}, or the path of a YAML file"
+            )
         path = named[name]
     document = read_document(path)
     base = document.data.pop("extends", None)
@@ -249,9 +255,7 @@ def parse_experiment(data: Mapping[str, object], document: Document | None = Non
     return parse(ExperimentConfig, data, document)
 
 
-def parse_any_experiment(
-    data: Mapping[str, object], document: Document | None = None
-) -> BaseExperiment:
+def parse_any_experiment(data: Mapping[str, object], document: Document | None = None) -> BaseExperiment:
     """Validate an experiment that was read already, with a robot or of dm_control."""
     if is_suite_task(data.get("task")):
         return parse(SuiteExperiment, data, document)

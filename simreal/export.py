@@ -84,7 +84,7 @@ def export(run: Run, path: Path) -> Exported:
     for key, value in (
         (CONTRACT_KEY, contract.to_json()),
         (GOLDEN_KEY, golden_vectors(env, module).model_dump_json()),
-        (EXPERIMENT_KEY, experiment.model_dump_json()),
+        (EXPERIMENT_KEY, experiment.arrived(env.randomizer.schedule).model_dump_json()),
     ):
         graph.metadata_props.add(key=key, value=value)
     write_atomically(path, lambda temporary: temporary.write_bytes(graph.SerializeToString()))
@@ -164,6 +164,8 @@ def golden_vectors(env: BatchEnv, module: torch.nn.Module) -> GoldenVectors:
         states["joint_velocity"].append(state.joint_velocity[0].tolist())
         for name, values in state.inertial().items():
             states[name].append(values[0].tolist())
+        if state.object_pose is not None:
+            states["object_pose"].append(state.object_pose[0].ravel().tolist())
         if asked:
             states["asked"].append(env.command[0].tolist())
         states["observation"].append(observation[0].tolist())

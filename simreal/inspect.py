@@ -123,8 +123,7 @@ def inventory() -> dict[str, dict[str, str]]:
     return {
         "robots": {name: _robot(name, folder) for name, folder in robot_folders().items()},
         "tasks": task_names() | dict.fromkeys(suite_task_names(), "of dm_control"),
-        "experiments": {name: _experiment(config) for name, config in experiments.items()}
-        | of_robots,
+        "experiments": {name: _experiment(config) for name, config in experiments.items()} | of_robots,
         "agents": {name: (agent.__doc__ or "").splitlines()[0] for name, agent in agents.items()},
         "drivers": {name: text for name, (text, _) in DRIVERS.items()},
         **{

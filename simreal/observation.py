@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.contract import IMU_SOURCES, JOINT_SOURCES, Contract, ObservationTerm
+from simreal.contract import IMU_SOURCES, JOINT_SOURCES, OBJECT_SOURCES, Contract, ObservationTerm
 from simreal.errors import UserError
 from simreal.rotations import down_in_body
 from simreal.state import FloatArray, RobotState
@@ -18,6 +18,7 @@ Ids = NDArray[np.integer[Any]]
 Read = Callable[[RobotState, FloatArray, FloatArray | None], FloatArray]
 """From a state, the previous action and the command to an array of shape (..., entries)."""
 AXES = ("x", "y", "z")
+QUATERNION = ("w", "x", "y", "z")
 
 
 class ObservationPipeline:
@@ -36,7 +37,7 @@ class ObservationPipeline:
         self._terms = contract.observation
         self._read = [_reader(term, contract) for term in self._terms]
         self._frames = [
-            np.zeros((*batch_shape, term.history, len(_owners(term, contract)))) for term in self._terms
+            np.zeros((*batch_shape, term.history, len(owners(term, contract)))) for term in self._terms
         ]
         self.names = _names(contract)
         self.size = len(self.names)
@@ -117,10 +118,14 @@ def _reader(term: ObservationTerm, contract: Contract) -> Read:
         return _joint_reader(term, contract)
     if source in IMU_SOURCES:
         return lambda state, action, command: _imu(source, state)
+    if source in OBJECT_SOURCES:
+        return lambda state, action, command: _object(source, state)
     if source == "command":
         return lambda state, action, command: _given(command)
     if source == "task":
-        raise UserError("observation task: only the simulated task itself computes it, no robot measures it")
+        raise UserError(
+            "observation task: only the simulated task itself computes it, no robot measures it"
+        )
     return lambda state, action, command: action
 
 
@@ -148,18 +153,30 @@ def _imu(source: str, state: RobotState) -> FloatArray:
     return down_in_body(value) if source == "projected_gravity" else value
 
 
+def _object(source: str, state: RobotState) -> FloatArray:
+    """(..., entries) places or orientations of all objects, one after the other."""
+    pose = state.object_pose
+    if pose is None:
+        raise UserError(f"observation {source}: this state has no objects: it comes without a tracker")
+    part = pose[..., :3] if source == "object_position" else pose[..., 3:]
+    return part.reshape(*pose.shape[:-2], -1)
+
+
 def _given(command: FloatArray | None) -> FloatArray:
     if command is None:
         raise UserError("observation command: this policy must be told what is asked of it")
     return command
 
 
-def _owners(term: ObservationTerm, contract: Contract) -> tuple[str, ...]:
+def owners(term: ObservationTerm, contract: Contract) -> tuple[str, ...]:
     """What a term has one entry for."""
     if term.source in JOINT_SOURCES:
         return term.joints or contract.robot.joint_names
     if term.source in IMU_SOURCES:
         return AXES
+    if term.source in OBJECT_SOURCES:
+        axes = AXES if term.source == "object_position" else QUATERNION
+        return tuple(f"{name}.{axis}" for name in contract.objects for axis in axes)
     if term.source == "command":
         return tuple(command.name for command in contract.commands)
     return contract.robot.actuator_names
@@ -170,7 +187,7 @@ def _names(contract: Contract) -> tuple[str, ...]:
     for term in contract.observation:
         for age in range(term.history):
             suffix = f" t-{age}" if age else ""
-            names += [f"{term.source}[{owner}]{suffix}" for owner in _owners(term, contract)]
+            names += [f"{term.source}[{owner}]{suffix}" for owner in owners(term, contract)]
     # The same quantity may stand in two terms, scaled or clipped otherwise: a log needs both.
     again = [names[:place].count(name) for place, name in enumerate(names)]
     return tuple(f"{name} #{n + 1}" if n else name for name, n in zip(names, again, strict=True))

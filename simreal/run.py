@@ -62,7 +62,10 @@ class Run:
         """
         if path is None:
             stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-            path = Path("runs") / f"{experiment.task.replace('/', '_')}_{experiment.agent}_{stamp}_seed{seed}"
+            path = (
+                Path("runs")
+                / f"{experiment.task.replace('/', '_')}_{experiment.agent}_{stamp}_seed{seed}"
+            )
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise UserError(f"{path}: exists already; give another --run, or --resume to go on with it")
         run = cls(path)

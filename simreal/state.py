@@ -11,6 +11,8 @@ FloatArray = NDArray[np.float64]
 
 IMU_WIDTHS = {"orientation": 4, "angular_velocity": 3, "linear_acceleration": 3}
 """How many numbers each reading of an IMU has."""
+POSE = 7
+"""Numbers of a pose: place x, y, z in m, and orientation w, x, y, z."""
 
 
 @dataclass(slots=True)
@@ -28,6 +30,9 @@ class RobotState:
             and the next two are None for a robot without one.
         angular_velocity: (..., 3) rad/s about the axes of the IMU.
         linear_acceleration: (..., 3) m/s² along them: what it feels, +9.81 upwards at rest.
+        object_pose: (..., objects, 7) place in m in the frame of the robot's base, and orientation w, x,
+            y, z, of what a camera or a tracker sees around it, in the order of the contract; None
+            without one.
     """
 
     time: FloatArray | float
@@ -36,6 +41,7 @@ class RobotState:
     orientation: FloatArray | None = None
     angular_velocity: FloatArray | None = None
     linear_acceleration: FloatArray | None = None
+    object_pose: FloatArray | None = None
 
     def inertial(self) -> dict[str, FloatArray]:
         """What the IMU reads, by the names of the attributes; nothing without one."""
@@ -58,6 +64,7 @@ class RobotState:
             self.orientation,
             self.angular_velocity,
             self.linear_acceleration,
+            self.object_pose,
         )
         return RobotState(time, *(each if each is None else each[ids] for each in measured))  # type: ignore[arg-type]
 

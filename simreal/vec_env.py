@@ -41,6 +41,7 @@ class SimrealVecEnv(VecEnv):
         """Set the run's seed; it takes effect at the next `reset`."""
         if seed is not None:
             self.batch.seed, self.batch.episodes_begun = seed, 0
+            self.batch.forget_ready()
         return [seed] * self.num_envs
 
     def reset(self) -> VecEnvObs:

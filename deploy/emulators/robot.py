@@ -164,8 +164,12 @@ def main() -> None:
     # A controller that is killed while its robot starts leaves a broken pipe, and nobody to tell.
     with contextlib.suppress(BrokenPipeError), socket.socket(fileno=arguments["socket"]) as wire:
         try:
-            given = (arguments[key] for key in ("robot", "parameters", "seed"))
-            robot = SimulatedRobot(*given, arguments.get("task"))
+            robot = SimulatedRobot(
+                arguments["robot"],
+                arguments["parameters"],
+                arguments["seed"],
+                arguments.get("task"),
+            )
         except UserError as error:
             wire.send(encode_hello(None, str(error)))
             return

@@ -10,6 +10,7 @@ from simreal.randomization.parameters.events import EVENTS
 from simreal.randomization.parameters.imu import IMU
 from simreal.randomization.parameters.parameter import Operation, Parameter, Write, matching, operate
 from simreal.randomization.parameters.sensors import SENSORS
+from simreal.randomization.parameters.tracker import TRACKER
 from simreal.randomization.parameters.visuals import VISUALS
 
 GROUPS: dict[str, tuple[Parameter, ...]] = {
@@ -18,7 +19,7 @@ GROUPS: dict[str, tuple[Parameter, ...]] = {
     "contacts": CONTACTS,
     "surroundings": SURROUNDINGS,
     "actuators": ACTUATORS,
-    "sensors": (*SENSORS, *IMU),
+    "sensors": (*SENSORS, *IMU, *TRACKER),
     "events": EVENTS,
     "visuals": VISUALS,
 }

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.contract import Contract, Provenance
+from simreal.contract import Contract
 from simreal.errors import nearest
+from simreal.experiment_contract import action_numbers
 from simreal.lint.finding import Finding
 from simreal.lint.subject import Subject
+from simreal.observation import owners
 
 LEAST_USED_ACTION = 0.5
 """Share of the actions between -1 and 1 that an actuator must not cut off."""
@@ -20,30 +22,6 @@ def check_experiment(subject: Subject) -> Iterator[Finding]:
     yield from _observed_joints(subject)
     yield from _action_sizes(subject)
     yield from _action_range(subject)
-
-
-def make_contract(subject: Subject) -> Contract:
-    """What a policy of an experiment without faults would believe, but for its ranges."""
-    experiment, robot = subject.experiment, subject.robot.description
-    action = {"scale": action_numbers(subject, "scale"), "offset": action_numbers(subject, "offset")}
-    return Contract.model_validate(
-        {
-            "robot": robot,
-            "control_rate": experiment.control_rate,
-            "observation": experiment.observation,
-            "action": action,
-            "provenance": Provenance(
-                task=experiment.task, agent=experiment.agent, seed=0, training_steps=0, versions={}
-            ),
-        }
-    )
-
-
-def action_numbers(subject: Subject, name: str) -> tuple[float, ...]:
-    """`action.scale` or `action.offset`, one number for each actuator if they are as many."""
-    given: float | tuple[float, ...] = getattr(subject.experiment.action, name)
-    actuators = len(subject.robot.description.actuators)
-    return given if isinstance(given, tuple) else (float(given),) * actuators
 
 
 def _control_rate(subject: Subject) -> Iterator[Finding]:
@@ -72,7 +50,7 @@ def _observed_joints(subject: Subject) -> Iterator[Finding]:
 def _action_sizes(subject: Subject) -> Iterator[Finding]:
     actuators = len(subject.robot.description.actuators)
     for name in ("scale", "offset"):
-        numbers = len(action_numbers(subject, name))
+        numbers = len(action_numbers(subject.experiment.action, subject.robot.description, name))
         if numbers != actuators:
             where = subject.document.where(("action", name))
             what = f"action.{name}: {numbers} numbers for {actuators} actuators"
@@ -81,9 +59,9 @@ def _action_sizes(subject: Subject) -> Iterator[Finding]:
 
 def _action_range(subject: Subject) -> Iterator[Finding]:
     """Actions that an actuator's limits cut off."""
-    actuators = subject.robot.description.actuators
-    scales, offsets = action_numbers(subject, "scale"), action_numbers(subject, "offset")
-    for actuator, scale, offset in zip(actuators, scales, offsets, strict=False):
+    robot, config = subject.robot.description, subject.experiment.action
+    scales, offsets = (action_numbers(config, robot, name) for name in ("scale", "offset"))
+    for actuator, scale, offset in zip(robot.actuators, scales, offsets, strict=False):
         low, high = offset - abs(scale), offset + abs(scale)
         used = min(high, actuator.upper) - max(low, actuator.lower)
         if used < LEAST_USED_ACTION * (high - low):
@@ -96,14 +74,6 @@ def _action_range(subject: Subject) -> Iterator[Finding]:
             yield Finding("warning", "control-range", where, what, mend)
 
 
-def widths(subject: Subject) -> NDArray[np.int64]:
+def widths(contract: Contract) -> NDArray[np.int64]:
     """(terms,) numbers that each term contributes to an observation."""
-    robot = subject.robot.description
-    joints, actuators = len(robot.joints), len(robot.actuators)
-    return np.array(
-        [
-            term.history
-            * (actuators if term.source == "previous_action" else len(term.joints or range(joints)))
-            for term in subject.experiment.observation
-        ]
-    )
+    return np.array([term.history * len(owners(term, contract)) for term in contract.observation])

@@ -57,7 +57,8 @@ def read_model(path: Path) -> tuple[ModelFile | None, list[Finding]]:
     try:
         return ModelFile(path, spec, spec.compile()), []
     except ValueError as error:
-        return ModelFile(path, spec, None), [_failure(path, str(error))]
+        # What has failed to compile cannot be walked through any more.
+        return ModelFile(path, mujoco.MjSpec.from_file(str(path)), None), [_failure(path, str(error))]
 
 
 def _failure(path: Path, message: str) -> Finding:

@@ -17,7 +17,8 @@ from simreal.beginnings import Beginnings
 from simreal.commands import Commands
 from simreal.contract import Contract
 from simreal.episode_random import EpisodeRandom
-from simreal.lint.experiment_checks import make_contract, widths
+from simreal.experiment_contract import make_contract
+from simreal.lint.experiment_checks import widths
 from simreal.lint.finding import Finding
 from simreal.lint.range_checks import EARLIEST, NEEDS
 from simreal.lint.subject import Subject
@@ -125,8 +126,10 @@ def check_motion(subject: Subject, entries: Entries, pins: Mapping[str, float]) 
         entries: of the randomization, without those that are known to do nothing.
         pins: of them.
     """
-    contract = make_contract(subject)
-    limits = _limits(subject)
+    experiment, robot = subject.experiment, subject.robot
+    task = find_task(experiment.task, robot.name)
+    contract = make_contract(experiment, robot.description, task)
+    limits = _limits(contract)
     owners = _owners(subject, entries, pins)
     columns = np.array(sorted(owners), dtype=np.int64)
     groups = _groups(entries, owners, columns)
@@ -135,7 +138,7 @@ def check_motion(subject: Subject, entries: Entries, pins: Mapping[str, float]) 
     if length < LEAST_STEPS * setting.period:
         return
     seen = _run(setting, groups, length, limits)
-    yield from _clips(subject, seen.clipped)
+    yield from _clips(subject, contract, seen.clipped)
     settled = set(columns[seen.acts | seen.diverges].tolist())
     diverging = set(columns[seen.diverges].tolist())
     left = ~np.isin(groups, groups[seen.acts | seen.diverges])
@@ -319,19 +322,19 @@ class _Comparison:
         return flags
 
 
-def _limits(subject: Subject) -> NDArray[np.float64]:
+def _limits(contract: Contract) -> NDArray[np.float64]:
     """(size,) absolute values at which a clip cuts; infinite where none would be noticed."""
     limits = []
-    for term in subject.experiment.observation:
+    for term in contract.observation:
         bounded = term.source in ("joint_position_sin", "joint_position_cos", "previous_action")
         cuts = term.clip is not None and not (bounded and abs(term.scale) <= term.clip)
         limits.append(term.clip * (1.0 - 1e-6) if cuts and term.clip is not None else np.inf)
-    return np.repeat(limits, widths(subject))
+    return np.repeat(limits, widths(contract))
 
 
-def _clips(subject: Subject, clipped: NDArray[np.float64]) -> Iterator[Finding]:
+def _clips(subject: Subject, contract: Contract, clipped: NDArray[np.float64]) -> Iterator[Finding]:
     """Terms that are cut nearly always."""
-    ends = np.cumsum(widths(subject))
+    ends = np.cumsum(widths(contract))
     for index, shares in enumerate(np.split(clipped, ends[:-1])):
         if shares.max() >= ALWAYS:
             term = subject.experiment.observation[index]

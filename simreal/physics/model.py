@@ -45,9 +45,11 @@ def compile_model(
     for body in spec.bodies:
         # Whoever compiles a body as simple promises that its centre of mass never moves.
         body.simple = False
-    samples = math.ceil(longest_action_latency / spec.option.timestep) + 1
     for actuator in spec.actuators:
         if longest_action_latency > 0:
+            # What is added comes on top of a delay of the model's own.
+            late = longest_action_latency + actuator.delay
+            samples = math.ceil(late / spec.option.timestep) + 1
             actuator.nsample = max(actuator.nsample, samples)
     try:
         model = spec.compile()

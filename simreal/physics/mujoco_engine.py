@@ -3,15 +3,22 @@
 import logging
 from collections.abc import Callable
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import mujoco
 import numpy as np
 from mujoco.batch import MODEL_FIELDS
 from numpy.typing import NDArray
 
-from simreal.errors import UserError
 from simreal.physics.interface import Ids, Start, StepLaw
+from simreal.physics.layout import (
+    actuator_ids,
+    columns,
+    compiled_field,
+    free_joints,
+    joint_addresses,
+    whole_substeps,
+)
 from simreal.physics.model import Scene, compile_model, named_id
 from simreal.physics.native_batch import Batch
 from simreal.robots import Robot
@@ -58,7 +65,7 @@ class MujocoPhysics:
         self.model = self._compiled(robot, longest_action_latency, scene)
         self.count = count
         self.timestep = float(self.model.opt.timestep)
-        self.substeps = _substeps(self.timestep, control_rate or 1.0 / self.timestep, robot.name)
+        self.substeps = whole_substeps(self.timestep, control_rate or 1.0 / self.timestep, robot.name)
         self._batch = Batch(self.model, count, threads)
         self._robot = robot
         self._sensors: dict[str, slice] = {}
@@ -70,12 +77,12 @@ class MujocoPhysics:
         self._history: NDArray[np.float64] = self._batch.bind("history")
         self.body_force: NDArray[np.float64] = self._batch.bind("xfrc_applied")
         self.dof_force: NDArray[np.float64] = self._batch.bind("qfrc_applied")
-        self._positions, self._velocities = _addresses(self.model, robot)
-        self._position_columns = _columns(self._positions)
-        self._velocity_columns = _columns(self._velocities)
-        self._actuators = _actuator_ids(self.model, robot)
+        self._positions, self._velocities = joint_addresses(self.model, robot)
+        self._position_columns = columns(self._positions)
+        self._velocity_columns = columns(self._velocities)
+        self._actuators = actuator_ids(self.model, robot)
         self._warning_counts = self._batch.warning[:, :, 1]
-        self._free = _free_joints(self.model)
+        self._free = free_joints(self.model)
         self.free_bodies = tuple(self.model.body(body).name for body in self._free.bodies)
         self._recorded = {"qpos": self.model.nq, "qvel": self.model.nv}
         self._recorded |= {"sensordata": self.model.nsensordata, "actuator_force": self.model.nu}
@@ -158,7 +165,7 @@ class MujocoPhysics:
             self._batch.set_const(np.asarray(ids))
             for name in _CONSTANTS - self._fields.keys():
                 values = self._batch.expand(name)
-                if (values[ids] != getattr(self.model, name)).any():
+                if (values[ids] != _like(values, getattr(self.model, name))).any():
                     self._fields[name] = values
 
     def reset(self, ids: Ids, start: Start, target: NDArray[np.float64]) -> None:
@@ -179,8 +186,8 @@ class MujocoPhysics:
         self._ctrl[np.ix_(ids, self._actuators)] = target
         for place, actuator in enumerate(self._actuators):
             if actuator in self._control_history:
-                columns = self._control_history[actuator][:, 0]
-                self._history[ids[:, None], columns] = target[:, [place]]
+                places = self._control_history[actuator][:, 0]
+                self._history[ids[:, None], places] = target[:, [place]]
         if self._sensor_history:
             self._fill_sensor_histories(ids)
         if self.model.nsensor:
@@ -188,9 +195,11 @@ class MujocoPhysics:
 
     def _sense_start(self, ids: Ids) -> None:
         """Fill the traces with what sensors read before the first step."""
+        # An output is filled only by calls after it was asked for.
+        outputs = {name: self._batch.bind(name) for name in ("sensordata", "actuator_force")}
         self._batch.forward(ids)
-        for name in ("sensordata", "actuator_force"):
-            self._trace[name][ids] = self._batch.bind(name)[ids][:, None]
+        for name, values in outputs.items():
+            self._trace[name][ids] = values[ids][:, None]
 
     def _forget_divergence(self, ids: Ids) -> None:
         failed = ids[self.diverged[ids]]
@@ -209,7 +218,7 @@ class MujocoPhysics:
             self.field(name)[ids] = values[rows]
         # A change within an episode may have moved a constant here that is as compiled there.
         for name in self._fields.keys() - source._fields.keys():
-            self._fields[name][ids] = _compiled(self.model, name)
+            self._fields[name][ids] = _like(self._fields[name], compiled_field(self.model, name))
         self._batch.state[ids] = source._batch.state[rows]
         for name in self._trace.keys() - {"qpos", "qvel"}:
             self._trace[name][ids] = source._trace[name][rows, -1:]
@@ -227,10 +236,10 @@ class MujocoPhysics:
         self._batch.forward(ids)
         delay[ids] = configured
         rows = np.asarray(ids)[:, None, None]
-        for sensor, columns in self._sensor_history.items():
+        for sensor, places in self._sensor_history.items():
             first = int(self.model.sensor_adr[sensor])
-            reading = readings[ids, first : first + columns.shape[1]]
-            self._history[rows, columns] = reading[:, None, :]
+            reading = readings[ids, first : first + places.shape[1]]
+            self._history[rows, places] = reading[:, None, :]
 
     @cached_property
     def _stepper(self) -> "Stepper":
@@ -238,69 +247,31 @@ class MujocoPhysics:
 
         return Stepper(self.model, self.substeps, self._trace)
 
+    @property
+    def _in_air(self) -> bool:
+        """Whether a model that knows of no medium has been put into one: drag is a small correction."""
+        options = self.model.opt
+        implicit = options.integrator == mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+        randomized = not self._fields.keys().isdisjoint(("opt.density", "opt.viscosity"))
+        return implicit and randomized and not (options.density or options.viscosity)
+
     def step(self, target: NDArray[np.float64], law: StepLaw | None = None) -> None:
         """Advance each simulation by one control step, and flag what has left the finite numbers."""
         self._ctrl[:, self._actuators] = target
-        if law is None:
-            failed = self._batch.rollout(self.substeps, self._trace)
-        else:
-            failed = self._batch.apply(*law.compiled(self._stepper.address))
-        self.diverged |= failed
+        self.diverged |= self._advance(law)
         # MuJoCo resets a simulation that leaves the finite numbers and counts a warning.
         self.diverged |= self._warning_counts.any(axis=1)
 
-
-def _compiled(model: mujoco.MjModel, field: str) -> Any:
-    """A field's value in the model itself."""
-    of_options = field.startswith("opt.")
-    return getattr(model.opt if of_options else model, field.removeprefix("opt."))
-
-
-def _substeps(timestep: float, control_rate: float, robot: str) -> int:
-    ratio = 1.0 / (control_rate * timestep)
-    if round(ratio) < 1 or abs(ratio - round(ratio)) > 1e-6:
-        fitting = 1.0 / (timestep * max(1, round(ratio)))
-        raise UserError(
-            f"control_rate {control_rate:g} Hz: the control period is {ratio:g} timesteps of "
-            f"{timestep * 1e3:g} ms of robot {robot}, not a whole number; nearest: {fitting:g} Hz"
-        )
-    return round(ratio)
-
-
-def _addresses(model: mujoco.MjModel, robot: Robot) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Places of the contract's joints in qpos and in qvel."""
-    kind = mujoco.mjtObj.mjOBJ_JOINT
-    ids = [named_id(model, kind, name, robot) for name in robot.description.joint_names]
-    return model.jnt_qposadr[ids].astype(np.int64), model.jnt_dofadr[ids].astype(np.int64)
-
-
-class _FreeJoints(NamedTuple):
-    """Bodies on free joints, and (bodies, 7) and (bodies, 6) their places in qpos and qvel."""
-
-    bodies: NDArray[np.int64]
-    position: NDArray[np.int64]
-    velocity: NDArray[np.int64]
-
-
-def _free_joints(model: mujoco.MjModel) -> _FreeJoints:
-    joints = np.flatnonzero(model.jnt_type == mujoco.mjtJoint.mjJNT_FREE)
-    return _FreeJoints(
-        model.jnt_bodyid[joints].astype(np.int64),
-        model.jnt_qposadr[joints][:, None] + np.arange(7),
-        model.jnt_dofadr[joints][:, None] + np.arange(6),
-    )
-
-
-def _columns(indices: NDArray[np.int64]) -> slice | NDArray[np.int64]:
-    """A slice where the indices are consecutive: it gives a view where they would give a copy."""
-    first = int(indices[0])
-    consecutive = np.array_equal(indices, np.arange(first, first + len(indices)))
-    return slice(first, first + len(indices)) if consecutive else indices
-
-
-def _actuator_ids(model: mujoco.MjModel, robot: Robot) -> NDArray[np.int64]:
-    kind = mujoco.mjtObj.mjOBJ_ACTUATOR
-    return np.array([named_id(model, kind, name, robot) for name in robot.description.actuator_names])
+    def _advance(self, law: StepLaw | None) -> NDArray[np.bool_]:
+        """Take the physics steps; (count,) where MuJoCo failed."""
+        if law is None and not self._in_air:
+            return self._batch.rollout(self.substeps, self._trace)
+        stepper = self._stepper
+        stepper.set_in_air(self._in_air)
+        function, argument = stepper.function, stepper.address
+        if law is not None:
+            function, argument = law.compiled(stepper.address)
+        return self._batch.apply(function, argument)
 
 
 def _histories(
@@ -345,3 +316,10 @@ def _written(model: mujoco.MjModel, write: Callable[[mujoco.MjData, float], None
     write(first, 1.0)
     write(second, 2.0)
     return np.flatnonzero(first.history != second.history)
+
+
+def _like(values: NDArray[Any], compiled: Any) -> Any:
+    """A model's array as the batch keeps it: of bounding volumes, those of bodies, not those of meshes."""
+    if np.shape(compiled) == values.shape[1:]:
+        return compiled
+    return np.ravel(compiled)[: values[0].size].reshape(values.shape[1:])

@@ -1,10 +1,19 @@
 """Tasks: what is wanted of a robot, as small functions on its motion."""
 
-from simreal.tasks import qube_swingup, so101_reach
+from simreal.tasks import go2_velocity, qube_swingup, so101_lift, so101_push, so101_reach
 from simreal.tasks.find import elsewhere, find_elsewhere, for_robot
 from simreal.tasks.task import Motion, Task
 
-TASKS: dict[str, Task] = {task.name: task for task in (qube_swingup.TASK, so101_reach.TASK)}
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        go2_velocity.TASK,
+        qube_swingup.TASK,
+        so101_lift.TASK,
+        so101_push.TASK,
+        so101_reach.TASK,
+    )
+}
 
 __all__ = ["TASKS", "Motion", "Task", "find_task", "task_names"]
 

@@ -16,6 +16,10 @@ InitialState = Callable[[EpisodeRandom], Start]
 DrawCommand = Callable[[EpisodeRandom, FloatArray, FloatArray, NDArray[np.integer]], FloatArray]
 
 
+class NotInLog(Exception):
+    """More was asked of a motion than its joints, which are all that a log knows."""
+
+
 @dataclass(slots=True)
 class Motion:
     """The true motion of all simulations over one control step: what rewards may look at.
@@ -41,10 +45,10 @@ class Motion:
         """The physics behind the motion.
 
         Raises:
-            TypeError: there is none.
+            NotInLog: there is none.
         """
         if self.physics is None:
-            raise TypeError("this motion comes from a log: only its joints are known")
+            raise NotInLog
         return self.physics
 
     def sensor(self, name: str) -> FloatArray:
@@ -86,8 +90,11 @@ class Task:
         success_share: an episode is a success if the goal holds in at least this share of its second
             half.
         scene: adds what stands around the robot to its model.
+        objects: names of the loose bodies in the scene, in its order, that a tracker sees: those with
+            sensors NAME_position (framepos) and NAME_orientation (framequat) of their frame (xbody).
         commands: what is asked of the policy, with the ranges for which no configuration says others.
         draw_command: draws it.
+        reversed_commands: those that change sign where left and right are exchanged.
         metrics: name to a function that gives (count,) numbers, whose mean over an episode people want
             to know.
         privileged: name to a function that gives (count, n) numbers that a critic may see in training.
@@ -103,7 +110,9 @@ class Task:
     goal: Callable[[Motion], NDArray[np.bool_]]
     success_share: float = 0.9
     scene: Scene | None = None
+    objects: tuple[str, ...] = ()
     commands: tuple[Command, ...] = ()
     draw_command: DrawCommand = uniform_command
+    reversed_commands: tuple[str, ...] = ()
     metrics: Mapping[str, Callable[[Motion], FloatArray]] = field(default_factory=dict)
     privileged: Mapping[str, Callable[[Motion], FloatArray]] = field(default_factory=dict)

@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from simreal.env import BatchEnv
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError
+from simreal.experiment import load_experiment
 from simreal.randomization.sensing import Sensing
 from simreal.robots.loader import SensingConfig
 from simreal.state import RobotState
@@ -482,3 +484,17 @@ def test_an_episode_goes_on_elsewhere_as_if_nothing_had_happened(looks_at_once: 
         here.advance(part, part, random, np.full(20, step))
         there.advance(moved, moved, both, steps)
         compare()
+
+
+@pytest.mark.parametrize("operation", ["scale", "add"])
+def test_a_sensor_rate_relative_to_the_physics_has_history_enough(operation: str) -> None:
+    low = 0.1 if operation == "scale" else -450.0
+    distribution = f"{{type: uniform, low: {low}, high: {0.2 if operation == 'scale' else -400.0}}}"
+    entry = f"sensor_rate_hz: {{operation: {operation}, distribution: {distribution}}}"
+    env = BatchEnv(load_experiment("qube_swingup", [f"randomization={{{entry}}}"]), 4)
+    env.reset(seed=0)
+    seen = [env.step(np.full((4, 1), 0.5)).observation[:, 0] for _ in range(30)]
+    # Between two readings the arm's angle stands still for the controller.
+    held = np.diff(np.array(seen), axis=0) == 0.0
+    assert held.any(axis=0).all()
+    assert not held.all(axis=0).any()

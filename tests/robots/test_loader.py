@@ -139,5 +139,7 @@ class TestEveryRobot:
         robot = load_robot(name)
         model = mujoco.MjModel.from_xml_path(str(robot.model_path))
         data = mujoco.MjData(model)
+        if model.nkey:
+            mujoco.mj_resetDataKeyframe(model, data, 0)
         for joint in robot.description.joints:
             assert data.joint(joint.name).qpos[0] == pytest.approx(joint.default_position)

@@ -1,0 +1,68 @@
+"""The contract that follows from an experiment: what a policy trained in it believes."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import ValidationError
+
+from simreal.commands import described_commands
+from simreal.contract import ActionMapping, Contract, Provenance, RobotDescription, TrainedRange
+from simreal.errors import UserError
+from simreal.experiment import ActionConfig, ExperimentConfig
+from simreal.tasks import Task
+
+
+def make_contract(
+    experiment: ExperimentConfig,
+    robot: RobotDescription,
+    task: Task,
+    ranges: Sequence[TrainedRange] = (),
+    seed: int = 0,
+) -> Contract:
+    """What a policy of an experiment believes.
+
+    Args:
+        experiment: in which it is trained.
+        robot: that it drives.
+        task: that it solves.
+        ranges: under which it is trained.
+        seed: of the training.
+
+    Raises:
+        UserError: the experiment names what the robot does not have.
+    """
+    actuators = len(robot.actuators)
+    numbers = {name: action_numbers(experiment.action, robot, name) for name in ("scale", "offset")}
+    for name, values in numbers.items():
+        if len(values) != actuators:
+            raise UserError(f"action.{name}: {len(values)} numbers for {actuators} actuators")
+    provenance = Provenance(
+        task=experiment.task, agent=experiment.agent, seed=seed, training_steps=0, versions={}
+    )
+    try:
+        return Contract(
+            robot=robot,
+            control_rate=experiment.control_rate,
+            observation=experiment.observation,
+            action=ActionMapping(**numbers),
+            objects=task.objects,
+            commands=described_commands(experiment, task),
+            trained_ranges=tuple(ranges),
+            provenance=provenance,
+        )
+    except ValidationError as error:
+        reasons = "; ".join(fault["msg"].removeprefix("Value error, ") for fault in error.errors())
+        raise UserError(f"experiment of {experiment.task}: {reasons}") from None
+
+
+def action_numbers(
+    config: ActionConfig, robot: RobotDescription, name: Literal["scale", "offset"] | str
+) -> tuple[float, ...]:
+    """`action.scale` or `action.offset`, one number for each actuator if they are as many."""
+    given = config.scale if name == "scale" else config.offset
+    if given == "default_position":
+        default = dict(zip(robot.joint_names, robot.default_position, strict=True))
+        return tuple(default[actuator.joint] for actuator in robot.actuators)
+    if isinstance(given, tuple):
+        return given
+    return (float(given),) * len(robot.actuators)

@@ -1,0 +1,60 @@
+"""Push a cube over the table with the SO-101 to a commanded place, and leave it there."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simreal.contract import Command
+from simreal.state import FloatArray
+from simreal.tasks.so101_cube import action_change, cube_apart, jaws_beside_cube, near_cube
+from simreal.tasks.tabletop import CUBE, add_table_with_cube, cube_lost, cube_position
+from simreal.tasks.task import Motion, Task
+
+WITHIN = 0.025
+"""m."""
+
+
+def distance_to_target(motion: Motion) -> FloatArray:
+    """(count,) m over the table, from the cube's centre."""
+    apart = cube_position(motion)[:, :2] - motion.command
+    return np.asarray(np.hypot(apart[:, 0], apart[:, 1]))
+
+
+def towards_target(motion: Motion) -> FloatArray:
+    """1 with the cube at the target, 0.37 at 8 cm from it."""
+    closeness: FloatArray = np.exp(-distance_to_target(motion) / 0.08)
+    return closeness
+
+
+def at_target(motion: Motion) -> FloatArray:
+    """1 with the cube at the target, 0.37 at 2 cm from it."""
+    closeness: FloatArray = np.exp(-((distance_to_target(motion) / 0.02) ** 2))
+    return closeness
+
+
+def there(motion: Motion) -> NDArray[np.bool_]:
+    """The cube is within 2.5 cm of where it is wanted."""
+    return distance_to_target(motion) < WITHIN
+
+
+TASK = Task(
+    name="so101_push",
+    robot="so101",
+    description="push a cube over the table to a place with an SO-101 arm",
+    initial_states={"cube_apart": cube_apart, "jaws_beside_cube": jaws_beside_cube},
+    start="cube_apart",
+    rewards={
+        "near_cube": near_cube,
+        "towards_target": towards_target,
+        "at_target": at_target,
+        "action_change": action_change,
+    },
+    terminations={"cube_lost": cube_lost},
+    goal=there,
+    scene=add_table_with_cube,
+    objects=(CUBE,),
+    commands=(
+        Command(name="x", unit="m", low=0.17, high=0.27),
+        Command(name="y", unit="m", low=-0.10, high=0.10),
+    ),
+    metrics={"distance": distance_to_target},
+)
