@@ -60,6 +60,7 @@ class Outcome:
         dropped: log entries lost, at least.
         log_failure: why the disk refused the log, or None.
         timing: percentiles by name.
+        driven_travel: joint with an actuator to how far apart its extreme readings lie, rad or m.
     """
 
     ended_by: str
@@ -69,6 +70,7 @@ class Outcome:
     dropped: int
     log_failure: str | None
     timing: dict[str, Percentiles]
+    driven_travel: dict[str, float]
 
 
 def deploy(
@@ -139,6 +141,28 @@ def refuse_misfits(policy: Policy, robot: RobotDescription) -> None:
         raise UserError("the policy does not fit this robot:\n  " + "\n  ".join(found))
 
 
+class _Travel:
+    """How far each joint has moved to and fro."""
+
+    def __init__(self, robot: RobotDescription) -> None:
+        self._robot = robot
+        self._lowest = np.full(len(robot.joints), np.inf)
+        self._highest = -self._lowest
+
+    def add(self, position: FloatArray) -> None:
+        """Hear (joints,) readings; what is no number does not count."""
+        np.fmin(self._lowest, position, out=self._lowest)
+        np.fmax(self._highest, position, out=self._highest)
+
+    def driven(self) -> dict[str, float]:
+        """Joint to the distance between its extremes, of those that an actuator drives."""
+        names = [actuator.joint for actuator in self._robot.actuators]
+        places = [self._robot.joint_names.index(name) for name in names]
+        with np.errstate(invalid="ignore"):
+            travel = np.maximum(self._highest - self._lowest, 0.0)
+        return {name: float(travel[place]) for name, place in zip(names, places, strict=True)}
+
+
 class _Loop:
     """One deployment."""
 
@@ -155,6 +179,7 @@ class _Loop:
         self._rate = contract.control_rate
         self._action = np.zeros(self._to_command.size)
         self._statistics = Statistics()
+        self._travel = _Travel(contract.robot)
         self._cycles = 0
 
     def run(self, duration: float | None, interrupt: Interrupt) -> Outcome:
@@ -182,6 +207,7 @@ class _Loop:
             self._recorder.dropped if self._recorder else 0,
             self._recorder.failure if self._recorder else None,
             self._statistics.percentiles(),
+            self._travel.driven(),
         )
 
     def _cycle_until_end(self, clock: Clock, duration: float | None, interrupt: Interrupt) -> str:
@@ -205,6 +231,7 @@ class _Loop:
         state = self._driver.read()
         now = time.monotonic_ns()
         self._statistics.observation_age.add(now * 1e-9 - float(state.time))
+        self._travel.add(state.joint_position)
         observation = action = command = None
         if self._supervisor.state_allows(state, now * 1e-9):
             observe = self._observe.begin if self._cycles == 0 else self._observe

@@ -179,10 +179,10 @@ def load_policy(path: str | PathLike[str]) -> Policy:
         metadata = session.get_modelmeta().custom_metadata_map
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from None
-    except Exception as error:
+    except Exception:
         # onnxruntime raises many kinds of its own for what is not a graph or a damaged one.
         raise UserError(
-            f"{path}: {describe(path)}; expected a policy made by `simreal export` ({_reason(error)})"
+            f"{path}: {describe(path)}; expected a policy made by `simreal export`"
         ) from None
     return Policy(session, metadata, str(path))
 

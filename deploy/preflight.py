@@ -1,6 +1,6 @@
 """Whether a policy and a robot belong together: asked before anything moves."""
 
-from simreal.contract import Contract, RobotDescription, differences
+from simreal.contract import ABSENT, Contract, Difference, RobotDescription, differences
 from simreal.deploy.policy import Policy
 
 
@@ -10,12 +10,28 @@ def objections(policy: Policy, robot: RobotDescription) -> list[str]:
 
 
 def contract_objections(contract: Contract, robot: RobotDescription) -> list[str]:
-    """Where the robot differs from the one that the policy was trained for, by name."""
-    return [
-        f"robot.{difference.name}: the policy expects {difference.left!r}, "
-        f"the robot has {difference.right!r}"
-        for difference in differences(contract.robot, robot)
-    ]
+    """Where the robot differs from the one that the policy was trained for, by name.
+
+    Of another robot only that is said: what else differs would be nearly everything.
+    """
+    if contract.robot.name != robot.name:
+        return [f"the policy is for robot {contract.robot.name}, this is {robot.name}"]
+    return [_objection(each) for each in differences(contract.robot, robot)]
+
+
+def _objection(difference: Difference) -> str:
+    name, expected, found = f"robot.{difference.name}", difference.left, difference.right
+    if expected is ABSENT:
+        return f"{name}: the robot has it, the policy does not know it"
+    if found is ABSENT:
+        return f"{name}: the policy expects it, the robot does not have it"
+    return f"{name}: the policy expects {_shown(expected)}, the robot has {_shown(found)}"
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "none"
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def golden_objections(policy: Policy) -> list[str]:

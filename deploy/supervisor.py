@@ -24,7 +24,10 @@ def state_fault(
     age_ms = 1e3 * (now - float(state.time))
     # A time from the future, or none, would never grow stale.
     if not abs(age_ms) <= safety.stale_state_ms:
-        return f"state is {age_ms:.0f} ms old, at most {safety.stale_state_ms:g} ms are allowed"
+        return (
+            f"state is {age_ms:.0f} ms old, at most {safety.stale_state_ms:g} ms are allowed "
+            "(stale_state_ms in robot.yaml): the robot is silent, or this computer too busy"
+        )
     for name, position, velocity in zip(
         robot.joint_names, state.joint_position, state.joint_velocity, strict=True
     ):

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 
-from simreal.physics import MujocoPhysics
+from simreal.physics.engines import EngineName, find_engine
 from simreal.physics.model import Scene
 from simreal.randomization.actuation import Actuation
 from simreal.randomization.camera_effects import CameraEffects
 from simreal.randomization.events import Events
+from simreal.randomization.ground import Ground, TerrainScene
 from simreal.randomization.inertia import Inertia
 from simreal.randomization.sensing import SLOWEST_SENSOR_RATE, Sensing
 from simreal.randomization.specification import Specification, reach
@@ -23,6 +24,7 @@ def build_world(
     control_rate: float | None = None,
     threads: int = 0,
     scene: Scene | None = None,
+    engine: EngineName = "mujoco",
 ) -> World:
     """Simulate a robot, with histories as long as the latencies that may be drawn.
 
@@ -34,13 +36,14 @@ def build_world(
         control_rate: Hz; one physics step per control step if absent.
         threads: of the physics; 0 for every processor.
         scene: adds what stands around the robot.
+        engine: which simulates them.
 
     Raises:
-        UserError: names or ranges that do not fit the robot.
+        UserError: names or ranges that do not fit the robot, or an engine that cannot simulate it.
     """
     delays = ("action_latency_ms", "action_latency_jitter_ms")
     action_latency = 1e-3 * sum(reach(specification, pins, name)[1] for name in delays)
-    physics = MujocoPhysics(robot, count, control_rate, action_latency, threads, scene)
+    physics = find_engine(engine)(robot, count, control_rate, action_latency, threads, scene)
     joints = len(robot.description.joints)
     oldest = _oldest_reading(specification, pins, physics.timestep)
     objects = tracked_objects(physics.model)
@@ -48,7 +51,9 @@ def build_world(
     actuation = Actuation(robot.description, physics)
     inertia, events, camera = Inertia(physics), Events(physics, actuation), CameraEffects(count)
     imu = robot.config.sensing.imu
-    return World(robot.description, physics, inertia, actuation, sensing, events, camera, imu, objects)
+    ground = Ground(scene.terrain, count) if isinstance(scene, TerrainScene) else None
+    around = (imu, objects, ground)
+    return World(robot.description, physics, inertia, actuation, sensing, events, camera, *around)
 
 
 def _oldest_reading(specification: Specification, pins: Mapping[str, float], timestep: float) -> float:

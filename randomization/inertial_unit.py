@@ -1,4 +1,4 @@
-"""What stands between the true motion of an IMU and what it reports: errors, and the way to the controller."""
+"""What stands between the true motion of an IMU and what the controller reads: errors and delay."""
 
 import numpy as np
 from numpy.typing import NDArray

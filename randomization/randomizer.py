@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from simreal.contract import TrainedRange
 from simreal.episode_random import EpisodeRandom, stream_keys
 from simreal.errors import UserError, nearest
+from simreal.physics.interface import NotFollowedError
 from simreal.randomization.distributions import LogUniform, TruncatedNormal, Uniform
 from simreal.randomization.parameters import Operation, Parameter, Write, matching, operate
 from simreal.randomization.schedule_interface import Drawn, Space
@@ -294,12 +295,33 @@ class Randomizer:
 
     def apply(self, ids: Ids, values: Values) -> None:
         """Write (len(ids), columns) values into simulations, over the compiled defaults."""
-        for array, default in self._defaults:
-            array[ids] = default
+        self._restore(ids)
         for part in self.parts:
             part.write(ids, values[:, part.columns])
         if self.parts:
             self._world.commit(ids)
+
+    def _restore(self, ids: Ids) -> None:
+        for array, default in self._defaults:
+            array[ids] = default
+
+    def not_followed(self) -> list[DrawnPart]:
+        """What the engine of the world would refuse, each part tried alone at both ends of its range."""
+        one = np.zeros(1, dtype=np.int64)
+        refused = [part for part in self.parts if self._is_refused(part, one)]
+        self._restore(one)
+        return refused
+
+    def _is_refused(self, part: DrawnPart, one: Ids) -> bool:
+        for ends in (self.space.low, self.space.high):
+            self._restore(one)
+            part.write(one, ends[None, part.columns])
+            try:
+                # What follows from inertias and actuators may need other parts, and each engine does it.
+                self._world.physics.commit(one)
+            except NotFollowedError:
+                return True
+        return False
 
     def named(self, values: Values) -> dict[str, float]:
         """One episode's values by column name."""

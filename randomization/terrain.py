@@ -31,7 +31,7 @@ ground is flat, use a plane.
 
 import io
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Literal
 
 import mujoco
@@ -164,6 +164,7 @@ def _index(what: str, value: ArrayLike, count: int) -> NDArray[np.int64]:
     return np.minimum(values.astype(np.int64), count - 1)
 
 
+@cache
 def make_map(config: TerrainConfig) -> TerrainMap:
     """The heights of a whole map, without a model."""
     cells, kinds = config.tile_cells, tuple(config.kinds.present)

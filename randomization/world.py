@@ -12,9 +12,11 @@ from simreal.physics.interface import Ids, Physics, Start
 from simreal.randomization.actuation import Actuation
 from simreal.randomization.camera_effects import CameraEffects
 from simreal.randomization.events import Events
+from simreal.randomization.ground import Ground
 from simreal.randomization.inertia import Inertia
 from simreal.randomization.quantities import Quantities
 from simreal.randomization.sensing import Sensing
+from simreal.randomization.terrain import TerrainMap
 from simreal.robots.loader import ImuConfig
 from simreal.state import RobotState
 
@@ -34,6 +36,12 @@ class World:
     camera: CameraEffects
     imu: ImuConfig | None = None
     objects: tuple[str, ...] = ()
+    ground: Ground | None = None
+
+    @property
+    def terrain(self) -> TerrainMap | None:
+        """The map on which the robots walk, if there is one."""
+        return None if self.ground is None else self.ground.terrain
 
     def _quantities(self, place: str) -> Quantities | None:
         match place:
@@ -47,6 +55,8 @@ class World:
                 return self.events.quantities
             case "camera":
                 return self.camera.quantities
+            case "ground" if self.ground is not None:
+                return self.ground.quantities
         return None
 
     def array(self, field: str) -> NDArray[Any]:
@@ -79,6 +89,8 @@ class World:
         self.sensing.take(ids, source.sensing, rows)
         self.events.take(ids, source.events, rows)
         self.camera.take(ids, source.camera, rows)
+        if self.ground is not None and source.ground is not None:
+            self.ground.quantities.take(ids, source.ground.quantities, rows)
 
     def reset(self, ids: Ids, start: Start, target: Values, random: EpisodeRandom) -> None:
         """Begin episodes in some simulations.
@@ -89,6 +101,8 @@ class World:
             target: (len(ids), actuators) commands that were given before.
             random: of these episodes.
         """
+        if self.ground is not None:
+            start = self.ground.place(ids, start, random)
         position, velocity = start.joint_position, start.joint_velocity
         self.physics.reset(ids, start, target)
         self.actuation.reset(ids, velocity, target, random)

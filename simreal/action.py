@@ -1,8 +1,13 @@
 """From a policy's action to a robot's command: one mapping for simulation and hardware."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from simreal.contract import Contract
+from simreal.errors import UserError
 from simreal.state import FloatArray, RobotCommand
 
 
@@ -26,3 +31,18 @@ class ActionPipeline:
         within = np.minimum(np.maximum(action, -1.0), 1.0)
         target = self._offset + self._scale * within
         return RobotCommand(np.minimum(np.maximum(target, self._lower), self._upper))
+
+
+def refuse_no_numbers(action: NDArray[np.floating[Any]], actuators: Sequence[str]) -> None:
+    """Raise a `UserError` if a policy's (count, actuators) actions are not all finite.
+
+    The physics would go wrong by them, and be blamed.
+    """
+    wrong = ~np.isfinite(action)
+    if wrong.any():
+        row, place = np.argwhere(wrong)[0]
+        raise UserError(
+            f"the policy gives {action[row, place]} for actuator {actuators[place]}, in "
+            f"{wrong.any(axis=1).sum()} of {len(action)} simulations: are its weights, or what it was "
+            "given to see, finite?"
+        )

@@ -102,9 +102,9 @@ class Beginnings:
         command = np.zeros((self.capacity, self._commands.size))
         draws = np.zeros((self.capacity, self.draws.shape[1]))
         command[rows], draws[rows] = self.command, self.draws
-        motion = Motion(
-            physics.joint_position, physics.joint_velocity, self._action, self._action, command, physics
-        )
+        joints = physics.joint_position, physics.joint_velocity
+        actions = self._action, self._action
+        motion = Motion(*joints, *actions, command, physics, self.world.terrain)
         return self._privileged.see(motion, draws)[rows]
 
     def _start(self, random: EpisodeRandom) -> Start:

@@ -18,7 +18,6 @@ from simreal.randomization.parameters.dynamics import DYNAMICS
 from simreal.randomization.randomizer import Randomizer
 from simreal.randomization.specification import ParameterConfig, Specification, members
 from simreal.robots import load_robot
-from simreal.tasks import find_task
 
 PHYSICS_STEPS = 500
 TIMED_STEPS = 200
@@ -52,7 +51,7 @@ def reset_cost(experiment: str, batch: int, repeats: int) -> dict[str, Any]:
     """
     config = load_experiment(experiment)
     specification = _only_dynamics(config.randomization)
-    scene, rate = find_task(config.task, config.robot).scene, config.control_rate
+    scene, rate = config.scene, config.control_rate
     world = build_world(load_robot(config.robot), batch, specification, {}, rate, scene=scene)
     randomizer = Randomizer(specification, world)
     ids = np.arange(batch)

@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Console
 
 from simreal.errors import UserError
+
+console = Console(highlight=False, markup=False)
+errors = Console(stderr=True, highlight=False, markup=False)
 
 
 class _Path(click.ParamType[Path]):
@@ -20,6 +24,23 @@ class _Path(click.ParamType[Path]):
 
 
 PATH = _Path()
+
+OVERRIDE_OPTION = click.option(
+    "-o",
+    "--override",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a value of the configuration, such as agent=sac; may be repeated.",
+)
+
+PIN_OPTION = click.option(
+    "--pin",
+    "pins",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Hold a randomized parameter at a value; may be repeated.",
+)
 
 
 def print_json(content: Any) -> None:

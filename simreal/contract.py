@@ -254,7 +254,7 @@ class Difference:
 
 
 class _Absent:
-    def __repr__(self) -> str:
+    def __str__(self) -> str:
         return "absent"
 
 
@@ -337,4 +337,12 @@ def _labels(items: Any) -> list[str]:
 
 
 def _shown(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else repr(value)
+    """A value for people: of a whole joint or actuator only that it is there."""
+    match value:
+        case dict():
+            return "present"
+        case list() | tuple():
+            return ", ".join(map(str, value))
+        case None:
+            return "none"
+    return str(value)

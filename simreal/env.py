@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.action import ActionPipeline
+from simreal.action import ActionPipeline, refuse_no_numbers
 from simreal.beginnings import Beginnings
 from simreal.commands import Commands
 from simreal.episode_random import EpisodeRandom, SeedArray, episode_seed
@@ -18,6 +18,7 @@ from simreal.observation import Float32Array, ObservationPipeline
 from simreal.physics.interface import Ids
 from simreal.privileged import Privileged
 from simreal.randomization.build import build_world
+from simreal.randomization.followed import refuse_not_followed
 from simreal.randomization.randomizer import Randomizer
 from simreal.randomization.world import World
 from simreal.robots import load_robot
@@ -114,7 +115,8 @@ class BatchEnv:
             threads: of the physics; 0 for every processor.
 
         Raises:
-            UserError: names or ranges of the experiment that fit neither robot nor task.
+            UserError: names or ranges of the experiment that fit neither robot nor task, or that its
+                engine cannot follow.
         """
         robot = load_robot(experiment.robot)
         pins = experiment.pins | dict(pins or {})
@@ -125,13 +127,15 @@ class BatchEnv:
 
         def build(simulations: int) -> World:
             specification, rate = experiment.randomization, experiment.control_rate
-            scene = self.task.scene
-            return build_world(robot, simulations, specification, pins, rate, threads, scene)
+            scene, engine = experiment.scene, experiment.engine
+            return build_world(robot, simulations, specification, pins, rate, threads, scene, engine)
 
         self._world = build(count)
         self.physics = self._world.physics
         ahead = build(MADE_READY)
         self.randomizer = Randomizer(experiment.randomization, ahead, pins, experiment.schedule)
+        if experiment.engine != "mujoco":
+            refuse_not_followed(self.randomizer, experiment.engine)
         self._redrawing: Randomizer | None = None
         if self.randomizer.changes_within_episodes:
             self._redrawing = Randomizer(experiment.randomization, self._world, pins)
@@ -250,7 +254,12 @@ class BatchEnv:
         return self._world.read(self._elapsed / self.experiment.control_rate)
 
     def step(self, action: NDArray[np.floating]) -> Step:
-        """Take (count, actuators) actions in [-1, 1]; larger ones are clipped."""
+        """Take (count, actuators) actions in [-1, 1]; larger ones are clipped.
+
+        Raises:
+            UserError: the policy gives what is no finite number.
+        """
+        refuse_no_numbers(action, self.contract.robot.actuator_names)
         previous, self._action = (
             self._action,
             np.minimum(np.maximum(action, -1.0), 1.0).astype(np.float64),
@@ -286,7 +295,8 @@ class BatchEnv:
     def _motion(self, previous_action: NDArray[np.float64]) -> Motion:
         physics = self.physics
         joints = physics.joint_position, physics.joint_velocity
-        return Motion(*joints, self._action, previous_action, self.command, physics)
+        actions = self._action, previous_action
+        return Motion(*joints, *actions, self.command, physics, self._world.terrain)
 
     def _change_commands(self, motion: Motion) -> None:
         """Ask something else where the time for it has come; the motion is then judged by that."""

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,15 @@ from simreal.errors import UserError, missing_extra
 from simreal.experiment import BaseExperiment, parse_any_experiment
 from simreal.logs import RobotLog
 from simreal.observation import Float32Array
+from simreal.other_engine import engine_of, move_to_engine
+from simreal.physics.engines import EngineName
 from simreal.statistics import Interval, mean_interval, share_interval
 from simreal.tasks import Motion, find_task
-from simreal.tasks.task import NotInLog
+from simreal.tasks.task import NotInLogError
 
 LARGEST_BATCH = 256
+LARGEST_BULLET_BATCH = 32
+"""A simulation of it takes 30 MB, and many are no faster than few."""
 WHOLE_ROWS = 16
 """Batches are multiples of it: torch rounds the rows of an incomplete vector otherwise, so that an
 episode would depend on the size of its batch (torch 2.13 on x86; onnxruntime does not)."""
@@ -70,6 +74,8 @@ class Evaluation:
         episodes: one by one.
         summary: of all of them.
         curves: parameter to points of a sweep, if any was asked for.
+        engine: which simulated.
+        not_followed: those of the pins that hold at its nominal value what the engine cannot follow.
     """
 
     candidate: str
@@ -78,6 +84,8 @@ class Evaluation:
     episodes: list[Episode]
     summary: Summary
     curves: dict[str, list[tuple[float, Summary]]]
+    engine: EngineName = "mujoco"
+    not_followed: dict[str, float] = field(default_factory=dict)
 
 
 def load_candidate(path: Path) -> Candidate:
@@ -169,7 +177,8 @@ def run_given(
         pins: randomized parameters to hold at a value, where no draws are given.
         listen: called with the number of episodes done.
     """
-    batches = math.ceil(len(seeds) / LARGEST_BATCH)
+    largest = LARGEST_BULLET_BATCH if engine_of(experiment) == "bullet" else LARGEST_BATCH
+    batches = math.ceil(len(seeds) / largest)
     count = WHOLE_ROWS * math.ceil(len(seeds) / batches / WHOLE_ROWS)
     env = make_environment(experiment.from_start(), count, pins=pins)
     done: list[Episode] = []
@@ -223,6 +232,7 @@ def evaluate(
     pins: Mapping[str, float] | None = None,
     vary: Mapping[str, Sequence[float]] | None = None,
     listen: Callable[[int], None] | None = None,
+    engine: EngineName | None = None,
 ) -> Evaluation:
     """Evaluate a policy.
 
@@ -233,15 +243,19 @@ def evaluate(
         pins: randomized parameters to hold at a value.
         vary: parameter to the values at which it is held, one after the other.
         listen: called with the number of episodes done so far.
+        engine: in which, if not in that of the training. What it cannot follow is held at its nominal
+            value.
 
     Raises:
-        UserError: a pin or a sweep of a name that is not randomized, or beyond what is physical;
-            before the first episode.
+        UserError: a pin or a sweep of a name that is not randomized, beyond what is physical, or
+            beyond what the engine can follow; before the first episode.
     """
     pins, vary = dict(pins or {}), dict(vary or {})
+    experiment = candidate.experiment
+    experiment, not_followed = move_to_engine(experiment, engine or engine_of(experiment), pins, vary)
     for name, values in vary.items():
         for end in (min(values), max(values)):
-            make_environment(candidate.experiment, 1, seed, pins | {name: end}, threads=1)
+            make_environment(experiment, 1, seed, pins | {name: end}, threads=1)
     done = 0
 
     def episodes_with(extra: Mapping[str, float]) -> list[Episode]:
@@ -254,17 +268,15 @@ def evaluate(
             if listen is not None:
                 listen(done)
 
-        return run_episodes(
-            candidate.act, candidate.experiment, episodes, seed, pins | dict(extra), tell
-        )
+        return run_episodes(candidate.act, experiment, episodes, seed, pins | dict(extra), tell)
 
     whole = episodes_with({})
     curves = {
         name: [(value, summarize(episodes_with({name: value}))) for value in values]
         for name, values in vary.items()
     }
-    held = candidate.experiment.pins | pins
-    return Evaluation(candidate.name, seed, held, whole, summarize(whole), curves)
+    held, summary, engine = experiment.pins | pins, summarize(whole), engine_of(experiment)
+    return Evaluation(candidate.name, seed, held, whole, summary, curves, engine, not_followed)
 
 
 def goal_share_of_log(log: RobotLog, task: str, planned_steps: int) -> float:
@@ -284,10 +296,12 @@ def goal_share_of_log(log: RobotLog, task: str, planned_steps: int) -> float:
     if number <= first:
         return 0.0
     half = slice(first, number)
-    motion = Motion(position[half], velocity[half], action[half], action[half])
+    asked = log.array("/asked") if "/asked" in log.messages else np.zeros((number, 0))
+    motion = Motion(position[half], velocity[half], action[half], action[half], asked[half])
+    robot = None if log.contract is None else log.contract.robot.name
     try:
-        held = find_task(task).goal(motion)
-    except NotInLog:
+        held = find_task(task, robot).goal(motion)
+    except NotInLogError:
         return math.nan
     return float(np.sum(held) / max(planned_steps - first, number - first))
 
@@ -336,12 +350,25 @@ def summary_rows(summary: Summary) -> list[tuple[str, str]]:
     ]
 
 
+def evaluation_rows(evaluation: Evaluation) -> list[tuple[str, str]]:
+    """An evaluation as rows of a table."""
+    rows = summary_rows(evaluation.summary)
+    if evaluation.engine != "mujoco":
+        rows.append(("engine", evaluation.engine))
+    if evaluation.not_followed:
+        held = ", ".join(f"{name} = {value:g}" for name, value in evaluation.not_followed.items())
+        rows.append(("held, as the engine cannot follow", held))
+    return rows
+
+
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
     """An evaluation for programs."""
     return {
         "candidate": evaluation.candidate,
         "seed": evaluation.seed,
+        "engine": evaluation.engine,
         "pins": evaluation.pins,
+        "not_followed": evaluation.not_followed,
         **summary_json(evaluation.summary),
         "curves": {
             name: [{"value": value, **summary_json(summary)} for value, summary in points]

@@ -11,6 +11,9 @@ from simreal.config import Config, Document, Location, parse, read_document, ref
 from simreal.configs import FOLDER, shipped_experiments
 from simreal.contract import ObservationTerm
 from simreal.errors import UserError, nearest
+from simreal.physics.engines import EngineName
+from simreal.physics.model import Scene
+from simreal.randomization.ground import TerrainScene
 from simreal.randomization.parameters import PARAMETERS
 from simreal.randomization.schedule_interface import Schedule
 from simreal.randomization.schedules import (
@@ -21,6 +24,7 @@ from simreal.randomization.schedules import (
     arrived,
 )
 from simreal.randomization.specification import ParameterConfig
+from simreal.randomization.terrain_tiles import TerrainConfig
 from simreal.robots import robot_experiments
 from simreal.tasks import TASKS, find_task
 
@@ -107,6 +111,8 @@ class ExperimentConfig(BaseExperiment):
     """An experiment with a robot and a task of simreal's."""
 
     robot: str
+    engine: EngineName = "mujoco"
+    """Which simulates; docs/engines.md."""
     control_rate: float = Field(gt=0, le=10_000)
     """Hz."""
     episode_length: float = Field(gt=0)
@@ -122,6 +128,8 @@ class ExperimentConfig(BaseExperiment):
     action: ActionConfig
     commands: dict[str, tuple[float, float]] = {}
     """Command name to range, where it is not the task's own."""
+    terrain: TerrainConfig | None = None
+    """The ground of a robot that walks, where it is not flat."""
     command_interval: float | None = Field(default=None, gt=0)
     """s, after which commands are drawn anew; once for each episode if absent."""
 
@@ -157,6 +165,12 @@ class ExperimentConfig(BaseExperiment):
         Nor does the randomization move any more.
         """
         return super().from_start().model_copy(update={"initial_states": {}})
+
+    @property
+    def scene(self) -> Scene | None:
+        """What stands around the robot."""
+        rest = find_task(self.task, self.robot).scene
+        return rest if self.terrain is None else TerrainScene(self.terrain, rest)
 
     @property
     def episode_steps(self) -> int:

@@ -45,6 +45,7 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._env = make_environment(load_any_experiment(experiment, overrides), 1, pins=pins, threads=1)
         self.observation_space = observation_space(self._env)
         self.action_space = action_space(self._env)
+        self._next: NDArray[np.float32] | None = None  # an episode that has begun and seen no action
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -53,14 +54,19 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         super().reset(seed=seed)
         if seed is None and self._env.episodes_begun == 0:
             seed = int(self.np_random.integers(2**32))
-        return self._env.reset(seed)[0].copy(), {}
+        if seed is not None or self._next is None:
+            self._next = self._env.reset(seed)[0].copy()
+        observation, self._next = self._next, None
+        return observation, {}
 
     def step(
         self, action: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Take one action in [-1, 1]."""
         step = self._env.step(action[None])
+        self._next = None
         if step.episodes:
+            self._next = step.observation[0].copy()
             return (
                 step.final_observation[0].copy(),
                 float(step.reward[0]),

@@ -20,7 +20,6 @@ from simreal.randomization.schedule_interface import Schedule, Space
 from simreal.randomization.schedules import FixedConfig, build_schedule
 from simreal.randomization.world import World
 from simreal.robots import load_robot
-from simreal.tasks import find_task
 
 Values = NDArray[np.float64]
 
@@ -126,8 +125,7 @@ def unmoved(experiment: ExperimentConfig) -> ExperimentConfig:
 def excited_world(experiment: ExperimentConfig, count: int) -> tuple[World, Randomizer]:
     """Robots of an experiment with nobody's task, and what randomizes them."""
     robot, pins, rate = load_robot(experiment.robot), experiment.pins, experiment.control_rate
-    scene = find_task(experiment.task, experiment.robot).scene
-    world = build_world(robot, count, experiment.randomization, pins, rate, scene=scene)
+    world = build_world(robot, count, experiment.randomization, pins, rate, scene=experiment.scene)
     return world, Randomizer(experiment.randomization, world, pins, experiment.schedule)
 
 

@@ -13,7 +13,7 @@ import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.evaluate import Evaluation, Summary, summarize, summary_rows
+from simreal.evaluate import Evaluation, Summary, evaluation_rows, summarize
 from simreal.figure import WireFigure
 from simreal.files import write_text
 
@@ -227,7 +227,7 @@ def new_figure(
 def add_evaluation(page: Page, evaluation: Evaluation) -> None:
     """A section on an evaluation: numbers, curves over each parameter, sweeps."""
     page.heading(f"Evaluation of {evaluation.candidate}")
-    page.table(("", "value (95 % interval)"), summary_rows(evaluation.summary))
+    page.table(("", "value (95 % interval)"), evaluation_rows(evaluation))
     if evaluation.pins:
         pins = ", ".join(f"{name} = {value:g}" for name, value in evaluation.pins.items())
         page.text(f"Held: {pins}.")

@@ -96,6 +96,11 @@ class Run:
         """The seed that the run was started with."""
         return int(self.facts()["seed"])
 
+    @property
+    def total_steps(self) -> int:
+        """Environment steps that the run is to have; a resumption may have made them more."""
+        return int(self.facts().get("total_steps") or self.experiment().total_steps)
+
     def facts(self) -> dict[str, Any]:
         """The content of ``run.json``."""
         try:
@@ -130,6 +135,11 @@ class Run:
     def _checkpoint_paths(self) -> list[Path]:
         """Oldest first; files of other names, such as a user's copies, do not count."""
         return sorted(p for p in self.checkpoints.glob("*.pt") if CHECKPOINT.fullmatch(p.name))
+
+    def steps_kept(self) -> int:
+        """Environment steps at the newest checkpoint; 0 if there is none."""
+        steps = [int(path.stem.removeprefix("step_")) for path in self._checkpoint_paths()]
+        return steps[-1] if steps else 0
 
     def latest_checkpoint(self) -> Path:
         """The newest checkpoint.
@@ -223,3 +233,24 @@ def episode_row(episode: Episode) -> list[Any]:
         episode.ended_by,
         *map(repr, episode.draw.values()),
     ]
+
+
+def last_episodes(path: Path, number: int) -> list[Episode]:
+    """The newest of the episodes in an ``episodes.csv``, oldest first, without their metrics."""
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *rows = list(csv.reader(file))
+    return [_episode(dict(zip(header[1:], row[1:], strict=True))) for row in rows[-number:]]
+
+
+def _episode(row: dict[str, str]) -> Episode:
+    seed, episode_return, length, goal_share, success, ended_by = map(row.pop, EPISODE_COLUMNS)
+    return Episode(
+        seed=int(seed),
+        draw={name: float(value) for name, value in row.items()},
+        tag=0,
+        episode_return=float(episode_return),
+        length=int(length),
+        goal_share=float(goal_share),
+        success=bool(int(success)),
+        ended_by=ended_by,
+    )

@@ -1,5 +1,6 @@
 """Training: agent and environment brought together, with progress, checkpoints and resume."""
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -14,13 +15,13 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from simreal.agents.build import build_agent, find_normalizer
 from simreal.agents.checkpoint import Progress, load_checkpoint, save_checkpoint
-from simreal.agents.config import OffPolicyConfig
+from simreal.agents.config import OffPolicyConfig, PPOConfig
 from simreal.contract import refuse_differences
 from simreal.env import Episode
 from simreal.environment import Environment, make_environment
 from simreal.experiment import BaseExperiment
 from simreal.randomization.schedule_interface import HistoryRow
-from simreal.run import EPISODE_COLUMNS, Run, Table, episode_row
+from simreal.run import EPISODE_COLUMNS, Run, Table, episode_row, last_episodes
 from simreal.signals import Interrupt, interrupt_flag
 from simreal.vec_env import SimrealVecEnv
 
@@ -30,7 +31,7 @@ METRIC_COLUMNS = ["wall_time_s", "return", "success", "goal_share", "steps_per_s
 
 @dataclass(frozen=True, slots=True)
 class TrainingStatus:
-    """What a progress bar shows.
+    """What a progress bar shows: of a policy that explores, from the training's starts.
 
     Attributes:
         steps: environment steps so far, of `total`.
@@ -57,6 +58,20 @@ def start_run(experiment: BaseExperiment, seed: int, path: Path | None = None) -
     provenance = env.contract.provenance.model_copy(update={"versions": run.facts()["versions"]})
     run.write_contract(env.contract.model_copy(update={"provenance": provenance}))
     return run
+
+
+def planned_steps(run: Run, total_steps: int | None = None) -> int:
+    """Environment steps that a run has when its training has come to its end.
+
+    Agents collect whole rollouts, so these are the total number, rounded up.
+
+    Args:
+        run: new, or with checkpoints from which it would go on.
+        total_steps: in place of the run's own number.
+    """
+    config, kept = run.experiment().agent_config, run.steps_kept()
+    rollout = config.simulations * (config.rollout_steps if isinstance(config, PPOConfig) else 1)
+    return kept + rollout * math.ceil(max(0, (total_steps or run.total_steps) - kept) / rollout)
 
 
 def train(
@@ -94,7 +109,7 @@ def train(
             progress = load_checkpoint(run.latest_checkpoint(), agent)
             env.batch.episodes_begun = progress.episodes_begun
             env.batch.randomizer.schedule.restore(progress.schedule)
-        total = total_steps or run.facts().get("total_steps") or experiment.total_steps
+        total = total_steps or run.total_steps
         run.update_facts(total_steps=total)
         recorder = _Recorder(run, experiment, env, progress, total, resume, listen, stop_early)
         with interrupt_flag() as recorder.interrupt:
@@ -156,6 +171,8 @@ class _Recorder(BaseCallback):
         after = progress.steps if resume else None
         columns = [*EPISODE_COLUMNS, *env.batch.randomizer.columns]
         self._episodes = Table(run.episodes, columns, after)
+        if resume:
+            self._recent.extend(last_episodes(run.episodes, RECENT_EPISODES))
         self._metrics = Table(run.metrics, METRIC_COLUMNS, after)
         self._schedule = Table(run.schedule, list(HistoryRow._fields[1:]), after)
         self._stopped = False

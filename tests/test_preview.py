@@ -112,6 +112,7 @@ def page(swingup: Preview, tmp_path_factory: pytest.TempPathFactory) -> Reader:
     [
         pytest.param(name, marks=[] if name == "qube_swingup" else pytest.mark.long)
         for name in shipped_experiments()
+        if name != "dm_control"  # no robot to preview
     ],
 )
 def test_each_shipped_experiment_has_a_page_that_stands_alone(

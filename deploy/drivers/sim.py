@@ -43,8 +43,9 @@ class SimDriver(Driver):
             robot: its name.
             parameters: its true parameters where they differ from the model, by the names of
                 randomization, such as ``{"mass": 1.2}``.
-            seed: of its noise.
-            task: which says what stands around it; nothing if absent.
+            seed: of its start and its noise.
+            task: which says how it starts and what stands around it; in its default posture and in
+                nothing if absent.
         """
         self._arguments = {
             "robot": robot,

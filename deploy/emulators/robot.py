@@ -30,7 +30,7 @@ from simreal.randomization.randomizer import Randomizer
 from simreal.randomization.specification import fixed
 from simreal.robots import load_robot
 from simreal.state import RobotState
-from simreal.tasks import find_task
+from simreal.tasks import Task, find_task
 
 LONGEST_GAP_STEPS = 1000
 """A process that slept for longer (a suspended laptop) does not make up for it."""
@@ -47,8 +47,9 @@ class SimulatedRobot:
         Args:
             name: of the robot.
             parameters: where they differ.
-            seed: of its noise.
-            task: whose surroundings and start it has; nothing, and the default posture, if absent.
+            seed: of its start and its noise.
+            task: whose surroundings and start it has; nothing, and the default posture at rest, if
+                absent.
 
         Raises:
             UserError: no such robot, task or parameter.
@@ -56,7 +57,8 @@ class SimulatedRobot:
         robot = load_robot(name)
         self.description = robot.description
         specification, pins = fixed(parameters)
-        scene = None if task is None else find_task(task, name).scene
+        problem = None if task is None else find_task(task, name)
+        scene = None if problem is None else problem.scene
         world = build_world(robot, 1, specification, pins, threads=1, scene=scene)
         randomizer = Randomizer(specification, world, pins)
         self._world = world
@@ -64,10 +66,9 @@ class SimulatedRobot:
         self._random = EpisodeRandom(episode_seed(seed, np.array([0])))
         only = np.array([0])
         randomizer.apply(only, randomizer.draw(self._random).values)
-        position = np.array([self.description.default_position])
         self._idle = _idle_target(self.description)
         self._target = self._idle
-        world.reset(only, Start(position, np.zeros_like(position)), self._idle, self._random)
+        world.reset(only, _start(self.description, problem, self._random), self._idle, self._random)
         self._powered = True
         self._power(False)
         self._lower = np.array([actuator.lower for actuator in self.description.actuators])
@@ -106,6 +107,14 @@ class SimulatedRobot:
         self._step += 1
         self._world.advance(self._target, self._random, self._step, self._commands)
         return self._world.read(self._step / self.rate).row(0)
+
+
+def _start(robot: RobotDescription, task: Task | None, random: EpisodeRandom) -> Start:
+    """Where the robot is found: a balance that begins at rest in it would hold with dead motors."""
+    if task is not None:
+        return task.initial_states[task.start](random)
+    position = np.array([robot.default_position])
+    return Start(position, np.zeros_like(position))
 
 
 def _idle_target(robot: RobotDescription) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ randomizer restores the compiled defaults of all that is written first, so that 
 from simreal.randomization.parameters.actuators import ACTUATORS
 from simreal.randomization.parameters.dynamics import BODIES, CONTACTS, JOINTS, SURROUNDINGS
 from simreal.randomization.parameters.events import EVENTS
+from simreal.randomization.parameters.ground import GROUND
 from simreal.randomization.parameters.imu import IMU
 from simreal.randomization.parameters.parameter import Operation, Parameter, Write, matching, operate
 from simreal.randomization.parameters.sensors import SENSORS
@@ -20,6 +21,7 @@ GROUPS: dict[str, tuple[Parameter, ...]] = {
     "surroundings": SURROUNDINGS,
     "actuators": ACTUATORS,
     "sensors": (*SENSORS, *IMU, *TRACKER),
+    "ground": GROUND,
     "events": EVENTS,
     "visuals": VISUALS,
 }

@@ -25,6 +25,7 @@ PartKind = Literal[
     "limited_joint",
     "colliding_geom",
     "free_body",
+    "ground",
     "light",
     "turning_light",
     "camera",
@@ -153,6 +154,7 @@ def _distractors(world: World) -> Parts:
 
 PARTS: dict[PartKind, Callable[[World], Parts]] = {
     "robot": lambda world: [],
+    "ground": lambda world: [] if world.ground is None else [("terrain", 0)],
     "body": _bodies,
     "joint": _joints,
     "dof": _dofs,

@@ -1,4 +1,4 @@
-"""Faults in a robot's model: masses, units of angles, control ranges, delays, sensors."""
+"""Faults in a robot's model: masses, units of angles, what robot.yaml says otherwise, delays, sensors."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 
 from simreal.contract import Joint, RobotDescription
 from simreal.errors import nearest
+from simreal.lint.command_checks import check_commands
 from simreal.lint.finding import Finding
 from simreal.lint.model_file import ModelFile
+from simreal.lint.value_checks import check_values
+from simreal.physics.contradictions import contradictions
 
 FULL_TURN = 2.0 * math.pi
 WIDEST, NARROWEST = 3.0, 0.02
@@ -23,11 +26,14 @@ def check_model(file: ModelFile, robot: RobotDescription) -> Iterator[Finding]:
     """All checks of a model that can be read."""
     yield from check_file(file, robot.joints)
     yield from _names(file, robot)
-    yield from _control_ranges(file, robot)
+    yield from _contradictions(file, robot)
+    yield from _endless(file, robot)
+    yield from check_commands(file, robot)
 
 
 def check_file(file: ModelFile, described: Sequence[Joint] = ()) -> Iterator[Finding]:
     """The checks that need no description of the robot; with its joints, angles are surer."""
+    yield from check_values(file)
     yield from _inertias(file)
     yield from _sizes(file)
     yield from _joint_angles(file, described)
@@ -219,44 +225,38 @@ def _names(file: ModelFile, robot: RobotDescription) -> Iterator[Finding]:
                 yield Finding("error", "name", f"{file.path}:1", what, hint)
 
 
-def _control_ranges(file: ModelFile, robot: RobotDescription) -> Iterator[Finding]:
-    """Ranges that robot.yaml, and with it the contract, gives otherwise than the model."""
+def _contradictions(file: ModelFile, robot: RobotDescription) -> Iterator[Finding]:
+    """What robot.yaml, and with it the contract, says otherwise than the model."""
+    if file.compiled is None:
+        return
+    parts = {
+        (kind, each.name): each
+        for kind, elements in (("joint", file.spec.joints), ("actuator", file.spec.actuators))
+        for each in elements
+    }
+    for found in contradictions(file.compiled, robot):
+        check = "control-range" if found.subject == "range" else found.subject
+        where = file.where(parts[found.kind, found.name])
+        yield Finding("error", check, where, f"{found.kind} {found.name}: {found.what}", found.mend)
+
+
+def _endless(file: ModelFile, robot: RobotDescription) -> Iterator[Finding]:
+    """Joints that end in robot.yaml, but not in the model."""
     model = file.compiled
     if model is None:
         return
-    described = {each.name: (each.lower, each.upper) for each in robot.actuators}
-    for actuator in file.spec.actuators:
-        if actuator.name in described and model.actuator_ctrllimited[actuator.id]:
-            limits = model.actuator_ctrlrange[actuator.id]
-            yield from _contradiction(file, actuator, "ctrlrange", described[actuator.name], limits)
-    bounds = {
-        joint.name: (joint.lower, joint.upper)
-        for joint in robot.joints
-        if joint.lower is not None and joint.upper is not None
-    }
+    ends = {each.name: (each.lower, each.upper) for each in robot.joints}
     for joint in file.spec.joints:
-        if joint.name in bounds and model.jnt_limited[joint.id]:
-            yield from _contradiction(
-                file, joint, "range", bounds[joint.name], model.jnt_range[joint.id]
-            )
+        low, high = ends.get(joint.name, (None, None))
+        if low is not None and high is not None and not model.jnt_limited[joint.id]:
+            what = f"joint {joint.name}: {low:g} to {high:g} in robot.yaml, without end in the model"
+            numbers = np.degrees([low, high]) if _in_degrees(joint) else (low, high)
+            mend = f'limited="true" range="{numbers[0]:.6g} {numbers[1]:.6g}", or no limits in robot.yaml'
+            yield Finding("warning", "control-range", file.where(joint), what, mend)
 
 
-def _contradiction(
-    file: ModelFile,
-    element: Any,
-    attribute: str,
-    described: tuple[float, float],
-    compiled: NDArray[np.float64],
-) -> Iterator[Finding]:
-    if np.allclose(described, compiled, rtol=1e-6, atol=1e-9):
-        return
-    what = (
-        f"{element.name}: {attribute} {compiled[0]:g} to {compiled[1]:g}, but "
-        f"{described[0]:g} to {described[1]:g} in robot.yaml"
-    )
-    yield Finding(
-        "error", "control-range", file.where(element), what, "make both the machine's own range"
-    )
+def _in_degrees(joint: Any) -> bool:
+    return bool(joint.compiler.degree and joint.type == mujoco.mjtJoint.mjJNT_HINGE)
 
 
 def _delays(file: ModelFile) -> Iterator[Finding]:

@@ -1,6 +1,7 @@
 """A robot's MJCF file, as written and as compiled, with the line on which each element stands."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -81,14 +82,26 @@ def _line(text: str) -> int:
     return int(found.group(1)) if found else 0
 
 
-def _named_elements(path: Path, folder: Path | None = None) -> dict[tuple[str, str], str]:
-    """Kind and name to ``file:line`` of all named elements of a file and of what it includes.
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An element as it stands in the file, or in one that is included.
 
-    MuJoCo forgets the lines of included files.
+    Attributes:
+        kind: its tag, but ``actuator`` and ``sensor`` for all kinds of them.
+        attributes: as written.
+        where: ``file:line``.
     """
+
+    kind: str
+    attributes: dict[str, str]
+    where: str
+
+
+def written_elements(path: Path, folder: Path | None = None) -> list[Written]:
+    """All elements of a file, and of what it includes, as far as they are XML."""
     if not path.is_file():
-        return {}
-    found: dict[tuple[str, str], str] = {}
+        return []
+    found: list[Written] = []
     root = folder or path.parent  # includes are relative to the first file's folder
     parser, parents = expat.ParserCreate(), [""]
 
@@ -97,11 +110,21 @@ def _named_elements(path: Path, folder: Path | None = None) -> dict[tuple[str, s
         kind = "body" if kind == "link" else kind  # of a URDF
         parents.append(tag)
         if tag == "include":
-            found.update(_named_elements(root / attributes.get("file", ""), root))
-        elif name := attributes.get("name"):
-            found[kind, name] = f"{path}:{parser.CurrentLineNumber}"
+            found.extend(written_elements(root / attributes.get("file", ""), root))
+        else:
+            found.append(Written(kind, attributes, f"{path}:{parser.CurrentLineNumber}"))
 
     parser.StartElementHandler = start
     parser.EndElementHandler = lambda _tag: parents.pop()
-    parser.Parse(path.read_bytes(), True)
+    with suppress(expat.ExpatError):  # MuJoCo's own parser takes some that this one does not
+        parser.Parse(path.read_bytes(), True)
     return found
+
+
+def _named_elements(path: Path) -> dict[tuple[str, str], str]:
+    """Kind and name to ``file:line`` of all named elements; MuJoCo forgets the lines of included files."""
+    return {
+        (each.kind, each.attributes["name"]): each.where
+        for each in written_elements(path)
+        if each.attributes.get("name")
+    }

@@ -10,7 +10,7 @@ from simreal.errors import UserError
 from simreal.lint.finding import Finding, Severity, refused
 from simreal.lint.subject import Subject
 from simreal.randomization.build import build_world
-from simreal.randomization.parameters import matching, operate
+from simreal.randomization.parameters import GROUPS, PARAMETERS, matching, operate
 from simreal.randomization.randomizer import Randomizer
 from simreal.randomization.schedules import build_schedule
 from simreal.randomization.specification import Member, ParameterConfig, members
@@ -28,25 +28,10 @@ LARGEST = {
     "wind": 60.0,
 }
 """Largest value that is likely meant, in the parameter's unit."""
-NEEDS = {
-    "push_velocity": ("push_interval_s",),
-    "push_impulse": ("push_interval_s",),
-    "push_duration_s": ("push_interval_s",),
-    "joint_kick_velocity": ("push_interval_s",),
-    "torque_pulse": ("pulse_interval_s",),
-    "pulse_duration_s": ("pulse_interval_s",),
-    "failed_motor_strength": ("motor_failure_time_s",),
-    "change_interval_s": ("change_time_s",),
-    "wind": ("air_density", "air_viscosity"),
-}
-"""Parameters that do nothing unless one of some others acts."""
-EARLIEST = {
-    "push_interval_s": 0.5,
-    "pulse_interval_s": 0.5,
-    "motor_failure_time_s": 1.0,
-    "change_time_s": 1.0,
-}
-"""First time at which the event may come, as a share of the value."""
+FAR = 2.0
+"""Factor by which a range must miss the model's own value for that to be no accident."""
+AS_A_FACTOR = ("bodies", "joints", "contacts", "surroundings", "actuators", "sensors")
+"""Groups of parameters whose sizes compare as factors."""
 
 Entries = Mapping[str, ParameterConfig]
 
@@ -89,6 +74,11 @@ def _refused_entry(subject: Subject, name: str, entry: ParameterConfig, message:
     if kind == "name":
         part: tuple[str, ...] = ("parameters",) if entry.is_joint else ("target",)
         mend = "docs/randomization.md says what each parameter acts on"
+        if "has nothing that friction acts on" in message:
+            mend = (
+                "no geom here touches anything: see contype and conaffinity; "
+                "joint_frictionloss, if friction within the joints is meant"
+            )
     else:
         part = ("distribution", "low" if ", below " in message else "high")
         mend = "keep the range within the bounds"
@@ -106,13 +96,14 @@ def check_ranges(subject: Subject, world: World, entries: Entries) -> Iterator[F
         world: its robot.
         entries: of the randomization, without faults.
     """
-    named = {each.parameter.name for name, entry in entries.items() for each in members(name, entry)}
     for name, entry in entries.items():
         for member in members(name, entry):
             yield from _units(subject, world, name, member)
-            yield from _never(subject, name, member)
-            yield from _lacks(subject, world, name, member, named)
             yield from _holds_default(subject, world, name, member)
+            yield from _below_a_step(subject, world, name, member)
+            if not entry.is_joint:  # an identification has seen the machine
+                yield from _misses_default(subject, world, name, member)
+    yield from _crossing_ends(subject, world, entries)
 
 
 def _is_angle(member: Member) -> bool:
@@ -164,30 +155,6 @@ def _units(subject: Subject, world: World, name: str, member: Member) -> Iterato
         yield Finding("warning", "unit", where, what, f"give {parameter.unit}")
 
 
-def _never(subject: Subject, name: str, member: Member) -> Iterator[Finding]:
-    """Events that come after the episode's end."""
-    share, length = EARLIEST.get(member.parameter.name, 0.0), subject.experiment.episode_length
-    if member.operation == "absolute" and share * member.low >= length:
-        what = (
-            f"{member.parameter.name} of {member.low:g} s and more: an episode ends after {length:g} s, "
-            "it never comes to that"
-        )
-        where = subject.entry(name, "distribution")
-        yield Finding("error", "no-effect", where, what, "shorten it, or lengthen the episode")
-
-
-def _lacks(
-    subject: Subject, world: World, name: str, member: Member, named: set[str]
-) -> Iterator[Finding]:
-    """Parameters that wait for another one, which nobody sets."""
-    needed = NEEDS.get(member.parameter.name, ())
-    options = world.physics.model.opt
-    blows = "air_density" in needed and (options.density > 0 or options.viscosity > 0)
-    if needed and not blows and not named & set(needed):
-        what = f"{member.parameter.name} does nothing without {' or '.join(needed)}"
-        yield Finding("error", "no-effect", subject.entry(name), what, f"randomize {needed[0]}, too")
-
-
 def _holds_default(subject: Subject, world: World, name: str, member: Member) -> Iterator[Finding]:
     """Ranges of one value, which is the one that the model has."""
     if member.low != member.high:
@@ -197,6 +164,61 @@ def _holds_default(subject: Subject, world: World, name: str, member: Member) ->
         what = f"{member.operation} {member.low:g} leaves {member.parameter.name} as it is"
         mend = "give it a range, or take the entry out"
         yield Finding("warning", "no-effect", subject.entry(name, "distribution"), what, mend)
+
+
+def _misses_default(subject: Subject, world: World, name: str, member: Member) -> Iterator[Finding]:
+    """Ranges far from what the model has: values for factors, factors for values, other units."""
+    parameter, low, high = member.parameter, member.low, member.high
+    sizes = [each for group in AS_A_FACTOR for each in GROUPS[group]]
+    if member.operation == "add" or parameter not in sizes or parameter.lower is None or low < 0.0:
+        return
+    own = parameter.default(world)[_elements(world, member)]
+    factors = np.ones_like(own) if member.operation == "scale" else own
+    with_one = own[np.isfinite(own) & (own > 0.0)]
+    beyond = (factors * FAR < low) | (factors > FAR * high)
+    if len(with_one) < len(own) or not beyond.all():
+        return
+    values = ", ".join(dict.fromkeys(f"{value:g}" for value in own))
+    what = f"{member.operation} {low:g} to {high:g} of {parameter.name}: the range excludes the model's own"
+    if member.operation == "scale":
+        what += f" value, which is a factor of 1 on {values} {parameter.unit}"
+        mend = f"operation: absolute, if {parameter.unit} are meant"
+    else:
+        what += f" value {values} {parameter.unit}"
+        mend = "operation: scale, if factors are meant; else correct the model"
+    yield Finding("warning", "excludes-model", subject.entry(name, "distribution"), what, mend)
+
+
+def _below_a_step(subject: Subject, world: World, name: str, member: Member) -> Iterator[Finding]:
+    """Latencies that come to one physics step, or to none, whatever is drawn."""
+    step = 1e3 * world.physics.timestep
+    if "latency" in member.parameter.name and 0.0 < member.high < step * (1.0 - 1e-9):
+        what = f"{member.parameter.name} of at most {member.high:g} ms: a physics step is {step:g} ms"
+        mend = f"give ms, not s: {member.high:g} s are {1e3 * member.high:g} ms"
+        yield Finding("warning", "unit", subject.entry(name, "distribution"), what, mend)
+
+
+def _crossing_ends(subject: Subject, world: World, entries: Entries) -> Iterator[Finding]:
+    """End stops that may be drawn on the wrong side of each other."""
+    stops = PARAMETERS["joint_range"]
+    parts = [each for each in Randomizer(entries, world).parts if each.parameter is stops]
+    if not parts:
+        return
+    smallest, largest, drawn_by = stops.default(world), stops.default(world), {}
+    for part in parts:
+        smallest[part.elements], largest[part.elements] = part.smallest, part.largest
+        drawn_by |= dict.fromkeys(part.elements.tolist(), part.entry)
+    names = stops.elements(world)
+    for lower in range(0, len(names), 2):
+        if largest[lower] >= smallest[lower + 1]:
+            entry = drawn_by.get(lower + 1, drawn_by.get(lower, ""))
+            joint = names[lower].rpartition(".")[0]
+            what = (
+                f"joint_range of {joint}: its lower end may come to {largest[lower]:g}, its upper end "
+                f"to {smallest[lower + 1]:g}"
+            )
+            where = subject.entry(entry, "distribution")
+            yield Finding("error", "bounds", where, what, "narrow the ranges, so that they never cross")
 
 
 def check_history(subject: Subject, entries: Entries, pins: Mapping[str, float]) -> Iterator[Finding]:

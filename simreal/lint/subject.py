@@ -41,8 +41,8 @@ class Subject:
 
     @property
     def scene(self) -> Scene | None:
-        """What the task puts around the robot."""
-        return find_task(self.experiment.task, self.experiment.robot).scene
+        """What stands around the robot."""
+        return self.experiment.scene
 
     @property
     def entries(self) -> dict[str, ParameterConfig]:

@@ -8,6 +8,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from simreal.errors import UserError
+
 Ids = NDArray[np.integer[Any]]
 
 
@@ -53,6 +55,10 @@ def join_starts(starts: Sequence[Start]) -> Start:
         joined("free_position"),
         joined("free_velocity"),
     )
+
+
+class NotFollowedError(UserError):
+    """A value of a model field that an engine cannot follow."""
 
 
 class StepLaw(Protocol):
@@ -166,7 +172,11 @@ class Physics(Protocol):
         ...
 
     def commit(self, ids: Ids) -> None:
-        """Recompute what depends on the fields written for these simulations."""
+        """Recompute what depends on the fields written for these simulations.
+
+        Raises:
+            NotFollowedError: a value that this engine does nothing with.
+        """
         ...
 
     def reset(self, ids: Ids, start: Start, target: NDArray[np.float64]) -> None:

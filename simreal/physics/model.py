@@ -4,10 +4,9 @@ import math
 from collections.abc import Callable
 
 import mujoco
-import numpy as np
-from numpy.typing import NDArray
 
 from simreal.errors import UserError, nearest
+from simreal.physics.contradictions import contradictions
 from simreal.robots import Robot
 
 LONGEST_ACTION_LATENCY = 1.0
@@ -61,39 +60,16 @@ def compile_model(
 
 def refuse_contradictions(model: mujoco.MjModel, robot: Robot) -> None:
     """Raise a `UserError` where a robot's description and its model disagree on what both say."""
-    found = []
-    for joint in robot.description.joints:
-        index = named_id(model, mujoco.mjtObj.mjOBJ_JOINT, joint.name, robot)
-        slides = model.jnt_type[index] == mujoco.mjtJoint.mjJNT_SLIDE
-        if (joint.unit == "m") != slides:
-            moves = "slides" if slides else "turns"
-            found.append(f"joint {joint.name}: unit {joint.unit} for a joint that {moves}")
-        if model.jnt_limited[index] and joint.lower is not None and joint.upper is not None:
-            found += _range_contradiction(
-                f"joint {joint.name}", (joint.lower, joint.upper), model.jnt_range[index]
-            )
-    for actuator in robot.description.actuators:
-        index = named_id(model, mujoco.mjtObj.mjOBJ_ACTUATOR, actuator.name, robot)
-        if model.actuator_ctrllimited[index]:
-            limits = (actuator.lower, actuator.upper)
-            found += _range_contradiction(
-                f"actuator {actuator.name}", limits, model.actuator_ctrlrange[index]
-            )
+    for name in robot.description.joint_names:
+        named_id(model, mujoco.mjtObj.mjOBJ_JOINT, name, robot)
+    for name in robot.description.actuator_names:
+        named_id(model, mujoco.mjtObj.mjOBJ_ACTUATOR, name, robot)
+    found = list(contradictions(model, robot.description))
     if found:
-        listed = "\n  ".join(found)
+        listed = "\n  ".join(map(str, found))
         raise UserError(
             f"robot {robot.name}: robot.yaml and {robot.model_path.name} disagree:\n  {listed}"
         )
-
-
-def _range_contradiction(
-    name: str, described: tuple[float, float], compiled: NDArray[np.float64]
-) -> list[str]:
-    if np.allclose(described, compiled, rtol=1e-6, atol=1e-9):
-        return []
-    return [
-        f"{name}: {described[0]:g} to {described[1]:g} there, {compiled[0]:g} to {compiled[1]:g} here"
-    ]
 
 
 def named_id(model: mujoco.MjModel, kind: mujoco.mjtObj, name: str, robot: Robot) -> int:

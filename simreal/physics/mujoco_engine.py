@@ -155,6 +155,12 @@ class MujocoPhysics:
         return self._fields[name]
 
     @property
+    def state(self) -> NDArray[np.float64]:
+        """(count, size) MuJoCo's physics state of each simulation, live."""
+        state: NDArray[np.float64] = self._batch.state
+        return state
+
+    @property
     def expanded_fields(self) -> list[str]:
         """Names of the fields that have values per simulation."""
         return list(self._fields)

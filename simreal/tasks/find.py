@@ -12,6 +12,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from simreal.contract import RobotDescription
 from simreal.errors import UserError, nearest
 from simreal.robots import Robot, load_robot
 from simreal.tasks import posture, stand
@@ -35,7 +36,8 @@ def for_robot(name: str, found: Task | MakeTask, robot: str | None) -> Task:
         return found
     if robot is None:
         raise UserError(f"task {name} fits any robot: say which")
-    return _made(name, found, robot)
+    known = load_robot(robot)
+    return _made(name, found, robot, known.model_path, known.description)
 
 
 def elsewhere() -> dict[str, str]:
@@ -45,8 +47,10 @@ def elsewhere() -> dict[str, str]:
 
 
 @cache
-def _made(name: str, make: MakeTask, robot: str) -> Task:
-    """Once for each robot: a task may keep what it computes from the robot's model."""
+def _made(
+    name: str, make: MakeTask, robot: str, _model_path: Path, _description: RobotDescription
+) -> Task:
+    """Once for each robot, so that a task may keep what it computes from the robot's model."""
     task = make(load_robot(robot))
     if not isinstance(task, Task):
         raise UserError(f"task {name}: made a {type(task).__name__} for {robot!r}, not a Task")

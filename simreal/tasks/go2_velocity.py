@@ -30,7 +30,9 @@ STANDING_SHARE = 0.1
 
 
 def ground(spec: mujoco.MjSpec) -> None:
-    """A plane; the feet's own friction decides."""
+    """A plane, if there is no terrain; the feet's own friction decides."""
+    if any(geom.type == mujoco.mjtGeom.mjGEOM_HFIELD for geom in spec.worldbody.geoms):
+        return
     spec.worldbody.add_geom(
         name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[0, 0, 0.05], rgba=[0.35, 0.4, 0.45, 1]
     )
@@ -166,10 +168,17 @@ def off_posture(motion: Motion) -> FloatArray:
     return np.where(asked, 0.0, angles)
 
 
+def foot_height(motion: Motion) -> FloatArray:
+    """(count, 4) m of each foot's centre above the ground."""
+    place = feet(motion, "position")
+    height: FloatArray = place[..., 2] - motion.ground_height(place)
+    return height
+
+
 def dragging(motion: Motion) -> FloatArray:
     """Feet that move beside their height in mid-swing: that, squared, by speed, m²·m/s."""
     speed = np.linalg.norm(feet(motion, "velocity")[..., :2], axis=-1)
-    error = (feet(motion, "position")[..., 2] - SWING_HEIGHT) ** 2
+    error = (foot_height(motion) - SWING_HEIGHT) ** 2
     drag: FloatArray = (error * speed).sum(axis=1)
     return drag
 
@@ -228,6 +237,6 @@ TASK = Task(
         "turning": turning,
         "down": down,
         "touching": touching,
-        "foot_height": lambda motion: feet(motion, "position")[..., 2],
+        "foot_height": foot_height,
     },
 )

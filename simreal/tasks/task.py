@@ -10,13 +10,14 @@ from simreal.contract import Command
 from simreal.episode_random import EpisodeRandom
 from simreal.physics.interface import Physics, Start
 from simreal.physics.model import Scene
+from simreal.randomization.terrain import TerrainMap
 from simreal.state import FloatArray
 
 InitialState = Callable[[EpisodeRandom], Start]
 DrawCommand = Callable[[EpisodeRandom, FloatArray, FloatArray, NDArray[np.integer]], FloatArray]
 
 
-class NotInLog(Exception):
+class NotInLogError(Exception):
     """More was asked of a motion than its joints, which are all that a log knows."""
 
 
@@ -31,6 +32,7 @@ class Motion:
         previous_action: (count, actuators), the one before.
         command: (count, commands) that is asked.
         physics: all else; None where the motion is that of a log.
+        terrain: the ground, where it is not flat.
     """
 
     joint_position: FloatArray
@@ -39,16 +41,23 @@ class Motion:
     previous_action: FloatArray
     command: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
     physics: Physics | None = None
+    terrain: TerrainMap | None = None
+
+    def ground_height(self, place: FloatArray) -> FloatArray:
+        """Height of the ground in m below (..., 2 or more) places of the world."""
+        if self.terrain is None:
+            return np.zeros(place.shape[:-1])
+        return self.terrain.height_at(place[..., 0], place[..., 1])
 
     @property
     def simulated(self) -> Physics:
         """The physics behind the motion.
 
         Raises:
-            NotInLog: there is none.
+            NotInLogError: there is none.
         """
         if self.physics is None:
-            raise NotInLog
+            raise NotInLogError
         return self.physics
 
     def sensor(self, name: str) -> FloatArray:
