@@ -7,6 +7,8 @@ SOURCES := $(shell find $(FOLDERS) -name '*.py' -o -name '*.yaml' -o -name '*.xm
 # A strict editable install links each file: it is made anew when a file comes or goes.
 FILE_LIST := $(shell echo '$(SOURCES)' | cksum | cut -d' ' -f1)
 INSTALLED := $(VENV)/installed-$(FILE_LIST)
+# setuptools tells of a strict install in a block that looks like a fault.
+PIP := PYTHONWARNINGS='ignore:Editable installation' $(BIN)/python -m pip install --quiet
 
 .PHONY: install demo test format docs check-long clean
 
@@ -14,14 +16,13 @@ install: $(INSTALLED)
 
 $(VENV)/dependencies: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet 'setuptools>=77' wheel
-	$(BIN)/python -m pip install --quiet --editable '.[all]' --config-settings editable_mode=strict
+	$(PIP) --upgrade pip
+	$(PIP) 'setuptools>=77' wheel
+	$(PIP) --editable '.[all]' --config-settings editable_mode=strict
 	touch $@
 
 $(INSTALLED): $(VENV)/dependencies
-	$(BIN)/python -m pip install --quiet --editable . --no-deps --no-build-isolation \
-		--config-settings editable_mode=strict
+	$(PIP) --editable . --no-deps --no-build-isolation --config-settings editable_mode=strict
 	rm -f $(VENV)/installed-*
 	touch $@
 
@@ -42,6 +43,8 @@ format: install
 
 docs: install
 	$(BIN)/python -c 'from simreal.inspect import parameter_page; print(parameter_page(), end="")' > docs/parameters.md
+	$(BIN)/python -c 'from simreal.config_pages import robot_page; print(robot_page(), end="")' > docs/robot_yaml.md
+	$(BIN)/python -c 'from simreal.config_pages import agent_page; print(agent_page(), end="")' > docs/agents.md
 
 check-long: install
 	$(BIN)/pytest -m long

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).resolve().parent
+"""Resolved: an editable installation links to the files that people know and edit."""
 
 
 def shipped_experiments() -> list[str]:

@@ -21,7 +21,8 @@ from simreal.config import Config, parse, read_document
 from simreal.contract import RobotDescription
 from simreal.errors import UserError, nearest
 
-ROBOTS = Path(__file__).parent
+ROBOTS = Path(__file__).resolve().parent
+"""Resolved: an editable installation links to the files that people know and edit."""
 ENTRY_POINTS = "simreal.robots"
 FOLDERS_VARIABLE = "SIMREAL_ROBOTS"
 DESCRIPTION = "robot.yaml"
@@ -94,8 +95,11 @@ class RobotConfig(Config):
     """The content of a `robot.yaml`."""
 
     description: RobotDescription
+    """What a policy knows of the robot, and what deployment holds against it."""
     sensing: SensingConfig = SensingConfig()
+    """What its electronics do to measurements."""
     safety: SafetyConfig = SafetyConfig()
+    """When deployment switches it off."""
     wire: WireConfig | None = None
     """Absent where the motors are numbered from 0 in contract order."""
 

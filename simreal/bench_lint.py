@@ -41,7 +41,7 @@ MODEL = """\
     <exclude body1="arm" body2="pendulum"/>
   </contact>
   <actuator>
-    <motor name="motor" joint="arm" ctrlrange="-4 4" gear="0.1"/>
+    <motor name="motor" joint="arm" ctrlrange="-0.4 0.4"/>
   </actuator>
   <sensor>
     <jointpos name="encoder" joint="arm"/>
@@ -62,8 +62,8 @@ ROBOT: dict[str, Any] = {
                 "joint": "arm",
                 "command": "effort",
                 "unit": "N·m",
-                "lower": -4.0,
-                "upper": 4.0,
+                "lower": -0.4,
+                "upper": 0.4,
             }
         ],
     }
@@ -78,7 +78,7 @@ rewards: {upright: 1}
 observation:
   - {source: joint_position}
   - {source: joint_velocity, scale: 0.1, clip: 10}
-action: {scale: 4}
+action: {scale: 0.4}
 randomization:
   mass: {target: arm, distribution: {type: uniform, low: 0.8, high: 1.2}}
   friction: {target: pad, distribution: {type: uniform, low: 0.5, high: 1.5}}
@@ -108,7 +108,7 @@ class Planted:
     severity: str = "error"
     model: Mapping[str, str] = field(default_factory=dict)
     experiment: Mapping[str, str] = field(default_factory=dict)
-    robot: Mapping[str, float] = field(default_factory=dict)
+    robot: Mapping[str, Any] = field(default_factory=dict)
     at: str = ""
     also: tuple[str, ...] = ()
 
@@ -125,6 +125,11 @@ def _uniform(low: float, high: float) -> str:
     return f"distribution: {{type: uniform, low: {low}, high: {high}}}"
 
 
+SERVO = {
+    "<motor ": "<position ",
+    'ctrlrange="-0.4 0.4"': 'ctrlrange="-0.4 0.4" kp="0.2" kv="0.01"',
+}
+TO_POSITION = {"command": "position", "unit": "rad"}
 PAIR = '<pair geom1="pad" geom2="table"/>'
 SCALE = _uniform(0.5, 1.5)
 
@@ -230,6 +235,7 @@ CASES = (
         "actuator whose delay exceeds its history",
         "history",
         model={'name="motor" joint="arm"': 'name="motor" delay="0.03" nsample="10" joint="arm"'},
+        also=("excludes-model",),
     ),
     Planted(
         "sensor whose delay exceeds its history",
@@ -314,10 +320,10 @@ CASES = (
         "warning",
         model={
             "<motor ": "<position ",
-            'ctrlrange="-4 4" gear="0.1"': 'kp="0.01" ctrlrange="-90 90"',
+            'ctrlrange="-0.4 0.4"': 'kp="0.01" ctrlrange="-90 90"',
         },
-        experiment={"action: {scale: 4}": "action: {scale: 90}"},
-        robot={"lower": -90.0, "upper": 90.0},
+        experiment={"action: {scale: 0.4}": "action: {scale: 90}"},
+        robot={"command": "position", "unit": "rad", "lower": -90.0, "upper": 90.0},
         at='<position name="motor"',
     ),
     Planted(
@@ -426,7 +432,7 @@ pins: {{}}"""
     Planted(
         "control range that is not the contract's",
         "control-range",
-        model={'ctrlrange="-4 4"': 'ctrlrange="-6 6"'},
+        model={'ctrlrange="-0.4 0.4"': 'ctrlrange="-6 6"'},
     ),
     Planted(
         "joint range that is not the contract's",
@@ -437,12 +443,12 @@ pins: {{}}"""
         "actions far beyond the actuator's limits",
         "control-range",
         "warning",
-        experiment={"action: {scale: 4}": "action: {scale: 40}"},
+        experiment={"action: {scale: 0.4}": "action: {scale: 4}"},
     ),
     Planted(
         "action with a number too many",
         "control-range",
-        experiment={"action: {scale: 4}": "action: {scale: [4, 4]}"},
+        experiment={"action: {scale: 0.4}": "action: {scale: [0.4, 0.4]}"},
     ),
     Planted(
         "control period of no whole number of steps",
@@ -459,6 +465,124 @@ pins: {{}}"""
         "model that does not compile",
         "model",
         model={'<jointpos name="encoder" joint="arm"/>': '<jointpos name="encoder" joint="am"/>'},
+    ),
+    Planted(
+        "actuator on another joint than robot.yaml says",
+        "drive",
+        model={'name="motor" joint="arm"': 'name="motor" joint="pendulum"'},
+    ),
+    Planted(
+        "gear that turns 1 N·m into 10",
+        "drive",
+        model={'ctrlrange="-0.4 0.4"': 'ctrlrange="-0.4 0.4" gear="10"'},
+    ),
+    Planted(
+        "gear that turns the command of a servo",
+        "drive",
+        model=SERVO | {'joint="arm" ctrl': 'joint="arm" gear="3" ctrl'},
+        robot=TO_POSITION,
+    ),
+    Planted("servo that robot.yaml takes for a motor", "drive", model=SERVO, at="<position"),
+    Planted(
+        "motor that robot.yaml takes for a servo",
+        "drive",
+        model={"<motor ": "<motor "},
+        robot=TO_POSITION,
+    ),
+    Planted(
+        "stiffness that the model's servo has not",
+        "drive",
+        model=SERVO,
+        robot=TO_POSITION | {"stiffness": 0.3},
+        at="<position",
+    ),
+    Planted(
+        "damping that the model's servo has not",
+        "drive",
+        model=SERVO,
+        robot=TO_POSITION | {"stiffness": 0.2, "damping": 0.02},
+        at="<position",
+    ),
+    Planted(
+        "voltage without back-EMF",
+        "drive",
+        "warning",
+        model={"<motor ": "<motor "},
+        robot={"command": "voltage", "unit": "V"},
+    ),
+    Planted("force on a joint that turns", "unit", model={"<motor ": "<motor "}, robot={"unit": "N"}),
+    Planted(
+        "limits that only robot.yaml has",
+        "control-range",
+        "warning",
+        model={'range="-2 2" damping="1e-4"': 'limited="false" damping="0.01"'},
+    ),
+    Planted("damping that drives", "value", model={'damping="1e-5"': 'damping="-1e-5"'}),
+    Planted("armature below zero", "value", model={'damping="1e-5"': 'armature="-1e-5"'}),
+    Planted("friction below zero", "value", model={'"0.6 0.02 0.002"': '"0.6 -0.02 0.002"'}),
+    Planted("damping that is no number", "value", model={'damping="1e-5"': 'damping="nan"'}),
+    Planted("mass without end", "value", model={'mass="0.02"': 'mass="inf"'}),
+    Planted(
+        "model that diverges by itself",
+        "diverges",
+        model={'damping="1e-5"': 'damping="1e-5" stiffness="1e6" springref="1"'},
+        at="<mujoco",
+    ),
+    _entry(
+        "end of a range that diverges",
+        "diverges",
+        "warning",
+        f"joint_stiffness: {{target: pendulum, operation: absolute, {_uniform(0, 1000)}}}",
+    ),
+    Planted(
+        "mass where a factor on it was meant",
+        "excludes-model",
+        "warning",
+        experiment={"mass: {target: arm,": "mass: {target: pendulum, operation: absolute,"},
+    ),
+    Planted(
+        "factor where a mass was meant",
+        "excludes-model",
+        "warning",
+        experiment={"low: 0.8, high: 1.2": "low: 0.08, high: 0.12"},
+    ),
+    Planted(
+        "latency in s",
+        "unit",
+        "warning",
+        experiment={"low: 0, high: 10}": "low: 0, high: 0.02}"},
+    ),
+    _entry("pulses without an interval", "no-effect", "error", f"torque_pulse: {{{_uniform(0, 0.1)}}}"),
+    _entry(
+        "interval of pushes that push nothing",
+        "no-effect",
+        "error",
+        f"shoves: {{parameter: push_interval_s, {_uniform(0.5, 1)}}}",
+    ),
+    _entry("interval of no pulse", "no-effect", "error", f"pulse_interval_s: {{{_uniform(0.5, 1)}}}"),
+    _entry(
+        "duration of a push without impulse",
+        "no-effect",
+        "error",
+        f"push_duration_s: {{{_uniform(0.1, 0.2)}}}",
+    ),
+    _entry("time of no change", "no-effect", "error", f"change_time_s: {{{_uniform(1, 2)}}}"),
+    _entry(
+        "end stops that cross",
+        "bounds",
+        "error",
+        f"joint_range: {{target: arm.*, operation: absolute, {_uniform(-1.5, 1.5)}}}",
+    ),
+    Planted(
+        "episode of less than a control step",
+        "unreadable",
+        experiment={"episode_length: 4": "episode_length: 0.004"},
+    ),
+    Planted(
+        "observation of an IMU that is not there",
+        "name",
+        experiment={"{source: joint_position}": "{source: projected_gravity}"},
+        at="observation:",
     ),
     Planted("key that does not exist", "unreadable", experiment={"pins: {}": "pinns: {}"}),
 )

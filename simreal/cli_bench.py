@@ -20,7 +20,9 @@ def bench() -> None:
 @click.option("--experiment", default="qube_swingup", show_default=True)
 @click.option("--simulations", type=click.IntRange(min=1), default=512, show_default=True)
 @click.option("--repeats", type=click.IntRange(min=1), default=9, show_default=True)
-@click.option("--envpool", help="Also time an environment of EnvPool, such as Go1JoystickFlatTerrain-v1.")
+@click.option(
+    "--envpool", help="Also time an environment of EnvPool, such as Go1JoystickFlatTerrain-v1."
+)
 def bench_env(experiment: str, simulations: int, repeats: int, envpool: str | None) -> None:
     """Environment steps/s with everything on, against bare Batch.step."""
     from simreal.bench import environment_speed

@@ -1,59 +1,37 @@
 """`simreal sensitivity`."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from simreal.cli_types import PATH, print_json
+from simreal.cli_types import PATH, console, errors, print_json
 
-console = Console(highlight=False, markup=False)
-errors = Console(stderr=True, highlight=False, markup=False)
+if TYPE_CHECKING:
+    from simreal.sensitivity import Sensitivity
 
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A progress bar in a terminal; everywhere, how long it will take, after the first batch."""
-    start, told = time.monotonic(), False
-    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        task = bar.add_task("replaying")
-
-        def show(done: int, total: int) -> None:
-            nonlocal told
-            if not told:
-                minutes = (time.monotonic() - start) / done * total / 60
-                errors.print(
-                    f"at most {total} episodes, about {minutes:.1f} minutes by the first {done}"
-                )
-                told = True
-            bar.update(task, completed=done, total=total)
-
-        yield show
-
-
-def _print(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-    longest_word = max(len(word) for row in rows for word in row[0].split())
-    table.add_column(header[0], min_width=longest_word)
-    for name in header[1:]:
-        table.add_column(name)
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
+QUICK_EPISODES = 24
+QUICK_POINTS = 3
+TELL_SHARE = 0.1
+"""Of the episodes, between two lines where there is no terminal."""
+TELL_SECONDS = 30.0
+"""At most so long without a line there."""
 
 
 @click.command()
 @click.argument("policy", type=PATH)
+@click.option("--episodes", type=click.IntRange(min=10), help="Per point; 72 if absent.")
+@click.option("--points", type=click.IntRange(min=2), help="Per column; 7 if absent.")
 @click.option(
-    "--episodes", type=click.IntRange(min=10), default=72, show_default=True, help="Per point."
+    "--quick", is_flag=True, help=f"{QUICK_POINTS} points and {QUICK_EPISODES} episodes if absent."
 )
-@click.option("--points", type=click.IntRange(min=2), default=7, show_default=True, help="Per column.")
 @click.option(
     "--columns", "patterns", multiple=True, metavar="PATTERN", help="Only these; may be repeated."
 )
@@ -70,8 +48,9 @@ def _print(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 @click.option("--report", type=PATH, help="Write an HTML page with pictures.")
 def sensitivity(
     policy: Path,
-    episodes: int,
-    points: int,
+    episodes: int | None,
+    points: int | None,
+    quick: bool,
     patterns: tuple[str, ...],
     beyond: float,
     seed: int,
@@ -81,28 +60,110 @@ def sensitivity(
     """Rank the parameters that POLICY, a run folder or an .onnx file, is sensitive to.
 
     Each parameter alone, the worst ones in pairs, and the share of failures that each explains.
+    Ctrl-C ends it with what is known by then.
     """
     from simreal import sensitivity as verb
     from simreal.evaluate import load_candidate
 
     candidate = load_candidate(policy)
+    episodes = episodes or (QUICK_EPISODES if quick else verb.EPISODES)
+    points = points or (QUICK_POINTS if quick else verb.POINTS)
+    errors.print(f"at most {points} values for each column, {episodes} episodes at each")
+    known: Sensitivity | None = None
     with _progress() as show:
-        result = verb.analyse(candidate, episodes, points, seed, patterns, beyond, show)
+        try:
+            for known in verb.stages(candidate, episodes, points, seed, patterns, beyond, show):
+                if not as_json:
+                    _print_when_ready(known)
+        except KeyboardInterrupt:
+            if known is None:
+                raise
+    assert known is not None
     if report is not None:
-        from simreal.report import Page
-        from simreal.sensitivity.page import add_sensitivity
-
-        page = Page(f"simreal: {candidate.name}")
-        add_sensitivity(page, result)
-        page.write(report)
+        _write_report(known, report)
     if as_json:
-        print_json(verb.as_json(result))
-        return
-    _print("each column alone", verb.COLUMN_HEADER, verb.column_rows(result))
-    if result.pairs:
-        _print("the worst columns in pairs", verb.PAIR_HEADER, verb.pair_rows(result))
-    console.print(verb.failure_text(result))
-    if result.attribution.repeated:
-        _print("failed episodes again", verb.FAILURE_HEADER, verb.failure_rows(result))
-    if report is not None:
+        print_json(verb.as_json(known))
+    elif report is not None:
         console.print(f"report: {report}", soft_wrap=True)
+    if not known.is_complete:
+        if not as_json:
+            _print_the_rest(known)
+        errors.print("interrupted: what was known by then stands above")
+        sys.exit(130)
+
+
+def _print_when_ready(known: "Sensitivity") -> None:
+    """Print the tables to which nothing will be added any more, each once."""
+    from simreal import sensitivity as verb
+
+    if not known.sweeps:
+        console.print(verb.failure_text(known))
+        if known.attribution.repeated:
+            _print("failed episodes again", verb.FAILURE_HEADER, verb.failure_rows(known))
+    elif known.has_all_columns and not known.pairs:
+        _print("each column alone", verb.COLUMN_HEADER, verb.column_rows(known))
+    elif known.pairs and known.is_complete:
+        _print("the worst columns in pairs", verb.PAIR_HEADER, verb.pair_rows(known))
+
+
+def _print_the_rest(known: "Sensitivity") -> None:
+    """Print the table that was interrupted."""
+    from simreal import sensitivity as verb
+
+    if known.pairs:
+        _print("some of the worst columns in pairs", verb.PAIR_HEADER, verb.pair_rows(known))
+    elif known.sweeps and not known.has_all_columns:
+        title = f"{len(known.sweeps)} of {len(known.attribution.columns)} columns, each alone"
+        _print(title, verb.COLUMN_HEADER, verb.column_rows(known))
+
+
+def _write_report(known: "Sensitivity", path: Path) -> None:
+    from simreal.report import Page
+    from simreal.sensitivity.page import add_sensitivity
+
+    page = Page(f"simreal: {known.candidate}")
+    add_sensitivity(page, known)
+    page.write(path)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """A progress bar in a terminal, a line now and then elsewhere; how long it will take, everywhere."""
+    start = told_at = time.monotonic()
+    told_share = -1.0
+    with Progress(
+        console=errors,
+        transient=True,
+        disable=not errors.is_terminal,
+        redirect_stdout=console.is_terminal,  # tables appear above the bar, but go where they should
+    ) as bar:
+        task = bar.add_task("replaying")
+
+        def show(done: int, total: int) -> None:
+            nonlocal told_at, told_share
+            now, share = time.monotonic(), done / total
+            minutes = (now - start) / 60
+            if told_share < 0:
+                left = f"about {minutes / share:.1f} minutes by the first {done}"
+                errors.print(f"at most {total} episodes, {left}")
+            elif errors.is_terminal:
+                bar.update(task, completed=done, total=total)
+                return
+            elif share - told_share >= TELL_SHARE or now - told_at >= TELL_SECONDS:
+                errors.print(f"{done} of at most {total} episodes, {minutes:.1f} minutes")
+            else:
+                return
+            told_at, told_share = now, share
+
+        yield show
+
+
+def _print(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    longest_word = max(len(word) for row in rows for word in row[0].split())
+    table.add_column(header[0], min_width=longest_word)
+    for name in header[1:]:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)

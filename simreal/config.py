@@ -247,7 +247,16 @@ def parse(model: type[ConfigT], data: Mapping[str, Any], document: Document | No
 
 def faults(error: ValidationError, document: Document | None = None) -> list[tuple[str, str]]:
     """Where each fault stands, empty without a document, and what is wrong, with a mend."""
-    return list(dict.fromkeys(_fault(dict(details), document) for details in error.errors()))
+    found = [dict(details) for details in error.errors()]
+    told = [each for each in found if not _follows(each, found)]
+    return list(dict.fromkeys(_fault(each, document) for each in told))
+
+
+def _follows(fault: dict[str, Any], others: list[dict[str, Any]]) -> bool:
+    """Whether a list is only too short because of faults in its items, which pydantic leaves out."""
+    place: Location = fault["loc"]
+    below = (each["loc"] for each in others if len(each["loc"]) > len(place))
+    return fault["type"] == "too_short" and any(other[: len(place)] == place for other in below)
 
 
 def _fault(details: dict[str, Any], document: Document | None) -> tuple[str, str]:

@@ -38,23 +38,35 @@ class Joint(Config):
     """One joint as the policy sees it. `None` for a limit means that there is none."""
 
     name: str
+    """As in the model."""
     unit: Literal["rad", "m"] = "rad"
+    """rad for a joint that turns, m for one that slides."""
     lower: float | None = None
+    """rad or m; the range of the model's joint, where that is limited."""
     upper: float | None = None
+    """rad or m."""
     velocity_limit: float | None = Field(default=None, gt=0)
     """rad/s or m/s."""
     default_position: float = 0.0
+    """rad or m, of the posture that actions and rewards may refer to."""
 
 
 class Actuator(Config):
     """One actuator and the command that it takes."""
 
     name: str
+    """As in the model."""
     joint: str
+    """Name of the joint that it drives."""
     command: Literal["voltage", "effort", "position"]
+    """What it is told: a motor's voltage, a torque or force, or where a servo shall go."""
     unit: Literal["V", "N·m", "N", "rad", "m"]
+    """Of the command: V for a voltage; N·m for an effort on a joint that turns, N on one that slides;
+    rad or m for a position."""
     lower: float
+    """Smallest command, in its unit."""
     upper: float
+    """Largest command."""
     stiffness: float | None = Field(default=None, gt=0)
     """N·m/rad or N/m, of a position servo."""
     damping: float | None = Field(default=None, ge=0)
@@ -88,9 +100,13 @@ class RobotDescription(Config):
     """What a robot is to a policy: its joints and actuators, in order, and whether it has an IMU."""
 
     name: str
+    """The name of the robot's folder."""
     joints: tuple[Joint, ...] = Field(min_length=1)
+    """In the order of every array of joints."""
     actuators: tuple[Actuator, ...] = Field(min_length=1)
+    """In the order of every command and action."""
     imu: bool = False
+    """Whether it has an IMU; `sensing.imu` then names the model's sensors."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

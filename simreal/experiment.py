@@ -25,7 +25,7 @@ from simreal.randomization.schedules import (
 )
 from simreal.randomization.specification import ParameterConfig
 from simreal.randomization.terrain_tiles import TerrainConfig
-from simreal.robots import robot_experiments
+from simreal.robots import load_robot, robot_experiments
 from simreal.tasks import TASKS, find_task
 
 SUITE_PREFIX = "dm_control/"
@@ -144,6 +144,7 @@ class ExperimentConfig(BaseExperiment):
         try:
             task = find_task(self.task, self.robot)
         except UserError as error:
+            load_robot(self.robot)  # whose own faults come first, with where they stand
             return {("robot" if self.task in TASKS else "task",): str(error)}
         faults = _unknown("initial state", self.initial_states, task.initial_states, "initial_states")
         shares = self.initial_states.values()
@@ -155,6 +156,8 @@ class ExperimentConfig(BaseExperiment):
                 faults["critic", place] = f"no privileged {name!r}: {nearest(name, privileged)}"
         if self.critic and self.agent != "ppo":
             faults["critic",] = f"only ppo has a critic of its own observation, not {self.agent}"
+        if self.episode_steps < 1:
+            faults["episode_length",] = f"{self.episode_length:g} s, less than a control step"
         commands = [command.name for command in task.commands]
         faults |= _unknown("command", self.commands, commands, "commands")
         return faults | _unknown("reward", self.rewards, task.rewards, "rewards")
@@ -242,9 +245,7 @@ def read_experiment(name: str, extended_by: tuple[str, ...] = ()) -> Document:
         shipped = {each: FOLDER / f"{each}.yaml" for each in shipped_experiments()}
         named = robot_experiments() | shipped
         if name not in named:
-            raise UserError(
-                f"no experiment {name!r}: {nearest(name, named)}, or the path of a YAML file"
-            )
+            raise UserError(f"no experiment or YAML file {name!r}: {nearest(name, named)}")
         path = named[name]
     document = read_document(path)
     base = document.data.pop("extends", None)

@@ -17,35 +17,49 @@ class AgentConfig(Config):
     simulations: Count
     """Simulations stepped together."""
     total_steps: Count
-    """Environment steps of a full training."""
+    """Environment steps of a full training, of all simulations together."""
     learning_rate: Positive
+    """Of Adam, at the beginning."""
     final_learning_rate_share: Share = 1.0
     """The learning rate falls linearly to this share of itself."""
     discount: Share = 0.99
+    """Weight of a reward for each control step by which it comes later."""
     batch_size: Count
+    """Transitions in each gradient step."""
     hidden_layers: tuple[Count, ...]
+    """Widths, of the policy's network and of the critic's."""
     activation: Literal["tanh", "relu", "elu"]
+    """Between the layers."""
 
 
 class PPOConfig(AgentConfig):
     """Proximal policy optimization (Schulman et al., 2017)."""
 
-    simulations: Count = 256
+    simulations: Count = 512
     total_steps: Count = 2_000_000
     learning_rate: Positive = 1e-3
-    batch_size: Count = 4096
+    final_learning_rate_share: Share = 0.2
+    batch_size: Count = 2048
     hidden_layers: tuple[Count, ...] = (64, 64)
     activation: Literal["tanh", "relu", "elu"] = "tanh"
-    rollout_steps: Count = 64
+    rollout_steps: Count = 16
     """Control steps of each simulation between updates."""
     epochs: Count = 5
+    """Passes over each rollout."""
     gae_lambda: Share = 0.95
+    """Of the generalized advantage estimate: 1 trusts returns alone, 0 the critic."""
     clip_range: Positive = 0.2
+    """Share by which an update may change the probability of an action."""
     entropy_coefficient: float = Field(default=0.0, ge=0)
+    """Reward of randomness in the loss."""
     value_coefficient: Positive = 0.5
+    """Weight of the critic in the loss."""
     gradient_norm: Positive = 0.5
+    """Longer gradients are shortened to it."""
     target_kl: Positive | None = None
+    """Ends an update's epochs once the policy has moved by 1.5 times this divergence."""
     initial_log_std: float = 0.0
+    """Natural logarithm of the standard deviation of the exploration, on actions in [-1, 1]."""
 
 
 class OffPolicyConfig(AgentConfig):
@@ -77,5 +91,8 @@ class TD3Config(OffPolicyConfig):
     exploration_noise: Positive = 0.1
     """Standard deviation added to actions in [-1, 1] while collecting."""
     target_noise: Positive = 0.2
+    """Standard deviation added to the actions in the critic's targets."""
     target_noise_clip: Positive = 0.5
+    """At most so much of it."""
     policy_delay: Count = 2
+    """Updates of the critic for each of the policy."""

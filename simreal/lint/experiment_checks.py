@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.contract import Contract
-from simreal.errors import nearest
-from simreal.experiment_contract import action_numbers
-from simreal.lint.finding import Finding
+from simreal.errors import UserError, nearest
+from simreal.experiment_contract import action_numbers, make_contract
+from simreal.lint.finding import Finding, refused
 from simreal.lint.subject import Subject
 from simreal.observation import owners
+from simreal.tasks import find_task
 
 LEAST_USED_ACTION = 0.5
 """Share of the actions between -1 and 1 that an actuator must not cut off."""
@@ -22,6 +23,7 @@ def check_experiment(subject: Subject) -> Iterator[Finding]:
     yield from _observed_joints(subject)
     yield from _action_sizes(subject)
     yield from _action_range(subject)
+    yield from _contract(subject)
 
 
 def _control_rate(subject: Subject) -> Iterator[Finding]:
@@ -72,6 +74,18 @@ def _action_range(subject: Subject) -> Iterator[Finding]:
             )
             mend = f"scale {0.5 * (actuator.upper - actuator.lower):g}"
             yield Finding("warning", "control-range", where, what, mend)
+
+
+def _contract(subject: Subject) -> Iterator[Finding]:
+    """What a contract refuses, but for what is told above: sources that the robot or task has not."""
+    experiment, robot = subject.experiment, subject.robot.description
+    told = [*_observed_joints(subject), *_action_sizes(subject)]
+    try:
+        make_contract(experiment, robot, find_task(experiment.task, robot.name))
+    except UserError as error:
+        if not told:
+            where = subject.document.where(("observation",))
+            yield refused("name", where, str(error), "docs/concepts.md: observation sources")
 
 
 def widths(contract: Contract) -> NDArray[np.int64]:

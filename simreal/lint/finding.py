@@ -18,7 +18,7 @@ class Finding:
         check: name of the check that found it.
         where: ``file:line``.
         what: the fault.
-        mend: what to do.
+        mend: what to do; empty if the fault itself says it.
     """
 
     severity: Severity
@@ -28,7 +28,8 @@ class Finding:
     mend: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.severity} [{self.check}]: {self.what}; mend: {self.mend}"
+        mend = f"; mend: {self.mend}" if self.mend else ""
+        return f"{self.where}: {self.severity} [{self.check}]: {self.what}{mend}"
 
 
 def refused(check: str, where: str, message: str, otherwise: str) -> Finding:

@@ -1,25 +1,35 @@
 """All checks of an experiment, each by itself: one that has nothing to look at is left out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from simreal.config import Document
 from simreal.errors import UserError
 from simreal.experiment import is_suite_task, read_experiment
 from simreal.lint.contact_checks import check_contacts
+from simreal.lint.dependency_checks import (
+    NEEDS,
+    all_needed,
+    check_dependencies,
+    parameters_of,
+)
 from simreal.lint.experiment_checks import check_experiment
 from simreal.lint.finding import Finding, refused, sorted_findings
 from simreal.lint.model_checks import check_model
 from simreal.lint.model_file import read_model
 from simreal.lint.motion_checks import check_motion
 from simreal.lint.range_checks import (
-    NEEDS,
     check_history,
     check_names_and_bounds,
     check_ranges,
     check_schedule,
 )
-from simreal.lint.subject import Subject, read_experiment_parts, read_suite_experiment
+from simreal.lint.subject import (
+    Subject,
+    read_experiment_parts,
+    read_suite_experiment,
+    unreadable_robot,
+)
 from simreal.randomization.build import build_world
 from simreal.randomization.specification import ParameterConfig, members
 from simreal.robots import Robot, load_robot
@@ -59,23 +69,34 @@ def lint(
     if is_suite_task(data.get("task")):
         return sorted_findings(read_suite_experiment(document, data))
     experiment, found = read_experiment_parts(document, data)
+    if robot is None and "robot" not in data:
+        return sorted_findings(found)
     try:
-        robot = robot or load_robot(str(data.get("robot")))
+        robot = robot or load_robot(str(data["robot"]))
     except UserError as error:
-        where = document.where(("robot",))
-        return sorted_findings(found or [refused("name", where, str(error), "simreal list names them")])
+        return sorted_findings(unreadable_robot(document, str(error), found))
     model, unusable = read_model(robot.model_path)
     if model is None:
         return sorted_findings(found + unusable)
-    of_model = list(check_model(model, robot.description))
-    said = {each.check for each in of_model} & {"inertia"}
-    of_model += [each for each in unusable if each.check not in said]  # better, by a check
+    of_model = _guarded(str(model.path), lambda: check_model(model, robot.description))
+    if not {each.check for each in of_model} & {"inertia", "value"}:  # which tell better what is wrong
+        of_model += unusable
     if experiment is None:
         return sorted_findings(found + of_model)
     subject = Subject(document, experiment, robot, model)
-    of_model += check_experiment(subject)
+    of_model += _guarded(document.source, lambda: check_experiment(subject))
     faulty = any(each.severity == "error" for each in of_model)
     return sorted_findings(found + of_model + _randomization(subject, faulty))
+
+
+def _guarded(where: str, check: Callable[[], Iterable[Finding]]) -> list[Finding]:
+    """What a check finds; that it could not be made is a finding, too."""
+    found: list[Finding] = []
+    try:
+        found.extend(check())
+    except UserError as error:
+        found.append(refused("unchecked", where, str(error), ""))
+    return found
 
 
 def _randomization(subject: Subject, faulty: bool) -> list[Finding]:
@@ -92,20 +113,25 @@ def _randomization(subject: Subject, faulty: bool) -> list[Finding]:
             return []  # they are the reason
         return [refused("model", str(subject.model.path), str(error), "docs/development.md: robots")]
     entries, pins, found = check_names_and_bounds(subject, world)
-    found += check_schedule(subject, world, entries)
-    found += check_ranges(subject, world, entries)
-    found += check_contacts(subject, world, entries)
-    found += check_history(subject, entries, pins)
-    if faulty or any(finding.check in ("history", "schedule") for finding in found):
+    where = subject.document.where(("randomization",))
+    for check in (
+        lambda: check_schedule(subject, world, entries),
+        lambda: check_ranges(subject, world, entries),
+        lambda: check_dependencies(subject, world, entries),
+        lambda: check_contacts(subject, world, entries),
+        lambda: check_history(subject, entries, pins),
+    ):
+        found += _guarded(where, check)
+    if faulty or any(finding.check in ("history", "schedule", "unchecked") for finding in found):
         return found
     sound = _sound(subject, entries, found)
-    return found + list(check_motion(subject, sound, _pins_of(sound, pins)))
+    return found + _guarded(where, lambda: check_motion(subject, sound, _pins_of(sound, pins)))
 
 
 def _sound(
     subject: Subject, entries: Mapping[str, ParameterConfig], found: list[Finding]
 ) -> dict[str, ParameterConfig]:
-    """Entries that can be told to act or not: no faulty ones, and none that act only through those."""
+    """Entries that can be told to act or not: no faulty ones, and none that act only with those."""
     faulty = {each.where for each in found if each.severity == "error" or each.check == "no-effect"}
     parts = ((), ("distribution",), ("target",))
     bad = {
@@ -113,25 +139,18 @@ def _sound(
         for name in subject.entries
         if name not in entries or faulty & {subject.entry(name, *part) for part in parts}
     }
-    idle = {
-        needed
-        for name in bad
-        for parameter in _parameters(name, subject.entries[name])
-        for needed in NEEDS.get(parameter, ())
-    }
+    idle = all_needed({each for name in bad for each in parameters_of(name, subject.entries[name])})
     return {
         name: entry
         for name, entry in entries.items()
-        if name not in bad and not idle & _parameters(name, entry)
+        if name not in bad and not idle & _in_company(parameters_of(name, entry))
     }
 
 
-def _parameters(name: str, entry: ParameterConfig) -> set[str]:
-    """What an entry draws; nothing if a posterior's file names what does not exist."""
-    try:
-        return {member.parameter.name for member in members(name, entry)}
-    except UserError:
-        return set()
+def _in_company(parameters: set[str]) -> set[str]:
+    """Those that need others or are needed, of which a fault in one leaves no verdict on another."""
+    needed = {each for needs in NEEDS.values() for each in needs}
+    return parameters & (NEEDS.keys() | needed)
 
 
 def _pins_of(entries: Mapping[str, ParameterConfig], pins: Mapping[str, float]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Faults in a robot's model: masses, units of angles, what robot.yaml says otherwise, delays, sensors."""
+"""Faults in a robot's model: masses, angles, what robot.yaml says otherwise, delays, sensors."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -93,7 +93,7 @@ def _sizes(file: ModelFile) -> Iterator[Finding]:
         return
     for body in file.spec.bodies:
         mass, reach = model.body_mass[body.id], _reach(model, body.id)
-        if mass <= mujoco.mjMINVAL or reach < 1e-6 or not _moves(body):
+        if not mujoco.mjMINVAL < mass < math.inf or reach < 1e-6 or not _moves(body):
             continue
         radius = math.sqrt(model.body_inertia[body.id].max() / mass)
         if NARROWEST * reach <= radius <= WIDEST * reach:
@@ -251,7 +251,9 @@ def _endless(file: ModelFile, robot: RobotDescription) -> Iterator[Finding]:
         if low is not None and high is not None and not model.jnt_limited[joint.id]:
             what = f"joint {joint.name}: {low:g} to {high:g} in robot.yaml, without end in the model"
             numbers = np.degrees([low, high]) if _in_degrees(joint) else (low, high)
-            mend = f'limited="true" range="{numbers[0]:.6g} {numbers[1]:.6g}", or no limits in robot.yaml'
+            mend = (
+                f'limited="true" range="{numbers[0]:.6g} {numbers[1]:.6g}", or no limits in robot.yaml'
+            )
             yield Finding("warning", "control-range", file.where(joint), what, mend)
 
 

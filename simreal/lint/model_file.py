@@ -122,7 +122,7 @@ def written_elements(path: Path, folder: Path | None = None) -> list[Written]:
 
 
 def _named_elements(path: Path) -> dict[tuple[str, str], str]:
-    """Kind and name to ``file:line`` of all named elements; MuJoCo forgets the lines of included files."""
+    """Kind and name to ``file:line`` of all named elements: MuJoCo forgets lines of included files."""
     return {
         (each.kind, each.attributes["name"]): each.where
         for each in written_elements(path)

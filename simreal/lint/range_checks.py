@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from simreal.errors import UserError
+from simreal.lint.dependency_checks import parameters_of
 from simreal.lint.finding import Finding, Severity, refused
 from simreal.lint.subject import Subject
 from simreal.randomization.build import build_world
@@ -47,7 +48,7 @@ def check_names_and_bounds(
     good: dict[str, ParameterConfig] = {}
     pins: dict[str, float] = {}
     found: list[Finding] = []
-    for name, entry in subject.entries.items():
+    for name, entry in sorted(subject.entries.items(), key=_is_no_time):
         try:
             Randomizer({**good, name: entry}, world)
             good[name] = entry
@@ -61,7 +62,12 @@ def check_names_and_bounds(
             if name.partition("[")[0] not in subject.entries.keys() - good.keys():
                 where = subject.document.where(("pins", name))
                 found.append(refused(_kind(str(error)), where, str(error), "pin it within the bounds"))
-    return good, pins, found
+    return {name: good[name] for name in subject.entries if name in good}, pins, found
+
+
+def _is_no_time(item: tuple[str, ParameterConfig]) -> bool:
+    """Times of changes come first: what changes within an episode is refused without one."""
+    return "change_time_s" not in parameters_of(*item)
 
 
 def _kind(message: str) -> str:
@@ -173,19 +179,15 @@ def _misses_default(subject: Subject, world: World, name: str, member: Member) -
     if member.operation == "add" or parameter not in sizes or parameter.lower is None or low < 0.0:
         return
     own = parameter.default(world)[_elements(world, member)]
-    factors = np.ones_like(own) if member.operation == "scale" else own
-    with_one = own[np.isfinite(own) & (own > 0.0)]
-    beyond = (factors * FAR < low) | (factors > FAR * high)
-    if len(with_one) < len(own) or not beyond.all():
+    scales = member.operation == "scale"
+    nominal = np.ones_like(own) if scales else own
+    far = (FAR * nominal < low) | (nominal > FAR * high)
+    if not (far & np.isfinite(own) & (own > 0.0)).all():
         return
-    values = ", ".join(dict.fromkeys(f"{value:g}" for value in own))
-    what = f"{member.operation} {low:g} to {high:g} of {parameter.name}: the range excludes the model's own"
-    if member.operation == "scale":
-        what += f" value, which is a factor of 1 on {values} {parameter.unit}"
-        mend = f"operation: absolute, if {parameter.unit} are meant"
-    else:
-        what += f" value {values} {parameter.unit}"
-        mend = "operation: scale, if factors are meant; else correct the model"
+    listed = ", ".join(dict.fromkeys(f"{value:g}" for value in own)) + f" {parameter.unit}"
+    model_has = f"a factor of 1 on the model's own {listed}" if scales else f"the model's own {listed}"
+    what = f"{parameter.name}: {member.operation} {low:g} to {high:g} is far from {model_has}"
+    mend = f"operation: {'absolute' if scales else 'scale'}, if that is meant; else correct the model"
     yield Finding("warning", "excludes-model", subject.entry(name, "distribution"), what, mend)
 
 
@@ -204,7 +206,8 @@ def _crossing_ends(subject: Subject, world: World, entries: Entries) -> Iterator
     parts = [each for each in Randomizer(entries, world).parts if each.parameter is stops]
     if not parts:
         return
-    smallest, largest, drawn_by = stops.default(world), stops.default(world), {}
+    smallest, largest = stops.default(world), stops.default(world)
+    drawn_by: dict[int, str] = {}
     for part in parts:
         smallest[part.elements], largest[part.elements] = part.smallest, part.largest
         drawn_by |= dict.fromkeys(part.elements.tolist(), part.entry)

@@ -1,5 +1,6 @@
 """What is linted, as far as it can be read."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -7,16 +8,18 @@ from typing import Any
 from pydantic import ValidationError
 
 from simreal.config import Document, Location, faults
+from simreal.errors import UserError
 from simreal.experiment import ExperimentConfig, SuiteExperiment
 from simreal.lint.finding import Finding, refused
 from simreal.lint.model_file import ModelFile
 from simreal.physics.model import Scene
 from simreal.randomization.specification import ParameterConfig
 from simreal.robots import Robot
-from simreal.tasks import find_task
 
 OPEN_SECTIONS = ("randomization", "rewards", "initial_states", "pins")
 """Whose entries stand for themselves: one that cannot be read leaves the others."""
+
+_PLACED = re.compile(r"(?P<where>[^:]+\.yaml:\d+): (?P<what>.+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,8 @@ def read_experiment_parts(
     while True:
         try:
             return ExperimentConfig.model_validate(left), found
+        except UserError:
+            return None, found  # of the robot, which whoever reads it tells
         except ValidationError as error:
             found += [_unreadable(where, what) for where, what in faults(error, document)]
             smaller = left
@@ -78,7 +83,7 @@ def read_experiment_parts(
 
 
 def read_suite_experiment(document: Document, data: Mapping[str, Any]) -> list[Finding]:
-    """What cannot be read in an experiment of dm_control; whether it fits, making its environment tells."""
+    """What cannot be read in an experiment of dm_control; the rest tells who makes its environment."""
     try:
         SuiteExperiment.model_validate(data)
     except ValidationError as error:
@@ -100,4 +105,23 @@ def _without(data: dict[str, Any], place: Location) -> dict[str, Any]:
 
 
 def _unreadable(where: str, what: str) -> Finding:
-    return refused("unreadable", where, what, "docs/concepts.md and docs/randomization.md have the keys")
+    missing = what.endswith("Field required")
+    keys = "docs/concepts.md and docs/randomization.md have the keys"
+    return refused("unreadable", where, what, keys if missing else "")
+
+
+def unreadable_robot(document: Document, message: str, found: list[Finding]) -> list[Finding]:
+    """A robot that cannot be read, with what else is wrong with the experiment.
+
+    Args:
+        document: which names it.
+        message: of the error; each of its lines that begins with ``file:line`` is a finding there.
+        found: in the experiment; what it says of the robot and of its task only follows.
+    """
+    placed = [_PLACED.fullmatch(line) for line in message.splitlines()]
+    where = document.where(("robot",))
+    about = [refused("name", where, message, "simreal list names them")]
+    if all(placed):
+        about = [_unreadable(line["where"], line["what"]) for line in placed if line]
+    follows = {where, document.where(("task",))}
+    return about + [each for each in found if each.where not in follows]

@@ -1,6 +1,6 @@
 """Sensitivity: on which randomized parameters a policy depends, and which explain its failures."""
 
-from simreal.sensitivity.analysis import analyse
+from simreal.sensitivity.analysis import EPISODES, POINTS, analyse, stages
 from simreal.sensitivity.columns import Column, find_columns
 from simreal.sensitivity.results import Attribution, Pair, Sensitivity, Sweep, as_json
 from simreal.sensitivity.tables import (
@@ -15,8 +15,10 @@ from simreal.sensitivity.tables import (
 
 __all__ = [
     "COLUMN_HEADER",
+    "EPISODES",
     "FAILURE_HEADER",
     "PAIR_HEADER",
+    "POINTS",
     "Attribution",
     "Column",
     "Pair",
@@ -29,4 +31,5 @@ __all__ = [
     "failure_text",
     "find_columns",
     "pair_rows",
+    "stages",
 ]

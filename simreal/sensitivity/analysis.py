@@ -4,8 +4,8 @@ Common random numbers: start and noise do not stand between two values of a para
 """
 
 import itertools
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +16,22 @@ from simreal.episode_random import episode_seed
 from simreal.evaluate import Candidate, run_given, summarize
 from simreal.experiment import BaseExperiment
 from simreal.sensitivity.columns import Column, find_columns, thinned, widened
-from simreal.sensitivity.results import Attribution, Pair, Sensitivity, Sweep
+from simreal.sensitivity.results import (
+    WORST_COLUMNS,
+    Attribution,
+    Pair,
+    Sensitivity,
+    Sweep,
+    worst_pairs,
+)
 from simreal.statistics import Interval, mean_interval, paired_interval, share_interval
 
+EPISODES = 72
+"""At each point of a sweep."""
+POINTS = 7
+"""Values for each column."""
 BASE_SETS = 5
 """Episodes in which all columns are drawn, for each one at a point of a sweep."""
-WORST_COLUMNS = 4
-"""Columns that are varied in pairs."""
 PAIR_POINTS = 4
 PAIR_EPISODES = 32
 MOST_FAILURES = 64
@@ -81,14 +90,28 @@ class _Bench:
 
 def analyse(
     candidate: Candidate,
-    episodes: int = 72,
-    points: int = 7,
+    episodes: int = EPISODES,
+    points: int = POINTS,
     seed: int = 0,
     patterns: Sequence[str] = (),
     beyond: float = 0.0,
     listen: Listen | None = None,
 ) -> Sensitivity:
-    """Find what a policy depends on.
+    """Find what a policy depends on, at once; see `stages` for the arguments."""
+    *_, last = stages(candidate, episodes, points, seed, patterns, beyond, listen)
+    return last
+
+
+def stages(
+    candidate: Candidate,
+    episodes: int = EPISODES,
+    points: int = POINTS,
+    seed: int = 0,
+    patterns: Sequence[str] = (),
+    beyond: float = 0.0,
+    listen: Listen | None = None,
+) -> Iterator[Sensitivity]:
+    """Find what a policy depends on, bit by bit.
 
     Args:
         candidate: the policy.
@@ -98,6 +121,10 @@ def analyse(
         patterns: shell-style, of the columns to look at; all if absent.
         beyond: share of a range's width to go on at both ends.
         listen: hears how many episodes are done, and how many there will be at most.
+
+    Yields:
+        What is known so far: first the failures, then one more column each, ranked among those
+        before it, then one more pair each. The last is complete.
 
     Raises:
         UserError: a pattern that matches nothing, nothing varies, or all columns at once cannot go
@@ -112,22 +139,30 @@ def analyse(
     base = bench.run_base(BASE_SETS * episodes)
     failures = sum(not episode.success for episode in base)
     bench.planned = planned + min(failures, MOST_FAILURES) * replays
-    attribution = _attribute(bench, base, columns)
-    sweeps = sorted((_sweep(bench, each, episodes) for each in columns), key=_rank, reverse=True)
+    known = Sensitivity(
+        candidate.name, seed, episodes, summarize(base), [], [], _attribute(bench, base, columns)
+    )
+    yield known
+    for column in columns:
+        sweeps = sorted([*known.sweeps, _sweep(bench, column, episodes)], key=_rank, reverse=True)
+        known = replace(known, sweeps=sweeps)
+        yield known
     alone = np.array([episode.success for episode in base], dtype=float)
-    worst = itertools.combinations(sweeps[:WORST_COLUMNS], 2)
-    found = [_pair(bench, first, second, alone) for first, second in worst]
-    found.sort(key=lambda pair: pair.gap.value, reverse=True)
-    return Sensitivity(candidate.name, seed, episodes, summarize(base), sweeps, found, attribution)
+    for first, second in itertools.combinations(known.sweeps[:WORST_COLUMNS], 2):
+        pairs = [*known.pairs, _pair(bench, first, second, alone)]
+        pairs.sort(key=lambda pair: pair.gap.value, reverse=True)
+        known = replace(known, pairs=pairs)
+        yield known
 
 
 def _planned(columns: Sequence[Column], episodes: int) -> int:
     """Episodes, at most, without the replays of failures."""
-    pairs = math.comb(min(WORST_COLUMNS, len(columns)), 2)
+    pairs = worst_pairs(len(columns))
+    points = min(PAIR_POINTS, max(len(column.values) for column in columns))
     return (
         BASE_SETS * episodes
         + episodes * sum(len(column.values) for column in columns)
-        + pairs * PAIR_POINTS**2 * min(episodes, PAIR_EPISODES)
+        + pairs * points**2 * min(episodes, PAIR_EPISODES)
     )
 
 

@@ -30,7 +30,10 @@ def add_sensitivity(page: Page, result: Sensitivity) -> None:
     """Sections on each column alone, on pairs, and on failures."""
     page.heading(f"Sensitivity of {result.candidate}")
     page.table(("all columns drawn", "value (95 % interval)"), summary_rows(result.base))
-    _add_columns(page, result)
+    if not result.is_complete:
+        page.text("Interrupted: what was known by then.")
+    if result.sweeps:
+        _add_columns(page, result)
     if result.pairs:
         _add_pairs(page, result)
     page.heading("What explains the failures")

@@ -1,5 +1,6 @@
 """What an analysis of sensitivity finds."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,14 @@ from simreal.sensitivity.columns import Column
 from simreal.statistics import Interval
 
 Values = NDArray[np.float64]
+
+WORST_COLUMNS = 4
+"""Columns that are varied in pairs."""
+
+
+def worst_pairs(columns: int) -> int:
+    """How many pairs are varied where so many columns are."""
+    return math.comb(min(WORST_COLUMNS, columns), 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +132,23 @@ class Sensitivity:
     pairs: list[Pair]
     attribution: Attribution
 
+    @property
+    def has_all_columns(self) -> bool:
+        """Whether every column has been varied alone."""
+        return len(self.sweeps) == len(self.attribution.columns)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the worst pairs have been varied, too."""
+        return self.has_all_columns and len(self.pairs) == worst_pairs(len(self.sweeps))
+
 
 def as_json(result: Sensitivity) -> dict[str, Any]:
     """A result for programs, without nan."""
     return {
         "candidate": result.candidate,
         "seed": result.seed,
+        "complete": result.is_complete,
         "base": summary_json(result.base),
         "columns": [_sweep_json(sweep) for sweep in result.sweeps],
         "pairs": [_pair_json(pair) for pair in result.pairs],

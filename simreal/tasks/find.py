@@ -76,9 +76,8 @@ def find_elsewhere(name: str, shipped: Iterable[str]) -> Task | MakeTask:
     for entry in entry_points(group=ENTRY_POINTS):
         if entry.name == name:
             return _checked(name, _of_package(entry))
-    raise UserError(
-        f"no task {name!r}: {nearest(name, [*shipped, *elsewhere()])}, or a file: PATH.py:NAME"
-    )
+    hint = nearest(name, [*shipped, *elsewhere()])
+    raise UserError(f"no task {name!r}, which is no PATH.py:NAME either: {hint}")
 
 
 def _of_package(entry: Any) -> Any:

@@ -49,6 +49,10 @@ def make_task(robot: Robot) -> Task:
         """(count, joints) off the commanded posture."""
         return motion.joint_position[:, columns] - motion.command
 
+    def distance(motion: Motion) -> FloatArray:
+        """Mean error of the joints, in shares of their ranges: shows the way from everywhere."""
+        return np.asarray((np.abs(error(motion)) / width).mean(axis=1))
+
     def near(motion: Motion) -> FloatArray:
         """1 in the posture, 0.37 where the joints are off by an eighth of their ranges."""
         return np.asarray(np.exp(-((error(motion) / (0.125 * width)) ** 2).mean(axis=1)))
@@ -79,7 +83,13 @@ def make_task(robot: Robot) -> Task:
         description=DESCRIPTION,
         initial_states={"default": _near_default(description, columns, width)},
         start="default",
-        rewards={"near": near, "precise": precise, "speed": speed, "action_change": action_change},
+        rewards={
+            "distance": distance,
+            "near": near,
+            "precise": precise,
+            "speed": speed,
+            "action_change": action_change,
+        },
         terminations={},
         goal=reached,
         scene=refuse_free_base,

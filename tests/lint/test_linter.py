@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -6,8 +7,10 @@ from simreal.bench_lint import CASES, EXPERIMENT, MODEL, ROBOT, Planted, find_pl
 from simreal.config import Document, parse
 from simreal.configs import shipped_experiments
 from simreal.errors import UserError
+from simreal.experiment import load_experiment, parse_experiment, read_experiment
 from simreal.lint import Finding, lint, lint_experiment
-from simreal.robots import Robot
+from simreal.lint.linter import _guarded
+from simreal.robots import Robot, load_robot
 from simreal.robots.loader import RobotConfig
 
 
@@ -94,6 +97,89 @@ pins: {{}}"""
     for low, high, speed, idle in ((3.5, 7, 1e-15, False), (1, 2, 1e-15, True), (1, 2, 5, False)):
         text = EXPERIMENT.replace("pins: {}", kicks.format(low, high, speed))
         assert bool(lint_text(tmp_path, text)) == idle
+
+
+def test_events_come_early_whatever_their_entry_is_called(tmp_path: Path) -> None:
+    """Drawn anywhere in its range, the interval would be far too long for any push to come."""
+    kicks = """\
+  {0}: {{parameter: push_interval_s, distribution: {{type: uniform, low: 2, high: 1.0e+5}}}}
+  joint_kick_velocity: {{target: arm, distribution: {{type: uniform, low: 0, high: 5}}}}
+pins: {{}}"""
+    for name in ("push_interval_s", "shoves"):
+        assert lint_text(tmp_path, EXPERIMENT.replace("pins: {}", kicks.format(name))) == []
+
+
+def test_a_change_within_an_episode_may_stand_before_its_time(tmp_path: Path) -> None:
+    time = "change_time_s: {distribution: {type: uniform, low: 1, high: 2}}"
+    entries = ["mass: {target: arm,", f"{time}\n  mass: {{target: arm,"]
+    for entry in entries:
+        text = EXPERIMENT.replace("mass: {target: arm,", f"{entry} within_episode: true,")
+        if entry == entries[0]:
+            text = text.replace("pins: {}", f"  {time}\npins: {{}}")
+        assert lint_text(tmp_path, text) == []
+
+
+def test_a_fault_of_the_robot_is_told_where_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "model.xml").write_text(MODEL)
+    (tmp_path / "mine" / "robot.yaml").write_text(
+        "description:\n  name: mine\n  joints:\n    - {name: arm, unit: degree}\n"
+        "  actuators: [{name: motor, joint: arm, command: effort, unit: N·m, lower: -1, upper: 1}]\n"
+    )
+    monkeypatch.setenv("SIMREAL_ROBOTS", str(tmp_path))
+    text = EXPERIMENT.replace("robot: qube\ntask: qube_swingup", "robot: mine\ntask: posture")
+    document = Document(text, "mine.yaml")
+    (found,) = lint(document)
+    assert found.where == f"{tmp_path}/mine/robot.yaml:4"
+    assert "unit" in found.what
+    with pytest.raises(UserError) as error:
+        parse_experiment(document.data, document)
+    assert str(error.value).startswith(f"{tmp_path}/mine/robot.yaml:4: ")
+    assert "\n" not in str(error.value)
+
+
+def test_a_robot_that_is_misspelt_is_hinted_at() -> None:
+    (found,) = lint_experiment("qube_swingup", ["robot=qubee"])
+    assert (found.where, found.mend) == ("override 'robot=qubee'", "did you mean 'qube'?")
+    with pytest.raises(UserError, match="did you mean 'qube'"):
+        load_experiment("qube_swingup", ["robot=qubee"])
+
+
+def test_a_value_that_is_out_of_range_says_itself_what_to_do() -> None:
+    (found,) = lint_experiment("qube_swingup", ["episode_length=-5"])
+    assert found.mend == ""
+    assert str(found).endswith("greater than 0 (given: -5)")
+
+
+def test_friction_of_what_touches_nothing_hints_at_that_of_joints() -> None:
+    entry = "{distribution: {type: uniform, low: 0.5, high: 1.5}}"
+    (found,) = lint_experiment("qube_swingup", [f"randomization.friction={entry}"])
+    assert found.check == "name"
+    assert "joint_frictionloss" in found.mend
+
+
+def test_places_are_those_of_the_files_that_people_edit() -> None:
+    override = "randomization.mass.distribution.low=3"
+    (found,) = lint_experiment("qube_swingup", [override])
+    assert found.where == f"override {override!r}"
+    document = read_experiment("qube_swingup")
+    for path in (Path(document.source), load_robot("qube").model_path):
+        assert path == path.resolve()
+
+
+def test_a_check_that_cannot_be_made_is_a_finding_and_keeps_what_was_found() -> None:
+    first = Finding("warning", "unit", "mine.yaml:1", "odd", "do")
+
+    def check() -> Iterator[Finding]:
+        yield first
+        raise UserError("no joint 'amr': did you mean 'arm'?")
+
+    found = _guarded("mine.yaml", check)
+    assert found[0] == first
+    assert (found[1].check, found[1].severity) == ("unchecked", "error")
+    assert found[1].mend == "did you mean 'arm'?"
 
 
 def test_a_simulation_that_would_take_ages_is_not_begun(tmp_path: Path) -> None:

@@ -1,0 +1,76 @@
+"""Free bodies as MuJoCo and as Bullet tell of them.
+
+MuJoCo: place of the body's frame, orientation of its axes w, x, y, z; velocity of the frame's origin
+along the world's axes, angular velocity along the body's. Bullet: centre of mass, orientation of the
+principal axes x, y, z, w; velocity of the centre of mass and angular velocity, along the world's axes.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simreal.rotations import multiply
+
+Values = NDArray[np.float64]
+
+
+def turn(orientation: Values, vector: Values) -> Values:
+    """(..., 3) vectors turned by (..., 4) quaternions w, x, y, z."""
+    w, axis = orientation[..., :1], orientation[..., 1:]
+    across = 2.0 * np.cross(axis, vector)
+    turned: Values = vector + w * across + np.cross(axis, across)
+    return turned
+
+
+def reversed_turn(orientation: Values) -> Values:
+    """(..., 4) inverse rotations."""
+    inverse: Values = orientation * np.array([1.0, -1.0, -1.0, -1.0])
+    return inverse
+
+
+def to_bullet(position: Values, velocity: Values, centre: Values, frame: Values) -> Values:
+    """State of free bodies for Bullet.
+
+    Args:
+        position: (..., 7) of MuJoCo.
+        velocity: (..., 6) of MuJoCo.
+        centre: (..., 3) m, centre of mass in the body's frame.
+        frame: (..., 4) principal axes in the body's frame.
+
+    Returns:
+        (..., 13): 3 of place, 4 of orientation, 3 of velocity and 3 of angular velocity.
+    """
+    place, turned = position[..., :3], position[..., 3:]
+    lever = turn(turned, centre)
+    spin = turn(turned, velocity[..., 3:])
+    axes = np.roll(multiply(turned, frame), -1, axis=-1)
+    moving = velocity[..., :3] + np.cross(spin, lever)
+    return np.concatenate((place + lever, axes, moving, spin), axis=-1)
+
+
+def from_bullet(bases: Values, centre: Values, frame: Values) -> tuple[Values, Values]:
+    """(..., 7) positions and (..., 6) velocities of MuJoCo, from (..., 13) of Bullet."""
+    axes = np.roll(bases[..., 3:7], 1, axis=-1)
+    turned = multiply(axes, reversed_turn(frame))
+    turned = turned / np.linalg.norm(turned, axis=-1, keepdims=True)
+    lever = turn(turned, centre)
+    moving, spin = bases[..., 7:10], bases[..., 10:]
+    velocity = np.concatenate(
+        (moving - np.cross(spin, lever), turn(reversed_turn(turned), spin)), axis=-1
+    )
+    return np.concatenate((bases[..., :3] - lever, turned), axis=-1), velocity
+
+
+def wrench_at_centre(force: Values, position: Values, centre: Values) -> Values:
+    """Generalised force of a free joint as force and torque at the centre of mass.
+
+    Args:
+        force: (..., 6) N along the world's axes at the frame's origin, and N·m along the body's.
+        position: (..., 7) of MuJoCo.
+        centre: (..., 3) m, in the body's frame.
+
+    Returns:
+        (..., 6) N and N·m along the world's axes.
+    """
+    turned = position[..., 3:]
+    torque = turn(turned, force[..., 3:]) - np.cross(turn(turned, centre), force[..., :3])
+    return np.concatenate((force[..., :3], torque), axis=-1)

@@ -1,0 +1,121 @@
+"""Tasks by name, from a user's file, and from other packages."""
+
+from pathlib import Path
+
+import pytest
+
+from simreal.errors import UserError
+from simreal.experiment import parse_experiment
+from simreal.tasks import TASKS, Task, find_task, task_names
+
+MINE = """\
+from dataclasses import replace
+from simreal.tasks import find_task
+
+TASK = replace(find_task("qube_swingup"), name="mine", description="mine")
+
+def for_any(robot):
+    return replace(find_task("posture", robot.name), name="gentle")
+
+NUMBER = 3
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(MINE)
+    return tmp_path
+
+
+def test_a_shipped_task_is_found_for_its_robot_only() -> None:
+    assert find_task("qube_swingup") is TASKS["qube_swingup"]
+    assert find_task("qube_swingup", "qube") is TASKS["qube_swingup"]
+    with pytest.raises(UserError, match="made for robot 'qube'"):
+        find_task("qube_swingup", "so101")
+
+
+def test_a_task_for_any_robot_needs_one() -> None:
+    assert find_task("posture", "so101").robot == "so101"
+    assert find_task("posture", "so101") is find_task("posture", "so101")
+    with pytest.raises(UserError, match="say which"):
+        find_task("posture")
+
+
+def test_an_unknown_task_gets_the_nearest_name() -> None:
+    with pytest.raises(UserError, match="did you mean 'posture'"):
+        find_task("postur", "so101")
+    assert {"posture", "stand", "qube_swingup"} <= task_names().keys()
+
+
+def test_a_users_file_may_hold_a_task_or_make_one(folder: Path) -> None:
+    assert find_task("mine.py:TASK", "qube").name == "mine"
+    assert find_task("mine.py:for_any", "so101").name == "gentle"
+    assert find_task(f"{folder / 'mine.py'}:TASK") is find_task("mine.py:TASK")
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("none.py:TASK", "no such file"),
+        ("mine.py:TASKS", "did you mean 'TASK'"),
+        ("mine.py:NUMBER", "is a int, neither a Task"),
+        ("broken.py:TASK", r"broken\.py:2: NameError: name 'undefined'"),
+        ("syntax.py:TASK", r"syntax\.py:1: SyntaxError"),
+    ],
+)
+def test_what_is_wrong_with_a_users_file_is_one_message(folder: Path, name: str, says: str) -> None:
+    (folder / "broken.py").write_text("x = 1\nundefined\n")
+    (folder / "syntax.py").write_text("def (:\n")
+    with pytest.raises(UserError, match=says):
+        find_task(name, "qube")
+
+
+def test_an_experiment_may_name_a_users_task(folder: Path) -> None:
+    experiment = {
+        "robot": "qube",
+        "task": "mine.py:TASK",
+        "control_rate": 100,
+        "episode_length": 1,
+        "rewards": {"upright": 1},
+        "observation": [{"source": "joint_position"}],
+        "action": {"scale": 4},
+    }
+    assert parse_experiment(experiment).task == "mine.py:TASK"
+    with pytest.raises(UserError, match="no reward 'uprigt'"):
+        parse_experiment(experiment | {"rewards": {"uprigt": 1}})
+
+
+def test_a_package_offers_tasks_by_an_entry_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package as pip installs it: a module, and metadata beside it."""
+    (tmp_path / "their_tasks.py").write_text(MINE)
+    metadata = tmp_path / "their_tasks-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: their-tasks\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(
+        "[simreal.tasks]\ntheirs = their_tasks:TASK\nlost = their_tasks:LOST\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert isinstance(find_task("theirs", "qube"), Task)
+    assert "theirs" in task_names()
+    with pytest.raises(UserError, match="lost: their_tasks:LOST cannot be loaded"):
+        find_task("lost", "qube")
+
+
+def test_two_robots_of_one_name_have_a_task_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was made for a robot is kept; another one that takes its name has its own."""
+    found = []
+    for number, joint in enumerate(("hip", "knee")):
+        folder = tmp_path / str(number) / "same"
+        folder.mkdir(parents=True)
+        (folder / "robot.yaml").write_text(
+            f"description:\n  name: same\n  joints: [{{name: {joint}}}]\n  actuators:\n"
+            f"    - {{name: a, joint: {joint}, command: effort, unit: N·m, lower: -1, upper: 1}}\n"
+        )
+        monkeypatch.setenv("SIMREAL_ROBOTS", str(tmp_path / str(number)))
+        found.append([each.name for each in find_task("posture", "same").commands])
+    assert found == [["hip"], ["knee"]]
