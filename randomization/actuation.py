@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from simreal.contract import RobotDescription
 from simreal.episode_random import EpisodeRandom
-from simreal.errors import UserError
+from simreal.errors import UserError, missing_extra
 from simreal.physics.interface import Ids, Physics, StepLaw
 from simreal.randomization.backlash import Backlash
 from simreal.randomization.command_channel import CommandChannel
@@ -152,7 +152,10 @@ class Actuation:
     def _law_of_this_step(self) -> StepLaw:
         if self._law is None:
             # Numba compiles it: some seconds at the first time on a machine.
-            from simreal.randomization.compiled_drives import CompiledDrives
+            try:
+                from simreal.randomization.compiled_drives import CompiledDrives
+            except ModuleNotFoundError as error:
+                raise missing_extra(str(error.name), "train") from None
 
             self._law = CompiledDrives(self._drives)
         parts = {

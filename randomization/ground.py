@@ -1,4 +1,4 @@
-"""The ground that simulated robots walk on, where it is more than a plane, and where they start on it."""
+"""The ground that simulated robots walk on, where it is no plane, and where they start on it."""
 
 from dataclasses import replace
 

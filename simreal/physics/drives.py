@@ -116,6 +116,8 @@ def _drive(model: mujoco.MjModel, index: int, name: str) -> Drive:
     gain, gear = float(model.actuator_gainprm[index, 0]), float(model.actuator_gear[index, 0])
     constant, position, velocity = _bias(model, index)
     stiffness, damping = -position * gear**2, -velocity * gear**2
+    if stiffness < mujoco.mjMINVAL:  # none that could be divided by
+        stiffness = 0.0
     unit = stiffness or 1.0
     return Drive(
         index=index,

@@ -10,6 +10,7 @@ import numpy as np
 from mujoco.batch import MODEL_FIELDS
 from numpy.typing import NDArray
 
+from simreal.errors import missing_extra
 from simreal.physics.interface import Ids, Start, StepLaw
 from simreal.physics.layout import (
     actuator_ids,
@@ -249,8 +250,10 @@ class MujocoPhysics:
 
     @cached_property
     def _stepper(self) -> "Stepper":
-        from simreal.physics.compiled import Stepper
-
+        try:
+            from simreal.physics.compiled import Stepper
+        except ModuleNotFoundError as error:
+            raise missing_extra(str(error.name), "train") from None
         return Stepper(self.model, self.substeps, self._trace)
 
     @property
@@ -325,7 +328,7 @@ def _written(model: mujoco.MjModel, write: Callable[[mujoco.MjData, float], None
 
 
 def _like(values: NDArray[Any], compiled: Any) -> Any:
-    """A model's array as the batch keeps it: of bounding volumes, those of bodies, not those of meshes."""
+    """A model's array as the batch keeps it: of bounding volumes, those of bodies, not of meshes."""
     if np.shape(compiled) == values.shape[1:]:
         return compiled
     return np.ravel(compiled)[: values[0].size].reshape(values.shape[1:])

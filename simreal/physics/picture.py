@@ -26,6 +26,10 @@ from simreal.physics.mujoco_engine import MujocoPhysics
 
 Image = NDArray[np.uint8]
 
+SKY = (214, 226, 238)
+"""Red, green, blue of a sky that no model paints."""
+FILLED = 0.85
+"""Of the distance from which the whole ball around what is framed is seen; most of it is empty."""
 MOST_SHAPES = 10_000
 """Of one scene; MuJoCo leaves out what is beyond."""
 
@@ -37,13 +41,19 @@ class Renderer:
     the process ends.
     """
 
-    def __init__(self, physics: MujocoPhysics) -> None:
+    def __init__(self, physics: MujocoPhysics, for_people: bool = False) -> None:
         """Make an OpenGL context and give it the model's textures and meshes: about a second.
+
+        Args:
+            physics: whose simulations are rendered.
+            for_people: light the scene and colour the sky where the model does not. Left out for what
+                a robot's camera sees, which is as the model says.
 
         Raises:
             UserError: there is no OpenGL here.
         """
         self._physics = physics
+        self._for_people = for_people
         self._model = copy.copy(physics.model)
         self._data = mujoco.MjData(self._model)
         self._scene = mujoco.MjvScene(self._model, MOST_SHAPES)
@@ -58,7 +68,7 @@ class Renderer:
 
         Args:
             simulation: which.
-            camera: its name in the model; from afar, with the whole model in view, if absent.
+            camera: its name in the model; from afar, with all that moves in view, if absent.
             width: pixels.
             height: pixels.
 
@@ -70,12 +80,17 @@ class Renderer:
         """
         self._physics.copy_simulation(simulation, self._model, self._data)
         _place_all(self._model, self._data)
-        view, everything = _view(self._model, camera), mujoco.mjtCatBit.mjCAT_ALL
+        view, everything = _view(self._model, self._data, camera), mujoco.mjtCatBit.mjCAT_ALL
         mujoco.mjv_updateScene(
             self._model, self._data, self._options, None, view, everything, self._scene
         )
+        if self._for_people and self._model.nlight == 0:
+            _add_sun(self._scene)
         self._dress()
-        return self._draw(width, height)
+        pixels, depth = self._draw(width, height)
+        if self._for_people and not (self._model.tex_type == mujoco.mjtTexture.mjTEXTURE_SKYBOX).any():
+            pixels[depth >= 1.0] = SKY
+        return pixels
 
     def _dress(self) -> None:
         """Tell the context how this simulation's materials use textures: it remembers the last one's."""
@@ -84,15 +99,19 @@ class Renderer:
         context.mat_texrepeat[: model.mat_texrepeat.size] = model.mat_texrepeat.ravel()
         context.mat_texuniform[: model.nmat] = model.mat_texuniform
 
-    def _draw(self, width: int, height: int) -> Image:
+    def _draw(self, width: int, height: int) -> tuple[Image, NDArray[np.float32]]:
+        """Pixels, and their depth: 1 where there is nothing."""
         context = self._context
         self._gl.make_current()
         if (width, height) != (context.offWidth, context.offHeight):
             mujoco.mjr_resizeOffscreen(width, height, context)
         whole, pixels = mujoco.MjrRect(0, 0, width, height), np.empty((height, width, 3), dtype=np.uint8)
+        depth = np.empty((height, width), dtype=np.float32) if self._for_people else None
         mujoco.mjr_render(whole, self._scene, context)
-        mujoco.mjr_readPixels(pixels, None, whole, context)
-        return np.ascontiguousarray(pixels[::-1])  # OpenGL begins at the bottom
+        mujoco.mjr_readPixels(pixels, depth, whole, context)
+        # OpenGL begins at the bottom.
+        upright = np.ascontiguousarray(pixels[::-1])
+        return upright, np.zeros((0, 0), np.float32) if depth is None else depth[::-1]
 
     def close(self) -> None:
         """Give the OpenGL context back."""
@@ -122,10 +141,21 @@ def _place_all(model: mujoco.MjModel, data: mujoco.MjData) -> None:
     mujoco.mj_tendon(model, data)
 
 
-def _view(model: mujoco.MjModel, camera: str | None) -> mujoco.MjvCamera:
+def _add_sun(scene: mujoco.MjvScene) -> None:
+    """A light from far above that casts shadows, beside the head light."""
+    sun = scene.lights[scene.nlight]
+    sun.type = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL
+    sun.pos[:], sun.dir[:] = (0.0, 0.0, 10.0), np.array([0.3, 0.4, -1.0]) / np.sqrt(1.25)
+    sun.ambient[:], sun.diffuse[:], sun.specular[:] = (0.1,) * 3, (0.5,) * 3, (0.2,) * 3
+    sun.headlight, sun.castshadow, sun.texid = 0, 1, -1
+    scene.nlight += 1
+
+
+def _view(model: mujoco.MjModel, data: mujoco.MjData, camera: str | None) -> mujoco.MjvCamera:
     view = mujoco.MjvCamera()
     if camera is None:
         mujoco.mjv_defaultFreeCamera(model, view)
+        _frame(model, data, view)
         return view
     names = [mujoco.mj_id2name(model, mujoco.mjtObj.mjOBJ_CAMERA, i) or "" for i in range(model.ncam)]
     if camera not in names:
@@ -133,6 +163,28 @@ def _view(model: mujoco.MjModel, camera: str | None) -> mujoco.MjvCamera:
     view.type = mujoco.mjtCamera.mjCAMERA_FIXED
     view.fixedcamid = names.index(camera)
     return view
+
+
+def _frame(model: mujoco.MjModel, data: mujoco.MjData, view: mujoco.MjvCamera) -> None:
+    """Bring what moves into a free camera's view, and its base; MuJoCo itself frames the ground."""
+    bounded = (model.geom_rbound > 0) & (model.geom_type != mujoco.mjtGeom.mjGEOM_HFIELD)
+    moving = bounded & (model.body_weldid[model.geom_bodyid] > 0)
+    shown = moving if moving.any() else bounded
+    if not shown.any():
+        return
+    _, radius = _ball(model, data, shown)
+    small = bounded & (model.geom_rbound <= radius)  # not a table, nor a wall
+    view.lookat[:], radius = _ball(model, data, shown | small)
+    view.distance = FILLED * radius / np.sin(np.radians(model.vis.global_.fovy / 2))
+
+
+def _ball(
+    model: mujoco.MjModel, data: mujoco.MjData, geoms: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], float]:
+    """Centre and radius, m, of a ball around some geoms."""
+    places, radii = data.geom_xpos[geoms], model.geom_rbound[geoms, None]
+    low, high = (places - radii).min(axis=0), (places + radii).max(axis=0)
+    return (low + high) / 2, float(np.linalg.norm(high - low) / 2)
 
 
 def _open_gl(model: mujoco.MjModel) -> tuple[Any, mujoco.MjrContext]:

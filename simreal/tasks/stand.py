@@ -27,6 +27,8 @@ HEIGHT_WITHIN, DOWN = 0.15, 0.5
 """Share of the standing height: off by this it is as good as standing, below this it is down."""
 SPREAD = 0.05
 """rad or m by which an episode's start is off the default posture; a slide of a few cm less."""
+EVERYTHING = 2**31 - 1
+"""All bits of contact masks: other people's feet use any of them."""
 CLEARANCE = 1e-3
 """m above the ground at the start."""
 
@@ -121,6 +123,8 @@ def add_ground(spec: mujoco.MjSpec) -> None:
             name="ground",
             type=mujoco.mjtGeom.mjGEOM_PLANE,
             size=(0.0, 0.0, 1.0),
+            contype=EVERYTHING,
+            conaffinity=EVERYTHING,
             friction=(0.8, 0.02, 0.001),
             rgba=(0.5, 0.5, 0.45, 1.0),
         )

@@ -1,0 +1,21 @@
+"""Checks of anybody's model, one idea a file, beside those of `simreal.lint.model_checks`."""
+
+from simreal.robot_add.checks.drive_checks import check_drives
+from simreal.robot_add.checks.limit_checks import check_limits
+from simreal.robot_add.checks.mass_checks import check_masses
+from simreal.robot_add.checks.name_checks import check_names
+from simreal.robot_add.checks.posture_checks import check_posture
+from simreal.robot_add.checks.size_checks import check_size
+from simreal.robot_add.checks.timestep_checks import check_timestep
+
+CHECKS = (
+    check_names,
+    check_limits,
+    check_drives,
+    check_masses,
+    check_size,
+    check_posture,
+    check_timestep,
+)
+
+__all__ = ["CHECKS"]

@@ -1,0 +1,48 @@
+"""Models in millimetres or grams."""
+
+from collections.abc import Iterator
+
+import mujoco
+import numpy as np
+
+from simreal.lint.finding import Finding
+from simreal.robot_add.posture import placed
+from simreal.robot_add.subject import Subject
+
+LARGEST, SMALLEST = 15.0, 0.02
+"""m, of a robot from end to end: beyond, millimetres or centimetres are more likely."""
+HEAVIEST, LIGHTEST = 5_000.0, 1e-3
+"""kg."""
+MESH_OVER_ROBOT = 10.0
+
+
+def check_size(subject: Subject) -> Iterator[Finding]:
+    """Extent and mass of the whole, and meshes that dwarf the frame that carries them."""
+    where, mass = str(subject.file.path), float(subject.model.body_mass[1:].sum())
+    reach = _reach(subject)
+    if not SMALLEST <= reach <= LARGEST and reach > 0.0:
+        mend = "lengths in m; scale meshes that are in mm by 0.001"
+        yield Finding("warning", "unit", where, f"the robot is {reach:.3g} m from end to end", mend)
+    if not LIGHTEST <= mass <= HEAVIEST:
+        yield Finding("warning", "unit", where, f"the robot weighs {mass:.3g} kg", "masses in kg")
+    yield from _large_meshes(subject)
+
+
+def _reach(subject: Subject) -> float:
+    """m, twice the largest distance of a body from the middle of them all."""
+    places = placed(subject.model, subject.qpos).xpos[1:]
+    return 2.0 * float(np.linalg.norm(places - places.mean(axis=0), axis=1).max(initial=0.0))
+
+
+def _large_meshes(subject: Subject) -> Iterator[Finding]:
+    model, frame = subject.model, max(_reach(subject), 1e-3)
+    for geom in np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_MESH):
+        if model.body_weldid[model.geom_bodyid[geom]] == 0 or len(model.body_mass) < 4:
+            continue
+        radius = float(model.geom_rbound[geom])
+        if radius > MESH_OVER_ROBOT * frame:
+            mesh = model.mesh(int(model.geom_dataid[geom])).name
+            what = f"mesh {mesh} is {2 * radius:.3g} m large, on a robot of {frame:.3g} m"
+            yield Finding(
+                "warning", "unit", subject.where("geom", int(geom)), what, 'scale="0.001 0.001 0.001"'
+            )

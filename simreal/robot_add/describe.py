@@ -1,0 +1,125 @@
+"""Writes what a model says as the `robot.yaml` that policies and supervisors read."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+
+import mujoco
+import numpy as np
+import yaml
+
+from simreal.physics.drives import Drive, command_range, read_drives
+from simreal.robot_add.checks.limit_checks import FASTEST
+from simreal.robot_add.posture import simple_joints
+from simreal.robot_add.urdf import JointLimits
+
+STOPS_GIVE = 0.02
+"""Share of a joint's range by which it may pass its stops before that is a fault."""
+NOISY = 1.2
+"""Reported over true velocity, before that is a fault."""
+PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./·-]*")
+
+
+def robot_yaml(
+    name: str,
+    model: mujoco.MjModel,
+    default_position: Mapping[str, float],
+    limits: Mapping[str, JointLimits],
+    imu: Mapping[str, str] | None,
+) -> str:
+    """The text of a `robot.yaml`.
+
+    Args:
+        name: of the robot.
+        model: as compiled from its folder; its actuators take rad, m, N·m or N.
+        default_position: joint name to rad or m.
+        limits: joint name to its drive's limits, where a URDF says them.
+        imu: the three quantities to the names of their sensors, if there are any.
+    """
+    lines = [f"# Written by `simreal robot add`; README.md says from what. {name} is yours: edit it."]
+    lines += ["description:", f"  name: {name}", "  joints:"]
+    lines += [f"    - {_joint(model, each, default_position, limits)}" for each in simple_joints(model)]
+    lines += ["  actuators:", *(f"    - {_actuator(model, each)}" for each in read_drives(model)[0])]
+    if imu is not None:
+        lines += ["  imu: true", "", "sensing:", "  imu:"]
+        lines += [f"    {quantity}: {_scalar(sensor)}" for quantity, sensor in imu.items()]
+    lines += ["", "safety:", *_safety(model, limits), ""]
+    return "\n".join(lines)
+
+
+def _flow(**values: str | float) -> str:
+    """A mapping on one line; numbers so that they read back to the same bits."""
+    return "{" + ", ".join(f"{key}: {_scalar(value)}" for key, value in values.items()) + "}"
+
+
+def _scalar(value: str | float) -> str:
+    """Joints are called ``8``, ``on`` or ``hip: left``, too: what is no plain word is quoted."""
+    if not isinstance(value, str):
+        return repr(value)
+    plain = PLAIN.fullmatch(value) and yaml.safe_load(value) == value
+    return value if plain else json.dumps(value, ensure_ascii=False)
+
+
+def _number(value: float) -> float:
+    """Rounded to what the model's file itself keeps."""
+    return float(f"{value:.9g}")
+
+
+def _joint(
+    model: mujoco.MjModel, joint: int, default: Mapping[str, float], limits: Mapping[str, JointLimits]
+) -> str:
+    name = model.joint(joint).name
+    values: dict[str, str | float] = {"name": name, "unit": _unit(model, joint)}
+    if model.jnt_limited[joint]:
+        low, high = model.jnt_range[joint]
+        values |= {"lower": _number(low), "upper": _number(high)}
+    speed = _speed(name, limits)
+    values |= {} if speed is None else {"velocity_limit": speed}
+    if default[name]:
+        values["default_position"] = _number(default[name])
+    return _flow(**values)
+
+
+def _unit(model: mujoco.MjModel, joint: int) -> str:
+    return "m" if model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_SLIDE else "rad"
+
+
+def _speed(name: str, limits: Mapping[str, JointLimits]) -> float | None:
+    speed = limits[name].velocity if name in limits else None
+    return speed if speed is not None and 0.0 < speed <= FASTEST else None
+
+
+def _actuator(model: mujoco.MjModel, drive: Drive) -> str:
+    commands = command_range(model, drive)
+    assert commands is not None, "every command has a range by now"
+    turns = _unit(model, drive.joint) == "rad"
+    unit = ("rad" if turns else "m") if drive.command == "position" else ("N·m" if turns else "N")
+    values: dict[str, str | float] = {
+        "name": drive.name,
+        "joint": model.joint(drive.joint).name,
+        "command": drive.command,
+        "unit": unit,
+        "lower": _number(commands[0]),
+        "upper": _number(commands[1]),
+    }
+    if drive.command == "position":
+        values |= {"stiffness": _number(drive.stiffness), "damping": _number(max(drive.damping, 0.0))}
+    return _flow(**values)
+
+
+def _safety(model: mujoco.MjModel, limits: Mapping[str, JointLimits]) -> Iterator[str]:
+    names = [model.joint(joint).name for joint in simple_joints(model)]
+    limited = [joint for joint in simple_joints(model) if model.jnt_limited[joint]]
+    if limited:
+        yield "  joint_position:                 # rad or m; the ends of travel, which give way a little"
+    for joint in limited:
+        low, high = model.jnt_range[joint] + STOPS_GIVE * np.ptp(model.jnt_range[joint]) * np.array(
+            [-1, 1]
+        )
+        yield f"    {_scalar(model.joint(joint).name)}: [{_number(low)!r}, {_number(high)!r}]"
+    speeds = {name: speed for name in names if (speed := _speed(name, limits)) is not None}
+    if speeds:
+        yield "  joint_velocity:                 # rad/s or m/s; with a margin for noise"
+    yield from (f"    {_scalar(name)}: {_number(NOISY * speed)!r}" for name, speed in speeds.items())
+    yield "  stale_state_ms: 100"
+    yield "  watchdog_ms: 100                # without a command for so long, the robot goes passive"

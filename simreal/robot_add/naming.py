@@ -1,0 +1,52 @@
+"""Names: of robots, and for parts of a model that have none."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import mujoco
+
+from simreal.errors import UserError
+from simreal.robots import robot_folders
+
+NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
+def refuse_name(name: str) -> None:
+    """Raise a `UserError` for a name that is none, or somebody's."""
+    if not NAME.fullmatch(name):
+        proposal = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:40]
+        hint = f", such as {proposal!r}" if NAME.fullmatch(proposal) else ""
+        raise UserError(
+            f"name {name!r}: lower-case letters, digits and underscores, beginning with a letter{hint}"
+        )
+    known = robot_folders().get(name)
+    if known is not None:
+        raise UserError(f"there is a robot {name!r} already, in {known.path}: choose another name")
+
+
+def name_parts(spec: mujoco.MjSpec) -> Iterator[str]:
+    """Give a name to each body, joint and actuator without one.
+
+    Yields:
+        What was named, for people.
+    """
+    yield from _name(spec.bodies[1:], "body", lambda body: f"{body.parent.name or 'body'}_child")
+    yield from _name(spec.joints, "joint", lambda joint: f"{joint.parent.name}_joint")
+    yield from _name(spec.actuators, "actuator", lambda actuator: actuator.target or "actuator")
+
+
+def _name(elements: Iterable[Any], kind: str, propose: Any) -> Iterator[str]:
+    elements = list(elements)
+    taken = {element.name for element in elements}
+    for element in elements:
+        if element.name:
+            continue
+        stem = propose(element)
+        name, again = stem, 1
+        while name in taken:
+            again += 1
+            name = f"{stem}_{again}"
+        taken.add(name)
+        element.name = name
+        yield f"{kind} {name}"

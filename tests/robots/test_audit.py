@@ -1,0 +1,258 @@
+"""Each fault that somebody's model may have is found by its name, and a sound model has none of it."""
+
+from pathlib import Path
+
+import mujoco
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simreal.env import BatchEnv
+from simreal.experiment import load_experiment
+from simreal.lint.finding import Finding
+from simreal.physics.drives import command_range, effort_limit, read_drives
+from simreal.robot_add import add_robot
+from simreal.robot_add.urdf import Base
+from simreal.robots import load_robot
+
+URDF_LIMIT = '<limit lower="-2.0" upper="2.0" effort="5" velocity="8"/>'
+
+
+def audit(path: Path, base: Base | None = None) -> list[Finding]:
+    return add_robot(path, "audited", base).findings
+
+
+def of_check(found: list[Finding], check: str) -> list[Finding]:
+    return [each for each in found if each.check == check]
+
+
+def test_a_sound_model_has_no_findings(own_folder: Path, write_arm) -> None:
+    assert audit(write_arm()) == []
+
+
+WITHOUT_INERTIAL = '<inertial pos="0 0 0.05" mass="0.2" diaginertia="0.0005 0.0005 0.0001"/>'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "check", "says"),
+    [
+        ('angle="radian"', 'angle="degree"', "unit", "shoulder: range -1.5 1.5 is read as degrees"),
+        (' range="-1.5 1.5" a', ' range="-90 90" a', "unit", "range -90 90 is read as radians"),
+        (' range="-1.5 1.5" a', " a", "limits", "joint shoulder has no range"),
+        (' ctrlrange="-1.5 1.5"', "", "actuators", "actuator shoulder has no ctrlrange"),
+        ('ctrlrange="-1.5 1.5"', 'ctrlrange="-3 3"', "actuators", "would push against the stops"),
+        (' forcerange="-8 8"', "", "limits", "no limit of effort: shoulder"),
+        ('kp="40"', 'kp="2"', "servo", "actuator shoulder sags"),
+        ('timestep="0.002"', 'timestep="0.04"', "timestep", "actuator shoulder: stiffness 40"),
+        ('qpos="0.3 0.8"', 'qpos="0.3 3.0"', "posture", "elbow stands at 3, outside of 0.2 to 2.5"),
+        ('diaginertia="0.002 0.002 0.0005"', 'diaginertia="20 20 5"', "inertia", "body upper reaches"),
+        ('fromto="0 0 0.03', 'fromto="0 0 -0.2', "overlap", "base and upper overlap"),
+        (WITHOUT_INERTIAL, "", "mass", "body fore weighs 0.0565 kg: its shapes are taken for water"),
+        ('<general name="elbow"', "<general", "name", "without a name: actuator 1"),
+        ('<body name="fore"', "<body", "name", "without a name: body 3"),
+    ],
+)
+def test_a_fault_is_found_and_told_with_a_mend(
+    own_folder: Path, write_arm, old: str, new: str, check: str, says: str
+) -> None:
+    stand = ('<body name="base">', '<body name="base"><geom type="box" size="0.05 0.05 0.02"/>')
+    path = write_arm((old, new), *([stand] if check == "overlap" else []))
+    found = of_check(audit(path), check)
+    assert any(says in each.what for each in found), [each.what for each in found]
+    assert all(each.mend for each in found)
+    assert all(str(path) in each.where for each in found)
+
+
+def test_a_name_in_place_of_none_is_the_parts_place(own_folder: Path, write_walker) -> None:
+    added = add_robot(write_walker(('<joint name="fl_hip"', "<joint")), "walker")
+    assert any("joint 1 of body fl" in each.what for each in of_check(added.findings, "name"))
+    assert "fl_joint" in load_robot("walker").description.joint_names
+
+
+def test_a_missing_mesh_is_told_with_its_path_and_where_else_it_is(own_folder: Path, write_arm) -> None:
+    path = write_arm(('file="sub/link.stl"', 'file="lost/link.stl"'))
+    (found,) = audit(path)
+    assert found.severity == "error"
+    assert "mesh tip: no file" in found.what
+    assert str(path.parent / "meshes" / "lost" / "link.stl") in found.what
+    assert "there is one at" in found.mend
+
+
+def test_a_missing_mesh_of_a_urdf_is_told_with_what_was_looked_for(own_folder: Path, write_urdf) -> None:
+    path = write_urdf(("meshes/base.stl", "meshes/lost.stl"))
+    (found,) = of_check(audit(path), "asset")
+    assert found.where == f"{path}:6"
+    assert "package://their_arm_description/meshes/lost.stl" in found.what
+    assert str(path.parent.parent / "meshes" / "lost.stl") in found.what
+
+
+def test_a_mesh_that_mujoco_cannot_read_is_only_not_seen(own_folder: Path, write_urdf) -> None:
+    path = write_urdf(("meshes/base.stl", "meshes/base.dae"))
+    mesh = path.parent.parent / "meshes"
+    (mesh / "base.stl").rename(mesh / "base.dae")
+    (found,) = of_check(audit(path), "asset")
+    assert found.severity == "warning"
+    assert "not .dae" in found.what
+
+
+def test_a_convertible_mesh_beside_it_is_taken(own_folder: Path, write_urdf) -> None:
+    path = write_urdf(("meshes/base.stl", "meshes/base.dae"))
+    (path.parent.parent / "meshes" / "base.dae").write_text("collada")
+    assert of_check(audit(path), "asset") == []
+
+
+@pytest.mark.parametrize(
+    ("limit", "says"),
+    [
+        ('effort="0" velocity="8"', "elbow: effort limit 0 is no motor"),
+        ('effort="1e6" velocity="8"', "elbow: effort limit 1e+06 is a placeholder"),
+        ('effort="5" velocity="10000"', "elbow: velocity limit 10000 is a placeholder"),
+        ('effort="5" velocity="0"', "elbow: velocity limit 0"),
+    ],
+)
+def test_placeholders_are_found(own_folder: Path, write_urdf, limit: str, says: str) -> None:
+    path = write_urdf(('effort="5" velocity="8"', limit))
+    assert any(says in each.what for each in of_check(audit(path), "limits"))
+
+
+def test_numbers_that_are_the_same_everywhere_are_placeholders(own_folder: Path, write_urdf) -> None:
+    third = (
+        '<joint name="wrist" type="revolute"><parent link="fore"/><child link="hand"/>'
+        '<origin xyz="0 0 0.2"/><limit lower="-1" upper="1" effort="10" velocity="10"/></joint>'
+        '<link name="hand"><inertial><mass value="0.1"/><inertia ixx="1e-4" iyy="1e-4" izz="1e-4" '
+        'ixy="0" ixz="0" iyz="0"/></inertial></link></robot>'
+    )
+    alike = ('effort="5" velocity="8"', 'effort="10" velocity="10"')
+    path = write_urdf(
+        alike, ("</robot>", third), ('effort="12" velocity="6"', 'effort="10" velocity="10"')
+    )
+    assert any("every joint has" in each.what for each in of_check(audit(path), "limits"))
+
+
+def test_degrees_in_a_urdf_are_found(own_folder: Path, write_urdf) -> None:
+    path = write_urdf((URDF_LIMIT, '<limit lower="-90" upper="90" effort="5" velocity="8"/>'))
+    (found,) = of_check(audit(path), "unit")
+    assert "joint elbow: range -90 90 is read as radians" in found.what
+    assert found.where.startswith(f"{path}:")
+
+
+def test_a_link_that_moves_and_weighs_nothing_is_an_error(own_folder: Path, write_urdf) -> None:
+    path = write_urdf(('<mass value="0.3"/>', '<mass value="0"/>'))
+    errors = [each for each in audit(path) if each.severity == "error"]
+    assert any("fore" in each.what and "<inertial>" in each.mend for each in errors)
+
+
+def test_an_inertia_that_no_masses_have_is_an_error(own_folder: Path, write_urdf) -> None:
+    path = write_urdf(('izz="0.0002"', 'izz="0.02"'))
+    found = [each for each in of_check(audit(path), "inertia") if each.severity == "error"]
+    assert any("body fore: no masses have the inertia" in each.what for each in found)
+
+
+def test_a_walker_that_nothing_can_touch_is_an_error(own_folder: Path, write_walker) -> None:
+    off = "<worldbody>"
+    path = write_walker((off, '<default><geom contype="0" conaffinity="0"/></default>' + off))
+    assert [each.severity for each in of_check(audit(path), "contact")] == ["error"]
+
+
+def test_any_bit_of_a_contact_mask_stands_on_the_ground(own_folder: Path, write_walker) -> None:
+    off = "<worldbody>"
+    path = write_walker((off, '<default><geom contype="0" conaffinity="4"/></default>' + off))
+    added = add_robot(path, "walker")
+    env = BatchEnv(load_experiment(added.experiment, ("randomization={}",)), 1, threads=1)
+    env.reset(0)
+    for _ in range(50):
+        env.step(np.zeros((1, env.action_size)))
+    assert env.physics.free_position[0, 0, 2] > 0.15
+
+
+def test_millimetres_are_found(own_folder: Path, write_urdf) -> None:
+    path = write_urdf(('<origin xyz="0 0 0.25"/>', '<origin xyz="0 0 250"/>'))
+    assert any("m from end to end" in each.what for each in of_check(audit(path), "unit"))
+
+
+def test_a_scene_without_a_robot_is_an_error(own_folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "scene.xml"
+    path.write_text("<mujoco><worldbody><body><geom size='1'/></body></worldbody></mujoco>")
+    assert any(each.check == "joint" and each.severity == "error" for each in audit(path))
+
+
+def test_the_shape_of_the_tree_tells_a_walker_from_an_arm(own_folder: Path, write_urdf) -> None:
+    """Two chains of two joints from one root are legs."""
+    path = write_urdf()
+    one = path.read_text()
+    body = one[one.index('<link name="upper">') : one.index("</robot>")]
+    other = body
+    for name in ("upper", "tool", "fore", "shoulder", "mount", "elbow"):
+        other = other.replace(f'"{name}"', f'"{name}_2"')
+    inertial = (
+        '<link name="base_link"><inertial><mass value="2"/><inertia ixx=".01" iyy=".01" izz=".01" '
+        'ixy="0" ixz="0" iyz="0"/></inertial>'
+    )
+    path.write_text(
+        one.replace("</robot>", other + "</robot>").replace('<link name="base_link">', inertial)
+    )
+    added = add_robot(path, "legs")
+    assert added.experiment == "legs_stand"
+    assert add_robot(path, "arms", base="fixed").experiment == "arms_posture"
+
+
+@settings(deadline=None)
+@given(
+    gear=st.floats(0.1, 200).flatmap(lambda value: st.sampled_from([value, -value])),
+    gain=st.floats(0.01, 100),
+    bias=st.tuples(st.floats(-5, 5), st.floats(-200, 0), st.floats(-20, 0)),
+    u=st.floats(-1, 1),
+    q=st.floats(-1, 1),
+    v=st.floats(-2, 2),
+)
+def test_every_linear_actuator_is_understood(
+    gear: float, gain: float, bias: tuple[float, float, float], u: float, q: float, v: float
+) -> None:
+    """A command in rad or N·m gives the torque that MuJoCo computes from its own."""
+    spec = mujoco.MjSpec()
+    body = spec.worldbody.add_body(name="b")
+    body.add_joint(name="j")
+    body.add_geom(size=[0.1, 0, 0])
+    actuator = spec.add_actuator(name="a", target="j", trntype=mujoco.mjtTrn.mjTRN_JOINT)
+    actuator.gear[0], actuator.gainprm[0] = gear, gain
+    actuator.biastype, actuator.biasprm[:3] = mujoco.mjtBias.mjBIAS_AFFINE, bias
+    actuator.ctrllimited, actuator.ctrlrange = mujoco.mjtLimited.mjLIMITED_TRUE, (-1, 1)
+    model = spec.compile()
+    drives, foreign = read_drives(model)
+    data = mujoco.MjData(model)
+    data.qpos[0], data.qvel[0], data.ctrl[0] = q, v, u
+    mujoco.mj_forward(model, data)
+    if foreign:
+        assert bias[1] == 0.0 and bias[2] != 0.0
+        return
+    (drive,) = drives
+    command = drive.scale * u + drive.offset
+    if drive.command == "position":
+        torque = drive.stiffness * (command - q) - drive.damping * v
+    else:
+        torque = command - drive.damping * v
+    size = abs(gear) * (gain + sum(map(abs, bias)) * max(1.0, abs(gear))) + 1e-9
+    assert torque == pytest.approx(float(data.qfrc_actuator[0]), abs=1e-9 * size)
+    reached = command_range(model, drive)
+    assert reached is not None
+    assert reached[0] - 1e-9 <= command <= reached[1] + 1e-9
+    if drive.command == "effort":
+        assert effort_limit(model, drive) == pytest.approx(max(map(abs, reached)))
+
+
+@pytest.mark.parametrize(
+    ("actuator", "reason"),
+    [
+        ('<velocity joint="shoulder" kv="2"/>', "velocity servo"),
+        ('<intvelocity joint="shoulder" kp="2" actrange="-1 1"/>', "integrator"),
+        ('<muscle joint="shoulder"/>', "muscle"),
+        ('<adhesion body="fore" ctrlrange="0 1"/>', "body"),
+    ],
+)
+def test_what_no_policy_commands_is_left_out_and_said(
+    own_folder: Path, write_arm, actuator: str, reason: str
+) -> None:
+    path = write_arm(("</actuator>", actuator + "</actuator>"))
+    found = of_check(audit(path), "actuators")
+    assert any("left out" in each.what and reason in each.what for each in found), found

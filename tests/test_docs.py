@@ -1,0 +1,85 @@
+"""The pages that teach by code: what they show is run here, and does what they say."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from simreal.cli import cli
+from simreal.env import BatchEnv
+from simreal.experiment import load_experiment
+from simreal.lint import lint_experiment
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The fenced blocks of a language on a page."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SIMREAL_ROBOTS", str(tmp_path / "own"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+class TestTasks:
+    """docs/tasks.md"""
+
+    @pytest.fixture
+    def written(self, folder: Path) -> str:
+        (code,), (experiment,) = blocks("tasks.md", "python"), blocks("tasks.md", "yaml")
+        assert len((code + experiment).splitlines()) < 60
+        (folder / "arm_angle.py").write_text(code)
+        (folder / "arm_angle.yaml").write_text(experiment)
+        return "arm_angle.yaml"
+
+    def test_the_task_is_sound(self, written: str) -> None:
+        assert lint_experiment(written) == []
+
+    def test_the_task_rewards_what_it_asks_for(self, written: str) -> None:
+        """A proportional controller of the arm does better than none, by the task's own measure."""
+        env, errors = BatchEnv(load_experiment(written), 8, threads=1), {}
+        for gain in (0.0, 5.0):
+            env.reset(0)
+            action, episodes = np.zeros((8, 1)), []
+            for _ in range(400):
+                episodes += env.step(action).episodes
+                off = env.command[:, :1] - env.physics.joint_position[:, :1]
+                action = gain * off - 0.3 * gain * env.physics.joint_velocity[:, :1]
+            errors[gain] = np.mean([each.metrics["error"] for each in episodes])
+        assert errors[5.0] < 0.5 * errors[0.0]
+
+
+class TestRobots:
+    """docs/robots.md"""
+
+    def test_the_example_says_what_the_page_says(self, folder: Path) -> None:
+        (model,), (session,) = blocks("robots.md", "xml"), blocks("robots.md", "console")
+        (folder / "their_arm.urdf").write_text(model)
+        output = ""
+        for line in session.splitlines():
+            if line.startswith("$ "):
+                done = CliRunner().invoke(cli, line.removeprefix("$ simreal ").split())
+                assert done.exit_code == 0, (line, done.output)
+                output = done.output
+            else:
+                assert line.strip() in output, line
+
+    def test_every_check_that_it_lists_exists(self) -> None:
+        """And each that exists is listed."""
+        text = (DOCS / "robots.md").read_text(encoding="utf-8")
+        table = text[text.index("| check |") : text.index("## What is settled")]
+        listed = set(re.findall(r"`([a-z-]+)`", "".join(re.findall(r"^\|(.*?)\|", table, re.MULTILINE))))
+        sources = [DOCS.parent / "simreal" / "lint" / "model_checks.py"]
+        sources += (DOCS.parent / "simreal" / "robot_add").rglob("*.py")
+        found = set()
+        for path in sources:
+            found |= set(re.findall(r'"(?:warning|error)",\s*"([a-z-]+)"', path.read_text()))
+        no_checks = {"control-range", "warning"}  # of robot.yaml alone; of a type's two words
+        assert sorted(found - listed - no_checks) == []
