@@ -18,6 +18,7 @@ from simreal.contract import Contract
 from simreal.errors import UserError
 from simreal.files import describe
 from simreal.observation import Float32Array, ObservationPipeline
+from simreal.robots.policies import find_policy
 from simreal.state import IMU_WIDTHS, POSE, RobotState
 
 CONTRACT_KEY = "simreal.contract"
@@ -155,12 +156,12 @@ def _deviation(
 
 
 def load_policy(path: str | PathLike[str]) -> Policy:
-    """Load a policy file.
+    """Load a policy from its file, or one that comes with a robot by its name.
 
     Raises:
         UserError: no such file, another kind of file, a damaged one, or one whose parts do not fit.
     """
-    path = Path(path)
+    path = find_policy(Path(path))
     if not path.is_file():
         raise UserError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}; expected .onnx")
     # One thread: a pool of them would spin between the calls of a control loop.

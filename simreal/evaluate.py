@@ -21,6 +21,7 @@ from simreal.logs import RobotLog
 from simreal.observation import Float32Array
 from simreal.other_engine import engine_of, move_to_engine
 from simreal.physics.engines import EngineName
+from simreal.robots.policies import find_policy
 from simreal.statistics import Interval, mean_interval, share_interval
 from simreal.tasks import Motion, find_task
 from simreal.tasks.task import NotInLogError
@@ -94,6 +95,7 @@ def load_candidate(path: Path) -> Candidate:
     Raises:
         UserError: the path is neither.
     """
+    path = find_policy(path)
     if path.is_dir():
         return _from_run(path)
     if not path.exists():

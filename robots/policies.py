@@ -1,0 +1,30 @@
+"""Finds the trained policies that come with robots: `policies/NAME.onnx` in a robot's folder."""
+
+from pathlib import Path
+
+from simreal.errors import UserError, nearest
+from simreal.robots.loader import robot_folders
+
+
+def shipped_policies() -> dict[str, Path]:
+    """Name to file, of every robot that can be found; of two of a name, the first robot's."""
+    found: dict[str, Path] = {}
+    for folder in robot_folders().values():
+        for path in sorted((folder.path / "policies").glob("*.onnx")):
+            found.setdefault(path.stem, path)
+    return found
+
+
+def find_policy(given: Path) -> Path:
+    """A policy's file: the path itself, or that of the shipped policy of this name.
+
+    Raises:
+        UserError: a plain name of which there is neither a file nor a policy.
+    """
+    if given.exists() or given.suffix or len(given.parts) > 1:
+        return given
+    shipped = shipped_policies()
+    if given.name not in shipped:
+        hint = nearest(given.name, shipped)
+        raise UserError(f"{given}: no such file, and no shipped policy of that name: {hint}")
+    return shipped[given.name]

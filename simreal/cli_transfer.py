@@ -1,0 +1,54 @@
+"""`simreal transfer`."""
+
+from pathlib import Path
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.progress import Progress
+from rich.table import Table
+
+from simreal.cli_types import PATH, console, errors, print_json
+
+
+@click.command()
+@click.argument("policies", metavar="POLICY...", type=PATH, nargs=-1, required=True)
+@click.option(
+    "--episodes",
+    type=click.IntRange(min=1),
+    default=64,
+    show_default=True,
+    help="Of each policy in each physics.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("-o", "--output", type=PATH, help="Write an HTML page with a picture.")
+@click.option("--json", "as_json", is_flag=True, help="Print numbers for programs.")
+def transfer(
+    policies: tuple[Path, ...], episodes: int, seed: int, output: Path | None, as_json: bool
+) -> None:
+    """Judge each POLICY, a run folder or an .onnx file, in MuJoCo, perturbed MuJoCo and PyBullet."""
+    from simreal import transfer as verb
+
+    candidates = verb.load_candidates(policies)
+    total = episodes * len(candidates) * len(verb.CONDITIONS)
+    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        task = bar.add_task("", total=total)
+
+        def show(what: str, done: int) -> None:
+            bar.update(task, description=what, completed=done)
+
+        result = verb.compare(candidates, episodes, seed, show)
+    if output is not None:
+        from simreal.report import Page
+
+        page = Page("simreal: transfer")
+        verb.add_transfer(page, result)
+        page.write(output)
+    if as_json:
+        print_json(verb.as_json(result))
+        return
+    table = Table(*verb.header(result), box=SIMPLE_HEAD)
+    for row in verb.rows(result):
+        table.add_row(*row)
+    console.print(table)
+    if output is not None:
+        console.print(f"page: {output}", soft_wrap=True)
