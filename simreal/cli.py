@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import click
-from rich.table import Table
+from rich.table import Column, Table
 
 from simreal import __version__
 from simreal.cli_bench import bench
@@ -94,7 +94,7 @@ def list_everything(as_json: bool) -> None:
         print_json({kind: list(entries) for kind, entries in found.items()})
         return
     for kind, entries in found.items():
-        table = Table(kind, "", show_header=True)
+        table = Table(Column(kind, no_wrap=True), "", show_header=True)
         for name, text in entries.items():
             table.add_row(name, text)
         console.print(table)

@@ -149,9 +149,13 @@ def test_train_export_inspect_evaluate_follow_each_other(simreal: Run, tmp_path:
     assert all(word in output for word in ("qube", "pendulum", "motor", "mass[arm]", "100 Hz"))
     status, output, errors = simreal("train", "--resume", "--run", run, "-o", "train.total_steps=640")
     assert (status, errors) == (0, "")
-    # Of 30 steps each, no episode has ended since the resumption 16 steps ago.
-    assert "return -, success -, " in output
+    # Of 30 steps each, no episode has ended since the resumption 16 steps ago: those before count.
+    assert re.search(r"return [\d.]+, success \d+ % exploring", output)
     assert "nan" not in output
+    assert output.count("100 %:") == 1
+    assert re.search(
+        r"Without exploration, from the task's own start, 64 episodes: success 0.0 %", output
+    )
     assert json.loads((run / "run.json").read_text())["steps"] == 640
 
 
@@ -175,12 +179,17 @@ def test_evaluate_prints_numbers_for_people_and_programs(
     assert f"report: {report}\n" in output
     assert report.read_text().startswith("<!doctype html>")
     assert all(word in output for word in ("success", "return", "motor_strength", "time_limit"))
+    status, output, errors = simreal(
+        "evaluate", run_and_policy[1], "--episodes", 2, "--pin", "mass[arm]=5", "--json"
+    )
+    assert (status, errors) == (0, "note: mass[arm]=5 is outside the trained range 0.8 to 1.2\n")
+    assert json.loads(output)["pins"] == {"mass[arm]": 5.0}
 
 
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
-        (["trian"], "did you mean 'train'?"),
+        (["evaluat"], "did you mean 'evaluate'?"),
         (["bench", "evn"], "'env'"),
         (["evaluate"], "Missing argument"),
         (["train"], "which experiment?"),
@@ -248,6 +257,24 @@ def test_a_resumed_run_keeps_its_configuration(
     assert "total_steps" in message
     for extra in (["--pin", "mass=1"], ["--seed", "5"], ["qube_swingup"]):
         assert "as it is" in mistake("train", *extra, "--resume", "--run", run_and_policy[0])
+
+
+def test_a_resumed_run_becomes_longer_only(
+    run_and_policy: tuple[Path, Path], mistake: Callable[..., str]
+) -> None:
+    message = mistake("train", "--resume", "--run", run_and_policy[0], "-o", "train.total_steps=599")
+    assert "is to train 600 steps; a resumed run can only be made longer" in message
+
+
+def test_a_training_says_that_it_explores_and_what_it_rounds(simreal: Run, tmp_path: Path) -> None:
+    steps = ["-o", "train.total_steps=130"]
+    status, output, errors = simreal(
+        "train", "qube_swingup", *OPTIONS, *steps, "--run", tmp_path / "run"
+    )
+    assert (status, errors) == (0, "")
+    assert "256 steps (130 rounded up to whole rollouts)" in output
+    assert "Training explores" in output
+    assert output.count("100 %:") == 1
 
 
 def test_a_folder_that_is_there_is_refused(

@@ -105,7 +105,9 @@ def make_robot(tmp_path: Path) -> MakeRobot:
                 for each in spec.joints
                 if each.type in units
             ],
-            "actuators": [_actuator(each) for each in spec.actuators],
+            "actuators": [
+                _actuator(each, units[spec.joint(each.target).type]) for each in spec.actuators
+            ],
         }
         sensing = {"encoder_resolution": 0.001, "velocity_filter": 100.0}
         return Robot(RobotConfig.model_validate({"description": description, "sensing": sensing}), path)
@@ -113,10 +115,10 @@ def make_robot(tmp_path: Path) -> MakeRobot:
     return make
 
 
-def _actuator(actuator: mujoco.MjsActuator) -> dict[str, str | float]:
-    command = {"command": "effort", "unit": "N·m"}
+def _actuator(actuator: mujoco.MjsActuator, unit: str) -> dict[str, str | float]:
+    command = {"command": "effort", "unit": {"rad": "N·m", "m": "N"}[unit]}
     if actuator.biasprm[1] != 0.0:
-        command = {"command": "position", "unit": "rad"}
+        command = {"command": "position", "unit": unit}
     return {"name": actuator.name, "joint": actuator.target, "lower": -100, "upper": 100} | command
 
 

@@ -557,7 +557,7 @@ def test_an_emulated_robot_takes_them_all() -> None:
         for step in range(400):
             if step % 5 == 0:
                 robot.command(True, np.array([3.0 * math.sin(0.02 * step)]))
-            positions.append(robot.advance()[0].copy())
+            positions.append(robot.advance().joint_position.copy())
         return np.array(positions)
 
     once = motion()

@@ -353,7 +353,11 @@ COMPANIONS = {"corner_speed": {"no_load_speed": 10.0}}
 """What a parameter means nothing without."""
 
 
-@pytest.mark.parametrize("name", PARAMETERS)
+ELSEWHERE = {"object_size", "terrain_level", "terrain_kind"}
+"""They need a scene; test_objects and test_ground have one."""
+
+
+@pytest.mark.parametrize("name", [name for name in PARAMETERS if name not in ELSEWHERE])
 class TestEveryParameter:
     """On a machine that has all that a parameter may act on."""
 

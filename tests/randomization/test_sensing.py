@@ -10,7 +10,9 @@ from simreal.env import BatchEnv
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
+from simreal.randomization.inertial_unit import inertial_defaults
 from simreal.randomization.sensing import Sensing
+from simreal.randomization.tracker import tracker_defaults
 from simreal.robots.loader import SensingConfig
 from simreal.state import RobotState
 
@@ -449,7 +451,8 @@ def everything(count: int) -> Sensing:
         "resolution": 0.002, "velocity_noise": 0.1, "latency": 0.007, "joint_latency": 0.004,
         "jitter": 0.008, "rate": 170.0, "drop": 0.5,
     }  # fmt: skip
-    assert values.keys() == sensing.quantities.defaults.keys()
+    others = inertial_defaults().keys() | tracker_defaults().keys() | {"imu_latency", "tracker_latency"}
+    assert values.keys() == sensing.quantities.defaults.keys() - others
     for name, value in values.items():
         sensing.quantities[name][:] = value
     return sensing

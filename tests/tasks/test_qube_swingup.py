@@ -90,21 +90,22 @@ def test_it_ends_where_the_arm_leaves_its_range() -> None:
 @pytest.mark.parametrize("name", sorted(TASK.initial_states))
 def test_initial_states_are_lawful_and_follow_from_the_seed(name: str) -> None:
     seeds = episode_seed(0, np.arange(2000))
-    position, velocity = TASK.initial_states[name](EpisodeRandom(seeds))
+    start = TASK.initial_states[name](EpisodeRandom(seeds))
+    position, velocity = start.joint_position, start.joint_velocity
     assert position.shape == velocity.shape == (2000, 2)
     still = motion(position, velocity)
     assert not any(ended(still).any() for ended in TASK.terminations.values())
     again = TASK.initial_states[name](EpisodeRandom(seeds[[7]]))
-    np.testing.assert_array_equal(again[0][0], position[7])
-    np.testing.assert_array_equal(again[1][0], velocity[7])
+    np.testing.assert_array_equal(again.joint_position[0], position[7])
+    np.testing.assert_array_equal(again.joint_velocity[0], velocity[7])
 
 
 def test_hanging_hangs_and_anywhere_is_anywhere() -> None:
     random = EpisodeRandom(episode_seed(1, np.arange(4000)))
-    position, velocity = TASK.initial_states["hanging"](random)
-    assert np.abs(position).max() < np.radians(2.001)
-    assert np.abs(velocity).max() < np.radians(0.501)
-    position, _ = TASK.initial_states["anywhere"](random)
+    hanging = TASK.initial_states["hanging"](random)
+    assert np.abs(hanging.joint_position).max() < np.radians(2.001)
+    assert np.abs(hanging.joint_velocity).max() < np.radians(0.501)
+    position = TASK.initial_states["anywhere"](random).joint_position
     counts, _ = np.histogram(position[:, 1], bins=8, range=(-np.pi, np.pi))
     assert counts.sum() == 4000
     assert (np.abs(counts - 500) < 100).all()  # 4.8 standard deviations
