@@ -223,11 +223,12 @@ CASES = (
         experiment={"pins: {}": "pins: {action_latency_ms: 2000}"},
     ),
     Planted(
-        "latency on top of the model's own delay",
+        "latency as a multiple of the model's own delay",
         "history",
         model={'name="motor" joint="arm"': 'name="motor" delay="0.02" nsample="11" joint="arm"'},
         experiment={
-            "action_latency_ms: {dist": "action_latency_ms: {operation: add, dist",
+            "action_latency_ms: {dist": "action_latency_ms: {operation: scale, dist",
+            "low: 0, high: 10": "low: 1, high: 2",
         },
         at="action_latency_ms",
     ),

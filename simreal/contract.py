@@ -28,7 +28,7 @@ ObservationSource = Literal[
     "previous_action",
     "task",
 ]
-"""`task` is what a simulated task computes by itself, such as those of dm_control; no robot measures it."""
+"""`task` is what a simulated task computes by itself, as those of dm_control; no robot measures it."""
 JOINT_SOURCES = frozenset(name for name in get_args(ObservationSource) if name.startswith("joint_"))
 IMU_SOURCES = frozenset({"angular_velocity", "linear_acceleration", "projected_gravity"})
 OBJECT_SOURCES = frozenset({"object_position", "object_orientation"})

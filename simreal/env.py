@@ -171,8 +171,8 @@ class BatchEnv:
     def _refuse_other_objects(self, tracked: tuple[str, ...]) -> None:
         if tracked != self.task.objects:
             raise UserError(
-                f"task {self.task.name}: objects {self.task.objects}, and its scene has {tracked}: a loose "
-                "body is one with sensors NAME_position and NAME_orientation of its frame"
+                f"task {self.task.name}: objects {self.task.objects}, and its scene has {tracked}: a "
+                "loose body is one with sensors NAME_position and NAME_orientation of its frame"
             )
 
     @property

@@ -157,7 +157,10 @@ class ExperimentConfig(BaseExperiment):
         if self.critic and self.agent != "ppo":
             faults["critic",] = f"only ppo has a critic of its own observation, not {self.agent}"
         if self.episode_steps < 1:
-            faults["episode_length",] = f"{self.episode_length:g} s, less than a control step"
+            period = 1.0 / self.control_rate
+            faults["episode_length",] = (
+                f"{self.episode_length:g} s are no control step; nearest: {period:g} s"
+            )
         commands = [command.name for command in task.commands]
         faults |= _unknown("command", self.commands, commands, "commands")
         return faults | _unknown("reward", self.rewards, task.rewards, "rewards")

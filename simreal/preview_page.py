@@ -86,7 +86,7 @@ def _rendered(preview: Preview) -> list[str]:
     physics = preview.env.physics
     assert isinstance(physics, MujocoPhysics)
     camera = _overview(physics.model)
-    with Renderer(physics) as renderer:
+    with Renderer(physics, for_people=True) as renderer:
         images = [renderer.render(world, camera, 640, 480) for world in range(physics.count)]
     return [image_markup(image) for image in _cropped(np.stack(images))]
 
@@ -196,30 +196,37 @@ def _add_distances(page: Page, preview: Preview) -> None:
 def _add_entries(page: Page, preview: Preview) -> None:
     page.heading("What is drawn")
     header = ("entry", "of", "operation", "distribution", "unit", "as compiled", "becomes", "physical")
-    page.wide_table(header, [[(cell, "") for cell in _entry(preview, part)] for part in preview.parts])
+    page.wide_table(
+        header,
+        [
+            [(cell, "") for cell in _entry(preview, part, element)]
+            for part in preview.parts
+            for element in range(len(part.default))
+        ],
+    )
 
 
-def _entry(preview: Preview, part: DrawnPart) -> tuple[str, ...]:
-    name, unit, space = part.parameter.name, after_number(part.parameter.unit), preview.space
+def _entry(preview: Preview, part: DrawnPart, element: int) -> tuple[str, ...]:
+    """What is drawn for one of an entry's bodies, joints, and so on."""
+    name, unit = part.parameter.name, after_number(part.parameter.unit)
     return (
         part.entry if part.entry == name else f"{part.entry}: {name}",
-        ", ".join(part.parts) if len(part.parts) <= 3 else f"{part.target} ({len(part.parts)} parts)",
+        part.parts[element] if part.parts else "",
         part.operation,
-        _distribution(part, space.low[part.columns], space.high[part.columns]),
+        _distribution(preview, part, part.columns.start + element),
         part.unit,
-        _span(part.default.min(), part.default.max()) + unit,
-        _span(part.smallest.min(), part.largest.max()) + unit,
+        f"{part.default[element]:.4g}{unit}",
+        _span(part.smallest[element], part.largest[element]) + unit,
         _bounds(part.parameter.lower, part.parameter.upper),
     )
 
 
-def _distribution(part: DrawnPart, low: Values, high: Values) -> str:
-    if (low == high).all():
-        return f"held at {_span(low.min(), high.max())}"
+def _distribution(preview: Preview, part: DrawnPart, column: int) -> str:
+    low, high = preview.space.low[column], preview.space.high[column]
+    if low == high:
+        return f"held at {low:.4g}"
     return (
-        f"jointly, {_span(low.min(), high.max())}"
-        if part.config.is_joint
-        else part.config.distribution.describe()
+        f"jointly, {_span(low, high)}" if part.config.is_joint else part.config.distribution.describe()
     )
 
 

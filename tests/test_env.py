@@ -237,16 +237,15 @@ def test_a_diverged_episode_ends_is_counted_and_poisons_nothing(strength: float)
     assert sound.diverged_episodes == 0
 
 
-def test_an_action_that_is_no_number_ends_that_episode_alone() -> None:
-    env = make(3)
-    env.reset(0)
-    step = env.step(np.array([[0.1], [np.nan], [0.1]]))
-    assert step.terminated.tolist() == [False, True, False]
-    assert step.episodes[0].ended_by == "diverged"
-    assert np.isfinite(step.observation).all()
-    assert np.isfinite(step.reward).all()
-    assert np.isfinite(step.final_observation).all()
-    assert np.isfinite(env.step(np.zeros((3, 1))).observation).all()
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
+def test_an_action_that_is_no_number_is_the_policys_fault(broken: float) -> None:
+    env, other = make(3), make(3)
+    env.reset(0), other.reset(0)
+    with pytest.raises(UserError, match=f"the policy gives {broken} for actuator motor, in 1 of 3"):
+        env.step(np.array([[0.1], [broken], [0.1]]))
+    # It was not taken: the simulations go on as if nobody had tried.
+    found, expected = env.step(np.zeros((3, 1))), other.step(np.zeros((3, 1)))
+    np.testing.assert_array_equal(found.observation, expected.observation)
 
 
 def test_an_action_beyond_its_range_is_clipped() -> None:

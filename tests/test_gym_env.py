@@ -90,6 +90,22 @@ def test_a_reset_without_a_seed_begins_another_episode_and_a_seed_the_same() -> 
     assert not np.array_equal(env.reset(seed=4)[0], first)
 
 
+def test_each_episode_takes_one_number() -> None:
+    """So that the episodes are those of `simreal evaluate`, one after the other."""
+    env = gymnasium.make(NAME, overrides=SHORT)
+    batch = BatchEnv(load_experiment("qube_swingup", SHORT), 1)
+    expected, found = [batch.reset(3)[0]], [env.reset(seed=3)[0]]
+    for _ in range(3):
+        for _ in range(LENGTH):
+            env.step(np.zeros(1, np.float32))
+            step = batch.step(np.zeros((1, 1)))
+        expected.append(step.observation[0])
+        found.append(env.reset()[0])
+    np.testing.assert_array_equal(found, expected)
+    begun_and_left, _ = env.reset()
+    assert not np.array_equal(begun_and_left, found[-1])
+
+
 def test_pins_and_overrides_reach_the_simulation() -> None:
     env = gymnasium.make(NAME, overrides=SHORT, pins={"mass[arm]": 1.7})
     env.reset(seed=0)

@@ -187,6 +187,17 @@ def test_the_page_names_ranges_and_what_becomes_of_the_model(page: Reader) -> No
     assert entries["action_latency_ms"][-4:-1] == ["ms", "0 ms", "0 to 15 ms"]
 
 
+def test_each_body_has_a_row_of_its_own(swingup: Preview, page: Reader) -> None:
+    (rows,) = [rows for rows in page.tables if rows and rows[0][:1] == ["entry"]]
+    masses = {row[1]: row for row in rows if row[0] == "mass"}
+    model = swingup.env.physics.model
+    assert masses.keys() == {"arm", "pendulum"}
+    for body, row in masses.items():
+        mass = float(model.body(body).mass[0])
+        assert row[5] == f"{mass:.4g} kg"
+        assert row[6] == f"{0.8 * mass:.4g} to {1.2 * mass:.4g} kg"
+
+
 def test_entries_on_the_same_parameter_compose_as_in_the_physics() -> None:
     experiment = only(
         "mass: {distribution: {type: uniform, low: 0.8, high: 1.2}},"

@@ -19,7 +19,16 @@ from simreal.experiment import ExperimentConfig, load_experiment
 from simreal.observation import Float32Array
 from simreal.randomization.schedules import WithinConfig
 from simreal.report import Page
-from simreal.sensitivity import Sensitivity, Sweep, analyse, as_json, failure_text, find_columns
+from simreal.sensitivity import (
+    Sensitivity,
+    Sweep,
+    analyse,
+    analysis,
+    as_json,
+    failure_text,
+    find_columns,
+    stages,
+)
 from simreal.sensitivity.analysis import drops, gaps
 from simreal.sensitivity.page import add_sensitivity
 from simreal.tasks import TASKS, Motion, qube_swingup
@@ -366,6 +375,52 @@ def test_it_tells_how_far_it_is() -> None:
     assert done[-1] == totals[-1]
 
 
+def test_what_is_known_grows_until_it_is_complete(of_latency: Sensitivity) -> None:
+    candidate = Candidate("servo", servo, experiment(LATENCY))
+    known = list(stages(candidate, 16, 5, 1))
+    assert [(len(each.sweeps), len(each.pairs)) for each in known] == [
+        *((number, 0) for number in range(4)),
+        *((3, number) for number in range(1, 4)),
+    ]
+    assert [each.is_complete for each in known] == 6 * [False] + [True]
+    assert known[0].attribution == of_latency.attribution
+    assert as_json(known[-1]) == as_json(of_latency)
+
+
+def test_an_interrupted_analysis_prints_and_writes_what_is_known(
+    run_and_policy: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    real, report = analysis.stages, tmp_path / "sensitivity.html"
+
+    def interrupted(*arguments: Any) -> Iterator[Sensitivity]:
+        for known in real(*arguments):
+            yield known
+            if len(known.sweeps) == 1:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr("simreal.sensitivity.stages", interrupted)
+    options = ["--quick", "--columns", "mass", "--columns", "motor_strength", "--report", str(report)]
+    for extra in ([], ["--json"]):
+        arguments = ["simreal", "sensitivity", str(run_and_policy[1]), *options, *extra]
+        monkeypatch.setattr(sys, "argv", arguments)
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert stop.value.code == 130
+        captured = capsys.readouterr()
+        assert "at most 3 values for each column, 24 episodes at each" in captured.err
+        assert "interrupted" in captured.err
+        if extra:
+            data = json.loads(captured.out)
+            assert (data["complete"], len(data["columns"]), data["pairs"]) == (False, 1, [])
+        else:
+            assert "120 of 120 episodes failed" in captured.out
+            assert "1 of 3 columns, each alone" in captured.out
+    assert "Interrupted" in report.read_text("utf-8")
+
+
 def refuse(constant: str) -> float:
     raise AssertionError(f"{constant} is no JSON")
 
@@ -399,6 +454,8 @@ def test_the_command_prints_writes_and_tells_the_time(
     assert "mass[arm]" in captured.out
     assert "50 of 50 episodes failed" in captured.out  # nobody swings up in half a second
     assert "minutes" in captured.err
+    assert captured.err.count(" of at most ") > 1  # lines of progress, where there is no terminal
+    assert captured.out.index("episodes failed") < captured.out.index("each column alone")
     assert report.exists()
     monkeypatch.setattr(sys, "argv", [*sys.argv, "--json"])
     main()

@@ -1,6 +1,7 @@
 """Training: reproducible, resumable after a kill, and interruptible. Tiny, but real."""
 
 import csv
+import dataclasses
 import os
 import shutil
 import signal
@@ -18,12 +19,13 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from simreal.agents.build import find_normalizer
-from simreal.env import BatchEnv
+from simreal.env import BatchEnv, Episode
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
-from simreal.run import EPISODE_COLUMNS, Run
-from simreal.train import TrainingStatus, load_agent, start_run, train
+from simreal.run import EPISODE_COLUMNS, Run, Table, episode_row, last_episodes
+from simreal.train import TrainingStatus, load_agent, planned_steps, start_run, train
+from simreal.vec_env import SimrealVecEnv
 
 torch.set_num_threads(1)  # tests run beside each other: more threads would only wait for a core
 
@@ -259,6 +261,42 @@ def test_resuming_what_is_done_changes_nothing_and_more_steps_go_on(tmp_path: Pa
     assert run.facts()["steps"] == 1024
     assert run.episodes.read_bytes().startswith(before["episodes.csv"])
     assert not torch.equal(weights(run), learned)
+
+
+@pytest.mark.parametrize(
+    ("agent", "asked", "planned"), [("ppo", 600, 640), ("ppo", 640, 640), ("td3", 601, 608)]
+)
+def test_steps_are_planned_in_whole_rollouts(
+    agent: str, asked: int, planned: int, tmp_path: Path
+) -> None:
+    run = begin(tmp_path / "run", agent, asked)
+    assert planned_steps(run) == planned
+    train(run)
+    assert run.facts()["steps"] == run.steps_kept() == planned
+
+
+def test_a_resumed_run_knows_its_recent_episodes(tmp_path: Path) -> None:
+    """What is shown first is the mean of what was there, not of nothing."""
+    run, finished = begin(tmp_path / "run"), list[Episode]()
+    train(run)
+    env = SimrealVecEnv(BatchEnv(run.experiment(), 8, run.seed))
+    env.reset()
+    while len(finished) < 20:
+        env.step(np.zeros((8, 1)))
+        finished += env.take_finished()
+    table = Table(tmp_path / "episodes.csv", [*EPISODE_COLUMNS, *env.batch.randomizer.columns])
+    for step, episode in enumerate(finished):
+        table.add(step, episode_row(episode))
+    table.close()
+    expected = [dataclasses.replace(each, tag=0, metrics={}) for each in finished[-5:]]
+    assert last_episodes(tmp_path / "episodes.csv", 5) == expected
+    assert len(last_episodes(tmp_path / "episodes.csv", 500)) == len(finished)
+    kept = [float(row[2]) for row in rows_of(run.episodes)]
+    told: list[TrainingStatus] = []
+    train(run, resume=True, total_steps=1024, listen=told.append)
+    new = [float(row[2]) for row in rows_of(run.episodes)][len(kept) :]
+    assert 0 < len(new) < len(kept)
+    assert told[-1].mean_return == pytest.approx(np.mean([*kept, *new]))
 
 
 def test_resuming_without_a_checkpoint_is_a_readable_error(tmp_path: Path) -> None:

@@ -143,7 +143,9 @@ def _sound(
     return {
         name: entry
         for name, entry in entries.items()
-        if name not in bad and not idle & _in_company(parameters_of(name, entry))
+        if name not in bad
+        and not idle & _in_company(parameters_of(name, entry))
+        and not (entry.within_episode and "change_time_s" in idle)
     }
 
 

@@ -19,7 +19,7 @@ from simreal.tasks import find_task
 
 SHORT, LONG = 0.5, 20.0
 """s, of the first episode, and at most of the further ones for what has not been seen by then."""
-NOMINAL = 5.0
+NOMINAL = 2.0
 """s, at most, of the episodes with nothing randomized."""
 LEAST_STEPS = 5
 """Control steps, below which nothing is said."""
@@ -125,15 +125,14 @@ def _owners(subject: Subject, entries: Entries, pins: Mapping[str, float]) -> di
     """
     world = build_world(subject.robot, 1, entries, pins, threads=1, scene=subject.scene)
     randomizer = Randomizer(entries, world, pins)
-    space, owners, first = randomizer.space, {}, 0
-    for name, entry in entries.items():
-        last = len(Randomizer({name: entry}, world).columns) + first
-        change = any(each.parameter.name.startswith("change_") for each in members(name, entry))
-        for column in range(first, last):
-            if not change and space.low[column] < space.high[column]:
-                owners[column] = name
-        first = last
-    return owners
+    varies = randomizer.space.low < randomizer.space.high
+    return {
+        column: part.entry
+        for part in randomizer.parts
+        if not part.parameter.name.startswith("change_")
+        for column in range(part.columns.start, part.columns.stop)
+        if varies[column]
+    }
 
 
 def _groups(entries: Entries, owners: Mapping[int, str], columns: Columns) -> Columns:

@@ -192,10 +192,13 @@ def _misses_default(subject: Subject, world: World, name: str, member: Member) -
 
 
 def _below_a_step(subject: Subject, world: World, name: str, member: Member) -> Iterator[Finding]:
-    """Latencies that come to one physics step, or to none, whatever is drawn."""
+    """Latencies that round to one physics step, or to none, whatever is drawn."""
     step = 1e3 * world.physics.timestep
-    if "latency" in member.parameter.name and 0.0 < member.high < step * (1.0 - 1e-9):
-        what = f"{member.parameter.name} of at most {member.high:g} ms: a physics step is {step:g} ms"
+    if "latency" in member.parameter.name and 0.0 < member.high < 0.5 * step:
+        what = (
+            f"{member.parameter.name} of at most {member.high:g} ms: less than half a physics step of "
+            f"{step:g} ms"
+        )
         mend = f"give ms, not s: {member.high:g} s are {1e3 * member.high:g} ms"
         yield Finding("warning", "unit", subject.entry(name, "distribution"), what, mend)
 

@@ -30,6 +30,8 @@ SKY = (214, 226, 238)
 """Red, green, blue of a sky that no model paints."""
 FILLED = 0.85
 """Of the distance from which the whole ball around what is framed is seen; most of it is empty."""
+EXTENTS_AWAY = 1.5
+"""From where MuJoCo's free camera looks at first."""
 MOST_SHAPES = 10_000
 """Of one scene; MuJoCo leaves out what is beyond."""
 
@@ -56,6 +58,7 @@ class Renderer:
         self._for_people = for_people
         self._model = copy.copy(physics.model)
         self._data = mujoco.MjData(self._model)
+        self._whole = self._model.stat.center.copy(), self._model.stat.extent
         self._scene = mujoco.MjvScene(self._model, MOST_SHAPES)
         self._options = mujoco.MjvOption()
         self._gl, self._context = _open_gl(self._model)
@@ -80,7 +83,10 @@ class Renderer:
         """
         self._physics.copy_simulation(simulation, self._model, self._data)
         _place_all(self._model, self._data)
-        view, everything = _view(self._model, self._data, camera), mujoco.mjtCatBit.mjCAT_ALL
+        self._model.stat.center[:], self._model.stat.extent = self._whole
+        if camera is None:
+            _frame(self._model, self._data)
+        view, everything = _view(self._model, camera), mujoco.mjtCatBit.mjCAT_ALL
         mujoco.mjv_updateScene(
             self._model, self._data, self._options, None, view, everything, self._scene
         )
@@ -151,11 +157,10 @@ def _add_sun(scene: mujoco.MjvScene) -> None:
     scene.nlight += 1
 
 
-def _view(model: mujoco.MjModel, data: mujoco.MjData, camera: str | None) -> mujoco.MjvCamera:
+def _view(model: mujoco.MjModel, camera: str | None) -> mujoco.MjvCamera:
     view = mujoco.MjvCamera()
     if camera is None:
         mujoco.mjv_defaultFreeCamera(model, view)
-        _frame(model, data, view)
         return view
     names = [mujoco.mj_id2name(model, mujoco.mjtObj.mjOBJ_CAMERA, i) or "" for i in range(model.ncam)]
     if camera not in names:
@@ -165,8 +170,8 @@ def _view(model: mujoco.MjModel, data: mujoco.MjData, camera: str | None) -> muj
     return view
 
 
-def _frame(model: mujoco.MjModel, data: mujoco.MjData, view: mujoco.MjvCamera) -> None:
-    """Bring what moves into a free camera's view, and its base; MuJoCo itself frames the ground."""
+def _frame(model: mujoco.MjModel, data: mujoco.MjData) -> None:
+    """Let the free camera, and what it cuts off near by, follow what moves and its base."""
     bounded = (model.geom_rbound > 0) & (model.geom_type != mujoco.mjtGeom.mjGEOM_HFIELD)
     moving = bounded & (model.body_weldid[model.geom_bodyid] > 0)
     shown = moving if moving.any() else bounded
@@ -174,8 +179,9 @@ def _frame(model: mujoco.MjModel, data: mujoco.MjData, view: mujoco.MjvCamera) -
         return
     _, radius = _ball(model, data, shown)
     small = bounded & (model.geom_rbound <= radius)  # not a table, nor a wall
-    view.lookat[:], radius = _ball(model, data, shown | small)
-    view.distance = FILLED * radius / np.sin(np.radians(model.vis.global_.fovy / 2))
+    model.stat.center[:], radius = _ball(model, data, shown | small)
+    distance = FILLED * radius / np.sin(np.radians(model.vis.global_.fovy / 2))
+    model.stat.extent = distance / EXTENTS_AWAY
 
 
 def _ball(

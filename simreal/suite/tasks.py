@@ -1,5 +1,6 @@
 """Which tasks of dm_control there are, by name, and how each is loaded."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.util import find_spec
@@ -44,7 +45,10 @@ def _loaders() -> Mapping[str, Callable[[], Any]]:
 
 
 def _all_loaders() -> list[tuple[str, Callable[[], Any]]]:
-    from dm_control import manipulation, suite
+    with warnings.catch_warnings():
+        # Without a display, GLFW says so; nothing here is drawn.
+        warnings.simplefilter("ignore")
+        from dm_control import manipulation, suite
 
     of_suite = [(f"{domain}-{task}", _suite_loader(domain, task)) for domain, task in suite.ALL_TASKS]
     seen = [name for name in manipulation.ALL if not name.endswith("_vision")]

@@ -181,14 +181,20 @@ def test_a_policy_for_another_robot_is_refused_with_reasons_by_name(
     status, _, error = simreal("deploy", path, "--driver", "sim:robot=qube")
     assert status == 2
     assert error == (
+        "error: the policy does not fit this robot:\n  the policy is for robot cube, this is qube\n"
+    )
+    data["robot"]["name"] = "qube"
+    path = policy_file(contract=Contract.model_validate(data))
+    status, _, error = simreal("deploy", path)
+    assert status == 2
+    assert error == (
         "error: the policy does not fit this robot:\n"
-        "  robot.name: the policy expects 'cube', the robot has 'qube'\n"
         "  robot.joints[arm].upper: the policy expects 1.5, the robot has 2.094\n"
     )
 
 
 def test_deploy_prints_percentiles_for_people(policy_file: WriteFile, simreal: Simreal) -> None:
-    status, output, error = simreal("deploy", policy_file(), "--duration", "0.3")
+    status, output, error = simreal("deploy", policy_file(bias=0.3), "--duration", "0.3")
     assert (status, error) == (0, "")
     for word in ("period", "compute", "observation_age", "p50", "p99", "cycles", "ended by duration"):
         assert word in output
@@ -203,6 +209,22 @@ def test_deploy_prints_its_outcome_for_programs(policy_file: WriteFile, simreal:
     assert (outcome["ended_by"], outcome["fault"], outcome["log_failure"]) == ("duration", None, None)
     assert outcome["cycles"] == len(read_log(log).messages["/state"])
     assert {"p50_ms", "p99_ms", "max_ms"} <= set(outcome["timing"]["compute"])
+
+
+def test_a_dead_motor_is_no_success(policy_file: WriteFile, simreal: Simreal) -> None:
+    """It starts as the task does, hanging: no goal is reached, and nothing moves."""
+    log = policy_file().with_name("flight.mcap")
+    options = ("--duration", "0.5", "--log")
+    status, output, error = simreal(
+        "deploy", policy_file(bias=0.3), "--driver", "sim:motor_strength=0", *options, log
+    )
+    assert status == 0
+    assert "goal of qube_swingup: held in 0 % of the second half" in output
+    assert error.startswith("warning: no driven joint moved (arm:")
+    alive = log.with_name("other.mcap")
+    status, output, error = simreal("deploy", policy_file(bias=0.3), *options, alive)
+    assert (status, error) == (0, "")
+    assert read_log(alive).array("/state", "joint_position")[:, 0].max() > 0.1
 
 
 def test_a_fault_is_told_and_is_status_1(policy_file: WriteFile, simreal: Simreal) -> None:
@@ -254,7 +276,7 @@ print("loaded:", *[name for name in {HEAVY!r} if name in sys.modules])
 
 
 def test_the_control_process_loads_no_simulator_and_no_training_library(policy_file: WriteFile) -> None:
-    script = CONTROL.replace("POLICY", repr(str(policy_file())))
+    script = CONTROL.replace("POLICY", repr(str(policy_file(bias=0.3))))
     command = [sys.executable, "-P", "-c", script]
     found = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (found.returncode, found.stderr) == (0, "")

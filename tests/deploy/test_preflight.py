@@ -28,9 +28,11 @@ def test_a_policy_of_this_robot_has_no_objection_against_it(policy_file: WriteFi
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda robot: robot.update(name="cartpole"), ["robot.name", "'cartpole'", "'qube'"]),
         (lambda robot: robot["joints"][0].update(upper=1.5), ["joints[arm].upper", "1.5", "2.094"]),
-        (lambda robot: robot["joints"][1].update(unit="m"), ["joints[pendulum].unit", "'m'", "'rad'"]),
+        (
+            lambda robot: robot["joints"][1].update(unit="m"),
+            ["joints[pendulum].unit", "expects m,", "has rad"],
+        ),
         (lambda robot: robot["joints"][1].update(default_position=0.1), ["joints[pendulum].default"]),
         (lambda robot: robot["joints"].reverse(), ["joints (order)", "pendulum"]),
         (
@@ -38,7 +40,9 @@ def test_a_policy_of_this_robot_has_no_objection_against_it(policy_file: WriteFi
             ["actuators[motor].upper", "5.0", "4.0"],
         ),
         (lambda robot: robot["actuators"][0].update(command="effort"), ["actuators[motor].command"]),
-        (lambda robot: robot["actuators"][0].update(name="drive"), ["actuators[drive]", "absent"]),
+        (lambda robot: robot["joints"][0].update(upper=None), ["joints[arm].upper", "expects none,"]),
+        (lambda robot: robot["actuators"][0].update(name="drive"), ["actuators[drive]", "not have it"]),
+        (lambda robot: robot["actuators"][0].update(name="drive"), ["actuators[motor]", "not know it"]),
     ],
 )
 def test_every_difference_is_named_with_both_values(
@@ -46,6 +50,15 @@ def test_every_difference_is_named_with_both_values(
 ) -> None:
     found = contract_objections(_contract(contract, change), QUBE)
     assert any(all(word in objection for word in words) for objection in found), found
+
+
+def test_of_another_robot_only_that_is_said(contract: Contract) -> None:
+    def change(robot: dict[str, Any]) -> None:
+        robot.update(name="cartpole")
+        robot["joints"][0]["upper"] = 1.5
+
+    found = contract_objections(_contract(contract, change), QUBE)
+    assert found == ["the policy is for robot cartpole, this is qube"]
 
 
 def test_all_differences_are_listed_not_the_first(contract: Contract) -> None:

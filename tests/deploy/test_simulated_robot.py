@@ -7,7 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from simreal.deploy.emulators.robot import SimulatedRobot
+from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError
+from simreal.tasks import TASKS
 
 STEPS = 300
 ARM, PENDULUM = 0, 1
@@ -37,6 +39,23 @@ def _positions(
 
 def test_without_a_command_it_hangs_still() -> None:
     np.testing.assert_array_equal(_positions({}), np.zeros((STEPS, 2)))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 7])
+def test_with_a_task_it_is_found_where_an_episode_of_that_seed_starts(seed: int) -> None:
+    found = SimulatedRobot("qube", IDEAL, seed, "qube_swingup").advance().joint_position
+    task = TASKS["qube_swingup"]
+    start = task.initial_states[task.start](EpisodeRandom(episode_seed(seed, np.array([0]))))
+    assert np.abs(start.joint_position).min() > 1e-4
+    np.testing.assert_allclose(found, start.joint_position[0], atol=1e-3)
+
+
+def test_every_shipped_task_starts_in_its_own_surroundings() -> None:
+    """Legs carry the Go2 from where it stands; a robot within the ground would be thrown out."""
+    for task in TASKS.values():
+        robot = SimulatedRobot(task.robot, {}, 3, task.name)
+        speeds = [np.abs(robot.advance().joint_velocity).max() for _ in range(5)]
+        assert max(speeds) < 10.0, task.name
 
 
 @pytest.mark.parametrize("sign", [1, -1])

@@ -5,7 +5,7 @@ import pytest
 
 from simreal.bench_lint import CASES, EXPERIMENT, MODEL, ROBOT, Planted, find_planted, is_found
 from simreal.config import Document, parse
-from simreal.configs import shipped_experiments
+from simreal.configs import FOLDER, shipped_experiments
 from simreal.errors import UserError
 from simreal.experiment import load_experiment, parse_experiment, read_experiment
 from simreal.lint import Finding, lint, lint_experiment
@@ -161,9 +161,8 @@ def test_friction_of_what_touches_nothing_hints_at_that_of_joints() -> None:
 
 
 def test_places_are_those_of_the_files_that_people_edit() -> None:
-    override = "randomization.mass.distribution.low=3"
-    (found,) = lint_experiment("qube_swingup", [override])
-    assert found.where == f"override {override!r}"
+    (found,) = lint_experiment("qube_swingup", ["randomization.mass.distribution.low=3"])
+    assert found.where.startswith(f"{FOLDER}/qube_swingup.yaml:")
     document = read_experiment("qube_swingup")
     for path in (Path(document.source), load_robot("qube").model_path):
         assert path == path.resolve()

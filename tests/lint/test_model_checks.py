@@ -15,6 +15,9 @@ from simreal.lint.model_file import read_model
 ARM = {"name": "arm"}
 MOTOR = {"name": "motor", "joint": "arm", "command": "effort", "unit": "N·m", "lower": -1, "upper": 1}
 ROBOT = RobotDescription.model_validate({"name": "sample", "joints": [ARM], "actuators": [MOTOR]})
+SLIDING = RobotDescription.model_validate(
+    {"name": "sample", "joints": [ARM | {"unit": "m"}], "actuators": [MOTOR | {"unit": "N"}]}
+)
 MODEL = """\
 <mujoco>
   <compiler {compiler}/>
@@ -38,12 +41,13 @@ def lint_model(tmp_path: Path) -> LintModel:
 
     def run(**edits: str) -> list[Finding]:
         parts = dict.fromkeys(("body", "inertial", "joint", "after"), "")
-        text = MODEL.format(**{"compiler": 'angle="radian"'} | parts | edits)
+        parts |= {"compiler": 'angle="radian"'} | edits
+        text = MODEL.format(**parts)
         path = tmp_path / "model.xml"
         path.write_text(text, encoding="utf-8")
         file, _ = read_model(path)
         assert file is not None
-        return list(check_model(file, ROBOT))
+        return list(check_model(file, SLIDING if "slide" in parts["joint"] else ROBOT))
 
     return run
 

@@ -26,7 +26,11 @@ def changed(tmp_path: Path):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('ctrlrange="-4 4"', 'ctrlrange="-3 3"', r"actuator motor: -4 to 4 in robot.yaml, -3 to 3 in the"),
+        (
+            'ctrlrange="-4 4"',
+            'ctrlrange="-3 3"',
+            r"actuator motor: -4 to 4 in robot.yaml, -3 to 3 in the",
+        ),
         ('range="-2.094 2.094"', 'range="-1 2.094"', r"joint arm: -2.094 to 2.094 in robot.yaml, -1 to"),
         (
             'name="pendulum" type="hinge"',

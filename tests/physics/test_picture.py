@@ -1,15 +1,20 @@
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
+import mujoco
 import numpy as np
 import pytest
 
+from simreal.contract import Actuator, Joint, RobotDescription
 from simreal.errors import UserError
 from simreal.physics import MujocoPhysics
 from simreal.physics.interface import Start
-from simreal.physics.picture import Renderer
-from simreal.robots import load_robot
+from simreal.physics.picture import SKY, Renderer
+from simreal.robots import Robot, load_robot
+from simreal.robots.loader import RobotConfig
 
 HERE = "overview"
 
@@ -19,9 +24,21 @@ def physics() -> MujocoPhysics:
     return MujocoPhysics(load_robot("qube"), 3, threads=1)
 
 
-def opened(physics: MujocoPhysics) -> Renderer:
+def of_model(inside: str) -> MujocoPhysics:
+    """A robot of one motor, m, on one joint, j."""
+    spec = mujoco.MjSpec.from_string(f"<mujoco>{inside}</mujoco>")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.xml"
+        path.write_text(spec.to_xml())
+        joint, motor = Joint(name="j"), {"name": "m", "joint": "j", "command": "effort", "unit": "N·m"}
+        actuator = Actuator.model_validate(motor | {"lower": -1.0, "upper": 1.0})
+        description = RobotDescription(name="test", joints=(joint,), actuators=(actuator,))
+        return MujocoPhysics(Robot(RobotConfig(description=description), path), 1, threads=1)
+
+
+def opened(physics: MujocoPhysics, for_people: bool = False) -> Renderer:
     try:
-        return Renderer(physics)
+        return Renderer(physics, for_people)
     except UserError as error:
         pytest.skip(str(error))
 
@@ -77,6 +94,45 @@ def test_without_a_camera_the_whole_robot_is_in_view(physics: MujocoPhysics) -> 
     assert seen.sum() > 300
     assert 0 < rows.min() < rows.max() < 119
     assert 0 < columns.min() < columns.max() < 159
+
+
+@pytest.mark.parametrize("place", [(0.0, 0.0), (40.0, -7.0)])
+def test_without_a_camera_it_looks_at_what_moves_not_at_the_ground(place: tuple[float, float]) -> None:
+    """A ball of 0.1 m, on a plane, wherever it is; a wall of 20 m does not count."""
+    physics = of_model(
+        """<worldbody>
+             <geom type="plane" size="0 0 1" rgba="0 0 1 1"/>
+             <geom type="box" size="10 0.1 10" pos="0 30 0" rgba="0 0 1 1"/>
+             <body name="ball"><freejoint name="f"/><geom type="sphere" size="0.1" rgba="1 0 0 1"/>
+               <body><joint name="j"/><geom type="sphere" size="0.05" rgba="1 0 0 1"/></body></body>
+           </worldbody><actuator><motor name="m" joint="j"/></actuator>"""
+    )
+    pose = np.array([[[*place, 0.1, 1.0, 0.0, 0.0, 0.0]]])
+    at_rest = Start(np.zeros((1, 1)), np.zeros((1, 1)), pose, np.zeros((1, 1, 6)))
+    physics.reset(np.arange(1), at_rest, np.zeros((1, 1)))
+    with opened(physics) as renderer:
+        red, _, blue = np.moveaxis(renderer.render(0, None, 160, 120).astype(int), -1, 0)
+    rows, columns = np.nonzero(red > blue + 20)
+    assert 0.1 < len(rows) / red.size < 0.6
+    assert abs(columns.mean() - 80) < 12
+    assert 0 < rows.min() < rows.max() < 119
+
+
+def test_for_people_there_is_light_and_a_sky_but_not_for_a_robots_camera() -> None:
+    physics = of_model(
+        """<visual><headlight ambient="0 0 0" diffuse="0 0 0" specular="0 0 0"/></visual>
+           <worldbody><body name="b"><joint name="j"/><geom size="0.1" rgba="1 1 1 1"/></body>
+           </worldbody><actuator><motor name="m" joint="j"/></actuator>"""
+    )
+    corners, middles = [], []
+    for for_people in (False, True):
+        with opened(physics, for_people) as renderer:
+            image = renderer.render(0, None, 80, 60)
+        corners.append(image[0, 0].tolist())
+        middles.append(image[20:40, 30:50].mean())
+    assert corners == [[0, 0, 0], list(SKY)]
+    assert middles[0] < 10
+    assert middles[1] > 40
 
 
 def test_it_shows_what_mujocos_own_renderer_shows(physics: MujocoPhysics) -> None:

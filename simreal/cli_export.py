@@ -1,0 +1,43 @@
+"""`simreal export` and `simreal inspect`: the policy file, made and looked into."""
+
+from pathlib import Path
+
+import click
+
+from simreal.cli_types import PATH, console, print_json
+
+
+@click.command()
+@click.argument("run_path", metavar="RUN", type=PATH)
+@click.option("-o", "--output", type=PATH, default=Path("policy.onnx"), show_default=True)
+def export(run_path: Path, output: Path) -> None:
+    """Export the newest policy of RUN to one ONNX file."""
+    from simreal.export import export as export_run
+    from simreal.run import Run
+
+    made = export_run(Run.open(run_path), output)
+    console.print(
+        f"{made.path}: graph and agent differ by at most {made.parity:.1e} over "
+        f"{made.observations} observations\nnext: simreal inspect {made.path}; "
+        f"simreal deploy {made.path} --driver sim --log flight.mcap",
+        soft_wrap=True,
+    )
+
+
+@click.command()
+@click.argument("policy", type=PATH)
+@click.option("--json", "as_json", is_flag=True, help="Print the contract for programs.")
+def inspect(policy: Path, as_json: bool) -> None:
+    """Print what POLICY, an exported .onnx file, believes about its robot."""
+    from simreal.deploy.policy import load_policy
+    from simreal.inspect import describe_contract
+
+    loaded = load_policy(policy)
+    if as_json:
+        print_json(loaded.contract.model_dump(mode="json"))
+        return
+    for table in describe_contract(loaded.contract):
+        console.print(table)
+    mismatch = loaded.golden_mismatch()
+    verdict = "reproduced on this machine" if mismatch is None else f"NOT reproduced: {mismatch}"
+    console.print(f"golden vectors: {len(loaded.golden.action)} steps, {verdict}")

@@ -1,0 +1,170 @@
+"""`simreal train`, and how far a training has come."""
+
+import math
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from simreal.cli_types import OVERRIDE_OPTION, PATH, PIN_OPTION, console, errors
+from simreal.errors import UserError
+
+if TYPE_CHECKING:
+    from simreal.run import Run
+    from simreal.train import TrainingStatus
+
+EPISODES_AT_END = 64
+"""Of the evaluation that follows a training."""
+LINES_APART = 0.05
+"""Share of a training between two lines where there is no terminal."""
+
+
+@click.command()
+@click.argument("experiment", required=False)
+@OVERRIDE_OPTION
+@click.option("--seed", type=click.IntRange(min=0), help="0 if absent.")
+@PIN_OPTION
+@click.option("--run", "run_path", type=PATH, help="Run folder; a new one in runs/ if absent.")
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --run.")
+def train(
+    experiment: str | None,
+    overrides: tuple[str, ...],
+    seed: int | None,
+    pins: tuple[str, ...],
+    run_path: Path | None,
+    resume: bool,
+) -> None:
+    """Train EXPERIMENT: a name of `simreal list`, or the path of a YAML file."""
+    from simreal.experiment import load_any_experiment
+    from simreal.run import Run
+    from simreal.train import planned_steps, start_run
+    from simreal.train import train as train_run
+
+    total = None
+    if resume:
+        if run_path is None:
+            raise UserError("--resume needs --run: the folder of the run to go on with")
+        if experiment is not None or seed is not None or pins:
+            raise UserError("--resume goes on with the run as it is: no EXPERIMENT, --seed or --pin")
+        total = _resumed_steps(overrides)
+        run = Run.open(run_path)
+        _refuse_shortening(run, total)
+    else:
+        if experiment is None:
+            raise UserError("which experiment? `simreal list` names them")
+        overrides += tuple(f"pins.{pin}" for pin in pins)
+        config = load_any_experiment(experiment, overrides)
+        _refuse_faults(experiment, overrides)
+        run = start_run(config, seed or 0, run_path)
+    planned = planned_steps(run, total)
+    _announce(run, total or run.total_steps, planned)
+    with training_progress(planned) as show:
+        finished = train_run(run, resume, total, show)
+    if not finished:
+        console.print(
+            f"interrupted; go on with: simreal train --resume --run {run.path}", soft_wrap=True
+        )
+        sys.exit(130)
+    _conclude(run)
+
+
+def _announce(run: "Run", asked: int, planned: int) -> None:
+    config = run.experiment()
+    rounded = f" ({asked:,} rounded up to whole rollouts)" if planned > asked else ""
+    console.print(
+        f"{config.agent} on {config.task}, {planned:,} steps{rounded}, seed {run.seed}, "
+        f"folder {run.path}\n"
+        "Training explores: its actions carry noise, and its episodes begin wherever the experiment "
+        "says. The policy itself often does better; it is evaluated at the end.",
+        soft_wrap=True,
+    )
+
+
+def _conclude(run: "Run") -> None:
+    """What the policy does when it no longer explores, and what to do with it."""
+    from simreal.evaluate import evaluate, load_candidate, summary_rows
+
+    rows = dict(summary_rows(evaluate(load_candidate(run.path), EPISODES_AT_END).summary))
+    console.print(
+        f"done. Without exploration, from the task's own start, {rows.pop('episodes')} episodes: "
+        f"success {rows['success']}, return {rows['return']}\n"
+        f"next:\n  simreal evaluate {run.path} --report evaluation.html\n"
+        f"  simreal export {run.path} -o policy.onnx",
+        soft_wrap=True,
+    )
+
+
+def _refuse_faults(experiment: str, overrides: tuple[str, ...]) -> None:
+    """Lint before a training: warnings are told, errors refuse it."""
+    from simreal.lint import lint_experiment
+
+    found = lint_experiment(experiment, overrides)
+    faults = [str(each) for each in found if each.severity == "error"]
+    if faults:
+        raise UserError("\n".join(faults))
+    for each in found:
+        errors.print(str(each), style="yellow", soft_wrap=True)
+
+
+def _resumed_steps(overrides: tuple[str, ...]) -> int | None:
+    """A resumed run keeps its configuration; only its length may change."""
+    from simreal.config import override, parse
+    from simreal.experiment import TrainConfig
+
+    data = override({}, overrides)
+    section = data.pop("train", {})
+    if data or not isinstance(section, dict) or set(section) - {"total_steps"}:
+        raise UserError("--resume keeps the run's configuration; only train.total_steps may change")
+    return parse(TrainConfig, section).total_steps
+
+
+def _refuse_shortening(run: "Run", total: int | None) -> None:
+    if total is not None and total < run.total_steps:
+        raise UserError(
+            f"train.total_steps={total}: {run.path} is to train {run.total_steps} steps; a resumed run "
+            "can only be made longer"
+        )
+
+
+@contextmanager
+def training_progress(total: int) -> Iterator[Callable[["TrainingStatus"], None]]:
+    """A progress bar in a terminal, a line now and then elsewhere.
+
+    Args:
+        total: environment steps.
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TextColumn("{task.fields[state]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("training", total=total, state="")
+        next_line = 0.0
+
+        def show(status: "TrainingStatus") -> None:
+            nonlocal next_line
+            state, share = _progress_text(status), min(1.0, status.steps / total)
+            bar.update(task, completed=status.steps, state=state)
+            if not console.is_terminal and share >= next_line:
+                next_line = min(share + LINES_APART, 1.0) if share < 1.0 else math.inf
+                console.print(f"training {100 * share:3.0f} %: {state}")
+
+        yield show
+
+
+def _progress_text(status: "TrainingStatus") -> str:
+    ended = not math.isnan(status.mean_return)
+    return (
+        f"{status.steps / 1e6:.2f} M steps, "
+        f"return {f'{status.mean_return:.1f}' if ended else '-'}, "
+        f"success {f'{100 * status.success:.0f} %' if ended else '-'} exploring, "
+        f"{status.steps_per_second / 1e3:.1f} k steps/s"
+    )

@@ -1,0 +1,151 @@
+"""Pages of the documentation that follow from configuration models: every key, as it declares itself."""
+
+import ast
+import inspect
+import textwrap
+import types
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import annotated_types
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from simreal.agents.config import PPOConfig, SACConfig, TD3Config
+from simreal.config import Config
+from simreal.robots.loader import RobotConfig
+
+WORDS = {str: "text", float: "number", int: "whole number", bool: "true or false"}
+AGENTS: dict[str, type[Config]] = {"ppo": PPOConfig, "sac": SACConfig, "td3": TD3Config}
+BOUNDS = (
+    (annotated_types.Gt, "gt", "above"),
+    (annotated_types.Ge, "ge", "from"),
+    (annotated_types.Lt, "lt", "below"),
+    (annotated_types.Le, "le", "to"),
+)
+
+
+def robot_page() -> str:
+    """docs/robot_yaml.md: every key of a robot's description."""
+    head = [
+        "# robot.yaml",
+        "",
+        "Written by `make docs` from the models that read it (`RobotConfig` in `robots/loader.py`).",
+        "A key without a default is required, and an unknown one is an error. [robots.md](robots.md)",
+        "says how a robot is added, and `robots/*/robot.yaml` are examples.",
+    ]
+    sections = [line for section in _sections("", RobotConfig) for line in section]
+    return "\n".join([*head, *sections, ""])
+
+
+def agent_page() -> str:
+    """docs/agents.md: every key of the agents, with its default."""
+    lines = [
+        "# Agents",
+        "",
+        "Written by `make docs` from the models in `simreal/agents/config.py`. An experiment chooses by",
+        "`agent:` and changes numbers in the section of that name, or `-o ppo.epochs=8` does.",
+    ]
+    for name, model in AGENTS.items():
+        lines += ["", f"## {name}", "", inspect.cleandoc(model.__doc__ or ""), "", *_table(model)]
+    return "\n".join([*lines, ""])
+
+
+def _sections(path: str, model: type[Config]) -> Iterator[list[str]]:
+    """A table for a model, and one for each that it contains."""
+    if path:
+        yield ["", f"## `{path}`", "", inspect.cleandoc(model.__doc__ or ""), "", *_table(model)]
+    else:
+        yield ["", *_table(model)]
+    for name, field in model.model_fields.items():
+        for kind in _contained(field.annotation):
+            listed = "[]" if get_origin(field.annotation) is tuple else ""
+            yield from _sections(f"{path}.{name}".lstrip(".") + listed, kind)
+
+
+def _contained(annotation: Any) -> list[type[Config]]:
+    """Models that a value of this type may be, or hold."""
+    if isinstance(annotation, type) and issubclass(annotation, Config):
+        return [annotation]
+    return [each for part in get_args(annotation) for each in _contained(part)]
+
+
+def _table(model: type[Config]) -> list[str]:
+    meanings = field_meanings(model)
+    rows = [
+        f"| `{name}` | {_kind(field)} | {_default(field)} | {meanings.get(name, '')} |"
+        for name, field in model.model_fields.items()
+    ]
+    return ["| key | value | default | meaning |", "| --- | --- | --- | --- |", *rows]
+
+
+def field_meanings(model: type[Config]) -> dict[str, str]:
+    """The text below each field of a model, those that it inherits included."""
+    found: dict[str, str] = {}
+    for kind in reversed(model.__mro__):
+        if issubclass(kind, Config) and kind is not Config:
+            found |= _texts_below_fields(kind)
+    return found
+
+
+def _texts_below_fields(model: type[Config]) -> dict[str, str]:
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
+    assert isinstance(definition, ast.ClassDef)
+    found = {}
+    for field, text in zip(definition.body, definition.body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+            match text:
+                case ast.Expr(value=ast.Constant(value=str(meaning))):
+                    found[field.target.id] = " ".join(meaning.split())
+    return found
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.default
+    if value is PydanticUndefined:
+        return ""
+    if isinstance(value, Config):
+        return "that of its keys"
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(str, value))}]"
+    return "none" if value is None or value == {} else str(value).lower()
+
+
+def _kind(field: FieldInfo) -> str:
+    bounds = _bounds(field.metadata)
+    return f"{_type_words(field.annotation)} {bounds}".strip()
+
+
+def _type_words(annotation: Any) -> str:
+    """A type for people who write YAML."""
+    if annotation in WORDS:
+        return WORDS[annotation]
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return f"{_type_words(parts[0])} {_bounds(parts[1:])}".strip()
+    if origin in (Union, types.UnionType):
+        return " or ".join(_type_words(part) for part in parts if part is not type(None))
+    if origin is Literal:
+        return ", ".join(f"`{part}`" for part in parts)
+    if origin is dict:
+        return f"name: {_type_words(parts[1])}, and so on"
+    if origin is tuple and parts[-1] is Ellipsis:
+        return f"list, each {_type_words(parts[0])}"
+    if origin is tuple:
+        return f"[{', '.join(map(_type_words, parts))}]"
+    return "section"
+
+
+def _bounds(metadata: Sequence[Any]) -> str:
+    """Limits of a number, as pydantic keeps them."""
+    flat = [each for entry in metadata for each in _constraints(entry)]
+    return " ".join(
+        f"{word} {getattr(each, attribute):g}"
+        for kind, attribute, word in BOUNDS
+        for each in flat
+        if isinstance(each, kind)
+    )
+
+
+def _constraints(entry: Any) -> Sequence[Any]:
+    return entry.metadata if isinstance(entry, FieldInfo) else (entry,)

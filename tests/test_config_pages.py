@@ -1,0 +1,67 @@
+"""The pages of keys: current, and without a gap."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import Field
+
+from simreal.agents.config import PPOConfig
+from simreal.config import Config
+from simreal.config_pages import AGENTS, agent_page, field_meanings, robot_page
+from simreal.contract import Actuator, Joint, RobotDescription
+from simreal.robots.loader import (
+    ImuConfig,
+    MirrorConfig,
+    RobotConfig,
+    SafetyConfig,
+    SensingConfig,
+    WireConfig,
+)
+
+DOCS = Path(__file__).parent.parent / "docs"
+PARTS = (Joint, Actuator, RobotDescription, ImuConfig, SensingConfig, SafetyConfig, WireConfig)
+
+
+def rows(page: str) -> list[list[str]]:
+    """Cells of the rows of all tables that name a key."""
+    lines = [line for line in page.splitlines() if line.startswith("| `")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("robot_yaml.md", robot_page()), ("agents.md", agent_page())]
+)
+def test_a_page_is_what_the_models_declare(name: str, text: str) -> None:
+    assert (DOCS / name).read_text("utf-8") == text, "run `make docs`"
+
+
+@pytest.mark.parametrize("page", [robot_page(), agent_page()], ids=["robot", "agents"])
+def test_every_key_has_a_meaning(page: str) -> None:
+    assert [cells[0] for cells in rows(page) if len(cells) != 4 or not cells[3]] == []
+
+
+def test_every_key_of_a_robot_stands_there() -> None:
+    named = [cells[0].strip("`") for cells in rows(robot_page())]
+    expected = [key for part in (*PARTS, MirrorConfig, RobotConfig) for key in part.model_fields]
+    assert sorted(named) == sorted(expected)
+
+
+def test_every_key_of_an_agent_stands_there_with_its_default() -> None:
+    found = {(cells[0].strip("`"), cells[2]) for cells in rows(agent_page())}
+    assert len(rows(agent_page())) == sum(len(agent.model_fields) for agent in AGENTS.values())
+    defaults = PPOConfig().model_dump(mode="json", exclude_none=True)
+    assert {(key, str(value)) for key, value in defaults.items()} <= found
+
+
+def test_meanings_are_inherited_and_may_be_said_anew() -> None:
+    class Above(Config):
+        speed: float = Field(gt=0)
+        """m/s,
+        of the base."""
+        name: str = ""
+
+    class Below(Above):
+        name: str = "x"
+        """Of whom."""
+
+    assert field_meanings(Below) == {"speed": "m/s, of the base.", "name": "Of whom."}
