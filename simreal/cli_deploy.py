@@ -15,8 +15,8 @@ from simreal.errors import UserError
 if TYPE_CHECKING:
     from simreal.deploy.loop import Outcome
 
-STILL = 0.005
-"""rad or m that a driven joint travels at least if its motor does anything."""
+STILL = 0.02
+"""rad or m that a driven joint travels if its motor does anything; one that is dead settles by less."""
 
 
 @click.command()
@@ -119,7 +119,7 @@ def _warn_if_still(outcome: "Outcome") -> None:
     travel = outcome.driven_travel
     if outcome.cycles > 1 and max(travel.values()) < STILL:
         errors.print(
-            f"warning: no driven joint moved ({', '.join(travel)}: less than {STILL:g} rad or m); "
+            f"warning: no driven joint moved by more than {STILL:g} rad or m ({', '.join(travel)}); "
             "do the motors have power?",
             style="yellow",
             soft_wrap=True,

@@ -119,16 +119,16 @@ def test_each_shipped_experiment_has_a_page_that_stands_alone(
     name: str, simreal: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    output = simreal("preview", name, "--worlds", "4", "--pin", "mass[arm]=1.1")
+    randomizer = BatchEnv(load_experiment(name), 1).randomizer
+    columns, end = randomizer.columns, float(randomizer.space.high[0])
+    output = simreal("preview", name, "--worlds", "4", "--pin", f"{columns[0]}={end}")
     assert f"preview: preview_{name}.html" in output
     assert (tmp_path / f"preview_{name}.html").as_uri() in output
     reader = read(tmp_path / f"preview_{name}.html")
-    columns = BatchEnv(load_experiment(name), 1).randomizer.columns
-    drawn = table(reader, "world")
-    shown = {label.partition(" [")[0] for label in drawn}
-    assert shown == set(columns)
+    drawn = {label.partition(" [")[0]: row for label, row in table(reader, "world").items()}
+    assert set(drawn) == set(columns)
     assert all(len(values) == 4 for values in drawn.values())
-    assert drawn["mass[arm]"] == ["1.1"] * 4
+    assert drawn[columns[0]] == [f"{end:.3g}"] * 4
     assert [set(card) - {"episode seed"} for card in cards(reader)] == [set(columns)] * 4
 
 

@@ -220,7 +220,7 @@ def test_a_dead_motor_is_no_success(policy_file: WriteFile, simreal: Simreal) ->
     )
     assert status == 0
     assert "goal of qube_swingup: held in 0 % of the second half" in output
-    assert error.startswith("warning: no driven joint moved (arm:")
+    assert error.startswith("warning: no driven joint moved by more than 0.02 rad or m (arm)")
     alive = log.with_name("other.mcap")
     status, output, error = simreal("deploy", policy_file(bias=0.3), *options, alive)
     assert (status, error) == (0, "")
