@@ -69,8 +69,8 @@ class SimulatedRobot:
         self._idle = _idle_target(self.description)
         self._target = self._idle
         world.reset(only, _start(self.description, problem, self._random), self._idle, self._random)
-        self._powered = True
-        self._power(False)
+        # Until the first command its own firmware holds it, as robots that walk stand up by themselves.
+        self._powered, self._commanded = True, False
         self._lower = np.array([actuator.lower for actuator in self.description.actuators])
         self._upper = np.array([actuator.upper for actuator in self.description.actuators])
         self._watchdog_steps = round(1e-3 * robot.config.safety.watchdog_ms * self.rate)
@@ -80,7 +80,7 @@ class SimulatedRobot:
 
     def command(self, active: bool, target: NDArray[np.float64]) -> None:
         """Take a command, as the firmware does: limits are the amplifier's, NaN is off."""
-        self._since_command = 0
+        self._since_command, self._commanded = 0, True
         self._commands += 1
         sane = active and bool(np.isfinite(target).all())
         self._power(sane)
@@ -101,7 +101,7 @@ class SimulatedRobot:
     def advance(self) -> RobotState:
         """Let one physics step pass; what it measured."""
         self._since_command += 1
-        if self._since_command > self._watchdog_steps:
+        if self._commanded and self._since_command > self._watchdog_steps:
             self._power(False)
             self._target = self._idle
         self._step += 1

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from simreal.action import refuse_no_numbers
 from simreal.contract import (
     ActionMapping,
     Actuator,
@@ -221,7 +222,12 @@ class SuiteEnv:
             counted[ids] = 0
 
     def step(self, action: NDArray[np.floating]) -> Step:
-        """Take (count, actions) in [-1, 1]; larger ones are clipped."""
+        """Take (count, actions) in [-1, 1]; larger ones are clipped.
+
+        Raises:
+            UserError: an action is no finite number.
+        """
+        refuse_no_numbers(action, self.contract.robot.actuator_names)
         clipped = np.minimum(np.maximum(action, -1.0), 1.0).astype(np.float64)
         observation, reward, status = self._stepped.step(self._middle + self._reach * clipped)
         self._observation = observation

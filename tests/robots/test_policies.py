@@ -1,11 +1,13 @@
 """Tests of the policies that come with robots: they are found by name, and do what is said of them."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
 import pytest
 
 from simreal.errors import UserError
+from simreal.evaluate import evaluate, load_candidate
 from simreal.robots import policies
 
 
@@ -27,3 +29,12 @@ def test_a_policy_in_a_folder_of_the_users_is_found_by_name(
     assert policies.find_policy(Path("cart_balance")) == robot / "policies" / "cart_balance.onnx"
     with pytest.raises(UserError, match="did you mean 'cart_balance'"):
         policies.find_policy(Path("cart_balanse"))
+
+
+def test_the_go2_walks_as_its_report_says() -> None:
+    candidate = load_candidate(Path("go2_velocity"))
+    short = candidate.experiment.model_copy(update={"episode_length": 6.0})
+    found = evaluate(dataclasses.replace(candidate, experiment=short), episodes=32, seed=5).summary
+    assert found.ended_by.get("fallen", 0) <= 2
+    assert found.metrics["velocity_error_m_s"].value < 0.25
+    assert found.metrics["yaw_rate_error_rad_s"].value < 0.25
