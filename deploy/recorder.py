@@ -15,19 +15,15 @@ from mcap.writer import CompressionType, Writer
 from simreal.contract import Contract
 from simreal.errors import UserError
 from simreal.logs import CONTRACT_METADATA, PROFILE, TOPICS
-from simreal.observation import Float32Array
+from simreal.observation import AXES, QUATERNION, Float32Array
 from simreal.state import FloatArray, RobotCommand, RobotState
 
 QUEUE_LENGTH = 10_000
 """Cycles; at 1 kHz the writer, which wakes each `DRAIN_PERIOD`, may be late by 10 s."""
 DRAIN_PERIOD = 0.05
 """s."""
-AXES = {
-    "orientation": ("w", "x", "y", "z"),
-    "angular_velocity": ("x", "y", "z"),
-    "linear_acceleration": ("x", "y", "z"),
-}
-POSE_NAMES = ("x", "y", "z", "qw", "qx", "qy", "qz")
+IMU_AXES = {"orientation": QUATERNION, "angular_velocity": AXES, "linear_acceleration": AXES}
+POSE_NAMES = (*AXES, *(f"q{axis}" for axis in QUATERNION))
 CHUNK_SIZE = 16_384
 """Bytes. The reader of a log that was cut off gets every complete chunk."""
 
@@ -142,7 +138,7 @@ class Recorder:
                 "time": float(state.time),
                 "joint_position": _named(self._joints, state.joint_position),
                 "joint_velocity": _named(self._joints, state.joint_velocity),
-                **{name: _named(AXES[name], values) for name, values in state.inertial().items()},
+                **{name: _named(IMU_AXES[name], values) for name, values in state.inertial().items()},
                 **self._seen(state),
             },
         )

@@ -128,7 +128,7 @@ class Actuation:
             actuators: (n,) one of each, in the order of the robot's description.
             share: (n,) what remains of the force.
         """
-        places = np.arange(self._physics.model.nu)[self._drives.actuators][actuators]
+        places = self._drives.places["actuator"][actuators]
         for name in ("actuator_gainprm", "actuator_biasprm"):
             self._physics.field(name)[ids, places] *= share[:, None]
         self._motor.weaken(ids, actuators, share)

@@ -5,7 +5,6 @@ from typing import Any
 import mujoco
 import numpy as np
 from numba import carray, cfunc, from_dtype, njit, types
-from numpy.typing import NDArray
 
 from simreal.physics.compiled import STEPPER, numbers, pointer_to, step_once
 from simreal.physics.struct_layout import field_offsets
@@ -176,10 +175,12 @@ class CompiledDrives:
         position, velocity = physics.joint_position, physics.joint_velocity
         _follow_all(argument, drives.records, drives.places, self._substep, position, velocity)
         self._substep += 1
-        self._write_fields(argument, physics.field, drives.actuators, drives.dofs)
+        self._write_fields()
 
-    def _write_fields(self, argument: Any, field: Any, actuators: Any, dofs: Any) -> None:
-        records: NDArray[np.void] = self._drives.records
+    def _write_fields(self) -> None:
+        drives, argument = self._drives, self._argument[0]
+        records, field = drives.records, drives.physics.field
+        actuators, dofs = drives.actuators, drives.dofs
         if argument["dead_zone"]:
             field("actuator_gainprm")[:, actuators, 0] = records["next_law_gain"]
             field("actuator_biasprm")[:, actuators, 1] = records["next_law_stiffness"]
@@ -189,7 +190,7 @@ class CompiledDrives:
         if argument["friction"]:
             field("dof_frictionloss")[:, dofs] = records["next_friction"]
         if argument["backlash"]:
-            touching, own = 1.0 - records["free"], self._drives.places["armature"]
+            touching, own = 1.0 - records["free"], drives.places["armature"]
             field("dof_armature")[:, dofs] = touching * records["armature"]
             if own.any():
                 field("actuator_armature")[:, actuators] = touching * own

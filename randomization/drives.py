@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from simreal.contract import RobotDescription
 from simreal.physics.interface import Ids, Physics
+from simreal.physics.layout import columns
 from simreal.randomization.quantities import Quantities
 
 Values = NDArray[np.float64]
@@ -144,9 +145,9 @@ def make_drives(robot: RobotDescription, physics: Physics) -> Drives:
         commands=tuple(actuator.command for actuator in robot.actuators),
         command_range=_command_range(model, actuators),
         velocity_limit=np.array(limits),
-        actuators=_columns(actuators),
-        joints=_columns(joints),
-        dofs=_columns(dofs),
+        actuators=columns(actuators),
+        joints=columns(joints),
+        dofs=columns(dofs),
         gear=gear,
         geared=bool((gear != 1.0).any()),
         servo=servo,
@@ -157,16 +158,9 @@ def make_drives(robot: RobotDescription, physics: Physics) -> Drives:
     )
 
 
-def at(ids: Ids, columns: Columns) -> tuple[Ids, Columns]:
+def at(ids: Ids, places: Columns) -> tuple[Ids, Columns]:
     """Index of columns of some simulations in an array."""
-    return (ids if isinstance(columns, slice) else ids[:, None]), columns
-
-
-def _columns(indices: NDArray[np.int64]) -> Columns:
-    """A slice where the indices are consecutive: to read and write through it is faster."""
-    first = int(indices[0])
-    consecutive = np.array_equal(indices, np.arange(first, first + len(indices)))
-    return slice(first, first + len(indices)) if consecutive else indices
+    return (ids if isinstance(places, slice) else ids[:, None]), places
 
 
 def _command_range(model: mujoco.MjModel, actuators: NDArray[np.int64]) -> Values:

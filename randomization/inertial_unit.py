@@ -1,10 +1,13 @@
 """What stands between the true motion of an IMU and what the controller reads: errors and delay."""
 
+from typing import Self
+
 import numpy as np
 from numpy.typing import NDArray
 
 from simreal.episode_random import EpisodeRandom
 from simreal.randomization.delay_line import DelayLine
+from simreal.randomization.device import Device
 from simreal.randomization.quantities import Quantities
 from simreal.rotations import multiply, small_rotation
 
@@ -15,6 +18,7 @@ CHANNELS = 10
 """Orientation w, x, y, z, angular velocity, linear acceleration."""
 ORIENTATION, ANGULAR_VELOCITY, LINEAR_ACCELERATION = slice(0, 4), slice(4, 7), slice(7, 10)
 NOISES = ("orientation_noise", "gyro_noise", "gyro_drift", "accelerometer_noise")
+BIASES = ("orientation_bias", "gyro_bias", "accelerometer_bias")
 
 
 def inertial_defaults() -> dict[str, Values]:
@@ -25,11 +29,10 @@ def inertial_defaults() -> dict[str, Values]:
     ``gyro_noise`` rad/s; ``gyro_drift`` rad/s/sqrt(s), of a random walk of the bias that begins at
     zero with each episode; ``accelerometer_bias`` and ``accelerometer_noise`` m/s²; all (3,).
     """
-    names = (*NOISES, "orientation_bias", "gyro_bias", "accelerometer_bias")
-    return {name: np.zeros(3) for name in names}
+    return {name: np.zeros(3) for name in (*NOISES, *BIASES)}
 
 
-class InertialUnit:
+class InertialUnit(Device):
     """The IMU of `count` simulated robots, read at each physics step.
 
     The physics' sensors tell where the motion was as a physics step began, so that a reading is one
@@ -45,38 +48,42 @@ class InertialUnit:
             timestep: s, between readings.
             longest: physics steps back to the oldest reading that will be asked for.
         """
+        super().__init__(DelayLine(longest, 1, CHANNELS, count))
         self._quantities = quantities
         self._timestep = timestep
-        self._line = DelayLine(longest, 1, CHANNELS, count)
         self._drift = np.zeros((count, 3))
 
-    def reset(self, ids: Ids, reading: Values, random: EpisodeRandom) -> None:
-        """Begin episodes at (len(ids), `CHANNELS`) true readings, as if they had always been."""
+    def reset(self, ids: Ids, truth: Values, random: EpisodeRandom) -> None:
+        """Begin episodes at (len(ids), `CHANNELS`) true readings; see the base class."""
         self._drift[ids] = 0.0
-        first = self._measure(reading[:, None], random, np.zeros(len(ids), dtype=np.int64), ids)
+        first = self._measure(truth[:, None], random, np.zeros(len(ids), dtype=np.int64), ids)
         self._line.fill(ids, first[:, 0].T[None])
 
-    def take(self, ids: Ids, source: "InertialUnit", rows: Ids) -> None:
-        """Go on in some simulations as others would."""
-        self._line.take(ids, source._line, rows)
+    def take(self, ids: Ids, source: Self, rows: Ids) -> None:
+        """See the base class."""
+        super().take(ids, source, rows)
         self._drift[ids] = source._drift[rows]
 
-    def advance(self, trace: Values, random: EpisodeRandom, step: NDArray[np.integer]) -> None:
-        """Take in a control step of (count, substeps, `CHANNELS`) true readings."""
-        measured = self._measure(trace, random, step, np.arange(len(trace)))
+    def advance(self, truth: Values, random: EpisodeRandom, step: NDArray[np.integer]) -> None:
+        """Take in (count, substeps, `CHANNELS`) true readings; see the base class."""
+        measured = self._measure(truth, random, step, np.arange(len(truth)))
         self._line.push(measured.transpose(1, 2, 0)[:, None])
 
-    def read(self, age: NDArray[np.int64] | None) -> Values:
-        """(count, `CHANNELS`) readings, (1, count) physics steps old."""
-        reading: Values = self._line.read(age)[0].T
-        return reading
+    def read(self, age: NDArray[np.int64] | None) -> dict[str, Values]:
+        """Orientation, angular velocity and linear acceleration; see the base class."""
+        reading = self._line.read(age)[0].T
+        return {
+            "orientation": reading[:, ORIENTATION],
+            "angular_velocity": reading[:, ANGULAR_VELOCITY],
+            "linear_acceleration": reading[:, LINEAR_ACCELERATION],
+        }
 
     def _measure(
         self, true: Values, random: EpisodeRandom, step: NDArray[np.integer], ids: Ids
     ) -> Values:
         """(n, substeps, `CHANNELS`) readings with their errors."""
         values = self._quantities.get
-        if not self._quantities.any_of(*inertial_defaults()):
+        if not self._quantities.any_of(*NOISES, *BIASES):
             return true
         measured = true.copy()
         normal = self._draw(random, true.shape[1], step)

@@ -180,8 +180,8 @@ class Motor:
             records[f"supplied_{name}"] = records[name]
         if self.sags:
             self._sag(records)
-        for outcome, name in (("gain", "gain"), ("stiffness", "stiffness")):
-            records[f"next_law_{outcome}"] = records[f"supplied_{name}"]
+        for name in ("gain", "stiffness"):
+            records[f"next_law_{name}"] = records[f"supplied_{name}"]
         for name in ("low", "high"):
             records[f"next_motor_{name}"] = records[f"next_{name}"] = records[f"supplied_{name}"]
 

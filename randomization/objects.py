@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.physics.interface import Ids, Physics
+from simreal.physics.layout import free_joints
 
 Values = NDArray[np.float64]
 
@@ -36,9 +37,8 @@ class LooseObject:
 
 def find_objects(model: mujoco.MjModel) -> list[LooseObject]:
     """The bodies whose size can be drawn; a mesh has none to change."""
-    free = model.jnt_bodyid[model.jnt_type == mujoco.mjtJoint.mjJNT_FREE]
     found = []
-    for body in free:
+    for body in free_joints(model).bodies:
         geoms = np.flatnonzero(model.geom_bodyid == body)
         if (model.body_parentid == body).any() or not np.isin(model.geom_type[geoms], SIZED).all():
             continue

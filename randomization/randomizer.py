@@ -36,7 +36,6 @@ class DrawnPart:
         entry: the key in the configuration.
         config: what stands there.
         parameter: which.
-        target: pattern of the parts meant.
         parts: names of the parts, none for the robot as a whole.
         operation: on the compiled values.
         low: smallest value that is drawn, pins aside.
@@ -52,7 +51,6 @@ class DrawnPart:
     entry: str
     config: ParameterConfig
     parameter: Parameter
-    target: str
     parts: tuple[str, ...]
     operation: Operation
     low: float
@@ -157,7 +155,6 @@ class Randomizer:
             entry,
             config,
             parameter,
-            member.target,
             tuple(names[i] for i in matched) if names else (),
             member.operation,
             member.low,

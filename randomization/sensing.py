@@ -1,6 +1,7 @@
 """What stands between the true joint state and what a controller knows: sensors and transport."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,14 +9,9 @@ from numpy.typing import NDArray
 from simreal.episode_random import EpisodeRandom
 from simreal.errors import UserError
 from simreal.randomization.delay_line import DelayLine
+from simreal.randomization.device import Device
 from simreal.randomization.encoders import Encoders, encoder_defaults
-from simreal.randomization.inertial_unit import (
-    ANGULAR_VELOCITY,
-    LINEAR_ACCELERATION,
-    ORIENTATION,
-    InertialUnit,
-    inertial_defaults,
-)
+from simreal.randomization.inertial_unit import InertialUnit, inertial_defaults
 from simreal.randomization.quantities import Quantities
 from simreal.randomization.tracker import Tracker, tracker_defaults
 from simreal.robots.loader import SensingConfig
@@ -23,6 +19,10 @@ from simreal.state import RobotState
 
 Ids = NDArray[np.integer]
 Values = NDArray[np.float64]
+
+IMU, TRACKER = "imu", "tracker"
+"""Devices beside the joints' encoders."""
+NOTHING: Mapping[str, Values] = {}
 
 LONGEST_SENSOR_LATENCY = 1.0
 """s. A longer one would be a mistake of units more likely than a robot."""
@@ -93,8 +93,11 @@ class Sensing:
         self._encoders = Encoders(config, self.quantities, count, joints, timestep)
         longest = math.ceil(longest_latency / timestep)
         self._line = DelayLine(longest, 2, joints, count)
-        self._imu = InertialUnit(self.quantities, count, timestep, longest) if config.imu else None
-        self._tracker = Tracker(self.quantities, count, objects, longest) if objects else None
+        self._beside: dict[str, Device] = {}
+        if config.imu is not None:
+            self._beside[IMU] = InertialUnit(self.quantities, count, timestep, longest)
+        if objects:
+            self._beside[TRACKER] = Tracker(self.quantities, count, objects, longest)
         self._timestep = timestep
         self._physics_steps = np.zeros(count)  # since the episode began
         self._phase = np.zeros(count)  # of the sensors' rate, in periods
@@ -110,8 +113,7 @@ class Sensing:
         position: Values,
         velocity: Values,
         random: EpisodeRandom,
-        inertial: Values | None = None,
-        poses: Values | None = None,
+        beside: Mapping[str, Values] = NOTHING,
     ) -> None:
         """Begin episodes at (len(ids), joints) positions and velocities.
 
@@ -122,13 +124,11 @@ class Sensing:
             position: of their joints.
             velocity: of their joints.
             random: of the episodes.
-            inertial: (len(ids), 10) true readings of the IMU, if the robot has one.
-            poses: (len(ids), objects, 7) true poses of what a tracker sees, if there is one.
+            beside: true readings of the other devices that there are: of the `IMU` (len(ids), 10), of a
+                `TRACKER` (len(ids), objects, 7).
         """
-        if self._tracker is not None and poses is not None:
-            self._tracker.reset(ids, poses, random)
-        if self._imu is not None and inertial is not None:
-            self._imu.reset(ids, inertial, random)
+        for name, truth in beside.items():
+            self._beside[name].reset(ids, truth, random)
         first = self._encoders.reset(ids, position, velocity, random)
         self._line.fill(ids, first)
         self._told[..., ids] = first
@@ -143,10 +143,8 @@ class Sensing:
         self.quantities.take(ids, source.quantities, rows)
         self._encoders.take(ids, source._encoders, rows)
         self._line.take(ids, source._line, rows)
-        if self._imu is not None and source._imu is not None:
-            self._imu.take(ids, source._imu, rows)
-        if self._tracker is not None and source._tracker is not None:
-            self._tracker.take(ids, source._tracker, rows)
+        for name, device in self._beside.items():
+            device.take(ids, source._beside[name], rows)
         for name in ("_physics_steps", "_phase", "_late", "_dropped"):
             getattr(self, name)[ids] = getattr(source, name)[rows]
         self._told[..., ids] = source._told[..., rows]
@@ -158,8 +156,7 @@ class Sensing:
         velocity: Values,
         random: EpisodeRandom,
         step: NDArray[np.integer],
-        inertial: Values | None = None,
-        poses: Values | None = None,
+        beside: Mapping[str, Values] = NOTHING,
     ) -> None:
         """Take in a control step of motion.
 
@@ -168,13 +165,10 @@ class Sensing:
             velocity: (count, substeps, joints) true velocities.
             random: of the episodes.
             step: (count,) control steps since each episode began, from 1.
-            inertial: (count, substeps, 10) true readings of the IMU, if the robot has one.
-            poses: (count, substeps, objects, 7) true poses of what a tracker sees, if there is one.
+            beside: true readings of the other devices, (count, substeps, ...); see `reset`.
         """
-        if self._tracker is not None and poses is not None:
-            self._tracker.advance(poses, random, step)
-        if self._imu is not None and inertial is not None:
-            self._imu.advance(inertial, random, step)
+        for name, truth in beside.items():
+            self._beside[name].advance(truth, random, step)
         self._line.push(self._encoders.advance(position, velocity, random, step))
         self._physics_steps = 1.0 * step * position.shape[1]
         self._told_before = self._told
@@ -201,15 +195,10 @@ class Sensing:
         if self.quantities.get("drop") is not None:
             np.copyto(told, self._told_before, where=self._dropped.T)
             self._told = told.copy()
-        state = RobotState(time, told[0].T, told[1].T)
-        if self._imu is not None:
-            inertial = self._imu.read(self._age("imu_latency", extra_age))
-            state.orientation = inertial[:, ORIENTATION]
-            state.angular_velocity = inertial[:, ANGULAR_VELOCITY]
-            state.linear_acceleration = inertial[:, LINEAR_ACCELERATION]
-        if self._tracker is not None:
-            state.object_pose = self._tracker.read(self._age("tracker_latency", extra_age))
-        return state
+        seen: dict[str, Values] = {}
+        for name, device in self._beside.items():
+            seen |= device.read(self._age(f"{name}_latency", extra_age))
+        return RobotState(time, told[0].T, told[1].T, **seen)
 
     def _age(self, own_latency: str, extra_age: Values | None) -> NDArray[np.int64] | None:
         """(joints or 1, count) physics steps between a device's reading and now, to the nearest."""

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from simreal.episode_random import EpisodeRandom
 from simreal.randomization.delay_line import DelayLine
+from simreal.randomization.device import Device
 from simreal.randomization.objects import find_objects
 from simreal.randomization.quantities import Quantities
 from simreal.rotations import multiply, small_rotation
@@ -38,7 +39,7 @@ def tracker_defaults() -> dict[str, Values]:
     return {name: np.zeros(3) for name in ("tracker_bias", "tracker_noise", "tracker_turn_noise")}
 
 
-class Tracker:
+class Tracker(Device):
     """Poses of objects around `count` simulated robots, in the frame of the robots' base.
 
     The errors of one reading hold for a control step: whatever watches is not faster than that.
@@ -53,30 +54,26 @@ class Tracker:
             objects: that are watched.
             longest: physics steps back to the oldest reading that will be asked for.
         """
+        super().__init__(DelayLine(longest, 1, POSE * objects, count))
         self._quantities = quantities
         self._objects = objects
-        self._line = DelayLine(longest, 1, POSE * objects, count)
 
-    def reset(self, ids: Ids, poses: Values, random: EpisodeRandom) -> None:
-        """Begin episodes at (len(ids), objects, 7) true poses, as if they had always been."""
+    def reset(self, ids: Ids, truth: Values, random: EpisodeRandom) -> None:
+        """Begin episodes at (len(ids), objects, 7) true poses; see the base class."""
         start = np.zeros(len(ids), dtype=np.int64)
-        first = self._measure(poses[:, None], random, start, ids)
+        first = self._measure(truth[:, None], random, start, ids)
         self._line.fill(ids, first.reshape(len(ids), -1).T[None])
 
-    def take(self, ids: Ids, source: "Tracker", rows: Ids) -> None:
-        """Go on in some simulations as others would."""
-        self._line.take(ids, source._line, rows)
-
-    def advance(self, trace: Values, random: EpisodeRandom, step: NDArray[np.integer]) -> None:
-        """Take in a control step of (count, substeps, objects, 7) true poses."""
-        measured = self._measure(trace, random, step, np.arange(len(trace)))
+    def advance(self, truth: Values, random: EpisodeRandom, step: NDArray[np.integer]) -> None:
+        """Take in (count, substeps, objects, 7) true poses; see the base class."""
+        measured = self._measure(truth, random, step, np.arange(len(truth)))
         flat = measured.reshape(*measured.shape[:2], -1)
         self._line.push(flat.transpose(1, 2, 0)[:, None])
 
-    def read(self, age: NDArray[np.int64] | None) -> Values:
-        """(count, objects, 7) readings, (1, count) physics steps old."""
-        reading: Values = self._line.read(age)[0].T
-        return reading.reshape(len(reading), self._objects, POSE)
+    def read(self, age: NDArray[np.int64] | None) -> dict[str, Values]:
+        """Poses of the objects; see the base class."""
+        reading = self._line.read(age)[0].T
+        return {"object_pose": reading.reshape(len(reading), self._objects, POSE)}
 
     def _measure(
         self, true: Values, random: EpisodeRandom, step: NDArray[np.integer], ids: Ids

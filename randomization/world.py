@@ -15,7 +15,7 @@ from simreal.randomization.events import Events
 from simreal.randomization.ground import Ground
 from simreal.randomization.inertia import Inertia
 from simreal.randomization.quantities import Quantities
-from simreal.randomization.sensing import Sensing
+from simreal.randomization.sensing import IMU, TRACKER, Sensing
 from simreal.randomization.terrain import TerrainMap
 from simreal.robots.loader import ImuConfig
 from simreal.state import RobotState
@@ -106,27 +106,20 @@ class World:
         position, velocity = start.joint_position, start.joint_velocity
         self.physics.reset(ids, start, target)
         self.actuation.reset(ids, velocity, target, random)
-        inertial = self._inertial_trace()
-        first = None if inertial is None else inertial[ids, -1]
-        poses = self._pose_trace()
-        seen = None if poses is None else poses[ids, -1]
-        self.sensing.reset(ids, position, velocity, random, first, seen)
+        beside = {name: trace[ids, -1] for name, trace in self._traces_beside().items()}
+        self.sensing.reset(ids, position, velocity, random, beside)
         self.events.reset(ids, random)
 
-    def _inertial_trace(self) -> Values | None:
-        """(count, substeps, 10) true readings of the IMU in the last control step, if there is one."""
-        if self.imu is None:
-            return None
-        names = (self.imu.orientation, self.imu.angular_velocity, self.imu.linear_acceleration)
-        return np.concatenate([self.physics.sensor_trace(name) for name in names], axis=-1)
-
-    def _pose_trace(self) -> Values | None:
-        """(count, substeps, objects, 7) true poses of objects in the last control step, if any."""
-        if not self.objects:
-            return None
-        trace = self.physics.sensor_trace
-        parts = [(trace(f"{name}_position"), trace(f"{name}_orientation")) for name in self.objects]
-        return np.stack([np.concatenate(part, axis=-1) for part in parts], axis=2)
+    def _traces_beside(self) -> dict[str, Values]:
+        """(count, substeps, ...) true readings in the last control step, of what is no encoder."""
+        traces, trace = {}, self.physics.sensor_trace
+        if self.imu is not None:
+            names = (self.imu.orientation, self.imu.angular_velocity, self.imu.linear_acceleration)
+            traces[IMU] = np.concatenate([trace(name) for name in names], axis=-1)
+        if self.objects:
+            parts = [(trace(f"{name}_position"), trace(f"{name}_orientation")) for name in self.objects]
+            traces[TRACKER] = np.stack([np.concatenate(part, axis=-1) for part in parts], axis=2)
+        return traces
 
     def advance(
         self,
@@ -147,7 +140,7 @@ class World:
         self.actuation.advance(target, random, step if command_step is None else command_step)
         physics = self.physics
         traces = physics.position_trace, physics.velocity_trace
-        self.sensing.advance(*traces, random, step, self._inertial_trace(), self._pose_trace())
+        self.sensing.advance(*traces, random, step, self._traces_beside())
 
     def read(self, time: Values) -> RobotState:
         """What the controllers know at their next tick, which may come early: (count,) time in s."""

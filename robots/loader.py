@@ -7,7 +7,7 @@ a folder for each robot); the folders in `SIMREAL_ROBOTS`; `./robots`; the user'
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
@@ -110,9 +110,7 @@ class RobotConfig(Config):
     def _mirror_names_joints(self) -> Self:
         mirror, joints = self.mirror or MirrorConfig(), self.description.joint_names
         paired = [name for pair in mirror.pairs for name in pair]
-        for name in (*paired, *mirror.reversed):
-            if name not in joints:
-                raise ValueError(f"mirror: no joint {name!r}: {nearest(name, joints)}")
+        _refuse_unknown("mirror", (*paired, *mirror.reversed), joints)
         if len(set(paired)) != len(paired):
             raise ValueError("mirror.pairs: a joint stands twice")
         for left, right in mirror.pairs:
@@ -122,9 +120,9 @@ class RobotConfig(Config):
 
     @model_validator(mode="after")
     def _wire_numbers_every_motor(self) -> Self:
-        indices, count = (
-            (self.wire.motor_index, len(self.description.actuators)) if self.wire else ((), 0)
-        )
+        if self.wire is None:
+            return self
+        indices, count = self.wire.motor_index, len(self.description.actuators)
         if len(indices) != count or len(set(indices)) != count:
             raise ValueError(f"wire.motor_index needs {count} different numbers, one for each actuator")
         return self
@@ -137,11 +135,15 @@ class RobotConfig(Config):
 
     @model_validator(mode="after")
     def _safety_names_joints(self) -> Self:
-        joints = self.description.joint_names
-        for name in (*self.safety.joint_position, *self.safety.joint_velocity):
-            if name not in joints:
-                raise ValueError(f"safety: no joint {name!r}: {nearest(name, joints)}")
+        bounded = (*self.safety.joint_position, *self.safety.joint_velocity)
+        _refuse_unknown("safety", bounded, self.description.joint_names)
         return self
+
+
+def _refuse_unknown(section: str, names: Iterable[str], joints: Sequence[str]) -> None:
+    for name in names:
+        if name not in joints:
+            raise ValueError(f"{section}: no joint {name!r}: {nearest(name, joints)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,11 +204,15 @@ def own_folder() -> Path:
 
 def robot_experiments() -> dict[str, Path]:
     """Names and files of the experiments that stand in robots' folders."""
+    return {name: path for name, path in robot_files("*.yaml").items() if path.name != DESCRIPTION}
+
+
+def robot_files(pattern: str) -> dict[str, Path]:
+    """Stems and paths of what stands in robots' folders; of two of a name, the first robot's."""
     found: dict[str, Path] = {}
     for folder in robot_folders().values():
-        for path in sorted(folder.path.glob("*.yaml")):
-            if path.name != DESCRIPTION:
-                found.setdefault(path.stem, path)
+        for path in sorted(folder.path.glob(pattern)):
+            found.setdefault(path.stem, path)
     return found
 
 

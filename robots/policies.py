@@ -3,16 +3,12 @@
 from pathlib import Path
 
 from simreal.errors import UserError, nearest
-from simreal.robots.loader import robot_folders
+from simreal.robots.loader import robot_files
 
 
 def shipped_policies() -> dict[str, Path]:
     """Name to file, of every robot that can be found; of two of a name, the first robot's."""
-    found: dict[str, Path] = {}
-    for folder in robot_folders().values():
-        for path in sorted((folder.path / "policies").glob("*.onnx")):
-            found.setdefault(path.stem, path)
-    return found
+    return robot_files("policies/*.onnx")
 
 
 def find_policy(given: Path) -> Path:

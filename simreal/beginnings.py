@@ -18,7 +18,6 @@ from simreal.observation import Float32Array, ObservationPipeline
 from simreal.physics.interface import Start, join_starts
 from simreal.privileged import Privileged
 from simreal.randomization.randomizer import Randomizer
-from simreal.randomization.schedule_interface import untagged
 from simreal.randomization.world import World
 from simreal.tasks import Motion, Task
 
@@ -27,10 +26,7 @@ class Beginnings:
     """The first moments of at most `capacity` episodes.
 
     Attributes:
-        seeds: (n,) of the episodes that are ready.
-        draws: (n, columns) their parameters.
-        tags: (n,) what the schedule of the randomization wants to hear of them.
-        observation: (n, size) their first observations.
+        observation: (n, size) the first observations of those that are ready.
         command: (n, commands) what is asked first.
         privileged: (n, size) what a critic sees besides.
         world: its first n rows stand at their starts.
@@ -69,8 +65,6 @@ class Beginnings:
         self._commands, self._privileged = commands, privileged
         self.command = np.zeros((0, commands.size))
         self.privileged = np.zeros((0, 0), dtype=np.float32)
-        self.seeds = np.zeros(0, dtype=np.uint64)
-        self.draws, self.tags = untagged(np.zeros((0, len(randomizer.columns))))
         self.observation = np.zeros((0, self.pipeline.size), dtype=np.float32)
 
     @property
@@ -78,34 +72,28 @@ class Beginnings:
         """How many can be ready at a time."""
         return self.world.physics.count
 
-    def prepare(self, seeds: SeedArray, draws: NDArray[np.float64] | None = None) -> None:
+    def prepare(self, seeds: SeedArray, draws: NDArray[np.float64]) -> None:
         """Make episodes ready, in place of those that were.
 
         Args:
             seeds: (n,) of the episodes.
-            draws: (n, columns) parameters to use; drawn from the seeds if absent.
+            draws: (n, columns) their parameters.
         """
         random, ids = EpisodeRandom(seeds), np.arange(len(seeds))
-        self.seeds = seeds
-        drawn = untagged(draws) if draws is not None else self._randomizer.draw(random)
-        self.draws, self.tags = drawn
-        self._randomizer.apply(ids, self.draws)
+        self._randomizer.apply(ids, draws)
         self.world.reset(ids, self._start(random), self._target[ids], random)
         self.command = self._commands.draw(random, np.zeros(len(ids), dtype=np.int64))
         state = self.world.read(np.zeros(self.capacity)).rows(ids)
         self.observation = self.pipeline.begin(state, self._action[ids], ids, self.command)
-        self.privileged = self._look()
+        self.privileged = self._look(draws)
 
-    def _look(self) -> Float32Array:
-        """(n, size) what a critic sees."""
-        physics, rows = self.world.physics, slice(len(self.seeds))
-        command = np.zeros((self.capacity, self._commands.size))
-        draws = np.zeros((self.capacity, self.draws.shape[1]))
-        command[rows], draws[rows] = self.command, self.draws
+    def _look(self, draws: NDArray[np.float64]) -> Float32Array:
+        """(n, size) what a critic sees; the physics shows all `capacity` rows at once."""
+        physics, unused = self.world.physics, ((0, self.capacity - len(draws)), (0, 0))
         joints = physics.joint_position, physics.joint_velocity
-        actions = self._action, self._action
+        actions, command = (self._action, self._action), np.pad(self.command, unused)
         motion = Motion(*joints, *actions, command, physics, self.world.terrain)
-        return self._privileged.see(motion, draws)[rows]
+        return self._privileged.see(motion, np.pad(draws, unused))[: len(draws)]
 
     def _start(self, random: EpisodeRandom) -> Start:
         """Draw which initial state each episode has, and the state."""

@@ -1,17 +1,18 @@
 """`simreal bench engines`: physics that both engines must share, by numbers, and how fast each is."""
 
-import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from simreal.bench import speed_of
 from simreal.physics.engines import find_engine
 from simreal.physics.interface import Physics, Start
 from simreal.physics.shared_checks import CHECKS
 from simreal.robots import load_robot
 
 ENGINES = ("mujoco", "bullet")
+ROBOT = "qube"
 SIMULATIONS = 16
 TIMED_STEPS = 100
 
@@ -62,9 +63,9 @@ def shared_physics() -> list[Row]:
     return rows
 
 
-def engine_speeds(robot: str = "qube", simulations: int = SIMULATIONS) -> dict[str, float]:
+def engine_speeds() -> dict[str, float]:
     """Physics steps/s of each engine, all simulations together, under random commands."""
-    return {name: _speed(find_engine(name)(load_robot(robot), simulations)) for name in ENGINES}
+    return {name: _speed(find_engine(name)(load_robot(ROBOT), SIMULATIONS)) for name in ENGINES}
 
 
 def _speed(physics: Physics) -> float:
@@ -73,18 +74,14 @@ def _speed(physics: Physics) -> float:
     commands = np.random.default_rng(0).uniform(-1.0, 1.0, (TIMED_STEPS, count, physics.model.nu))
     physics.reset(ids, Start(np.zeros((count, joints)), np.zeros((count, joints))), commands[0])
     physics.step(commands[0])  # builds what is built on the first step
-    began = time.perf_counter()
-    for command in commands:
-        physics.step(command)
-    taken = time.perf_counter() - began
-    return float(count * TIMED_STEPS * physics.substeps / taken)
+    return physics.substeps * speed_of(physics.step, commands)
 
 
 def as_json(rows: list[Row], speeds: dict[str, float]) -> dict[str, Any]:
     """All of it as numbers."""
     return {
         "checks": [asdict(row) for row in rows],
-        "physics_steps_per_second": {"robot": "qube", "simulations": SIMULATIONS, **speeds},
+        "physics_steps_per_second": {"robot": ROBOT, "simulations": SIMULATIONS, **speeds},
     }
 
 

@@ -487,8 +487,8 @@ pins: {{}}"""
     Planted(
         "motor that robot.yaml takes for a servo",
         "drive",
-        model={"<motor ": "<motor "},
         robot=TO_POSITION,
+        at="<motor ",
     ),
     Planted(
         "stiffness that the model's servo has not",
@@ -508,10 +508,10 @@ pins: {{}}"""
         "voltage without back-EMF",
         "drive",
         "warning",
-        model={"<motor ": "<motor "},
         robot={"command": "voltage", "unit": "V"},
+        at="<motor ",
     ),
-    Planted("force on a joint that turns", "unit", model={"<motor ": "<motor "}, robot={"unit": "N"}),
+    Planted("force on a joint that turns", "unit", robot={"unit": "N"}, at="<motor "),
     Planted(
         "limits that only robot.yaml has",
         "control-range",
@@ -607,8 +607,7 @@ def find_planted(case: Planted, folder: Path) -> tuple[list[Finding], str]:
     robot = parse(RobotConfig, {"description": description | {"actuators": actuators}})
     document = read_document(folder / "experiment.yaml")
     found = lint(document, robot=Robot(robot, folder / "model.xml"))
-    last = [*case.model.values(), *case.experiment.values()][-1]
-    text = case.at or last.strip().splitlines()[0]
+    text = case.at or [*case.model.values(), *case.experiment.values()][-1].strip().splitlines()[0]
     file = "experiment.yaml" if text in experiment else "model.xml"
     lines = (folder / file).read_text(encoding="utf-8").splitlines()
     line = next(number for number, content in enumerate(lines, 1) if text in content)

@@ -67,16 +67,11 @@ def plain_tasks(name: str, count: int, seed: int) -> SubprocVecEnv:
     return SubprocVecEnv(made, start_method="forkserver")  # type: ignore[arg-type]
 
 
-def suite_tasks(check: bool = False) -> dict[str, Any]:
-    """Which tasks run on the batch, and why the others do not.
-
-    Args:
-        check: whether tasks of composer, which never do, are loaded, too.
-    """
+def suite_tasks() -> dict[str, Any]:
+    """Which tasks run on the batch, and why the others do not; those of composer never do."""
     found: dict[str, Any] = {}
     for name in suite_task_names():
-        composed = "/manipulation-" in name or "/locomotion-" in name
-        if composed and not check:
+        if "/manipulation-" in name or "/locomotion-" in name:
             found[name] = "one by one: of composer"
             continue
         try:

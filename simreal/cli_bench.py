@@ -1,5 +1,6 @@
 """`simreal bench`: the figures that simreal claims, as commands."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -154,6 +155,13 @@ def bench_engines(as_numbers: bool) -> None:
 SUITE_TASKS = ("cheetah-run", "walker-walk", "reacher-easy")
 
 
+def _suite_names(tasks: Iterable[str]) -> list[str]:
+    """Names of tasks of dm_control as experiments have them, with or without the prefix in front."""
+    from simreal.experiment import SUITE_PREFIX
+
+    return [SUITE_PREFIX + task.removeprefix(SUITE_PREFIX) for task in tasks]
+
+
 @bench.command("suite")
 @click.option("--task", "tasks", multiple=True, default=SUITE_TASKS, show_default=True)
 @click.option("--simulations", type=click.IntRange(min=1), default=64, show_default=True)
@@ -166,7 +174,7 @@ def bench_suite(
     """Steps/s of tasks of dm_control through the adapter, against SubprocVecEnv over the same."""
     from simreal.bench_suite import suite_speed, suite_tasks
 
-    names = [f"dm_control/{task.removeprefix('dm_control/')}" for task in tasks]
+    names = _suite_names(tasks)
     print_json(suite_tasks() if lists else suite_speed(names, simulations, processes, repeats, _tell))
 
 
@@ -182,5 +190,4 @@ def bench_suite_return(
     """Return of PPO through the adapter, against stable-baselines3 on plain dm_control."""
     from simreal.bench_suite import suite_return
 
-    names = [f"dm_control/{task.removeprefix('dm_control/')}" for task in tasks]
-    print_json(suite_return(names, seeds, steps, simulations, episodes, _tell))
+    print_json(suite_return(_suite_names(tasks), seeds, steps, simulations, episodes, _tell))

@@ -1,20 +1,11 @@
 """`simreal preview` and `simreal lint`: look at an experiment before anything is trained."""
 
-import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from simreal.cli_robot import print_findings
-from simreal.cli_types import (
-    OVERRIDE_OPTION,
-    PATH,
-    PIN_OPTION,
-    console,
-    numbers_by_name,
-    print_json,
-)
+from simreal.cli_robot import tell_findings
+from simreal.cli_types import OVERRIDE_OPTION, PATH, PIN_OPTION, console, numbers_by_name
 
 
 @click.command()
@@ -62,10 +53,4 @@ def lint(experiment: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Find faults in EXPERIMENT and in the model of its robot; exit status 1 if there are errors."""
     from simreal.lint import lint_experiment
 
-    found = lint_experiment(experiment, overrides)
-    if as_json:
-        print_json([asdict(each) for each in found])
-    else:
-        print_findings(found)
-    if any(each.severity == "error" for each in found):
-        sys.exit(1)
+    tell_findings(lint_experiment(experiment, overrides), as_json)

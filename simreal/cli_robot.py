@@ -6,15 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
-from rich.console import Console
 
-from simreal.cli_types import print_json
+from simreal.cli_types import console, print_json
 
 if TYPE_CHECKING:
     from simreal.lint import Finding
     from simreal.robot_add import Added
-
-console = Console(highlight=False, markup=False)
 
 
 @click.group()
@@ -51,7 +48,7 @@ def add(model: str, name: str, base: Literal["free", "fixed"] | None, as_json: b
 
 
 def _print_added(added: "Added") -> None:
-    print_findings(added.findings)
+    _print_findings(added.findings)
     for note in added.notes:
         console.print(f"settled: {note}", soft_wrap=True)
     if added.folder is None:
@@ -71,16 +68,20 @@ def check(name: str, as_json: bool) -> None:
     """Audit the robot NAME as it stands in its folder; exit status 1 if there are errors."""
     from simreal.robot_add import check_robot
 
-    found = check_robot(name)
+    tell_findings(check_robot(name), as_json)
+
+
+def tell_findings(found: "list[Finding]", as_json: bool) -> None:
+    """Print findings for people or for programs; exit status 1 if there are errors."""
     if as_json:
         print_json([asdict(each) for each in found])
     else:
-        print_findings(found)
+        _print_findings(found)
     if any(each.severity == "error" for each in found):
         sys.exit(1)
 
 
-def print_findings(found: "list[Finding]") -> None:
+def _print_findings(found: "list[Finding]") -> None:
     """Each finding on two lines, and how many they are."""
     for each in found:
         style = "red" if each.severity == "error" else "yellow"

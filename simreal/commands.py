@@ -48,13 +48,13 @@ class Commands:
             return np.zeros((len(random.seeds), 0))
         return self._draw(random, self._low, self._high, number)
 
-    def changing(self, elapsed: NDArray[np.integer]) -> NDArray[np.intp]:
-        """Which simulations are asked something new after (count,) steps of their episodes."""
-        if not self.described or math.isinf(self._interval):
-            return np.zeros(0, dtype=np.intp)
-        return np.flatnonzero(elapsed % self._interval == 0)
+    def changing(self, elapsed: NDArray[np.integer]) -> tuple[NDArray[np.intp], NDArray[np.integer]]:
+        """Which simulations are asked something new after (count,) steps of their episodes.
 
-    def number(self, elapsed: NDArray[np.integer]) -> NDArray[np.int64]:
-        """Which of the episode's commands holds after so many steps."""
-        number: NDArray[np.int64] = (elapsed // self._interval).astype(np.int64)
-        return number
+        Returns:
+            Their ids, and which of the episode's commands each is asked now.
+        """
+        if not self.described or math.isinf(self._interval):
+            return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.int64)
+        ids = np.flatnonzero(elapsed % self._interval == 0)
+        return ids, (elapsed[ids] // self._interval).astype(np.int64)

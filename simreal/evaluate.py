@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from simreal.contract import refuse_differences
 from simreal.deploy.policy import Policy, load_policy
-from simreal.env import Episode
-from simreal.environment import Environment, make_environment
+from simreal.environment import make_environment
 from simreal.episode_random import SeedArray, episode_seed
+from simreal.episodes import Environment, Episode
 from simreal.errors import UserError, missing_extra
 from simreal.experiment import BaseExperiment, parse_any_experiment
 from simreal.logs import RobotLog
@@ -253,8 +253,8 @@ def evaluate(
             beyond what the engine can follow; before the first episode.
     """
     pins, vary = dict(pins or {}), dict(vary or {})
-    experiment = candidate.experiment
-    experiment, not_followed = move_to_engine(experiment, engine or engine_of(experiment), pins, vary)
+    engine = engine or engine_of(candidate.experiment)
+    experiment, not_followed = move_to_engine(candidate.experiment, engine, pins, vary)
     for name, values in vary.items():
         for end in (min(values), max(values)):
             make_environment(experiment, 1, seed, pins | {name: end}, threads=1)
@@ -277,7 +277,7 @@ def evaluate(
         name: [(value, summarize(episodes_with({name: value}))) for value in values]
         for name, values in vary.items()
     }
-    held, summary, engine = experiment.pins | pins, summarize(whole), engine_of(experiment)
+    held, summary = experiment.pins | pins, summarize(whole)
     return Evaluation(candidate.name, seed, held, whole, summary, curves, engine, not_followed)
 
 
@@ -332,23 +332,26 @@ def percent(value: float) -> str:
     return "-" if np.isnan(value) else f"{100 * value:.1f} %"
 
 
+def share_text(share: Interval) -> str:
+    """A share with its interval for people."""
+    return f"{percent(share.value)} ({percent(share.low)} to {percent(share.high)})"
+
+
+def number_text(number: Interval, form: str) -> str:
+    """A number with its interval for people, each in a form such as ``.1f``."""
+    return f"{number.value:{form}} ({number.low:{form}} to {number.high:{form}})"
+
+
 def summary_rows(summary: Summary) -> list[tuple[str, str]]:
     """A summary as rows of a table."""
-    success, goal, mean = summary.success, summary.goal_share, summary.mean_return
     return [
         ("episodes", str(summary.episodes)),
-        (
-            "success",
-            f"{percent(success.value)} ({percent(success.low)} to {percent(success.high)})",
-        ),
-        ("goal held in second half", f"{percent(goal.value)}"),
-        ("return", f"{mean.value:.1f} ({mean.low:.1f} to {mean.high:.1f})"),
+        ("success", share_text(summary.success)),
+        ("goal held in second half", percent(summary.goal_share.value)),
+        ("return", number_text(summary.mean_return, ".1f")),
         ("mean length", f"{summary.mean_length:.0f} steps"),
         ("ended by", ", ".join(f"{name} {count}" for name, count in summary.ended_by.items())),
-        *(
-            (name, f"{each.value:.3g} ({each.low:.3g} to {each.high:.3g})")
-            for name, each in summary.metrics.items()
-        ),
+        *((name, number_text(each, ".3g")) for name, each in summary.metrics.items()),
     ]
 
 

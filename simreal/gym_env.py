@@ -9,8 +9,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from simreal.env import Episode
 from simreal.environment import make_environment
+from simreal.episodes import Episode
 from simreal.experiment import load_any_experiment
 from simreal.spaces import action_space, observation_space
 

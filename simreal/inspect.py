@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from simreal.contract import Contract
+from simreal.contract import JOINT_SOURCES, Contract
 from simreal.errors import UserError
 
 if TYPE_CHECKING:
@@ -74,14 +74,10 @@ def _actuators(contract: Contract) -> Table:
 def _observation(contract: Contract) -> Table:
     table = Table("observation", "joints", "scale", "clip", "history", "fill")
     for term in contract.observation:
-        owners = (
-            "-"
-            if term.source == "previous_action"
-            else ", ".join(term.joints or contract.robot.joint_names)
-        )
+        joints = (term.joints or contract.robot.joint_names) if term.source in JOINT_SOURCES else ("-",)
         table.add_row(
             term.source,
-            owners,
+            ", ".join(joints),
             _number(term.scale),
             _number(term.clip),
             str(term.history),
@@ -108,7 +104,7 @@ def _experiment(config: "BaseExperiment") -> str:
 
 def inventory() -> dict[str, dict[str, str]]:
     """Kind to name to description of everything that can be named on the command line."""
-    from simreal.agents.config import PPOConfig, SACConfig, TD3Config
+    from simreal.config_pages import AGENTS
     from simreal.configs import shipped_experiments
     from simreal.deploy.drivers import DRIVERS
     from simreal.experiment import load_any_experiment
@@ -117,14 +113,13 @@ def inventory() -> dict[str, dict[str, str]]:
     from simreal.suite.tasks import suite_task_names
     from simreal.tasks import task_names
 
-    agents = {"ppo": PPOConfig, "sac": SACConfig, "td3": TD3Config}
     experiments = {name: load_any_experiment(name) for name in shipped_experiments()}
     of_robots = {name: f"in {path.parent}" for name, path in robot_experiments().items()}
     return {
         "robots": {name: _robot(name, folder) for name, folder in robot_folders().items()},
         "tasks": task_names() | dict.fromkeys(suite_task_names(), "of dm_control"),
         "experiments": {name: _experiment(config) for name, config in experiments.items()} | of_robots,
-        "agents": {name: (agent.__doc__ or "").splitlines()[0] for name, agent in agents.items()},
+        "agents": {name: (agent.__doc__ or "").splitlines()[0] for name, agent in AGENTS.items()},
         "drivers": {name: text for name, (text, _) in DRIVERS.items()},
         **{
             f"parameters of {group}": {

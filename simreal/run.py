@@ -17,7 +17,7 @@ import yaml
 
 from simreal.config import read_document
 from simreal.contract import Contract
-from simreal.env import Episode
+from simreal.episodes import Episode
 from simreal.errors import UserError
 from simreal.experiment import BaseExperiment, parse_any_experiment
 from simreal.files import write_atomically, write_text
@@ -138,8 +138,8 @@ class Run:
 
     def steps_kept(self) -> int:
         """Environment steps at the newest checkpoint; 0 if there is none."""
-        steps = [int(path.stem.removeprefix("step_")) for path in self._checkpoint_paths()]
-        return steps[-1] if steps else 0
+        found = self._checkpoint_paths()
+        return int(found[-1].stem.removeprefix("step_")) if found else 0
 
     def latest_checkpoint(self) -> Path:
         """The newest checkpoint.

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from simreal.environment import Environment
+from simreal.episodes import Environment
 
 
 def observation_space(env: Environment) -> Any:

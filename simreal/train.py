@@ -17,8 +17,8 @@ from simreal.agents.build import build_agent, find_normalizer
 from simreal.agents.checkpoint import Progress, load_checkpoint, save_checkpoint
 from simreal.agents.config import OffPolicyConfig, PPOConfig
 from simreal.contract import refuse_differences
-from simreal.env import Episode
-from simreal.environment import Environment, make_environment
+from simreal.environment import make_environment
+from simreal.episodes import Environment, Episode
 from simreal.experiment import BaseExperiment
 from simreal.randomization.schedule_interface import HistoryRow
 from simreal.run import EPISODE_COLUMNS, Run, Table, episode_row, last_episodes

@@ -25,14 +25,10 @@ def beyond_trained(experiment: BaseExperiment, held: Mapping[str, Sequence[float
 
 
 def _remark(name: str, values: Sequence[float], ranges: Sequence[TrainedRange]) -> str | None:
+    low, high = min(values), max(values)
     meant = [each for each in ranges if name in (each.name, each.name.partition("[")[0])]
-    outside = {
-        f"{each.low:g} to {each.high:g}"
-        for each in meant
-        if min(values) < each.low or max(values) > each.high
-    }
+    outside = {f"{each.low:g} to {each.high:g}" for each in meant if low < each.low or high > each.high}
     if not outside:
         return None
-    low, high = min(values), max(values)
     given = f"{name}={low:g}" if low == high else f"{name}={low:g}:{high:g}"
     return f"{given} is outside the trained range {' and '.join(sorted(outside))}"

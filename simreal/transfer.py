@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from simreal.env import TIME_LIMIT
+from simreal.episodes import TIME_LIMIT
 from simreal.evaluate import (
     Candidate,
     Summary,
     load_candidate,
-    percent,
+    number_text,
     run_episodes,
+    share_text,
     summarize,
     summary_json,
 )
@@ -106,11 +107,12 @@ class Transfer:
 
 def load_candidates(paths: Sequence[Path]) -> list[Candidate]:
     """Policies from run folders or exported files, with names that differ."""
-    candidates = [load_candidate(path) for path in dict.fromkeys(paths)]
+    paths = list(dict.fromkeys(paths))
+    candidates = [load_candidate(path) for path in paths]
     names = [candidate.name for candidate in candidates]
     return [
         Candidate(str(path), each.act, each.experiment) if names.count(each.name) > 1 else each
-        for path, each in zip(dict.fromkeys(paths), candidates, strict=True)
+        for path, each in zip(paths, candidates, strict=True)
     ]
 
 
@@ -158,24 +160,16 @@ def rows(transfer: Transfer) -> list[list[str]]:
         [
             each.policy,
             each.condition,
-            _share(each.summary.success),
-            _share(each.lasted),
-            _number(each.summary.mean_return, ".1f"),
+            share_text(each.summary.success),
+            share_text(each.lasted),
+            number_text(each.summary.mean_return, ".1f"),
             *(
-                _number(each.summary.metrics[name], ".3g") if name in each.summary.metrics else "-"
+                number_text(each.summary.metrics[name], ".3g") if name in each.summary.metrics else "-"
                 for name in transfer.metrics
             ),
         ]
         for each in transfer.results
     ]
-
-
-def _share(found: Interval) -> str:
-    return f"{percent(found.value)} ({percent(found.low)} to {percent(found.high)})"
-
-
-def _number(found: Interval, form: str) -> str:
-    return f"{found.value:{form}} ({found.low:{form}} to {found.high:{form}})"
 
 
 def as_json(transfer: Transfer) -> dict[str, Any]:

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
-from simreal.env import Episode
-from simreal.environment import Environment
+from simreal.episodes import Environment, Episode
 from simreal.spaces import action_space, unbounded_space
 
 

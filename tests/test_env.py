@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from simreal.env import BatchEnv, Episode, Step
+from simreal.env import BatchEnv
 from simreal.episode_random import episode_seed
+from simreal.episodes import Episode, Step
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
 from simreal.observation import Float32Array

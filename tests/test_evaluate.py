@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from simreal.cli_types import numbers_by_name
 from simreal.deploy.policy import EXPERIMENT_KEY
-from simreal.env import Episode
 from simreal.episode_random import episode_seed
+from simreal.episodes import Episode
 from simreal.errors import UserError
 from simreal.evaluate import (
     LARGEST_BATCH,

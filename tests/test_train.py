@@ -19,8 +19,9 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from simreal.agents.build import find_normalizer
-from simreal.env import BatchEnv, Episode
+from simreal.env import BatchEnv
 from simreal.episode_random import EpisodeRandom, episode_seed
+from simreal.episodes import Episode
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
 from simreal.run import EPISODE_COLUMNS, Run, Table, episode_row, last_episodes

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 pytest.importorskip("pybullet", reason="PyBullet is not installed")
 
 from simreal.cli import cli
-from simreal.env import BatchEnv, Episode
+from simreal.env import BatchEnv
+from simreal.episodes import Episode
 from simreal.errors import UserError
 from simreal.evaluate import LARGEST_BULLET_BATCH, Candidate, as_json, evaluate, run_episodes
 from simreal.evaluate import evaluation_rows as table_of

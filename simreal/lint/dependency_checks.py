@@ -1,11 +1,11 @@
 """Entries that do nothing because another one is missing, or an episode is too short for them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from simreal.errors import UserError
 from simreal.lint.finding import Finding
 from simreal.lint.subject import Subject
-from simreal.randomization.specification import Member, ParameterConfig, members
+from simreal.randomization.specification import Member, ParameterConfig, Specification, members
 from simreal.randomization.world import World
 
 NEEDS = {
@@ -31,8 +31,6 @@ EARLIEST = {
 }
 """First time at which the event may come, as a share of the value."""
 
-Entries = Mapping[str, ParameterConfig]
-
 
 def parameters_of(name: str, entry: ParameterConfig) -> set[str]:
     """What an entry draws; nothing if a posterior's file names what does not exist."""
@@ -50,7 +48,7 @@ def all_needed(parameters: set[str]) -> set[str]:
     return found
 
 
-def check_dependencies(subject: Subject, world: World, entries: Entries) -> Iterator[Finding]:
+def check_dependencies(subject: Subject, world: World, entries: Specification) -> Iterator[Finding]:
     """All of them.
 
     Args:

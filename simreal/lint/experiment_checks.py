@@ -20,10 +20,11 @@ LEAST_USED_ACTION = 0.5
 def check_experiment(subject: Subject) -> Iterator[Finding]:
     """All of them."""
     yield from _control_rate(subject)
-    yield from _observed_joints(subject)
-    yield from _action_sizes(subject)
+    told = [*_observed_joints(subject), *_action_sizes(subject)]
+    yield from told
     yield from _action_range(subject)
-    yield from _contract(subject)
+    if not told:
+        yield from _contract(subject)
 
 
 def _control_rate(subject: Subject) -> Iterator[Finding]:
@@ -77,15 +78,13 @@ def _action_range(subject: Subject) -> Iterator[Finding]:
 
 
 def _contract(subject: Subject) -> Iterator[Finding]:
-    """What a contract refuses, but for what is told above: sources that the robot or task has not."""
+    """What else a contract refuses: sources that the robot or task has not."""
     experiment, robot = subject.experiment, subject.robot.description
-    told = [*_observed_joints(subject), *_action_sizes(subject)]
     try:
         make_contract(experiment, robot, find_task(experiment.task, robot.name))
     except UserError as error:
-        if not told:
-            where = subject.document.where(("observation",))
-            yield refused("name", where, str(error), "docs/concepts.md: observation sources")
+        where = subject.document.where(("observation",))
+        yield refused("name", where, str(error), "docs/concepts.md: observation sources")
 
 
 def widths(contract: Contract) -> NDArray[np.int64]:

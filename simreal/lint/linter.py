@@ -31,7 +31,7 @@ from simreal.lint.subject import (
     unreadable_robot,
 )
 from simreal.randomization.build import build_world
-from simreal.randomization.specification import ParameterConfig, members
+from simreal.randomization.specification import ParameterConfig, Specification, members
 from simreal.robots import Robot, load_robot
 
 
@@ -128,9 +128,7 @@ def _randomization(subject: Subject, faulty: bool) -> list[Finding]:
     return found + _guarded(where, lambda: check_motion(subject, sound, _pins_of(sound, pins)))
 
 
-def _sound(
-    subject: Subject, entries: Mapping[str, ParameterConfig], found: list[Finding]
-) -> dict[str, ParameterConfig]:
+def _sound(subject: Subject, entries: Specification, found: list[Finding]) -> dict[str, ParameterConfig]:
     """Entries that can be told to act or not: no faulty ones, and none that act only with those."""
     faulty = {each.where for each in found if each.severity == "error" or each.check == "no-effect"}
     parts = ((), ("distribution",), ("target",))
@@ -155,7 +153,7 @@ def _in_company(parameters: set[str]) -> set[str]:
     return parameters & (NEEDS.keys() | needed)
 
 
-def _pins_of(entries: Mapping[str, ParameterConfig], pins: Mapping[str, float]) -> dict[str, float]:
+def _pins_of(entries: Specification, pins: Mapping[str, float]) -> dict[str, float]:
     """Those that hold something of some entries."""
     names = {
         member.parameter.name if entry.is_joint else name

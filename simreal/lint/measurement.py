@@ -22,11 +22,10 @@ from simreal.observation import Float32Array
 from simreal.privileged import Privileged
 from simreal.randomization.build import build_world
 from simreal.randomization.randomizer import Randomizer
-from simreal.randomization.specification import ParameterConfig
+from simreal.randomization.specification import Specification
 from simreal.randomization.world import World
 from simreal.tasks import find_task
 
-Entries = Mapping[str, ParameterConfig]
 Flags = NDArray[np.bool_]
 Columns = NDArray[np.int64]
 
@@ -62,23 +61,29 @@ class Setting:
     """Simulations that differ in one column of the draw each, as a block for each excitation.
 
     Attributes:
-        world: in each block, 2 for each column, at its lowest and highest value, then a plain and a
-            nudged one.
-        beginnings: makes the episodes ready in them.
+        beginnings: makes the episodes ready; in each block of its world, 2 for each column, at its
+            lowest and highest value, then a plain and a nudged one.
         randomizer: of the world.
         columns: (n,) indices of the columns.
         excitations: what is done in each block.
         contract: of the experiment.
-        period: s, of a control step.
     """
 
-    world: World
     beginnings: Beginnings
     randomizer: Randomizer
     columns: Columns
     excitations: tuple[Excitation, ...]
     contract: Contract
-    period: float
+
+    @property
+    def world(self) -> World:
+        """Of the simulations."""
+        return self.beginnings.world
+
+    @property
+    def period(self) -> float:
+        """s, of a control step."""
+        return 1.0 / self.contract.control_rate
 
     def blocks(self, values: NDArray[Any]) -> NDArray[Any]:
         """View (count, ...) values as (blocks, 2 n + 2, ...)."""
@@ -105,7 +110,7 @@ class Seen:
 
 def set_up(
     subject: Subject,
-    entries: Entries,
+    entries: Specification,
     pins: Mapping[str, float],
     contract: Contract,
     columns: Columns,
@@ -122,14 +127,14 @@ def set_up(
         excitations: what is done in each block.
     """
     experiment, task = subject.experiment, find_task(subject.experiment.task, subject.experiment.robot)
-    rate, scene = experiment.control_rate, subject.scene
     count = (2 * len(columns) + 2) * len(excitations)
     threads = 1 if count <= FEW else 0
-    world = build_world(subject.robot, count, entries, pins, rate, threads, scene)
+    rate = experiment.control_rate
+    world = build_world(subject.robot, count, entries, pins, rate, threads, subject.scene)
     randomizer = Randomizer(entries, world, pins)
     commands, unseen = Commands(experiment, task), Privileged((), task, randomizer)
     beginnings = Beginnings(world, randomizer, contract, task, {task.start: 1.0}, commands, unseen)
-    return Setting(world, beginnings, randomizer, columns, excitations, contract, 1.0 / rate)
+    return Setting(beginnings, randomizer, columns, excitations, contract)
 
 
 def run(

@@ -12,7 +12,7 @@ from simreal.contract import Joint, RobotDescription
 from simreal.errors import nearest
 from simreal.lint.command_checks import check_commands
 from simreal.lint.finding import Finding
-from simreal.lint.model_file import ModelFile
+from simreal.lint.model_file import ModelFile, kind_of
 from simreal.lint.value_checks import check_values
 from simreal.physics.contradictions import contradictions
 
@@ -181,7 +181,7 @@ def _written_angles(orientation: Any) -> list[float]:
 
 def _odd_angle(file: ModelFile, element: Any, angle: float) -> Iterator[Finding]:
     degree, twelfths = file.spec.compiler.degree, 12.0 * angle / math.pi
-    label = f"{type(element).__name__.removeprefix('Mjs').lower()} {element.name}".strip()
+    label = f"{kind_of(element)} {element.name}".strip()
     if degree and round(twelfths) and abs(angle) < FULL_TURN + 0.01 and _is_pi_over_12(angle):
         what = f"{label}: {angle:g} is a share of π, but read as degrees"
     elif not degree and abs(angle) > FULL_TURN + 0.01:
@@ -267,10 +267,9 @@ def _delays(file: ModelFile) -> Iterator[Finding]:
     for element in (*file.spec.actuators, *file.spec.sensors):
         held = element.nsample * timestep
         if element.delay > held * (1.0 + 1e-9):
-            kind = type(element).__name__.removeprefix("Mjs").lower()
             what = (
-                f"{kind} {element.name}: a delay of {1e3 * element.delay:g} ms, but {element.nsample} "
-                f"samples of {1e3 * timestep:g} ms hold {1e3 * held:g} ms"
+                f"{kind_of(element)} {element.name}: a delay of {1e3 * element.delay:g} ms, but "
+                f"{element.nsample} samples of {1e3 * timestep:g} ms hold {1e3 * held:g} ms"
             )
             samples = math.ceil(element.delay / timestep - 1e-9) + 1
             yield Finding("error", "history", file.where(element), what, f'nsample="{samples}"')

@@ -45,8 +45,12 @@ class ModelFile:
         line = _line(element.info)
         if line:
             return f"{self.path}:{line}"
-        kind = type(element).__name__.removeprefix("Mjs").lower()
-        return _named_elements(self.path).get((kind, element.name), str(self.path))
+        return _named_elements(self.path).get((kind_of(element), element.name), str(self.path))
+
+
+def kind_of(element: Element | Any) -> str:
+    """Such as ``joint`` or ``actuator``."""
+    return type(element).__name__.removeprefix("Mjs").lower()
 
 
 def read_model(path: Path) -> tuple[ModelFile | None, list[Finding]]:

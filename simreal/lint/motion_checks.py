@@ -10,11 +10,11 @@ from simreal.experiment_contract import make_contract
 from simreal.lint.dependency_checks import EARLIEST, all_needed, parameters_of
 from simreal.lint.experiment_checks import widths
 from simreal.lint.finding import Finding
-from simreal.lint.measurement import Columns, Entries, Excitation, Setting, run, set_up
+from simreal.lint.measurement import Columns, Excitation, Setting, run, set_up
 from simreal.lint.subject import Subject
 from simreal.randomization.build import build_world
 from simreal.randomization.randomizer import Randomizer
-from simreal.randomization.specification import members
+from simreal.randomization.specification import ParameterConfig, Specification, members
 from simreal.tasks import find_task
 
 SHORT, LONG = 0.5, 20.0
@@ -34,7 +34,9 @@ FIRST = (Excitation(0, 0.05),)
 FURTHER = (Excitation(1, 0.1, full=True), Excitation(2, 0.4, full=True), Excitation(3, 0.05, early=True))
 
 
-def check_motion(subject: Subject, entries: Entries, pins: Mapping[str, float]) -> Iterator[Finding]:
+def check_motion(
+    subject: Subject, entries: Specification, pins: Mapping[str, float]
+) -> Iterator[Finding]:
     """Simulate an experiment without faults.
 
     Args:
@@ -68,7 +70,7 @@ def _diverges_alone(subject: Subject, contract: Contract) -> Iterator[Finding]:
 
 
 def _measured(
-    subject: Subject, entries: Entries, pins: Mapping[str, float], contract: Contract
+    subject: Subject, entries: Specification, pins: Mapping[str, float], contract: Contract
 ) -> Iterator[Finding]:
     """What the ends of each range do."""
     limits = _limits(contract)
@@ -107,7 +109,7 @@ def _affordable(setting: Setting) -> float:
     return MOST_PHYSICS_STEPS * physics.timestep / physics.count
 
 
-def _not_sure_to_come(entries: Entries, length: float) -> set[str]:
+def _not_sure_to_come(entries: Specification, length: float) -> set[str]:
     """Entries of events, and of what needs them, that some episodes of a length (s) do without."""
     late = {
         each.parameter.name
@@ -118,7 +120,7 @@ def _not_sure_to_come(entries: Entries, length: float) -> set[str]:
     return {name for name, entry in entries.items() if late & all_needed(parameters_of(name, entry))}
 
 
-def _owners(subject: Subject, entries: Entries, pins: Mapping[str, float]) -> dict[int, str]:
+def _owners(subject: Subject, entries: Specification, pins: Mapping[str, float]) -> dict[int, str]:
     """The columns that can be measured, and the entries that draw them.
 
     Not a change of parameters in mid-episode: the environment draws anew, and not the world.
@@ -135,15 +137,19 @@ def _owners(subject: Subject, entries: Entries, pins: Mapping[str, float]) -> di
     }
 
 
-def _groups(entries: Entries, owners: Mapping[int, str], columns: Columns) -> Columns:
+def _groups(entries: Specification, owners: Mapping[int, str], columns: Columns) -> Columns:
     """(n,) labels of columns of which one that acts is enough: those of a pattern of everything."""
     names = [owners[column] for column in columns.tolist()]
-    whole = [entries[name].target == "*" and not entries[name].is_joint for name in names]
     labels = [
-        name if all_ else str(column) for name, all_, column in zip(names, whole, columns, strict=True)
+        name if _means_all(entries[name]) else str(column)
+        for name, column in zip(names, columns, strict=True)
     ]
     groups: Columns = np.unique(labels, return_inverse=True)[1].astype(np.int64)
     return groups
+
+
+def _means_all(entry: ParameterConfig) -> bool:
+    return entry.target == "*" and not entry.is_joint
 
 
 def _limits(contract: Contract) -> NDArray[np.float64]:
@@ -188,7 +194,7 @@ def _divergences(
 
 def _idle(
     subject: Subject,
-    entries: Entries,
+    entries: Specification,
     owners: Mapping[int, str],
     names: list[str],
     seen: set[int],
@@ -198,8 +204,7 @@ def _idle(
     for entry in dict.fromkeys(owners.values()):
         mine = [column for column, owner in owners.items() if owner == entry]
         idle = [names[column] for column in mine if column not in seen]
-        whole = entries[entry].target == "*" and not entries[entry].is_joint
-        if idle and (len(idle) == len(mine) or not whole):
+        if idle and (len(idle) == len(mine) or not _means_all(entries[entry])):
             what = (
                 f"{', '.join(idle)}: nothing observed differs from one end of the range to the other in "
                 f"{length:.3g} s of random commands"

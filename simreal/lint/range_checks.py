@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -11,10 +11,10 @@ from simreal.lint.dependency_checks import parameters_of
 from simreal.lint.finding import Finding, Severity, refused
 from simreal.lint.subject import Subject
 from simreal.randomization.build import build_world
-from simreal.randomization.parameters import GROUPS, PARAMETERS, matching, operate
-from simreal.randomization.randomizer import Randomizer
+from simreal.randomization.parameters import GROUPS, PARAMETERS, operate
+from simreal.randomization.randomizer import DrawnPart, Randomizer
 from simreal.randomization.schedules import build_schedule
-from simreal.randomization.specification import Member, ParameterConfig, members
+from simreal.randomization.specification import Member, ParameterConfig, Specification, members
 from simreal.randomization.world import World
 
 LARGEST_ANGLE = 0.5 * math.pi
@@ -33,8 +33,6 @@ FAR = 2.0
 """Factor by which a range must miss the model's own value for that to be no accident."""
 AS_A_FACTOR = ("bodies", "joints", "contacts", "surroundings", "actuators", "sensors")
 """Groups of parameters whose sizes compare as factors."""
-
-Entries = Mapping[str, ParameterConfig]
 
 
 def check_names_and_bounds(
@@ -94,7 +92,7 @@ def _refused_entry(subject: Subject, name: str, entry: ParameterConfig, message:
     return refused(kind, subject.entry(name, *part), message, mend)
 
 
-def check_ranges(subject: Subject, world: World, entries: Entries) -> Iterator[Finding]:
+def check_ranges(subject: Subject, world: World, entries: Specification) -> Iterator[Finding]:
     """What is odd about entries that the randomizer takes.
 
     Args:
@@ -102,116 +100,99 @@ def check_ranges(subject: Subject, world: World, entries: Entries) -> Iterator[F
         world: its robot.
         entries: of the randomization, without faults.
     """
-    for name, entry in entries.items():
-        for member in members(name, entry):
-            yield from _units(subject, world, name, member)
-            yield from _holds_default(subject, world, name, member)
-            yield from _below_a_step(subject, world, name, member)
-            if not entry.is_joint:  # an identification has seen the machine
-                yield from _misses_default(subject, world, name, member)
-    yield from _crossing_ends(subject, world, entries)
+    parts = Randomizer(entries, world).parts
+    for part in parts:
+        yield from _units(subject, world, part)
+        yield from _holds_default(subject, part)
+        yield from _below_a_step(subject, world, part)
+        if not part.config.is_joint:  # an identification has seen the machine
+            yield from _misses_default(subject, part)
+    yield from _crossing_ends(subject, world, parts)
 
 
-def _is_angle(member: Member) -> bool:
+def _is_angle(member: Member | DrawnPart) -> bool:
     return member.parameter.unit == "rad" and member.operation != "scale"
 
 
-def _in_radians(member: Member) -> str:
+def _in_radians(member: Member | DrawnPart) -> str:
     low, high = math.radians(member.low), math.radians(member.high)
     return f"; {member.low:g} to {member.high:g} degrees are {low:.3g} to {high:.3g} rad"
 
 
-def _ends(world: World, member: Member) -> tuple[float, float]:
-    """Smallest and largest value that a parameter takes by one entry alone."""
-    default = member.parameter.default(world)[_elements(world, member)]
-    ends = [operate(member.operation, default, np.full(1, end)) for end in (member.low, member.high)]
-    return float(np.min(ends)), float(np.max(ends))
-
-
-def _elements(world: World, member: Member) -> list[int]:
-    names = member.parameter.elements(world)
-    return matching(member.target, names) if names else [0]
-
-
-def _units(subject: Subject, world: World, name: str, member: Member) -> Iterator[Finding]:
+def _units(subject: Subject, world: World, part: DrawnPart) -> Iterator[Finding]:
     """Degrees for radians, and other values that nobody means."""
-    parameter = member.parameter
-    where = subject.entry(name, "distribution")
-    size = max(abs(member.low), abs(member.high))
+    parameter = part.parameter
+    where = subject.entry(part.entry, "distribution")
+    size = max(abs(part.low), abs(part.high))
     default = np.abs(parameter.default(world))
-    limit = LARGEST.get(parameter.name, LARGEST_ANGLE if _is_angle(member) else math.inf)
-    if member.operation == "scale" or (
-        member.operation == "absolute" and not np.isfinite(default).all()
-    ):
+    limit = LARGEST.get(parameter.name, LARGEST_ANGLE if _is_angle(part) else math.inf)
+    if part.operation == "scale" or (part.operation == "absolute" and not np.isfinite(default).all()):
         return
-    if member.operation == "absolute":
+    if part.operation == "absolute":
         limit += float(default.max(initial=0.0))
     if parameter.name == "joint_kick_velocity":
         limits = [joint.velocity_limit or math.inf for joint in subject.robot.description.joints]
-        limit = max(limits[i] for i in _elements(world, member))
+        limit = max(limits[i] for i in part.elements)
     if size <= limit:
         return
     what = f"{parameter.name} of {size:g} {parameter.unit}"
-    if _is_angle(member):
+    if _is_angle(part):
         severity: Severity = "error" if size > 2.0 * math.pi + limit else "warning"
-        mend = f"give radians{_in_radians(member)}"
+        mend = f"give radians{_in_radians(part)}"
         yield Finding(severity, "unit", where, f"{what}: are these degrees?", mend)
     else:
         what += f": more than {limit:g} is seldom meant"
         yield Finding("warning", "unit", where, what, f"give {parameter.unit}")
 
 
-def _holds_default(subject: Subject, world: World, name: str, member: Member) -> Iterator[Finding]:
+def _holds_default(subject: Subject, part: DrawnPart) -> Iterator[Finding]:
     """Ranges of one value, which is the one that the model has."""
-    if member.low != member.high:
+    if part.low != part.high:
         return
-    default = member.parameter.default(world)[_elements(world, member)]
-    if np.array_equal(operate(member.operation, default, np.full(1, member.low)), default):
-        what = f"{member.operation} {member.low:g} leaves {member.parameter.name} as it is"
+    if np.array_equal(operate(part.operation, part.default, np.full(1, part.low)), part.default):
+        what = f"{part.operation} {part.low:g} leaves {part.parameter.name} as it is"
         mend = "give it a range, or take the entry out"
-        yield Finding("warning", "no-effect", subject.entry(name, "distribution"), what, mend)
+        yield Finding("warning", "no-effect", subject.entry(part.entry, "distribution"), what, mend)
 
 
-def _misses_default(subject: Subject, world: World, name: str, member: Member) -> Iterator[Finding]:
+def _misses_default(subject: Subject, part: DrawnPart) -> Iterator[Finding]:
     """Ranges far from what the model has: values for factors, factors for values, other units."""
-    parameter, low, high = member.parameter, member.low, member.high
+    parameter, own, low, high = part.parameter, part.default, part.low, part.high
     sizes = [each for group in AS_A_FACTOR for each in GROUPS[group]]
-    if member.operation == "add" or parameter not in sizes or parameter.lower is None or low < 0.0:
+    if part.operation == "add" or parameter not in sizes or parameter.lower is None or low < 0.0:
         return
-    own = parameter.default(world)[_elements(world, member)]
-    scales = member.operation == "scale"
-    nominal = np.ones_like(own) if scales else own
-    far = (FAR * nominal < low) | (nominal > FAR * high)
+    scales = part.operation == "scale"
+    far = (FAR * part.nominal < low) | (part.nominal > FAR * high)
     if not (far & np.isfinite(own) & (own > 0.0)).all():
         return
     listed = ", ".join(dict.fromkeys(f"{value:g}" for value in own)) + f" {parameter.unit}"
     model_has = f"a factor of 1 on the model's own {listed}" if scales else f"the model's own {listed}"
-    what = f"{parameter.name}: {member.operation} {low:g} to {high:g} is far from {model_has}"
+    what = f"{parameter.name}: {part.operation} {low:g} to {high:g} is far from {model_has}"
     mend = f"operation: {'absolute' if scales else 'scale'}, if that is meant; else correct the model"
-    yield Finding("warning", "excludes-model", subject.entry(name, "distribution"), what, mend)
+    yield Finding("warning", "excludes-model", subject.entry(part.entry, "distribution"), what, mend)
 
 
-def _below_a_step(subject: Subject, world: World, name: str, member: Member) -> Iterator[Finding]:
+def _below_a_step(subject: Subject, world: World, part: DrawnPart) -> Iterator[Finding]:
     """Latencies that round to one physics step, or to none, whatever is drawn."""
     step = 1e3 * world.physics.timestep
-    if "latency" in member.parameter.name and 0.0 < member.high < 0.5 * step:
+    if "latency" in part.parameter.name and 0.0 < part.high < 0.5 * step:
         what = (
-            f"{member.parameter.name} of at most {member.high:g} ms: less than half a physics step of "
+            f"{part.parameter.name} of at most {part.high:g} ms: less than half a physics step of "
             f"{step:g} ms"
         )
-        mend = f"give ms, not s: {member.high:g} s are {1e3 * member.high:g} ms"
-        yield Finding("warning", "unit", subject.entry(name, "distribution"), what, mend)
+        mend = f"give ms, not s: {part.high:g} s are {1e3 * part.high:g} ms"
+        yield Finding("warning", "unit", subject.entry(part.entry, "distribution"), what, mend)
 
 
-def _crossing_ends(subject: Subject, world: World, entries: Entries) -> Iterator[Finding]:
+def _crossing_ends(subject: Subject, world: World, parts: Sequence[DrawnPart]) -> Iterator[Finding]:
     """End stops that may be drawn on the wrong side of each other."""
     stops = PARAMETERS["joint_range"]
-    parts = [each for each in Randomizer(entries, world).parts if each.parameter is stops]
-    if not parts:
+    drawn = [each for each in parts if each.parameter is stops]
+    if not drawn:
         return
     smallest, largest = stops.default(world), stops.default(world)
     drawn_by: dict[int, str] = {}
-    for part in parts:
+    for part in drawn:
         smallest[part.elements], largest[part.elements] = part.smallest, part.largest
         drawn_by |= dict.fromkeys(part.elements.tolist(), part.entry)
     names = stops.elements(world)
@@ -227,7 +208,9 @@ def _crossing_ends(subject: Subject, world: World, entries: Entries) -> Iterator
             yield Finding("error", "bounds", where, what, "narrow the ranges, so that they never cross")
 
 
-def check_history(subject: Subject, entries: Entries, pins: Mapping[str, float]) -> Iterator[Finding]:
+def check_history(
+    subject: Subject, entries: Specification, pins: Mapping[str, float]
+) -> Iterator[Finding]:
     """Delays that cannot be simulated, or that a history does not hold."""
     delays = {name: entry for name, entry in entries.items() if _delays(name, entry)}
     for name, entry in delays.items():
@@ -248,7 +231,7 @@ def check_history(subject: Subject, entries: Entries, pins: Mapping[str, float])
         where = subject.document.where(("pins", *pinned[:1]))
         yield refused("history", where, str(error), "pin it below that")
         return
-    yield from _beyond_history(subject, world, delays)
+    yield from _beyond_history(subject, world, entries)
 
 
 def _delays(name: str, entry: ParameterConfig) -> bool:
@@ -256,7 +239,7 @@ def _delays(name: str, entry: ParameterConfig) -> bool:
     return any(each.parameter.unit in ("ms", "Hz") for each in members(name, entry))
 
 
-def _build(subject: Subject, entries: Entries, pins: Mapping[str, float]) -> World:
+def _build(subject: Subject, entries: Specification, pins: Mapping[str, float]) -> World:
     return build_world(subject.robot, 1, entries, pins, threads=1, scene=subject.scene)
 
 
@@ -265,13 +248,16 @@ def _too_long(subject: Subject, name: str, message: str) -> Finding:
     return refused("history", where, message, "shorten it; latencies are in ms")
 
 
-def _beyond_history(subject: Subject, world: World, delays: Entries) -> Iterator[Finding]:
+def _beyond_history(subject: Subject, world: World, entries: Specification) -> Iterator[Finding]:
     """The delay that is reached from the model's own one, against what the engine keeps."""
     reached, last = 0.0, ""
-    for name, entry in delays.items():
-        for member in members(name, entry):
-            if member.parameter.fields[0] in ("actuation.latency", "actuation.latency_jitter"):
-                reached, last = reached + _ends(world, member)[1], name
+    for part in Randomizer(entries, world).parts:
+        if part.parameter.fields[0] in ("actuation.latency", "actuation.latency_jitter"):
+            # By this entry alone: others on the same parameter are added.
+            ends = [
+                operate(part.operation, part.default, np.full(1, end)) for end in (part.low, part.high)
+            ]
+            reached, last = reached + float(np.max(ends)), part.entry
     history = world.physics.model.actuator_history[:, 0]
     held = 1e3 * float(min(history, default=0)) * world.physics.timestep
     if reached > held * (1.0 + 1e-9):
@@ -284,7 +270,7 @@ def _beyond_history(subject: Subject, world: World, delays: Entries) -> Iterator
         yield Finding("error", "history", subject.entry(last, "distribution"), what, mend)
 
 
-def check_schedule(subject: Subject, world: World, entries: Entries) -> Iterator[Finding]:
+def check_schedule(subject: Subject, world: World, entries: Specification) -> Iterator[Finding]:
     """Whether the schedule fits the entries."""
     if len(entries) < len(subject.entries):
         return  # it may mean one of those that are faulty

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from simreal.lint.finding import Finding
-from simreal.lint.model_file import ModelFile, Written, written_elements
+from simreal.lint.model_file import ModelFile, Written, kind_of, written_elements
 from simreal.randomization.parameters import PARAMETERS
 
 OF_JOINTS = {
@@ -57,7 +57,6 @@ def _beyond(
 ) -> Iterator[Finding]:
     lower, unit = PARAMETERS[parameter].lower, PARAMETERS[parameter].unit
     if lower is not None and value < lower:
-        kind = type(element).__name__.removeprefix("Mjs").lower()
-        what = f"{kind} {element.name}: {attribute} of {value:g} {unit}, below {lower:g}"
+        what = f"{kind_of(element)} {element.name}: {attribute} of {value:g} {unit}, below {lower:g}"
         mend = f"give {lower:g} or more: a negative one feeds energy in"
         yield Finding("error", "value", file.where(element), what, mend)

@@ -170,8 +170,8 @@ class _Builder:
         return make_shape(self._client, self._model, geom, self._value("geom_size")[geom])
 
     def _geom_pose(self, geom: int, shift: Values) -> Pose:
-        turned = self._value("geom_quat")[geom]
-        return self._value("geom_pos")[geom] + rotate(turned, shift), turned
+        place = self._value("geom_pos")[geom], self._value("geom_quat")[geom]
+        return compose(place, (shift, NO_TURN))
 
     # What moves
 
@@ -422,13 +422,6 @@ def compose(outer: Pose, inner: Pose) -> Pose:
     position, turned = np.zeros(3), np.zeros(4)
     mujoco.mju_mulPose(position, turned, *outer, *inner)
     return position, turned
-
-
-def rotate(turned: Values, vector: Values) -> Values:
-    """A (3,) vector turned by (4,) w, x, y, z."""
-    result = np.zeros(3)
-    mujoco.mju_rotVecQuat(result, vector, turned)
-    return result
 
 
 def _from_z(axis: Values) -> Values:

@@ -3,6 +3,7 @@
 A connection costs up to 0.1 s and 30 MB, and a process may have 1024 of them.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pybullet
@@ -40,7 +41,6 @@ def _available_mb() -> float:
         return float("inf")
 
 
-def release(clients: list[int]) -> None:
+def release(clients: Iterable[int]) -> None:
     """Give connections back."""
     _free.extend(clients)
-    clients.clear()

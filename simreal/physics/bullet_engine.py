@@ -21,7 +21,7 @@ from simreal.physics.bullet_law import GAINS, CommandLine, ForceLaw
 from simreal.physics.bullet_limits import refuse_unsupported, refuse_unsupported_sensor
 from simreal.physics.bullet_sensors import Contact, SensorReader
 from simreal.physics.interface import Ids, Start, StepLaw
-from simreal.physics.layout import actuator_ids, columns, free_joints, joint_addresses, whole_substeps
+from simreal.physics.layout import Layout, sensor_columns, whole_substeps
 from simreal.physics.model import Scene, compile_model, named_id
 from simreal.robots import Robot
 
@@ -74,34 +74,24 @@ class BulletPhysics:
         self._joint_law = ForceLaw(self.model, self._fields)
         self._line = CommandLine(self.model, self._fields, count)
         self._reader = SensorReader(self.model, self._fields)
-        self._lay_out(robot)
+        self._layout = Layout(self.model, robot)
+        self.free_bodies = tuple(self.model.body(body).name for body in self._layout.free.bodies)
+        self._rubs = not self.model.opt.disableflags & mujoco.mjtDisableBit.mjDSBL_FRICTIONLOSS
         self._make_state()
         self._worlds: list[BulletWorld | None] = [None] * count
-        self._clients: list[int] = []
-        self._client_of: dict[int, int] = {}
-        weakref.finalize(self, release, self._clients)
+        self._clients: dict[int, int] = {}  # of a simulation
+        weakref.finalize(self, release, self._clients.values())
         self._blueprint: Blueprint | None = None
         self._changes_gains = False
         self._stale = np.ones(count, dtype=bool)
         self._misplaced = np.zeros(count, dtype=bool)
-
-    def _lay_out(self, robot: Robot) -> None:
-        model = self.model
-        positions, velocities = joint_addresses(model, robot)
-        self._positions, self._velocities = positions, velocities
-        self._position_columns, self._velocity_columns = columns(positions), columns(velocities)
-        self._actuators = actuator_ids(model, robot)
-        self._free = free_joints(model)
-        self.free_bodies = tuple(model.body(body).name for body in self._free.bodies)
-        flags = model.opt.disableflags
-        self._rubs = not flags & mujoco.mjtDisableBit.mjDSBL_FRICTIONLOSS
 
     def _make_state(self) -> None:
         model, count, steps = self.model, self.count, self.substeps
         self._qpos: Values = np.repeat(model.qpos0[None], count, axis=0)
         self._qvel: Values = np.zeros((count, model.nv))
         self._command: Values = np.zeros((count, model.nu))
-        self._bases: Values = np.zeros((count, len(self._free.bodies), 13))
+        self._bases: Values = np.zeros((count, len(self.free_bodies), 13))
         self._inertia: Values = np.zeros((count, model.nv))
         self._friction: Values = np.zeros((count, model.nv))
         self.body_force: Values = np.zeros((count, model.nbody, 6))
@@ -112,42 +102,42 @@ class BulletPhysics:
         self.forces: Values = np.zeros((count, steps, model.nu))
         self.contacts: list[list[Sequence[Contact]]] = [[()] * steps for _ in range(count)]
         self._readings: Values | None = None
-        self._readable: set[str] = set()
+        self._sensors: dict[str, slice] = {}
 
     @property
     def joint_position(self) -> Values:
         """(count, joints) true positions."""
-        return self._qpos[:, self._position_columns]
+        return self._qpos[:, self._layout.position_columns]
 
     @property
     def joint_velocity(self) -> Values:
         """(count, joints) true velocities."""
-        return self._qvel[:, self._velocity_columns]
+        return self._qvel[:, self._layout.velocity_columns]
 
     @property
     def position_trace(self) -> Values:
         """(count, substeps, joints) positions after each physics step of the last control step."""
-        return self.positions[:, 1:, self._position_columns]
+        return self.positions[:, 1:, self._layout.position_columns]
 
     @property
     def velocity_trace(self) -> Values:
         """(count, substeps, joints) velocities after each physics step of the last control step."""
-        return self.velocities[:, 1:, self._velocity_columns]
+        return self.velocities[:, 1:, self._layout.velocity_columns]
 
     @property
     def free_position(self) -> Values:
         """(count, free bodies, 7) places and orientations."""
-        return self._qpos[:, self._free.position]
+        return self._qpos[:, self._layout.free.position]
 
     @property
     def free_velocity(self) -> Values:
         """(count, free bodies, 6) velocities."""
-        return self._qvel[:, self._free.velocity]
+        return self._qvel[:, self._layout.free.velocity]
 
     @property
     def actuator_force(self) -> Values:
         """(count, actuators) forces in the last physics step."""
-        return self.forces[:, -1, self._actuators]
+        return self.forces[:, -1, self._layout.actuators]
 
     @property
     def expanded_fields(self) -> list[str]:
@@ -187,12 +177,11 @@ class BulletPhysics:
 
         An accelerometer at the start of an episode reads as if nothing accelerated.
         """
-        sensor = named_id(self.model, mujoco.mjtObj.mjOBJ_SENSOR, name, self._robot)
-        if name not in self._readable:
+        if name not in self._sensors:
+            sensor = named_id(self.model, mujoco.mjtObj.mjOBJ_SENSOR, name, self._robot)
             refuse_unsupported_sensor(self.model, sensor)
-            self._readable.add(name)
-        first = int(self.model.sensor_adr[sensor])
-        return self._read_all()[..., first : first + int(self.model.sensor_dim[sensor])]
+            self._sensors[name] = sensor_columns(self.model, sensor)
+        return self._read_all()[..., self._sensors[name]]
 
     def _read_all(self) -> Values:
         """(count, substeps, nsensordata), read when somebody asks for the first time."""
@@ -210,16 +199,9 @@ class BulletPhysics:
     def reset(self, ids: Ids, start: Start, target: Values) -> None:
         """Start some simulations afresh; see `Physics.reset`."""
         ids = np.asarray(ids)
-        self._qpos[ids], self._qvel[ids] = self._fields.all("qpos0")[0], 0.0
-        if "qpos0" in self._fields.names:
-            self._qpos[ids] = self._fields.expand("qpos0")[ids]
-        if start.free_position is not None:
-            self._qpos[ids[:, None, None], self._free.position] = start.free_position
-        if start.free_velocity is not None:
-            self._qvel[ids[:, None, None], self._free.velocity] = start.free_velocity
-        self._qpos[np.ix_(ids, self._positions)] = start.joint_position
-        self._qvel[np.ix_(ids, self._velocities)] = start.joint_velocity
-        self._command[np.ix_(ids, self._actuators)] = target
+        self._qpos[ids], self._qvel[ids] = _rows(self._fields.all("qpos0"), ids), 0.0
+        self._layout.write(start, ids, self._qpos, self._qvel)
+        self._command[np.ix_(ids, self._layout.actuators)] = target
         self._line.fill(ids, self._command[ids])
         self.body_force[ids], self.dof_force[ids] = 0.0, 0.0
         force = self._joint_law.actuator_force(self._qpos, self._qvel, self._line.in_force())
@@ -259,7 +241,7 @@ class BulletPhysics:
 
     def step(self, target: Values, law: StepLaw | None = None) -> None:
         """Advance each simulation by one control step, and flag what has left the finite numbers."""
-        self._command[:, self._actuators] = target
+        self._command[:, self._layout.actuators] = target
         self._readings = None
         self.positions[:, 0], self.velocities[:, 0] = self._qpos, self._qvel
         for substep in range(self.substeps):
@@ -292,10 +274,10 @@ class BulletPhysics:
         """(count, bodies, 6) forces on bodies at their centres of mass, in the world."""
         if not self.free_bodies:
             return self._within_trees(self.body_force)
-        bodies = self._free.bodies
+        bodies, velocities = self._layout.free.bodies, self._layout.free.velocity
         centre = self._fields.all("body_ipos")[:, bodies]
         wrench = self._within_trees(self.body_force).copy()
-        wrench[:, bodies] += wrench_at_centre(torque[:, self._free.velocity], self.free_position, centre)
+        wrench[:, bodies] += wrench_at_centre(torque[:, velocities], self.free_position, centre)
         return wrench
 
     def _within_trees(self, force: Values) -> Values:
@@ -304,16 +286,12 @@ class BulletPhysics:
 
     def _note_free_bodies(self, rows: Ids) -> None:
         if self.free_bodies and rows.size:
-            centre, frame = self._inertial_frames()
-            at = rows[:, None, None]
-            bases = self._bases[rows]
-            place, speed = from_bullet(bases, _rows(centre, rows), _rows(frame, rows))
-            self._qpos[at, self._free.position] = place
-            self._qvel[at, self._free.velocity] = speed
-
-    def _inertial_frames(self) -> tuple[Values, Values]:
-        bodies = self._free.bodies
-        return self._fields.all("body_ipos")[:, bodies], self._fields.all("body_iquat")[:, bodies]
+            at, bodies = rows[:, None, None], self._layout.free.bodies
+            centre = _rows(self._fields.all("body_ipos"), rows)[:, bodies]
+            frame = _rows(self._fields.all("body_iquat"), rows)[:, bodies]
+            place, speed = from_bullet(self._bases[rows], centre, frame)
+            self._qpos[at, self._layout.free.position] = place
+            self._qvel[at, self._layout.free.velocity] = speed
 
     def _note_divergence(self) -> None:
         sane = np.isfinite(self._qpos).all(axis=1) & (np.abs(self._qvel) < FASTEST).all(axis=1)
@@ -351,29 +329,31 @@ class BulletPhysics:
         if self._blueprint is None:
             geared = self._joint_law.rotor_inertia().any(axis=0)
             scalar = np.ones(self.model.nv, dtype=bool)
-            scalar[self._free.velocity.ravel()] = False
+            scalar[self._layout.free.velocity.ravel()] = False
             self._blueprint = make_blueprint(self.model, (geared | self._changes_gains) & scalar)
-        if row not in self._client_of:
-            self._client_of[row] = acquire()
-            self._clients.append(self._client_of[row])
+        if row not in self._clients:
+            self._clients[row] = acquire()
 
         def value(name: str) -> Values:
             values: Values = self._fields.of(row, name)
             return values
 
-        world = BulletWorld(self._client_of[row], self._blueprint, value, inertia)
+        world = BulletWorld(self._clients[row], self._blueprint, value, inertia)
         self._worlds[row] = world
         self._stale[row], self._misplaced[row] = False, True
         return world
 
     def _bases_of(self, row: int) -> Values:
         """(free bodies, 13) of one simulation, for Bullet."""
-        centre, frame = self._inertial_frames()
-        one = np.array([row])
-        position, velocity = self.free_position[row], self.free_velocity[row]
-        return to_bullet(position, velocity, _rows(centre, one)[0], _rows(frame, one)[0])
+        layout, field = self._layout, self._fields.of
+        return to_bullet(
+            self._qpos[row, layout.free.position],
+            self._qvel[row, layout.free.velocity],
+            field(row, "body_ipos")[layout.free.bodies],
+            field(row, "body_iquat")[layout.free.bodies],
+        )
 
 
 def _rows(values: Values, rows: Ids) -> Values:
-    """Some simulations' values of a field, which may have one row for all."""
-    return np.broadcast_to(values, (len(rows), *values.shape[1:])) if len(values) == 1 else values[rows]
+    """Some simulations' values of a field; the one row that holds for all stays one."""
+    return values if len(values) == 1 else values[rows]

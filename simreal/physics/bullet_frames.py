@@ -8,17 +8,14 @@ principal axes x, y, z, w; velocity of the centre of mass and angular velocity, 
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.rotations import multiply
+from simreal.rotations import into_body, multiply
 
 Values = NDArray[np.float64]
 
 
 def turn(orientation: Values, vector: Values) -> Values:
     """(..., 3) vectors turned by (..., 4) quaternions w, x, y, z."""
-    w, axis = orientation[..., :1], orientation[..., 1:]
-    across = 2.0 * np.cross(axis, vector)
-    turned: Values = vector + w * across + np.cross(axis, across)
-    return turned
+    return into_body(reversed_turn(orientation), vector)
 
 
 def reversed_turn(orientation: Values) -> Values:
@@ -54,9 +51,7 @@ def from_bullet(bases: Values, centre: Values, frame: Values) -> tuple[Values, V
     turned = turned / np.linalg.norm(turned, axis=-1, keepdims=True)
     lever = turn(turned, centre)
     moving, spin = bases[..., 7:10], bases[..., 10:]
-    velocity = np.concatenate(
-        (moving - np.cross(spin, lever), turn(reversed_turn(turned), spin)), axis=-1
-    )
+    velocity = np.concatenate((moving - np.cross(spin, lever), into_body(turned, spin)), axis=-1)
     return np.concatenate((bases[..., :3] - lever, turned), axis=-1), velocity
 
 

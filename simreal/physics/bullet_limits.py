@@ -4,6 +4,7 @@ import mujoco
 import numpy as np
 
 from simreal.errors import UserError, nearest
+from simreal.physics.drives import on_joint, turns_or_slides
 from simreal.physics.layout import compiled_field
 
 _WITHOUT = (
@@ -52,15 +53,13 @@ def _joints(model: mujoco.MjModel) -> list[str]:
 
 
 def _actuators(model: mujoco.MjModel) -> list[str]:
-    fixed, affine = mujoco.mjtGain.mjGAIN_FIXED, mujoco.mjtGain.mjGAIN_AFFINE
+    gains = {int(mujoco.mjtGain.mjGAIN_FIXED), int(mujoco.mjtGain.mjGAIN_AFFINE)}
     laws = {int(mujoco.mjtBias.mjBIAS_NONE), int(mujoco.mjtBias.mjBIAS_AFFINE)}
-    scalar = {int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE)}
-    on_joints = {int(mujoco.mjtTrn.mjTRN_JOINT), int(mujoco.mjtTrn.mjTRN_JOINTINPARENT)}
     found = []
     for index in range(model.nu):
         joint = int(model.actuator_trnid[index, 0])
-        drives = int(model.actuator_trntype[index]) in on_joints and int(model.jnt_type[joint]) in scalar
-        is_affine = int(model.actuator_gaintype[index]) in {int(fixed), int(affine)}
+        drives = on_joint(model, index) and turns_or_slides(model, joint)
+        is_affine = int(model.actuator_gaintype[index]) in gains
         if not (drives and is_affine and int(model.actuator_biastype[index]) in laws):
             found.append(f"actuator of the kind of {model.actuator(index).name}")
     return found

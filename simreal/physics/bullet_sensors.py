@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.physics.bullet_fields import Fields
+from simreal.physics.layout import compiled_field
 
 Values = NDArray[np.float64]
 Contact = tuple[int, int, Values, Values, float]
@@ -78,11 +79,7 @@ class SensorReader:
     def _set_fields(self, simulation: int) -> None:
         for name in self._fields.names:
             if name.startswith(_KINEMATIC) or name in _ALSO:
-                of_options = name.startswith("opt.")
-                target = getattr(
-                    self._model.opt if of_options else self._model, name.removeprefix("opt.")
-                )
-                target[:] = self._fields.of(simulation, name)
+                compiled_field(self._model, name)[:] = self._fields.of(simulation, name)
 
     def _touching(self, sensor: int, contacts: Sequence[Contact]) -> float:
         """N, of contacts of the site's body whose normal, away from the body, meets the site."""

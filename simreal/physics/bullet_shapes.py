@@ -8,6 +8,7 @@ import pybullet
 from numpy.typing import NDArray
 
 from simreal.errors import UserError
+from simreal.physics.layout import mesh_vertices
 
 Values = NDArray[np.float64]
 
@@ -51,18 +52,15 @@ def _parameters(model: mujoco.MjModel, geom: int, size: list[float]) -> dict[str
         case mujoco.mjtGeom.mjGEOM_ELLIPSOID:
             return _hull(_sphere_points() * size)
         case mujoco.mjtGeom.mjGEOM_MESH:
-            mesh = int(model.geom_dataid[geom])
-            first = int(model.mesh_vertadr[mesh])
-            return _hull(model.mesh_vert[first : first + int(model.mesh_vertnum[mesh])])
+            return _hull(mesh_vertices(model, geom))
         case mujoco.mjtGeom.mjGEOM_HFIELD:
             return _height_field(model, int(model.geom_dataid[geom]))
     shape = kind.name.removeprefix("mjGEOM_").lower()
     raise UserError(f"geom {model.geom(geom).name}: engine bullet has no shape {shape}")
 
 
-def _hull(points: Any) -> dict[str, Any]:
-    vertices = np.asarray(points, dtype=np.float64).tolist()
-    return {"shapeType": pybullet.GEOM_MESH, "vertices": vertices}
+def _hull(points: Values) -> dict[str, Any]:
+    return {"shapeType": pybullet.GEOM_MESH, "vertices": points.tolist()}
 
 
 def _sphere_points() -> Values:

@@ -59,12 +59,10 @@ class Tree:
     """A multibody.
 
     Attributes:
-        free_joint: id of the free joint of its base; -1 if the base is the world.
-        base: id of the body that is its base; 0 for the world.
+        base: id of the body on a free joint that is its base; 0 for the world.
         links: parents before children.
     """
 
-    free_joint: int
     base: int
     links: tuple[Link, ...]
 
@@ -96,7 +94,7 @@ def _tree(model: mujoco.MjModel, root: int, geared: NDArray[np.bool_]) -> Tree:
             parent = _add_joints(links, model, body, parent, geared)
         holder[body] = parent
         links += [Link(Role.GEOM, parent, body, geom=geom) for geom in _touching(model, body)]
-    return Tree(first if is_free else -1, root if is_free else 0, tuple(links))
+    return Tree(root if is_free else 0, tuple(links))
 
 
 def _add_joints(

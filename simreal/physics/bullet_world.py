@@ -7,14 +7,7 @@ import numpy as np
 import pybullet
 from numpy.typing import NDArray
 
-from simreal.physics.bullet_build import (
-    LIGHTEST_ROTOR,
-    Blueprint,
-    FieldOf,
-    Multibody,
-    build,
-    set_inertia,
-)
+from simreal.physics.bullet_build import LIGHTEST_ROTOR, Blueprint, FieldOf, build, set_inertia
 from simreal.physics.bullet_sensors import Contact
 from simreal.physics.bullet_tree import BASE
 
@@ -29,18 +22,10 @@ class BulletWorld:
         self._client = client
         self._model = blueprint.model
         self._built = build(client, blueprint, value, inertia)
+        # In the order of the model's free joints, as the trees are.
+        self._floating = [body for body in self._built.multibodies if body.tree.base]
         self._reference = value("qpos0")
         self.set_rotors(inertia)
-
-    @property
-    def multibodies(self) -> list[Multibody]:
-        """What moves."""
-        return self._built.multibodies
-
-    @property
-    def links(self) -> dict[int, tuple[int, int]]:
-        """Body of the model to Bullet's numbers of the link with its mass."""
-        return self._built.links
 
     def set_rotors(self, inertia: Values) -> None:
         """Give the rotors (nv,) kg·m² or kg, as their joints feel it."""
@@ -91,11 +76,6 @@ class BulletWorld:
             )
             pybullet.resetBaseVelocity(body.uid, base[7:10], base[10:13], physicsClientId=client)
 
-    @property
-    def _floating(self) -> list[Multibody]:
-        """In the order of the model's free joints, as the trees are."""
-        return [body for body in self._built.multibodies if body.tree.base]
-
     def push(self, body: int, wrench: Values) -> None:
         """Apply (6,) force and torque along the world's axes at a body's centre of mass for a step."""
         client, (uid, link) = self._client, self._built.links[body]
@@ -123,17 +103,16 @@ class BulletWorld:
 
     def read(self, position: Values, velocity: Values, bases: Values) -> None:
         """Write into (nq,), (nv,) and (free bodies, 13); what belongs to free joints only into these."""
-        client, reference, number = self._client, self._reference, 0
+        client, reference = self._client, self._reference
         for body in self._built.multibodies:
             if body.joints:
                 states = pybullet.getJointStates(body.uid, body.joints, physicsClientId=client)
                 position[body.places] = reference[body.places] + [state[0] for state in states]
                 velocity[body.dofs] = [state[1] for state in states]
-            if body.tree.base:
-                place, turned = pybullet.getBasePositionAndOrientation(body.uid, physicsClientId=client)
-                moves, turns = pybullet.getBaseVelocity(body.uid, physicsClientId=client)
-                bases[number] = (*place, *turned, *moves, *turns)
-                number += 1
+        for number, body in enumerate(self._floating):
+            place, turned = pybullet.getBasePositionAndOrientation(body.uid, physicsClientId=client)
+            moves, turns = pybullet.getBaseVelocity(body.uid, physicsClientId=client)
+            bases[number] = (*place, *turned, *moves, *turns)
 
     def contacts(self) -> Iterable[Contact]:
         """Contacts of the last step: two geoms, (3,) place, (3,) from the first to the second, N."""

@@ -28,11 +28,8 @@ STEPPER = np.dtype(
             "substeps",
             *("records", "record_count"),  # address and number of the `RECORD`s
             *("qpos", "qvel", "nq", "nv"),  # places in mjData, and sizes
-            *(
-                "in_air",
-                "density",
-                "viscosity",
-            ),  # whether `_step_in_air` may be taken; places in mjModel
+            "in_air",  # whether `_step_in_air` may be taken
+            *("density", "viscosity"),  # places in mjModel
         )
     ]
 )

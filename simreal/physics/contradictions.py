@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.contract import Actuator, Joint, RobotDescription
-from simreal.physics.drives import Drive, read_drives
+from simreal.physics.drives import Drive, on_joint, read_drives
 
 Subject = Literal["range", "unit", "drive"]
 
@@ -92,12 +92,6 @@ def _of_actuator(model: mujoco.MjModel, index: int, actuator: Actuator) -> Itera
     if model.actuator_ctrllimited[index]:
         limits = (actuator.lower, actuator.upper)
         yield from _of_range("actuator", actuator.name, limits, model.actuator_ctrlrange[index])
-
-
-def on_joint(model: mujoco.MjModel, actuator: int) -> bool:
-    """Whether an actuator acts on a joint."""
-    transmission = mujoco.mjtTrn(int(model.actuator_trntype[actuator]))
-    return transmission in (mujoco.mjtTrn.mjTRN_JOINT, mujoco.mjtTrn.mjTRN_JOINTINPARENT)
 
 
 def _of_unit(actuator: Actuator, slides: bool) -> Iterator[Contradiction]:

@@ -67,12 +67,23 @@ def read_drives(model: mujoco.MjModel) -> tuple[list[Drive], list[Foreign]]:
     return drives, others
 
 
+def on_joint(model: mujoco.MjModel, actuator: int) -> bool:
+    """Whether an actuator acts on a joint."""
+    transmission = mujoco.mjtTrn(int(model.actuator_trntype[actuator]))
+    return transmission in (mujoco.mjtTrn.mjTRN_JOINT, mujoco.mjtTrn.mjTRN_JOINTINPARENT)
+
+
+def turns_or_slides(model: mujoco.MjModel, joint: int) -> bool:
+    """Whether a joint is a hinge or a slide."""
+    kind = mujoco.mjtJoint(int(model.jnt_type[joint]))
+    return kind in (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
+
+
 def _why_foreign(model: mujoco.MjModel, index: int) -> str | None:
-    transmission = mujoco.mjtTrn(int(model.actuator_trntype[index]))
-    if transmission not in (mujoco.mjtTrn.mjTRN_JOINT, mujoco.mjtTrn.mjTRN_JOINTINPARENT):
+    if not on_joint(model, index):
+        transmission = mujoco.mjtTrn(int(model.actuator_trntype[index]))
         return f"it acts on a {transmission.name.removeprefix('mjTRN_').lower()}, not on a joint"
-    kind = mujoco.mjtJoint(int(model.jnt_type[model.actuator_trnid[index, 0]]))
-    if kind not in (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE):
+    if not turns_or_slides(model, int(model.actuator_trnid[index, 0])):
         return "its joint is no hinge or slide"
     dynamics = mujoco.mjtDyn(int(model.actuator_dyntype[index]))
     if dynamics not in (

@@ -4,6 +4,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from simreal.physics.layout import mesh_vertices
+
 
 def touching_geoms(model: mujoco.MjModel) -> NDArray[np.int64]:
     """Geoms of moving bodies that can touch something, or all of them if none can."""
@@ -38,12 +40,5 @@ def _lowest(model: mujoco.MjModel, data: mujoco.MjData, geom: int) -> float:
         case mujoco.mjtGeom.mjGEOM_ELLIPSOID:
             return centre - float(np.linalg.norm(row * size))
         case mujoco.mjtGeom.mjGEOM_MESH:
-            return centre + float((_vertices(model, geom) @ row).min())
+            return centre + float((mesh_vertices(model, geom) @ row).min())
     return np.inf  # planes and height fields are what others stand on
-
-
-def _vertices(model: mujoco.MjModel, geom: int) -> NDArray[np.float64]:
-    mesh = int(model.geom_dataid[geom])
-    first, count = model.mesh_vertadr[mesh], model.mesh_vertnum[mesh]
-    vertices: NDArray[np.float64] = model.mesh_vert[first : first + count].astype(np.float64)
-    return vertices

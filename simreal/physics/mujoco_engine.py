@@ -12,14 +12,7 @@ from numpy.typing import NDArray
 
 from simreal.errors import missing_extra
 from simreal.physics.interface import Ids, Start, StepLaw
-from simreal.physics.layout import (
-    actuator_ids,
-    columns,
-    compiled_field,
-    free_joints,
-    joint_addresses,
-    whole_substeps,
-)
+from simreal.physics.layout import Layout, compiled_field, sensor_columns, whole_substeps
 from simreal.physics.model import Scene, compile_model, named_id
 from simreal.physics.native_batch import Batch
 from simreal.robots import Robot
@@ -78,16 +71,10 @@ class MujocoPhysics:
         self._history: NDArray[np.float64] = self._batch.bind("history")
         self.body_force: NDArray[np.float64] = self._batch.bind("xfrc_applied")
         self.dof_force: NDArray[np.float64] = self._batch.bind("qfrc_applied")
-        self._positions, self._velocities = joint_addresses(self.model, robot)
-        self._position_columns = columns(self._positions)
-        self._velocity_columns = columns(self._velocities)
-        self._actuators = actuator_ids(self.model, robot)
+        self._layout = Layout(self.model, robot)
         self._warning_counts = self._batch.warning[:, :, 1]
-        self._free = free_joints(self.model)
-        self.free_bodies = tuple(self.model.body(body).name for body in self._free.bodies)
-        self._recorded = {"qpos": self.model.nq, "qvel": self.model.nv}
-        self._recorded |= {"sensordata": self.model.nsensordata, "actuator_force": self.model.nu}
-        self._trace = self._make_trace(self.substeps)
+        self.free_bodies = tuple(self.model.body(body).name for body in self._layout.free.bodies)
+        self._trace = self._make_trace()
         self._control_history, self._sensor_history = _histories(self.model)
         self._batch.reset()
         self._fresh_state = self._batch.state[0].copy()
@@ -97,44 +84,45 @@ class MujocoPhysics:
         """The robot's model; whoever has one already gives it in a subclass."""
         return compile_model(robot, latency, scene)
 
-    def _make_trace(self, steps: int) -> dict[str, NDArray[np.float64]]:
-        sizes = self._recorded.items()
-        return {name: np.zeros((self.count, steps, size)) for name, size in sizes}
+    def _make_trace(self) -> dict[str, NDArray[np.float64]]:
+        sizes = {"qpos": self.model.nq, "qvel": self.model.nv}
+        sizes |= {"sensordata": self.model.nsensordata, "actuator_force": self.model.nu}
+        return {name: np.zeros((self.count, self.substeps, size)) for name, size in sizes.items()}
 
     @property
     def joint_position(self) -> NDArray[np.float64]:
         """(count, joints) true positions."""
-        return self._qpos[:, self._position_columns]
+        return self._qpos[:, self._layout.position_columns]
 
     @property
     def joint_velocity(self) -> NDArray[np.float64]:
         """(count, joints) true velocities."""
-        return self._qvel[:, self._velocity_columns]
+        return self._qvel[:, self._layout.velocity_columns]
 
     @property
     def position_trace(self) -> NDArray[np.float64]:
         """(count, substeps, joints) positions after each physics step of the last control step."""
-        return self._trace["qpos"][..., self._position_columns]
+        return self._trace["qpos"][..., self._layout.position_columns]
 
     @property
     def velocity_trace(self) -> NDArray[np.float64]:
         """(count, substeps, joints) velocities after each physics step of the last control step."""
-        return self._trace["qvel"][..., self._velocity_columns]
+        return self._trace["qvel"][..., self._layout.velocity_columns]
 
     @property
     def free_position(self) -> NDArray[np.float64]:
         """(count, free bodies, 7) places and orientations."""
-        return self._qpos[:, self._free.position]
+        return self._qpos[:, self._layout.free.position]
 
     @property
     def free_velocity(self) -> NDArray[np.float64]:
         """(count, free bodies, 6) velocities."""
-        return self._qvel[:, self._free.velocity]
+        return self._qvel[:, self._layout.free.velocity]
 
     @property
     def actuator_force(self) -> NDArray[np.float64]:
         """(count, actuators) forces in the last physics step."""
-        return self._trace["actuator_force"][:, -1, self._actuators]
+        return self._trace["actuator_force"][:, -1, self._layout.actuators]
 
     def sensor(self, name: str) -> NDArray[np.float64]:
         """(count, dimension) values of a sensor as the last physics step began."""
@@ -144,8 +132,7 @@ class MujocoPhysics:
         """(count, substeps, dimension) values of a sensor in the last control step."""
         if name not in self._sensors:
             sensor = named_id(self.model, mujoco.mjtObj.mjOBJ_SENSOR, name, self._robot)
-            first = int(self.model.sensor_adr[sensor])
-            self._sensors[name] = slice(first, first + int(self.model.sensor_dim[sensor]))
+            self._sensors[name] = sensor_columns(self.model, sensor)
         return self._trace["sensordata"][..., self._sensors[name]]
 
     def field(self, name: str) -> NDArray[Any]:
@@ -184,14 +171,9 @@ class MujocoPhysics:
         ids = np.asarray(ids)
         self._forget_divergence(ids)
         self._batch.state[ids] = self._fresh_state
-        if start.free_position is not None:
-            self._qpos[ids[:, None, None], self._free.position] = start.free_position
-        if start.free_velocity is not None:
-            self._qvel[ids[:, None, None], self._free.velocity] = start.free_velocity
-        self._qpos[np.ix_(ids, self._positions)] = start.joint_position
-        self._qvel[np.ix_(ids, self._velocities)] = start.joint_velocity
-        self._ctrl[np.ix_(ids, self._actuators)] = target
-        for place, actuator in enumerate(self._actuators):
+        self._layout.write(start, ids, self._qpos, self._qvel)
+        self._ctrl[np.ix_(ids, self._layout.actuators)] = target
+        for place, actuator in enumerate(self._layout.actuators):
             if actuator in self._control_history:
                 places = self._control_history[actuator][:, 0]
                 self._history[ids[:, None], places] = target[:, [place]]
@@ -244,8 +226,7 @@ class MujocoPhysics:
         delay[ids] = configured
         rows = np.asarray(ids)[:, None, None]
         for sensor, places in self._sensor_history.items():
-            first = int(self.model.sensor_adr[sensor])
-            reading = readings[ids, first : first + places.shape[1]]
+            reading = readings[ids, sensor_columns(self.model, sensor)]
             self._history[rows, places] = reading[:, None, :]
 
     @cached_property
@@ -266,17 +247,18 @@ class MujocoPhysics:
 
     def step(self, target: NDArray[np.float64], law: StepLaw | None = None) -> None:
         """Advance each simulation by one control step, and flag what has left the finite numbers."""
-        self._ctrl[:, self._actuators] = target
+        self._ctrl[:, self._layout.actuators] = target
         self.diverged |= self._advance(law)
         # MuJoCo resets a simulation that leaves the finite numbers and counts a warning.
         self.diverged |= self._warning_counts.any(axis=1)
 
     def _advance(self, law: StepLaw | None) -> NDArray[np.bool_]:
         """Take the physics steps; (count,) where MuJoCo failed."""
-        if law is None and not self._in_air:
+        in_air = self._in_air
+        if law is None and not in_air:
             return self._batch.rollout(self.substeps, self._trace)
         stepper = self._stepper
-        stepper.set_in_air(self._in_air)
+        stepper.set_in_air(in_air)
         function, argument = stepper.function, stepper.address
         if law is not None:
             function, argument = law.compiled(stepper.address)

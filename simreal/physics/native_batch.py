@@ -7,7 +7,7 @@
 import ctypes
 from collections.abc import Mapping
 from copy import copy
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-Ids = NDArray[np.integer[Any]]
+from simreal.physics.interface import Ids
+from simreal.physics.layout import compiled_field
 
 _POINTER, _INT, _TEXT = ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p
 _INT_OUT = ctypes.POINTER(ctypes.c_int)
@@ -66,6 +67,7 @@ class EngineError(RuntimeError):
     """MuJoCo could not do what was asked in some simulations."""
 
 
+@cache
 def load_engine() -> ctypes.CDLL:
     """MuJoCo's library, the one that its Python package works with."""
     folder = Path(mujoco.__file__).parent
@@ -162,8 +164,7 @@ class Batch:
     def expand(self, name: str) -> NDArray[Any]:
         """(count, ...) values of a field of the model, or of its options as ``opt.name``."""
         if name not in self._expanded:
-            owner = self.model.opt if name.startswith("opt.") else self.model
-            compiled = np.asarray(getattr(owner, name.removeprefix("opt.")))
+            compiled = np.asarray(compiled_field(self.model, name))
             self._expanded[name] = self._owned("expand", name, compiled)
         return self._expanded[name]
 

@@ -58,6 +58,8 @@ class Renderer:
         self._for_people = for_people
         self._model = copy.copy(physics.model)
         self._data = mujoco.MjData(self._model)
+        has_sky = (self._model.tex_type == mujoco.mjtTexture.mjTEXTURE_SKYBOX).any()
+        self._colours_sky = for_people and not has_sky
         self._whole = self._model.stat.center.copy(), self._model.stat.extent
         self._scene = mujoco.MjvScene(self._model, MOST_SHAPES)
         self._options = mujoco.MjvOption()
@@ -93,10 +95,7 @@ class Renderer:
         if self._for_people and self._model.nlight == 0:
             _add_sun(self._scene)
         self._dress()
-        pixels, depth = self._draw(width, height)
-        if self._for_people and not (self._model.tex_type == mujoco.mjtTexture.mjTEXTURE_SKYBOX).any():
-            pixels[depth >= 1.0] = SKY
-        return pixels
+        return self._draw(width, height)
 
     def _dress(self) -> None:
         """Tell the context how this simulation's materials use textures: it remembers the last one's."""
@@ -105,19 +104,18 @@ class Renderer:
         context.mat_texrepeat[: model.mat_texrepeat.size] = model.mat_texrepeat.ravel()
         context.mat_texuniform[: model.nmat] = model.mat_texuniform
 
-    def _draw(self, width: int, height: int) -> tuple[Image, NDArray[np.float32]]:
-        """Pixels, and their depth: 1 where there is nothing."""
+    def _draw(self, width: int, height: int) -> Image:
         context = self._context
         self._gl.make_current()
         if (width, height) != (context.offWidth, context.offHeight):
             mujoco.mjr_resizeOffscreen(width, height, context)
         whole, pixels = mujoco.MjrRect(0, 0, width, height), np.empty((height, width, 3), dtype=np.uint8)
-        depth = np.empty((height, width), dtype=np.float32) if self._for_people else None
+        depth = np.empty((height, width), dtype=np.float32) if self._colours_sky else None
         mujoco.mjr_render(whole, self._scene, context)
         mujoco.mjr_readPixels(pixels, depth, whole, context)
-        # OpenGL begins at the bottom.
-        upright = np.ascontiguousarray(pixels[::-1])
-        return upright, np.zeros((0, 0), np.float32) if depth is None else depth[::-1]
+        if depth is not None:
+            pixels[depth >= 1.0] = SKY  # where there is nothing
+        return np.ascontiguousarray(pixels[::-1])  # OpenGL begins at the bottom
 
     def close(self) -> None:
         """Give the OpenGL context back."""

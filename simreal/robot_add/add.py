@@ -7,15 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import mujoco
-
 from simreal.errors import UserError
 from simreal.lint.finding import Finding, sorted_findings
 from simreal.lint.model_checks import check_file, check_model
 from simreal.lint.model_file import ModelFile, read_model
 from simreal.physics.model import compile_model
 from simreal.robot_add.assets import missing_assets
-from simreal.robot_add.checks import CHECKS
+from simreal.robot_add.checks import check_subject
 from simreal.robot_add.describe import robot_yaml
 from simreal.robot_add.first_experiment import experiment_yaml, task_of
 from simreal.robot_add.naming import refuse_name
@@ -23,7 +21,7 @@ from simreal.robot_add.own_model import OwnModel, write_own_model
 from simreal.robot_add.posture import default_posture
 from simreal.robot_add.readme import readme
 from simreal.robot_add.source import Source, open_source
-from simreal.robot_add.subject import Subject, make_subject
+from simreal.robot_add.subject import make_subject
 from simreal.robot_add.urdf import Base, JointLimits, read_urdf
 from simreal.robots import load_robot
 from simreal.robots.loader import DESCRIPTION, own_folder, read_robot
@@ -101,7 +99,7 @@ def check_robot(name: str) -> list[Finding]:
         with suppress(KeyError):  # check_model has told that it is not there
             qpos[file.compiled.joint(joint.name).qposadr[0]] = joint.default_position
     subject = make_subject(file, file.compiled, qpos)
-    return sorted_findings(findings + [each for check in CHECKS for each in check(subject)])
+    return sorted_findings([*findings, *check_subject(subject)])
 
 
 def _read_mjcf(source: Source) -> _Read:
@@ -125,14 +123,9 @@ def _audit(read: _Read) -> list[Finding]:
     found = list(check_file(read.file))
     if read.file.compiled is None:
         return found
-    return found + [
-        each for check in CHECKS for each in check(_subject(read, read.file, read.file.compiled))
-    ]
-
-
-def _subject(read: _Read, file: ModelFile, model: mujoco.MjModel) -> Subject:
-    posture = default_posture(model)
-    return make_subject(file, model, posture.qpos, posture.source, read.limits, read.massless)
+    posture = default_posture(read.file.compiled)
+    known = posture.qpos, posture.source, read.limits, read.massless
+    return [*found, *check_subject(make_subject(read.file, read.file.compiled, *known))]
 
 
 def _write(source: Source, read: _Read, file: ModelFile, name: str, findings: list[Finding]) -> Added:
@@ -173,7 +166,7 @@ def _describe(folder: Path, name: str, own: OwnModel, limits: Mapping[str, Joint
 
 def _copy_licence(source: Path, folder: Path) -> list[str]:
     """Most models are somebody's, and their terms go where the model goes."""
-    found = sorted(each for each in source.glob("LICEN[CS]E*") if each.is_file())
-    for each in found[:3]:
+    found = sorted(each for each in source.glob("LICEN[CS]E*") if each.is_file())[:3]
+    for each in found:
         shutil.copyfile(each, folder / each.name)
-    return [f"licence: {', '.join(each.name for each in found[:3])}"] if found else []
+    return [f"licence: {', '.join(each.name for each in found)}"] if found else []

@@ -23,21 +23,19 @@ class Asset:
 
     Attributes:
         element: of the `mujoco.MjSpec`.
-        attribute: of the element, ``file`` or ``cubefiles``.
-        index: in a list of files; -1 for one file.
+        index: in the element's `cubefiles`; None for its `file`.
         path: where MuJoCo looks for it.
     """
 
     element: Any
-    attribute: str
-    index: int
+    index: int | None
     path: Path
 
 
 def find_assets(spec: mujoco.MjSpec) -> list[Asset]:
     """All files that a model names."""
     return [
-        Asset(element, attribute, index, _resolved(spec, element, folder, name))
+        Asset(element, index, _resolved(spec, element, folder, name))
         for elements, folder in (
             (spec.meshes, "meshdir"),
             (spec.skins, "meshdir"),
@@ -45,16 +43,16 @@ def find_assets(spec: mujoco.MjSpec) -> list[Asset]:
             (spec.textures, "texturedir"),
         )
         for element in elements
-        for attribute, index, name in _names(element)
+        for index, name in _names(element)
     ]
 
 
-def _names(element: Any) -> Iterator[tuple[str, int, str]]:
+def _names(element: Any) -> Iterator[tuple[int | None, str]]:
     if element.file:
-        yield "file", -1, element.file
+        yield None, element.file
     for index, name in enumerate(getattr(element, "cubefiles", ())):
         if name:
-            yield "cubefiles", index, name
+            yield index, name
 
 
 def _resolved(spec: mujoco.MjSpec, element: Any, folder: str, name: str) -> Path:
@@ -142,7 +140,7 @@ def _refuse_huge(paths: Iterable[Path]) -> None:
 
 
 def _rename(asset: Asset, name: str) -> None:
-    if asset.index < 0:
-        setattr(asset.element, asset.attribute, name)
+    if asset.index is None:
+        asset.element.file = name
     else:
-        getattr(asset.element, asset.attribute)[asset.index] = name
+        asset.element.cubefiles[asset.index] = name

@@ -1,9 +1,11 @@
 """Lets every actuator take its command in rad, m, N·m or N, within a range, and act as before."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from simreal.physics.drives import Drive, command_range, effort_limit, read_drives
 from simreal.robot_add.mechanics import MARGIN, estimated_effort
@@ -23,11 +25,12 @@ def settle_commands(spec: mujoco.MjSpec, model: mujoco.MjModel) -> Iterator[str]
         What was changed, for people.
     """
     elements = {element.id: element for element in spec.actuators}
+    estimate = cache(lambda: estimated_effort(model))
     for drive in read_drives(model)[0]:
         commands = command_range(model, drive)
         changed = []
         if commands is None:
-            commands, source = _instead(model, drive)
+            commands, source = _instead(model, drive, estimate)
             changed.append(f"commands from {commands[0]:.4g} to {commands[1]:.4g}, {source}")
         if not np.isclose([drive.scale, drive.offset, drive.gear], [1.0, 0.0, 1.0]).all():
             unit = "rad or m" if drive.command == "position" else "N·m or N"
@@ -37,7 +40,9 @@ def settle_commands(spec: mujoco.MjSpec, model: mujoco.MjModel) -> Iterator[str]
             yield f"actuator {drive.name}: {'; '.join(changed)}"
 
 
-def _instead(model: mujoco.MjModel, drive: Drive) -> tuple[tuple[float, float], str]:
+def _instead(
+    model: mujoco.MjModel, drive: Drive, estimate: Callable[[], NDArray[np.float64]]
+) -> tuple[tuple[float, float], str]:
     """A range of commands for an actuator that has none, and where it comes from."""
     if drive.command == "position":
         if model.jnt_limited[drive.joint]:
@@ -47,7 +52,7 @@ def _instead(model: mujoco.MjModel, drive: Drive) -> tuple[tuple[float, float], 
     effort = effort_limit(model, drive)
     if effort is not None:
         return (-effort, effort), "its limit of effort"
-    effort = float(estimated_effort(model)[drive.joint])
+    effort = float(estimate()[drive.joint])
     return (-effort, effort), f"estimated: {MARGIN:g} times what gravity asks or more"
 
 

@@ -5,11 +5,11 @@ import re
 from collections.abc import Iterator, Mapping
 
 import mujoco
-import numpy as np
 import yaml
 
+from simreal.physics.contradictions import COMMAND_UNITS
 from simreal.physics.drives import Drive, command_range, read_drives
-from simreal.robot_add.checks.limit_checks import FASTEST
+from simreal.robot_add.checks.limit_checks import FASTEST, credible
 from simreal.robot_add.posture import simple_joints
 from simreal.robot_add.urdf import JointLimits
 
@@ -69,7 +69,10 @@ def _joint(
     model: mujoco.MjModel, joint: int, default: Mapping[str, float], limits: Mapping[str, JointLimits]
 ) -> str:
     name = model.joint(joint).name
-    values: dict[str, str | float] = {"name": name, "unit": _unit(model, joint)}
+    values: dict[str, str | float] = {
+        "name": name,
+        "unit": COMMAND_UNITS["position", _slides(model, joint)],
+    }
     if model.jnt_limited[joint]:
         low, high = model.jnt_range[joint]
         values |= {"lower": _number(low), "upper": _number(high)}
@@ -80,25 +83,22 @@ def _joint(
     return _flow(**values)
 
 
-def _unit(model: mujoco.MjModel, joint: int) -> str:
-    return "m" if model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_SLIDE else "rad"
+def _slides(model: mujoco.MjModel, joint: int) -> bool:
+    return bool(model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_SLIDE)
 
 
 def _speed(name: str, limits: Mapping[str, JointLimits]) -> float | None:
-    speed = limits[name].velocity if name in limits else None
-    return speed if speed is not None and 0.0 < speed <= FASTEST else None
+    return credible(limits[name].velocity, FASTEST) if name in limits else None
 
 
 def _actuator(model: mujoco.MjModel, drive: Drive) -> str:
     commands = command_range(model, drive)
     assert commands is not None, "every command has a range by now"
-    turns = _unit(model, drive.joint) == "rad"
-    unit = ("rad" if turns else "m") if drive.command == "position" else ("N·m" if turns else "N")
     values: dict[str, str | float] = {
         "name": drive.name,
         "joint": model.joint(drive.joint).name,
         "command": drive.command,
-        "unit": unit,
+        "unit": COMMAND_UNITS[drive.command, _slides(model, drive.joint)],
         "lower": _number(commands[0]),
         "upper": _number(commands[1]),
     }
@@ -113,10 +113,10 @@ def _safety(model: mujoco.MjModel, limits: Mapping[str, JointLimits]) -> Iterato
     if limited:
         yield "  joint_position:                 # rad or m; the ends of travel, which give way a little"
     for joint in limited:
-        low, high = model.jnt_range[joint] + STOPS_GIVE * np.ptp(model.jnt_range[joint]) * np.array(
-            [-1, 1]
-        )
-        yield f"    {_scalar(model.joint(joint).name)}: [{_number(low)!r}, {_number(high)!r}]"
+        low, high = model.jnt_range[joint]
+        give = STOPS_GIVE * (high - low)
+        ends = f"[{_number(low - give)!r}, {_number(high + give)!r}]"
+        yield f"    {_scalar(model.joint(joint).name)}: {ends}"
     speeds = {name: speed for name in names if (speed := _speed(name, limits)) is not None}
     if speeds:
         yield "  joint_velocity:                 # rad/s or m/s; with a margin for noise"

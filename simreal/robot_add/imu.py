@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import mujoco
 
+from simreal.robot_add.naming import free_name
+
 SENSORS = {
     "orientation": mujoco.mjtSensor.mjSENS_FRAMEQUAT,
     "angular_velocity": mujoco.mjtSensor.mjSENS_GYRO,
@@ -41,9 +43,10 @@ def settle_imu(spec: mujoco.MjSpec, base: mujoco.MjsBody) -> Imu:
     for quantity, kind in SENSORS.items():
         sensor = _sensor(spec, kind, site.name)
         if sensor is None:
-            sensor = _add_sensor(spec, kind, site.name, quantity)
+            sensor = spec.add_sensor(type=kind, objtype=mujoco.mjtObj.mjOBJ_SITE, objname=site.name)
             added.append(quantity)
-        sensor.name = sensor.name or _free_name(spec, f"{SITE}_{quantity}")
+        taken = {each.name for each in spec.sensors}
+        sensor.name = sensor.name or free_name(f"{SITE}_{quantity}", taken)
         names[quantity] = sensor.name
     place = (
         f"at the origin of body {base.name}: move site {site.name}" if made else f"at site {site.name}"
@@ -69,22 +72,3 @@ def _sensor(spec: mujoco.MjSpec, kind: mujoco.mjtSensor, site: str) -> mujoco.Mj
         if sensor.type == kind and on_site and not sensor.refname and sensor.cutoff == 0.0:
             return sensor
     return None
-
-
-def _add_sensor(
-    spec: mujoco.MjSpec, kind: mujoco.mjtSensor, site: str, quantity: str
-) -> mujoco.MjsSensor:
-    return spec.add_sensor(
-        name=_free_name(spec, f"{SITE}_{quantity}"),
-        type=kind,
-        objtype=mujoco.mjtObj.mjOBJ_SITE,
-        objname=site,
-    )
-
-
-def _free_name(spec: mujoco.MjSpec, stem: str) -> str:
-    taken, name, again = {sensor.name for sensor in spec.sensors}, stem, 1
-    while name in taken:
-        again += 1
-        name = f"{stem}_{again}"
-    return name

@@ -1,7 +1,7 @@
 """Names: of robots, and for parts of a model that have none."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import mujoco
@@ -42,11 +42,15 @@ def _name(elements: Iterable[Any], kind: str, propose: Any) -> Iterator[str]:
     for element in elements:
         if element.name:
             continue
-        stem = propose(element)
-        name, again = stem, 1
-        while name in taken:
-            again += 1
-            name = f"{stem}_{again}"
-        taken.add(name)
-        element.name = name
-        yield f"{kind} {name}"
+        element.name = free_name(propose(element), taken)
+        taken.add(element.name)
+        yield f"{kind} {element.name}"
+
+
+def free_name(stem: str, taken: Collection[str]) -> str:
+    """The stem, or with the first number behind it that nobody has."""
+    name, again = stem, 1
+    while name in taken:
+        again += 1
+        name = f"{stem}_{again}"
+    return name

@@ -4,7 +4,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.robot_add.posture import placed
+from simreal.robot_add.posture import GROUND, placed
 
 DEEPEST = 1e-3
 """m; less is the softness of contacts."""
@@ -24,5 +24,4 @@ def overlapping_bodies(
 
 
 def _is_ground(model: mujoco.MjModel, geoms: NDArray[np.int32]) -> bool:
-    kinds = (int(mujoco.mjtGeom.mjGEOM_PLANE), int(mujoco.mjtGeom.mjGEOM_HFIELD))
-    return any(int(model.geom_type[geom]) in kinds for geom in geoms)
+    return bool(np.isin(model.geom_type[geoms], GROUND).any())

@@ -15,12 +15,18 @@ from simreal.robot_add.commands import settle_commands
 from simreal.robot_add.imu import Imu, settle_imu
 from simreal.robot_add.naming import name_parts
 from simreal.robot_add.overlaps import overlapping_bodies
-from simreal.robot_add.posture import default_posture, free_bodies, loose_bodies, placed, simple_joints
+from simreal.robot_add.posture import (
+    GROUND,
+    default_posture,
+    free_bodies,
+    loose_bodies,
+    placed,
+    simple_joints,
+)
 from simreal.robot_add.servos import add_servos
 from simreal.robot_add.urdf import JointLimits
 
 MODEL = "model.xml"
-GROUND = (mujoco.mjtGeom.mjGEOM_PLANE, mujoco.mjtGeom.mjGEOM_HFIELD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +50,8 @@ def write_own_model(
     spec: mujoco.MjSpec,
     folder: Path,
     name: str,
-    urdf: Mapping[str, JointLimits] | None = None,
-    mimics: tuple[str, ...] = (),
+    urdf: Mapping[str, JointLimits],
+    mimics: tuple[str, ...],
 ) -> OwnModel:
     """Write a model with its meshes into a folder.
 
@@ -63,18 +69,17 @@ def write_own_model(
     notes = _named(spec)
     model = spec.compile()
     if model.nu == 0:
-        notes += add_servos(spec, model, urdf or {}, mimics)
+        notes += add_servos(spec, model, urdf, mimics)
         model = spec.compile()
     notes += settle_commands(spec, model)
-    posture = default_posture(model)
+    posture, bases = default_posture(model), free_bodies(model)
     notes.append(f"default posture: {posture.source}")
-    qpos = _stand(spec, model, posture.qpos, notes)
-    notes += _exclude_overlaps(spec, model, qpos)
+    notes += _stand(spec, model, bases[0], posture.qpos) if bases else ["fixed base"]
+    notes += _exclude_overlaps(spec, model, posture.qpos)
     notes += _leave_the_scene(spec, loose_bodies(model))
-    bases = free_bodies(model)
     imu = settle_imu(spec, _body(spec, bases[0])) if bases else None
     notes += [imu.note] if imu else []
-    defaults = _defaults(model, qpos)
+    defaults = _defaults(model, posture.qpos)
     spec.modelname = name
     return OwnModel(_written(spec, folder), defaults, imu, notes)
 
@@ -100,22 +105,17 @@ def _defaults(model: mujoco.MjModel, qpos: NDArray[np.float64]) -> dict[str, flo
 
 
 def _stand(
-    spec: mujoco.MjSpec, model: mujoco.MjModel, qpos: NDArray[np.float64], notes: list[str]
-) -> NDArray[np.float64]:
-    """Put a free base where the posture has it, just on the ground."""
-    for body in free_bodies(model)[:1]:
-        joint = int(model.body_jntadr[body])
-        place = model.jnt_qposadr[joint]
-        lowest = lowest_point(model, placed(model, qpos), touching_geoms(model))
-        if np.isfinite(lowest):
-            qpos[place + 2] -= lowest
-            notes.append(f"free base, at {qpos[place + 2]:.4g} m: there it touches the ground")
-        element = _body(spec, body)
-        element.pos, element.quat = qpos[place : place + 3], qpos[place + 3 : place + 7]
-        element.alt.type = mujoco.mjtOrientation.mjORIENTATION_QUAT
-        return qpos
-    notes.append("fixed base")
-    return qpos
+    spec: mujoco.MjSpec, model: mujoco.MjModel, base: int, qpos: NDArray[np.float64]
+) -> Iterator[str]:
+    """Put a free base where the posture has it, just on the ground: in the model, and in the posture."""
+    place = model.jnt_qposadr[model.body_jntadr[base]]
+    lowest = lowest_point(model, placed(model, qpos), touching_geoms(model))
+    if np.isfinite(lowest):
+        qpos[place + 2] -= lowest
+        yield f"free base, at {qpos[place + 2]:.4g} m: there it touches the ground"
+    element = _body(spec, base)
+    element.pos, element.quat = qpos[place : place + 3], qpos[place + 3 : place + 7]
+    element.alt.type = mujoco.mjtOrientation.mjORIENTATION_QUAT
 
 
 def _exclude_overlaps(

@@ -6,10 +6,13 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from simreal.physics.layout import free_joints
 from simreal.physics.lowest_point import lowest_point, touching_geoms
 
 NAMES = ("home", "stand", "default", "neutral", "ready", "rest")
 """Of keyframes, those that are looked for first."""
+GROUND = (mujoco.mjtGeom.mjGEOM_PLANE, mujoco.mjtGeom.mjGEOM_HFIELD)
+"""Kinds of geoms that others stand on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +85,7 @@ def loose_bodies(model: mujoco.MjModel) -> list[int]:
 
 
 def _free(model: mujoco.MjModel) -> list[int]:
-    free = model.jnt_type == mujoco.mjtJoint.mjJNT_FREE
-    return [int(body) for body in model.jnt_bodyid[free]]
+    return [int(body) for body in free_joints(model).bodies]
 
 
 def placed(model: mujoco.MjModel, qpos: NDArray[np.float64]) -> mujoco.MjData:

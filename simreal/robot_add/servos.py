@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 import mujoco
 import numpy as np
 
-from simreal.robot_add.checks.limit_checks import STRONGEST
+from simreal.robot_add.checks.limit_checks import STRONGEST, credible
 from simreal.robot_add.mechanics import MARGIN, estimated_effort, joint_inertia
 from simreal.robot_add.posture import default_posture, simple_joints
 from simreal.robot_add.urdf import JointLimits
@@ -29,7 +29,7 @@ def add_servos(
     spec: mujoco.MjSpec,
     model: mujoco.MjModel,
     limits: Mapping[str, JointLimits],
-    mimics: tuple[str, ...] = (),
+    mimics: tuple[str, ...],
 ) -> Iterator[str]:
     """Give each joint of a model a position servo, but for those that follow another joint.
 
@@ -49,10 +49,11 @@ def add_servos(
         element = elements[joint]
         if element.name in mimics:
             continue
-        known = limits.get(element.name, JointLimits(None, None)).effort
-        usable = known is not None and 0.0 < known <= STRONGEST
-        effort = float(known) if usable and known is not None else float(estimate[joint])
-        source = "its limit" if usable else f"estimated, {MARGIN:g} times what gravity asks or more"
+        effort = credible(limits.get(element.name, JointLimits(None, None)).effort, STRONGEST)
+        source = "its limit"
+        if effort is None:
+            effort = float(estimate[joint])
+            source = f"estimated, {MARGIN:g} times what gravity asks or more"
         yield _add_servo(spec, model, element, effort, source, float(inertia[joint]))
 
 

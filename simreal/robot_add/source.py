@@ -43,11 +43,12 @@ def open_source(path: Path) -> Source:
     """
     if path.suffix.lower() not in (".xml", ".urdf", ".mjcf"):
         raise UserError(f"{path}: expected a model, .xml (MJCF) or .urdf{_what_it_is(path)}")
-    kind = ROOTS.get(_root(path))
+    scanned = _with_includes(path, path.parent, set())
+    root = next(scanned).root
+    kind = ROOTS.get(root)
     if kind is None:
-        raise UserError(f"{path}: <{_root(path)}> is neither MJCF (<mujoco>) nor URDF (<robot>)")
-    files = tuple(_with_includes(path, path.parent, set()))
-    return Source(path.resolve(), kind, files)
+        raise UserError(f"{path}: <{root}> is neither MJCF (<mujoco>) nor URDF (<robot>)")
+    return Source(path.resolve(), kind, (path, *(each.path for each in scanned)))
 
 
 def _what_it_is(path: Path) -> str:
@@ -58,17 +59,6 @@ def _what_it_is(path: Path) -> str:
     if path.suffix == ".xacro":
         return "; expand it first: xacro ROBOT.xacro > ROBOT.urdf"
     return f"; this is {describe(path)}"
-
-
-def _with_includes(path: Path, folder: Path, seen: set[Path]) -> Iterator[Path]:
-    """A file and what it includes, each once; includes are relative to the first file's folder."""
-    if path.resolve() in seen:
-        return
-    seen.add(path.resolve())
-    included = _scan(path)
-    yield path
-    for name in included:
-        yield from _with_includes(folder / name, folder, seen)
 
 
 class _Scanner:
@@ -121,12 +111,15 @@ def _walk(path: Path) -> _Scanner:
     return scanner
 
 
-def _scan(path: Path) -> list[str]:
-    return _walk(path).included
-
-
-def _root(path: Path) -> str:
-    return _walk(path).root
+def _with_includes(path: Path, folder: Path, seen: set[Path]) -> Iterator[_Scanner]:
+    """A file and what it includes, each once; includes are relative to the first file's folder."""
+    if path.resolve() in seen:
+        return
+    seen.add(path.resolve())
+    scanner = _walk(path)
+    yield scanner
+    for name in scanner.included:
+        yield from _with_includes(folder / name, folder, seen)
 
 
 def parse_xml(path: Path) -> ElementTree.Element:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree
-from xml.parsers import expat
 
 import mujoco
 
 from simreal.lint.finding import Finding
-from simreal.lint.model_file import ModelFile
+from simreal.lint.model_file import ModelFile, written_elements
 from simreal.robot_add.source import Source, parse_xml
 
 MESHES = (".stl", ".obj", ".msh")
@@ -50,14 +49,12 @@ class Urdf:
     Attributes:
         file: for the checks; `compiled` is None where MuJoCo does not take it.
         limits: joint name to what its drive can do.
-        base: whether the robot stands on the ground by itself.
         massless: links without an inertia of their own that have shapes.
         mimics: joints that follow another one.
     """
 
     file: ModelFile
     limits: dict[str, JointLimits]
-    base: Base
     massless: tuple[str, ...]
     mimics: tuple[str, ...]
 
@@ -91,7 +88,7 @@ def read_urdf(source: Source, scratch: Path, base: Base | None) -> tuple[Urdf | 
         spec = _settled(copy, base, massless)  # what has failed to compile cannot be walked through
     limits = {name: _limits(joint) for name, joint in _named(root, "joint")}
     mimics = tuple(name for name, joint in _named(root, "joint") if joint.find("mimic") is not None)
-    return Urdf(ModelFile(source.path, spec, model), limits, base, massless, mimics), found
+    return Urdf(ModelFile(source.path, spec, model), limits, massless, mimics), found
 
 
 def _named(root: ElementTree.Element, tag: str) -> Iterator[tuple[str, ElementTree.Element]]:
@@ -145,37 +142,42 @@ def _ask_mujoco_for_all(root: ElementTree.Element) -> None:
 
 def _settle_meshes(root: ElementTree.Element, path: Path, scratch: Path) -> Iterator[Finding]:
     """Copy each mesh to where MuJoCo will look for it, under a name of its own."""
-    lines = _lines(path, "mesh")
+    places = _places_of_meshes(path)
     known: dict[tuple[Path, str], str] = {}
+    for link, shape, mesh in _meshes(root):
+        name, scale = mesh.get("filename", ""), mesh.get("scale", "")
+        found, looked = _find_mesh(name, path.parent)
+        if found is None:
+            yield from _missing(link, shape, name, places.get(name, f"{path}:1"), looked)
+            continue
+        if (found, scale) not in known:
+            known[found, scale] = f"mesh{len(known)}_{found.name.lower()}"
+            (scratch / "assets").mkdir(exist_ok=True)
+            shutil.copyfile(found, scratch / "assets" / known[found, scale])
+        mesh.set("filename", known[found, scale])
+
+
+def _meshes(
+    root: ElementTree.Element,
+) -> Iterator[tuple[ElementTree.Element, ElementTree.Element, ElementTree.Element]]:
+    """Each mesh, behind its link and its shape, which may be taken out meanwhile."""
     for link in root.findall("link"):
-        for role in ("visual", "collision"):
-            for shape in link.findall(role):
-                mesh = shape.find("geometry/mesh")
-                if mesh is None:
-                    continue
-                name, scale = mesh.get("filename", ""), mesh.get("scale", "")
-                where = f"{path}:{lines.get(name, 1)}"
-                found, looked = _find_mesh(name, path.parent)
-                if found is None:
-                    yield from _missing(link, shape, role, name, where, looked)
-                    continue
-                if (found, scale) not in known:
-                    known[found, scale] = f"mesh{len(known)}_{found.name.lower()}"
-                    (scratch / "assets").mkdir(exist_ok=True)
-                    shutil.copyfile(found, scratch / "assets" / known[found, scale])
-                mesh.set("filename", known[found, scale])
+        for shape in (*link.findall("visual"), *link.findall("collision")):
+            mesh = shape.find("geometry/mesh")
+            if mesh is not None:
+                yield link, shape, mesh
 
 
 def _missing(
     link: ElementTree.Element,
     shape: ElementTree.Element,
-    role: str,
     name: str,
     where: str,
     looked: list[Path],
 ) -> Iterator[Finding]:
     """A mesh that cannot be used; one for the eye, in a format MuJoCo does not read, is left out."""
     other = next((each for each in looked if each.is_file()), None)
+    role = shape.tag
     label = f"link {link.get('name')}: {role} mesh {name}"
     if other is not None:
         what = f"{label}: MuJoCo reads {', '.join(MESHES)}, not {other.suffix}"
@@ -215,18 +217,10 @@ def _places(name: str, folder: Path) -> list[Path]:
     return (named_so + packages) or [each / rest for each in above[:3]]
 
 
-def _lines(path: Path, tag: str) -> dict[str, int]:
-    """File name of a mesh to the line on which it stands."""
-    found: dict[str, int] = {}
-    parser = expat.ParserCreate()
-
-    def start(name: str, attributes: dict[str, str]) -> None:
-        if name == tag:
-            found.setdefault(attributes.get("filename", ""), parser.CurrentLineNumber)
-
-    parser.StartElementHandler = start
-    parser.Parse(path.read_bytes(), True)
-    return found
+def _places_of_meshes(path: Path) -> dict[str, str]:
+    """File name of a mesh to the ``file:line`` on which it first stands."""
+    meshes = [each for each in written_elements(path) if each.kind == "mesh"]
+    return {each.attributes.get("filename", ""): each.where for each in reversed(meshes)}
 
 
 def _massless_links(root: ElementTree.Element) -> Iterator[str]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.env import Episode
+from simreal.episodes import Episode
 from simreal.environment import make_environment
 from simreal.episode_random import episode_seed
 from simreal.evaluate import Candidate, run_given, summarize

@@ -7,18 +7,12 @@ import numpy as np
 from mujoco.batch import MODEL_FIELDS, Batch, SimulationError
 from numpy.typing import NDArray
 
+from simreal.observation import Float32Array
 from simreal.physics.interface import Ids
 from simreal.suite.batched_task import BatchedTask
 from simreal.suite.model_fields import Changes, read_field
-from simreal.suite.simulation import (
-    DIVERGED,
-    GOES_ON,
-    TERMINATED,
-    TRUNCATED,
-    Float32Array,
-    Simulation,
-)
-from simreal.suite.stepped import Stepped
+from simreal.suite.simulation import DIVERGED, GOES_ON, TERMINATED, TRUNCATED, Simulation
+from simreal.suite.stepped import Given, Stepped
 
 STATE = mujoco.mjtState.mjSTATE_INTEGRATION.value
 CHECKED_EPISODES = 8
@@ -89,9 +83,7 @@ class BatchedSimulations:
         mujoco.mj_getState(model, data, self._batch.state[row], STATE)
         return observation
 
-    def step(
-        self, action: NDArray[np.float64]
-    ) -> tuple[Float32Array, NDArray[np.float64], NDArray[np.int64]]:
+    def step(self, action: NDArray[np.float64]) -> Given:
         """Take (count, actions); give observations, rewards and how each episode stands."""
         self._batch.ctrl[:] = action
         failed = self._advance()

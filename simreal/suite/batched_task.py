@@ -10,8 +10,8 @@ import numpy as np
 from mujoco.batch import DATA_FIELDS, Batch
 from numpy.typing import NDArray
 
+from simreal.observation import Float32Array
 from simreal.suite.lifted import STAND_INS, Lifted, is_lifted, lift
-from simreal.suite.simulation import Float32Array
 
 
 class BatchedTask:

@@ -17,7 +17,6 @@ from simreal.randomization.actuation import Actuation
 from simreal.randomization.camera_effects import CameraEffects
 from simreal.randomization.events import Events
 from simreal.randomization.inertia import Inertia
-from simreal.randomization.parameters import PARAMETERS
 from simreal.randomization.parameters.dynamics import DYNAMICS
 from simreal.randomization.randomizer import Randomizer
 from simreal.randomization.schedules import ScheduleConfig
@@ -111,11 +110,8 @@ def _refuse_idle(task: str, specification: Specification) -> None:
         for member in members(entry, config):
             name = member.parameter.name
             if name not in ACTING:
-                raise UserError(
-                    f"randomization.{entry}: {name} does not act on {task}: {nearest(name, ACTING)}"
-                    if name in PARAMETERS
-                    else f"randomization.{entry}: no parameter {name!r}"
-                )
+                hint = nearest(name, ACTING)
+                raise UserError(f"randomization.{entry}: {name} does not act on {task}: {hint}")
         if config.within_episode:
             raise UserError(f"randomization.{entry}: within_episode does not act on {task}")
 

@@ -29,8 +29,6 @@ class Lifted(np.ndarray[Any, Any]):
     it says.
     """
 
-    __array_priority__ = 100.0
-
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         if method != "__call__":
             raise TypeError(f"{ufunc.__name__}.{method} of a lifted array")
@@ -140,9 +138,8 @@ def _aligned(value: Any) -> Any:
 def _broadcast(values: Sequence[Any]) -> list[Plain]:
     """(..., count) arrays of several values, of which at least one is lifted."""
     count = next(each.shape[-1] for each in values if isinstance(each, Lifted))
-    aligned = [_aligned(np.asarray(each) if not is_lifted(each) else each) for each in values]
-    whole = [each if np.ndim(each) else np.asarray(each)[None] for each in aligned]
-    return [np.broadcast_to(each, (*each.shape[:-1], count)) for each in whole]
+    aligned = [np.atleast_1d(_aligned(each)) for each in values]
+    return [np.broadcast_to(each, (*each.shape[:-1], count)) for each in aligned]
 
 
 def _concatenate(values: Sequence[Any], axis: int = 0) -> Lifted:

@@ -6,6 +6,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from simreal.physics.layout import compiled_field
+
 Changes = dict[str, tuple[NDArray[np.int64], NDArray[Any]]]
 """Field to the flat places at which an episode's model differs from the task's own, and the values."""
 
@@ -14,9 +16,7 @@ OF_OPTIONS = "opt."
 
 def read_field(model: mujoco.MjModel, name: str) -> NDArray[Any]:
     """A field's value; live, but for a single number of the options."""
-    if name.startswith(OF_OPTIONS):
-        return np.asarray(getattr(model.opt, name.removeprefix(OF_OPTIONS)))
-    return np.asarray(getattr(model, name))
+    return np.asarray(compiled_field(model, name))
 
 
 def write_field(model: mujoco.MjModel, name: str, values: NDArray[Any]) -> None:

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.errors import UserError
+from simreal.observation import Float32Array
 from simreal.physics.interface import Ids
 from simreal.suite.model_fields import Changes
-from simreal.suite.simulation import Float32Array, Simulation
-
-Given = tuple[Float32Array, NDArray[np.float64], NDArray[np.int64]]
+from simreal.suite.simulation import Simulation
+from simreal.suite.stepped import Given
 
 
 class OneByOne:

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.errors import UserError
+from simreal.observation import Float32Array
 from simreal.suite.model_fields import Changes, apply_changes, read_field
 from simreal.suite.tasks import TIME_LIMIT_STEPS, load_task
-
-Float32Array = NDArray[np.float32]
 
 GOES_ON, TERMINATED, TRUNCATED, DIVERGED = range(4)
 """How an episode stands after a step."""

@@ -6,9 +6,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from simreal.observation import Float32Array
 from simreal.physics.interface import Ids
 from simreal.suite.model_fields import Changes
-from simreal.suite.simulation import Float32Array
+
+Given = tuple[Float32Array, NDArray[np.float64], NDArray[np.int64]]
+"""(count, size) observations, (count,) rewards, and (count,) how each episode stands: see
+`simulation.GOES_ON` and those beside it."""
 
 
 class Stepped(Protocol):
@@ -38,17 +42,11 @@ class Stepped(Protocol):
         """
         ...
 
-    def step(
-        self, action: NDArray[np.float64]
-    ) -> tuple[Float32Array, NDArray[np.float64], NDArray[np.int64]]:
+    def step(self, action: NDArray[np.float64]) -> Given:
         """Let a control step pass.
 
         Args:
             action: (count, actions) within the task's bounds.
-
-        Returns:
-            (count, size) observations, (count,) rewards, and (count,) how each episode stands: see
-            `simulation.GOES_ON` and those beside it.
         """
         ...
 

@@ -12,10 +12,11 @@ from simreal.episode_random import EpisodeRandom
 from simreal.errors import UserError
 from simreal.physics.drives import effort_limit, read_drives
 from simreal.physics.interface import Start
+from simreal.physics.layout import joint_addresses
 from simreal.physics.model import compile_model
 from simreal.robots import Robot
 from simreal.state import FloatArray
-from simreal.tasks.task import Motion, Task
+from simreal.tasks.task import Motion, Task, mean_action_change
 
 NAME = "posture"
 DESCRIPTION = "any robot on a fixed base: bring its driven joints to a commanded posture"
@@ -65,10 +66,6 @@ def make_task(robot: Robot) -> Task:
         """Mean squared speed, in ranges per second."""
         return np.asarray(((motion.joint_velocity[:, columns] / width) ** 2).mean(axis=1))
 
-    def action_change(motion: Motion) -> FloatArray:
-        """Mean squared change of the action: what wears gears."""
-        return np.asarray(((motion.action - motion.previous_action) ** 2).mean(axis=1))
-
     def worst_error(motion: Motion) -> FloatArray:
         """Largest error of a joint, in shares of its range."""
         return np.asarray((np.abs(error(motion)) / width).max(axis=1))
@@ -88,7 +85,7 @@ def make_task(robot: Robot) -> Task:
             "near": near,
             "precise": precise,
             "speed": speed,
-            "action_change": action_change,
+            "action_change": mean_action_change,
         },
         terminations={},
         goal=reached,
@@ -140,7 +137,7 @@ def _drawer(
 ) -> Callable[[EpisodeRandom, FloatArray, FloatArray, NDArray[np.integer]], FloatArray]:
     @cache
     def possible() -> FloatArray:
-        return possible_postures(compile_model(robot), robot.description, joints, ranges)
+        return possible_postures(compile_model(robot), robot, joints, ranges)
 
     def draw(
         random: EpisodeRandom, low: FloatArray, high: FloatArray, number: NDArray[np.integer]
@@ -156,19 +153,19 @@ def _drawer(
 
 
 def possible_postures(
-    model: mujoco.MjModel, description: RobotDescription, joints: list[str], ranges: FloatArray
+    model: mujoco.MjModel, robot: Robot, joints: list[str], ranges: FloatArray
 ) -> FloatArray:
     """(n, joints) random postures in which a robot does not touch itself and its drives bear its weight.
 
     Args:
         model: of the robot alone.
-        description: of it.
+        robot: which.
         joints: those that are driven.
         ranges: (joints, 2) in which they are drawn.
     """
     random, data = np.random.default_rng(0), mujoco.MjData(model)
-    for joint, value in zip(description.joint_names, description.default_position, strict=True):
-        data.joint(joint).qpos[0] = value
+    positions, _ = joint_addresses(model, robot)
+    data.qpos[positions] = robot.description.default_position
     places = [int(model.joint(joint).qposadr[0]) for joint in joints]
     default = data.qpos[places].copy()
     dofs, efforts = _efforts(model)

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from simreal.episode_random import EpisodeRandom
 from simreal.physics.interface import Start
 from simreal.state import FloatArray
-from simreal.tasks.task import Motion, Task
+from simreal.tasks.task import Motion, Task, action_change
 
 ARM, PENDULUM = 0, 1
 UPRIGHT_WITHIN = 0.2
@@ -53,12 +53,6 @@ def speed(motion: Motion) -> FloatArray:
     near = np.exp(-((angle_from_upright(motion) / 0.5) ** 2))
     rates: FloatArray = near * (motion.joint_velocity**2).sum(axis=1)
     return rates
-
-
-def action_change(motion: Motion) -> FloatArray:
-    """Squared change of the action: what wears a gear and a bearing."""
-    change: FloatArray = ((motion.action - motion.previous_action) ** 2).sum(axis=1)
-    return change
 
 
 def arm_beyond_limit(motion: Motion) -> NDArray[np.bool_]:

@@ -85,9 +85,3 @@ def near_cube(motion: Motion) -> FloatArray:
     """1 with the cube between the jaws, 0.37 at 6 cm from it."""
     closeness: FloatArray = np.exp(-jaws_from_cube(motion) / 0.06)
     return closeness
-
-
-def action_change(motion: Motion) -> FloatArray:
-    """Squared change of the action: what wears gears."""
-    change: FloatArray = ((motion.action - motion.previous_action) ** 2).sum(axis=1)
-    return change

@@ -7,7 +7,6 @@ from simreal.contract import Command
 from simreal.state import FloatArray
 from simreal.tasks.so101_cube import (
     LARGEST_HALF_SIZE,
-    action_change,
     cube_apart,
     jaws_around_cube,
     jaws_from_cube,
@@ -15,7 +14,7 @@ from simreal.tasks.so101_cube import (
 )
 from simreal.tasks.so101_kinematics import GRIPPER
 from simreal.tasks.tabletop import CUBE, add_table_with_cube, cube_lost, cube_position
-from simreal.tasks.task import Motion, Task
+from simreal.tasks.task import Motion, Task, action_change
 
 WITHIN = 0.025
 """m."""

@@ -5,9 +5,9 @@ from numpy.typing import NDArray
 
 from simreal.contract import Command
 from simreal.state import FloatArray
-from simreal.tasks.so101_cube import action_change, cube_apart, jaws_beside_cube, near_cube
+from simreal.tasks.so101_cube import cube_apart, jaws_beside_cube, near_cube
 from simreal.tasks.tabletop import CUBE, add_table_with_cube, cube_lost, cube_position
-from simreal.tasks.task import Motion, Task
+from simreal.tasks.task import Motion, Task, action_change
 
 WITHIN = 0.025
 """m."""

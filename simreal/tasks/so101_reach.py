@@ -17,7 +17,7 @@ from simreal.tasks.so101_kinematics import (
     site_position,
 )
 from simreal.tasks.tabletop import add_table
-from simreal.tasks.task import Motion, Task
+from simreal.tasks.task import Motion, Task, action_change
 
 POSITION, PITCH, ROLL = slice(0, 3), 3, 4
 WITHIN = 0.01
@@ -117,12 +117,6 @@ def at_target(motion: Motion) -> FloatArray:
     """1 at the target, 0.37 at 1 cm from it: rewards precision."""
     closeness: FloatArray = np.exp(-((distance_to_target(motion) / WITHIN) ** 2))
     return closeness
-
-
-def action_change(motion: Motion) -> FloatArray:
-    """Squared change of the action: what wears gears."""
-    change: FloatArray = ((motion.action - motion.previous_action) ** 2).sum(axis=1)
-    return change
 
 
 def reached(motion: Motion) -> NDArray[np.bool_]:

@@ -12,12 +12,13 @@ from simreal.contract import RobotDescription
 from simreal.episode_random import EpisodeRandom
 from simreal.errors import UserError
 from simreal.physics.interface import Start
+from simreal.physics.layout import free_joints, joint_addresses
 from simreal.physics.lowest_point import lowest_point, touching_geoms
 from simreal.physics.model import compile_model
 from simreal.robots import Robot
 from simreal.rotations import down_in_body
 from simreal.state import FloatArray
-from simreal.tasks.task import Motion, Task
+from simreal.tasks.task import Motion, Task, mean_action_change
 
 NAME = "stand"
 DESCRIPTION = "any robot on a free base: stand in its default posture, whatever pushes it"
@@ -52,7 +53,7 @@ def make_task(robot: Robot) -> Task:
 
     @cache
     def stance() -> Stance:
-        return find_stance(compile_model(robot), robot.description)
+        return find_stance(compile_model(robot), robot)
 
     def lean(motion: Motion) -> FloatArray:
         """(count,) rad between the base's own upward axis and the vertical."""
@@ -77,10 +78,6 @@ def make_task(robot: Robot) -> Task:
         speed = motion.simulated.free_velocity[:, 0] ** 2
         return np.asarray(speed[:, :3].sum(axis=1) + 0.1 * speed[:, 3:].sum(axis=1))
 
-    def action_change(motion: Motion) -> FloatArray:
-        """Mean squared change of the action: what wears gears."""
-        return np.asarray(((motion.action - motion.previous_action) ** 2).mean(axis=1))
-
     def down(motion: Motion) -> NDArray[np.bool_]:
         """It leans too far, or its base is on the ground."""
         return (lean(motion) > FALLEN) | (height(motion) < DOWN)
@@ -100,7 +97,7 @@ def make_task(robot: Robot) -> Task:
             "upright": upright,
             "posture": posture,
             "motion_of_base": motion_of_base,
-            "action_change": action_change,
+            "action_change": mean_action_change,
         },
         terminations={"down": down},
         goal=stands,
@@ -130,20 +127,16 @@ def add_ground(spec: mujoco.MjSpec) -> None:
         )
 
 
-def find_stance(model: mujoco.MjModel, description: RobotDescription) -> Stance:
+def find_stance(model: mujoco.MjModel, robot: Robot) -> Stance:
     """Place the base so that the default posture just touches the ground."""
     data = mujoco.MjData(model)
-    for joint, value in zip(description.joint_names, description.default_position, strict=True):
-        data.joint(joint).qpos[0] = value
+    joints, _ = joint_addresses(model, robot)
+    data.qpos[joints] = robot.description.default_position
     mujoco.mj_kinematics(model, data)
-    free = int(np.flatnonzero(model.jnt_type == mujoco.mjtJoint.mjJNT_FREE)[0])
-    place = model.jnt_qposadr[free]
-    position = data.qpos[place : place + 7].copy()
+    position = data.qpos[free_joints(model).position[0]]
     lowest = lowest_point(model, data, touching_geoms(model))
     position[2] += CLEARANCE - lowest if np.isfinite(lowest) else 0.0
-    turn = np.zeros(9)
-    mujoco.mju_quat2Mat(turn, position[3:])
-    return Stance(position, turn.reshape(3, 3)[2].copy())
+    return Stance(position, -down_in_body(position[3:]))
 
 
 def _near_default(

@@ -82,6 +82,17 @@ def uniform_command(
     return low + (high - low) * random.uniform("command", len(low), number)
 
 
+def action_change(motion: Motion) -> FloatArray:
+    """Squared change of the action: what wears a gear and a bearing."""
+    change: FloatArray = ((motion.action - motion.previous_action) ** 2).sum(axis=1)
+    return change
+
+
+def mean_action_change(motion: Motion) -> FloatArray:
+    """Mean squared change of the action: the same of one actuator as of many."""
+    return np.asarray(((motion.action - motion.previous_action) ** 2).mean(axis=1))
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """A decision problem on a robot.

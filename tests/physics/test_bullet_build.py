@@ -62,7 +62,7 @@ def test_any_tree_stands_where_mujoco_has_it_and_accelerates_alike(seed: int, ge
     data.qfrc_applied[:] = rng.uniform(-1, 1, model.nv)
     world.set_state(data.qpos, data.qvel, np.zeros((0, 13)))
     mujoco.mj_forward(model, data)
-    for body, (uid, link) in world.links.items():
+    for body, (uid, link) in world._built.links.items():
         state = pybullet.getLinkState(uid, link, computeForwardKinematics=1, physicsClientId=client)
         np.testing.assert_allclose(state[0], data.xipos[body], atol=1e-9)
         axes = np.zeros(9)
@@ -88,7 +88,7 @@ def test_the_qubes_own_mass_matrix_is_mujocos() -> None:
         mujoco.mj_forward(model, data)
         full = np.zeros((2, 2))
         mujoco.mj_fullM(model, data, full)
-        uid = world.multibodies[0].uid
+        uid = world._built.multibodies[0].uid
         found = pybullet.calculateMassMatrix(uid, angles.tolist(), physicsClientId=client)
         np.testing.assert_allclose(found, full, rtol=1e-9)
     release([client])

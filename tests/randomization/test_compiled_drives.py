@@ -48,7 +48,7 @@ class Stopping(MujocoPhysics):
     """An engine that cannot run compiled code, and asks the law before each physics step."""
 
     def _advance(self, law: StepLaw | None) -> NDArray[np.bool_]:
-        single = self._make_trace(1)
+        single = {name: trace[:, :1].copy() for name, trace in self._trace.items()}
         failed = np.zeros(self.count, dtype=bool)
         for substep in range(self.substeps):
             if law is not None:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from simreal.episode_random import EpisodeRandom, episode_seed
-from simreal.randomization.sensing import Sensing
+from simreal.randomization.sensing import IMU, Sensing
 from simreal.robots.loader import ImuConfig, SensingConfig
 from simreal.state import RobotState
 
@@ -25,7 +25,8 @@ class Trial:
         self.random = EpisodeRandom(episode_seed(0, np.arange(COUNT)))
         self.step = np.zeros(COUNT, dtype=np.int64)
         joints = np.zeros((COUNT, 1))
-        self.sensing.reset(np.arange(COUNT), joints, joints, self.random, self.true(0.0)[:, 0])
+        beside = {IMU: self.true(0.0)[:, 0]}
+        self.sensing.reset(np.arange(COUNT), joints, joints, self.random, beside)
 
     def true(self, rate: float) -> Values:
         """(count, 1, 10) turning about z at a rate, upright."""
@@ -38,7 +39,7 @@ class Trial:
         self.step += 1
         trace = np.concatenate([self.true(rate) for rate in rates], axis=1)
         joints = np.zeros((COUNT, len(rates), 1))
-        self.sensing.advance(joints, joints, self.random, self.step, trace)
+        self.sensing.advance(joints, joints, self.random, self.step, {IMU: trace})
         return self.sensing.read(np.zeros(COUNT))
 
 

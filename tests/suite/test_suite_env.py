@@ -31,7 +31,7 @@ def test_a_recorded_episode_replays_alone_bit_for_bit(task: str) -> None:
     assert env.is_batched == (task == "reacher-easy")
     given = actions(env, 20)
     seen = [env.step(action) for action in given]
-    seed, draw = env._seeds[1:2].copy(), env._draws[1:2].copy()
+    seed, draw = env._random.seeds[1:2].copy(), env._draws[1:2].copy()
     assert len(set(env._draws[:, 0])) == 3
     env.close()
     alone = SuiteEnv(config, 1, seed=99, threads=1)

@@ -81,9 +81,9 @@ def test_its_postures_leave_room_for_weak_drives() -> None:
     model = compile_model(robot)
     names = [each.name for each in TASK.commands]
     ranges = np.array([[each.low, each.high] for each in TASK.commands])
-    many = len(possible_postures(model, robot.description, names, ranges))
+    many = len(possible_postures(model, robot, names, ranges))
     model.opt.gravity[:] *= 10.0
-    assert len(possible_postures(model, robot.description, names, ranges)) < 0.5 * many
+    assert len(possible_postures(model, robot, names, ranges)) < 0.5 * many
 
 
 def test_a_robot_on_its_feet_is_sent_to_the_other_task() -> None:

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from simreal.env import BatchEnv, Episode
+from simreal.env import BatchEnv
 from simreal.episode_random import EpisodeRandom
+from simreal.episodes import Episode
 from simreal.experiment import load_experiment
 from simreal.physics.interface import Start
 from simreal.tasks import so101_cube, so101_lift, so101_push, tabletop

@@ -15,7 +15,7 @@ from simreal.tasks.stand import add_ground, find_stance
 
 TASK = find_task("stand", "go2")
 ROBOT = load_robot("go2")
-STANCE = find_stance(compile_model(ROBOT), ROBOT.description)
+STANCE = find_stance(compile_model(ROBOT), ROBOT)
 
 
 def pose(lean: float = 0.0, height: float = 1.0, joints_off: float = 0.0) -> Motion:

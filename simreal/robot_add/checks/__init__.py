@@ -1,5 +1,8 @@
 """Checks of anybody's model, one idea a file, beside those of `simreal.lint.model_checks`."""
 
+from collections.abc import Iterator
+
+from simreal.lint.finding import Finding
 from simreal.robot_add.checks.drive_checks import check_drives
 from simreal.robot_add.checks.limit_checks import check_limits
 from simreal.robot_add.checks.mass_checks import check_masses
@@ -7,6 +10,7 @@ from simreal.robot_add.checks.name_checks import check_names
 from simreal.robot_add.checks.posture_checks import check_posture
 from simreal.robot_add.checks.size_checks import check_size
 from simreal.robot_add.checks.timestep_checks import check_timestep
+from simreal.robot_add.subject import Subject
 
 CHECKS = (
     check_names,
@@ -18,4 +22,10 @@ CHECKS = (
     check_timestep,
 )
 
-__all__ = ["CHECKS"]
+__all__ = ["check_subject"]
+
+
+def check_subject(subject: Subject) -> Iterator[Finding]:
+    """All of them."""
+    for check in CHECKS:
+        yield from check(subject)

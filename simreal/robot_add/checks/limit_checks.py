@@ -16,6 +16,11 @@ ALIKE = 3
 """So many joints with one number for everything are none that somebody measured."""
 
 
+def credible(limit: float | None, most: float) -> float | None:
+    """A limit that a motor may have; None for none, and for a placeholder, such as NaN."""
+    return limit if limit is not None and 0.0 < limit <= most else None
+
+
 def check_limits(subject: Subject) -> Iterator[Finding]:
     """All of them."""
     yield from _endless(subject)
@@ -58,7 +63,7 @@ def _placeholders(subject: Subject) -> Iterator[Finding]:
             ("effort", limits.effort, STRONGEST),
             ("velocity", limits.velocity, FASTEST),
         ):
-            if value is not None and not 0.0 < value <= most:  # nor is NaN
+            if value is not None and credible(value, most) is None:
                 unit = "no motor" if value == 0.0 else "a placeholder"
                 text = f"joint {name}: {what} limit {value:g} is {unit}"
                 mend = "the data sheet's number; until then the copy has an estimate of its own"

@@ -25,7 +25,7 @@ def check_size(subject: Subject) -> Iterator[Finding]:
         yield Finding("warning", "unit", where, f"the robot is {reach:.3g} m from end to end", mend)
     if not LIGHTEST <= mass <= HEAVIEST:
         yield Finding("warning", "unit", where, f"the robot weighs {mass:.3g} kg", "masses in kg")
-    yield from _large_meshes(subject)
+    yield from _large_meshes(subject, max(reach, 1e-3))
 
 
 def _reach(subject: Subject) -> float:
@@ -34,8 +34,8 @@ def _reach(subject: Subject) -> float:
     return 2.0 * float(np.linalg.norm(places - places.mean(axis=0), axis=1).max(initial=0.0))
 
 
-def _large_meshes(subject: Subject) -> Iterator[Finding]:
-    model, frame = subject.model, max(_reach(subject), 1e-3)
+def _large_meshes(subject: Subject, frame: float) -> Iterator[Finding]:
+    model = subject.model
     for geom in np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_MESH):
         if model.body_weldid[model.geom_bodyid[geom]] == 0 or len(model.body_mass) < 4:
             continue
