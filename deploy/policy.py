@@ -61,9 +61,10 @@ class GoldenVectors(Config):
 
     def state(self, step: int) -> RobotState:
         """What the robot reported at a step."""
-        inertial = {name: np.array(rows[step]) for name in IMU_WIDTHS if (rows := getattr(self, name))}
-        joints = np.array(self.joint_position[step]), np.array(self.joint_velocity[step])
-        state = RobotState(0.0, *joints, **inertial)
+        state = RobotState(0.0, np.array(self.joint_position[step]), np.array(self.joint_velocity[step]))
+        for name in IMU_WIDTHS:
+            if rows := getattr(self, name):
+                setattr(state, name, np.array(rows[step]))
         if self.object_pose:
             state.object_pose = np.array(self.object_pose[step]).reshape(-1, POSE)
         return state

@@ -5,12 +5,13 @@ state    u64 sequence, i64 time (ns, monotonic clock of this machine), u8 number
          then positions, velocities (f64),
          and of a robot with an IMU orientation (4), angular velocity (3), linear acceleration (3) (f64),
          and the pose (7) of each object around it that a tracker sees (f64)
-command  u64 sequence, u8 active, then targets (f64); inactive commands make the motors passive
+command  u64 sequence, u8 mode, f64 authority, then targets (f64), which only the mode FOLLOW heeds
 """
 
 import json
 import struct
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,17 @@ from numpy.typing import NDArray
 from simreal.state import IMU_WIDTHS, POSE, FloatArray, RobotState
 
 STATE_HEADER = struct.Struct("<QqB")
-COMMAND_HEADER = struct.Struct("<QB")
+COMMAND_HEADER = struct.Struct("<QBd")
 LARGEST_PACKET = 65536
+
+
+class Mode(IntEnum):
+    """What the motors shall do."""
+
+    OFF = 0
+    FOLLOW = 1
+    HOLD = 2
+    DAMP = 3
 
 
 class WireError(Exception):
@@ -50,8 +60,10 @@ class StatePacket:
             raise WireError(f"state packet of {len(data)} bytes for {joints} joints")
         sequence, time_ns, _ = STATE_HEADER.unpack_from(data)
         values = np.frombuffer(data, "<f8", offset=STATE_HEADER.size)
-        *parts, poses = np.split(values, np.cumsum(sizes))
-        state = RobotState(time_ns * 1e-9, *parts)
+        position, velocity, *inertial, poses = np.split(values, np.cumsum(sizes))
+        state = RobotState(time_ns * 1e-9, position, velocity)
+        for name, reading in zip(IMU_WIDTHS, inertial, strict=False):
+            setattr(state, name, reading)
         if objects:
             state.object_pose = poses.reshape(objects, POSE)
         return cls(sequence, time_ns, state)
@@ -65,15 +77,16 @@ def _parts(state: RobotState) -> list[FloatArray]:
 
 @dataclass(frozen=True, slots=True)
 class CommandPacket:
-    """A command; the target is (actuators,) float64."""
+    """A command; the target is (actuators,) float64, the authority a share of gains or effort."""
 
     sequence: int
-    active: bool
+    mode: Mode
     target: NDArray[np.float64]
+    authority: float = 1.0
 
     def encode(self) -> bytes:
         """As bytes."""
-        header = COMMAND_HEADER.pack(self.sequence, self.active)
+        header = COMMAND_HEADER.pack(self.sequence, self.mode, self.authority)
         return header + self.target.astype("<f8").tobytes()
 
     @classmethod
@@ -81,10 +94,13 @@ class CommandPacket:
         """From bytes."""
         if len(data) != COMMAND_HEADER.size + 8 * actuators:
             raise WireError(f"command packet of {len(data)} bytes for {actuators} actuators")
-        sequence, active = COMMAND_HEADER.unpack_from(data)
-        if active not in (0, 1):
-            raise WireError(f"command packet with activity {active}")
-        return cls(sequence, bool(active), np.frombuffer(data, "<f8", offset=COMMAND_HEADER.size))
+        sequence, mode, authority = COMMAND_HEADER.unpack_from(data)
+        if mode not in tuple(Mode):
+            raise WireError(f"command packet with mode {mode}")
+        if not 0.0 <= authority <= 1.0:
+            raise WireError(f"command packet with authority {authority}")
+        target = np.frombuffer(data, "<f8", offset=COMMAND_HEADER.size)
+        return cls(sequence, Mode(mode), target, authority)
 
 
 def encode_hello(robot: dict[str, Any] | None, error: str | None = None) -> bytes:

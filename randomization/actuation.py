@@ -133,6 +133,27 @@ class Actuation:
             self._physics.field(name)[ids, places] *= share[:, None]
         self._motor.weaken(ids, actuators, share)
 
+    def gains(self, ids: Ids) -> tuple[Values, Values]:
+        """(n, actuators) stiffness and damping of the servos of some simulations, as they were drawn."""
+        count = len(ids)
+        kp, kd = (self._drives.of(name, ids) for name in ("kp", "kd"))
+        return np.repeat(kp, count // len(kp), axis=0), np.repeat(kd, count // len(kd), axis=0)
+
+    def impose(self, ids: Ids, stiffness: Values, damping: Values, feedforward: Values) -> None:
+        """Replace the servos' laws, as drives do that are told their gains with each command.
+
+        From now until the next `settle`, force = feedforward + stiffness (command - position) - damping
+        velocity, which motor, supply, gears and friction treat like the model's own law. All in the
+        actuator's units, before its gear. What is no servo keeps its law.
+
+        Args:
+            ids: (n,) simulations.
+            stiffness: (n, actuators) N·m/rad or N/m.
+            damping: (n, actuators) N·m·s/rad or N·s/m.
+            feedforward: (n, actuators) N·m or N.
+        """
+        self._motor.impose(ids, stiffness, damping, feedforward)
+
     def advance(self, target: Values, random: EpisodeRandom, step: NDArray[np.integer]) -> None:
         """Let the robots move for one control step.
 

@@ -117,6 +117,21 @@ class Motor:
             bias[:, servo, 1] = -gain[:, servo, 0]
         if drives.exists("kd"):
             bias[:, servo, 2] = -drives.of("kd", ids)[:, servo]
+        self._write_laws(ids, gain, bias)
+
+    def impose(self, ids: Ids, stiffness: Values, damping: Values, feedforward: Values) -> None:
+        """Replace the laws of the servos of some simulations; see `Actuation.impose`."""
+        drives = self._drives
+        model, servo = drives.physics.model, drives.servo
+        gain = np.repeat(model.actuator_gainprm[drives.actuators][None], len(ids), axis=0)
+        bias = np.repeat(model.actuator_biasprm[drives.actuators][None], len(ids), axis=0)
+        gain[:, servo, 0] = stiffness[:, servo]
+        bias[:, servo, :3] = np.stack([feedforward, -stiffness, -damping], axis=-1)[:, servo]
+        self._write_laws(ids, gain, bias)
+
+    def _write_laws(self, ids: Ids, gain: Values, bias: Values) -> None:
+        """Write (n, actuators, ...) laws of a nominal motor as this motor and its supply follow them."""
+        drives = self._drives
         if drives.exists("strength"):
             gain *= drives.of("strength", ids)[..., None]
             bias *= drives.of("strength", ids)[..., None]

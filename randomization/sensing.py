@@ -198,7 +198,10 @@ class Sensing:
         seen: dict[str, Values] = {}
         for name, device in self._beside.items():
             seen |= device.read(self._age(f"{name}_latency", extra_age))
-        return RobotState(time, told[0].T, told[1].T, **seen)
+        state = RobotState(time, told[0].T, told[1].T)
+        for name, values in seen.items():
+            setattr(state, name, values)
+        return state
 
     def _age(self, own_latency: str, extra_age: Values | None) -> NDArray[np.int64] | None:
         """(joints or 1, count) physics steps between a device's reading and now, to the nearest."""

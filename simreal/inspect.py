@@ -120,7 +120,7 @@ def inventory() -> dict[str, dict[str, str]]:
         "tasks": task_names() | dict.fromkeys(suite_task_names(), "of dm_control"),
         "experiments": {name: _experiment(config) for name, config in experiments.items()} | of_robots,
         "agents": {name: (agent.__doc__ or "").splitlines()[0] for name, agent in AGENTS.items()},
-        "drivers": {name: text for name, (text, _) in DRIVERS.items()},
+        "drivers": {name: entry.description for name, entry in DRIVERS.items()},
         **{
             f"parameters of {group}": {
                 each.name: f"{each.description} ({each.operation} by default, {each.unit})"

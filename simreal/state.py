@@ -1,6 +1,6 @@
 """What a robot reports and what it is told: the same arrays in simulation and on hardware."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,14 +16,33 @@ POSE = 7
 
 
 @dataclass(slots=True)
+class DriveReport:
+    """What the drives of one robot report of themselves, as far as they do.
+
+    Attributes:
+        joint_time: (joints,) s, when each joint's part of the measurement arrived.
+        temperature: (joints,) °C, the hottest place of each.
+        supply_voltage: V.
+        faults: what a drive reports as a fault, in words that name its joint.
+    """
+
+    joint_time: FloatArray | None = None
+    temperature: FloatArray | None = None
+    supply_voltage: float | None = None
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
 class RobotState:
     """One measurement of a robot, or a batch of them.
 
     ``...`` is any leading batch shape, empty on a real robot. The joints stand in the order of the
-    contract.
+    contract. `joint_effort` and `drives` are reported by some robots only, and seen by no policy: they
+    are for supervision and logs.
 
     Attributes:
-        time: (...) s, when the measurement arrived, on a monotonic clock or in simulated time.
+        time: (...) s, when the measurement arrived, on a monotonic clock or in simulated time. Of parts
+            that arrive one by one, the time of the oldest.
         joint_position: (..., joints) rad or m.
         joint_velocity: (..., joints) rad/s or m/s, as the robot itself reports it.
         orientation: (..., 4) unit quaternion w, x, y, z, from the axes of the IMU to the world's; this
@@ -33,6 +52,8 @@ class RobotState:
         object_pose: (..., objects, 7) place in m in the frame of the robot's base, and orientation w, x,
             y, z, of what a camera or a tracker sees around it, in the order of the contract; None
             without one.
+        joint_effort: (..., joints) N·m or N at the joint, as its drive estimates it.
+        drives: what the drives of a real robot report of themselves.
     """
 
     time: FloatArray | float
@@ -42,6 +63,8 @@ class RobotState:
     angular_velocity: FloatArray | None = None
     linear_acceleration: FloatArray | None = None
     object_pose: FloatArray | None = None
+    joint_effort: FloatArray | None = None
+    drives: DriveReport | None = field(default=None, kw_only=True)
 
     def inertial(self) -> dict[str, FloatArray]:
         """What the IMU reads, by the names of the attributes; nothing without one."""
@@ -65,6 +88,7 @@ class RobotState:
             self.angular_velocity,
             self.linear_acceleration,
             self.object_pose,
+            self.joint_effort,
         )
         return RobotState(time, *(each if each is None else each[ids] for each in measured))  # type: ignore[arg-type]
 
@@ -76,6 +100,9 @@ class RobotCommand:
     Attributes:
         target: (..., actuators) in each actuator's own unit (V, N·m, rad), in the order of the
             contract.
+        authority: share of its gains, or of its effort, with which an actuator follows the target; less
+            than 1 while a robot is being woken.
     """
 
     target: FloatArray
+    authority: float = 1.0

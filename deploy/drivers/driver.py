@@ -13,7 +13,10 @@ class DriverError(Exception):
 
 
 class Driver(ABC):
-    """A robot. As a context manager it connects, and leaves the robot passive on any exit."""
+    """A robot. As a context manager it connects, and leaves the robot passive on any exit.
+
+    No call waits for longer than a few ms but `connect` and `disconnect`.
+    """
 
     @abstractmethod
     def connect(self) -> RobotDescription:
@@ -31,7 +34,8 @@ class Driver(ABC):
         """The newest measurement, (joints,) arrays; never waits for a newer one.
 
         Its time says when it arrived, in s of `time.monotonic`. A robot that has gone silent gives
-        its last measurement again, with its old time.
+        its last measurement again, with its old time; where only a part is missing, that part alone is
+        old, and `DriveReport.joint_time` tells which.
 
         Raises:
             DriverError: the connection is lost.
@@ -44,6 +48,18 @@ class Driver(ABC):
         Raises:
             DriverError: the connection is lost.
         """
+
+    @abstractmethod
+    def hold(self) -> None:
+        """Make the motors keep the posture in which they are.
+
+        Raises:
+            DriverError: the connection is lost, or this robot's motors cannot.
+        """
+
+    @abstractmethod
+    def damp(self) -> None:
+        """Make the motors brake motion and hold nothing; `off` where they cannot. Never raises."""
 
     @abstractmethod
     def off(self) -> None:

@@ -1,24 +1,34 @@
 """Finds a driver by what the user wrote: ``sim`` or ``sim:mass=1.2,action_latency_ms=8``."""
 
-import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
 
 from simreal.deploy.drivers.driver import Driver
-from simreal.deploy.drivers.sim import SimDriver
-from simreal.errors import UserError, nearest
-
-
-def _open_sim(options: dict[str, str], robot: str, task: str | None) -> Driver:
-    robot = options.pop("robot", robot)
-    seed = options.pop("seed", "0")
-    if not seed.isdecimal():
-        raise UserError(f"driver sim: seed={seed}: expected a whole number")
-    return SimDriver(robot, _numbers("sim", options), int(seed), task)
-
+from simreal.errors import UserError, missing_extra, nearest
 
 Open = Callable[[dict[str, str], str, str | None], Driver]
-DRIVERS: dict[str, tuple[str, Open]] = {
-    "sim": ("simulated robot in another process, in real time", _open_sim),
+"""Makes a driver of options, the name of a robot, and the name of a task."""
+
+
+@dataclass(frozen=True, slots=True)
+class DriverEntry:
+    """A driver that can be asked for.
+
+    Attributes:
+        description: one line for people.
+        module: below `simreal.deploy.drivers`, with a function `open_driver` of the type `Open`; it is
+            imported when the driver is asked for.
+        extra: of the package, that brings what the module imports.
+    """
+
+    description: str
+    module: str
+    extra: str | None = None
+
+
+DRIVERS = {
+    "sim": DriverEntry("simulated robot in another process, in real time", "sim"),
 }
 
 
@@ -31,29 +41,32 @@ def open_driver(specification: str, robot: str, task: str | None = None) -> Driv
         task: what the policy does; a simulated robot stands in its surroundings.
 
     Raises:
-        UserError: no such driver, or options that cannot be read.
+        UserError: no such driver, an extra that it needs is not installed, or options that cannot be
+            read.
     """
     name, _, text = specification.partition(":")
     if name not in DRIVERS:
         raise UserError(f"no driver {name!r}: {nearest(name, DRIVERS)}")
+    return _opener(DRIVERS[name])(_options(name, text), robot, task)
+
+
+def _opener(entry: DriverEntry) -> Open:
+    try:
+        found: Open = import_module(f"simreal.deploy.drivers.{entry.module}").open_driver
+    except ModuleNotFoundError as error:
+        if entry.extra is None:
+            raise
+        raise missing_extra(str(error.name), entry.extra) from None
+    return found
+
+
+def _options(driver: str, text: str) -> dict[str, str]:
     options = {}
     for part in filter(None, text.split(",")):
         key, separator, value = part.partition("=")
         if not separator or not key.strip() or not value.strip():
-            raise UserError(f"driver {name}: {part!r}: expected key=value")
+            raise UserError(f"driver {driver}: {part!r}: expected key=value")
         if key.strip() in options:
-            raise UserError(f"driver {name}: {key.strip()} stands there twice")
+            raise UserError(f"driver {driver}: {key.strip()} stands there twice")
         options[key.strip()] = value.strip()
-    return DRIVERS[name][1](options, robot, task)
-
-
-def _numbers(driver: str, options: dict[str, str]) -> dict[str, float]:
-    numbers = {}
-    for key, value in options.items():
-        try:
-            numbers[key] = float(value)
-        except ValueError:
-            raise UserError(f"driver {driver}: {key}={value}: expected a number") from None
-        if not math.isfinite(numbers[key]):
-            raise UserError(f"driver {driver}: {key}={value}: expected a finite number")
-    return numbers
+    return options

@@ -1,5 +1,6 @@
 """Driver of the simulated robot, which runs in a process of its own."""
 
+import contextlib
 import json
 import select
 import socket
@@ -12,9 +13,11 @@ import numpy as np
 
 from simreal.contract import RobotDescription
 from simreal.deploy.drivers.driver import Driver, DriverError
+from simreal.deploy.drivers.options import numbers, whole_number
 from simreal.deploy.sim_wire import (
     LARGEST_PACKET,
     CommandPacket,
+    Mode,
     StatePacket,
     WireError,
     decode_hello,
@@ -25,6 +28,13 @@ from simreal.state import RobotCommand, RobotState
 CONNECT_TIMEOUT = 30.0
 FIRST_STATE_TIMEOUT = 2.0
 STOP_TIMEOUT = 2.0
+
+
+def open_driver(options: dict[str, str], robot: str, task: str | None) -> Driver:
+    """The driver by its options: ``robot``, ``seed``, and parameters by the names of randomization."""
+    robot = options.pop("robot", robot)
+    seed = whole_number("sim", "seed", options.pop("seed", "0"))
+    return SimDriver(robot, numbers("sim", options), seed, task)
 
 
 class SimDriver(Driver):
@@ -53,7 +63,7 @@ class SimDriver(Driver):
             "seed": seed,
             "task": task,
         }
-        self._imu = False
+        self._imu = self._holds = False
         self.process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._joints = self._actuators = 0
@@ -79,6 +89,7 @@ class SimDriver(Driver):
             description = RobotDescription.model_validate(robot)
             self._joints, self._actuators = len(description.joints), len(description.actuators)
             self._imu = description.imu
+            self._holds = all(each.command == "position" for each in description.actuators)
             self._take(self._receive(FIRST_STATE_TIMEOUT))
         except BaseException as error:
             self.disconnect()
@@ -122,7 +133,17 @@ class SimDriver(Driver):
 
     def write(self, command: RobotCommand) -> None:
         """Send targets; see `Driver.write`."""
-        self._send(CommandPacket(self._sent, True, np.asarray(command.target, dtype=np.float64)))
+        target = np.asarray(command.target, dtype=np.float64)
+        self._send(CommandPacket(self._sent, Mode.FOLLOW, target, command.authority))
+
+    def hold(self) -> None:
+        """Keep the posture; see `Driver.hold`."""
+        if not self._holds:
+            raise DriverError("this robot's motors take no positions: they cannot hold a posture")
+        self._tell(Mode.HOLD)
+
+    def _tell(self, mode: Mode) -> None:
+        self._send(CommandPacket(self._sent, mode, np.zeros(self._actuators)))
 
     def _send(self, packet: CommandPacket) -> None:
         if self._socket is None:
@@ -135,12 +156,15 @@ class SimDriver(Driver):
         except OSError as error:
             raise DriverError(f"the simulated robot cannot be written: {error.strerror}") from None
 
+    def damp(self) -> None:
+        """Brake; see `Driver.damp`."""
+        with contextlib.suppress(DriverError):  # its watchdog makes it passive
+            self._tell(Mode.DAMP)
+
     def off(self) -> None:
-        """Make the motor passive."""
-        try:
-            self._send(CommandPacket(self._sent, False, np.zeros(self._actuators)))
-        except DriverError:
-            return  # its watchdog does the same
+        """Make the motors passive."""
+        with contextlib.suppress(DriverError):  # its watchdog does the same
+            self._tell(Mode.OFF)
 
     def disconnect(self) -> None:
         """Close the socket, at which the robot ends by itself; it is made to if it does not."""

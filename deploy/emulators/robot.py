@@ -18,6 +18,7 @@ from simreal.deploy.clock import Clock
 from simreal.deploy.sim_wire import (
     LARGEST_PACKET,
     CommandPacket,
+    Mode,
     StatePacket,
     WireError,
     encode_hello,
@@ -32,6 +33,8 @@ from simreal.robots import load_robot
 from simreal.state import RobotState
 from simreal.tasks import Task, find_task
 
+BRAKING = 2.0
+"""Times its own damping, with which a servo brakes that holds nothing."""
 LONGEST_GAP_STEPS = 1000
 """A process that slept for longer (a suspended laptop) does not make up for it."""
 
@@ -70,7 +73,10 @@ class SimulatedRobot:
         self._target = self._idle
         world.reset(only, _start(self.description, problem, self._random), self._idle, self._random)
         # Until the first command its own firmware holds it, as robots that walk stand up by themselves.
-        self._powered, self._commanded = True, False
+        self._mode, self._commanded = Mode.FOLLOW, False
+        self._servos = bool(world.actuation.servos.any())
+        self._stiffness, self._damping = world.actuation.gains(only)
+        self._gains = (1.0, 1.0)
         self._lower = np.array([actuator.lower for actuator in self.description.actuators])
         self._upper = np.array([actuator.upper for actuator in self.description.actuators])
         self._watchdog_steps = round(1e-3 * robot.config.safety.watchdog_ms * self.rate)
@@ -78,32 +84,52 @@ class SimulatedRobot:
         self._step = np.zeros(1, dtype=np.int64)
         self._commands = np.zeros(1, dtype=np.int64)
 
-    def command(self, active: bool, target: NDArray[np.float64]) -> None:
+    def command(self, mode: Mode, target: NDArray[np.float64], authority: float = 1.0) -> None:
         """Take a command, as the firmware does: limits are the amplifier's, NaN is off."""
         self._since_command, self._commanded = 0, True
         self._commands += 1
-        sane = active and bool(np.isfinite(target).all())
-        self._power(sane)
-        self._target = np.clip(target, self._lower, self._upper)[None] if sane else self._idle
+        if mode is Mode.FOLLOW and not np.isfinite(target).all():
+            mode = Mode.OFF
+        match mode:
+            case Mode.FOLLOW:
+                self._impose(authority, 1.0)
+                self._target = np.clip(target, self._lower, self._upper)[None]
+                # Of what is no servo, the command itself is what authority is a share of.
+                self._target[:, ~self._world.actuation.servos] *= authority
+            case Mode.HOLD if self._mode is not Mode.HOLD:
+                self._impose(1.0, 1.0)
+                self._target = self._position()
+            case Mode.DAMP:
+                self._impose(0.0, BRAKING)
+                self._target = self._idle
+            case Mode.OFF:
+                self._impose(0.0, 0.0)
+                self._target = self._idle
+        self._mode = mode
 
-    def _power(self, on: bool) -> None:
-        """Switch the motors. A motor without voltage brakes; a servo without power lets go."""
-        if on == self._powered:
+    def _position(self) -> NDArray[np.float64]:
+        """(1, actuators) where the driven joints are."""
+        joints = [self.description.joint_names.index(each.joint) for each in self.description.actuators]
+        return self._world.physics.joint_position[:, joints].copy()
+
+    def _impose(self, stiffness: float, damping: float) -> None:
+        """Give the servos shares of their gains. A motor without voltage brakes by itself."""
+        gains = (stiffness, damping)
+        if not self._servos or gains == self._gains:
             return
-        self._powered = on
-        servos = np.flatnonzero(self._world.actuation.servos)
-        if on:
-            self._world.commit(np.array([0]))
-        elif servos.size:
-            rows, nothing = np.zeros_like(servos), np.zeros(servos.size)
-            self._world.actuation.weaken(rows, servos, nothing)
+        self._gains = gains
+        only = np.array([0])
+        self._world.commit(only)
+        if gains != (1.0, 1.0):
+            law = stiffness * self._stiffness, damping * self._damping
+            self._world.actuation.impose(only, *law, np.zeros_like(self._stiffness))
 
     def advance(self) -> RobotState:
         """Let one physics step pass; what it measured."""
         self._since_command += 1
         if self._commanded and self._since_command > self._watchdog_steps:
-            self._power(False)
-            self._target = self._idle
+            self._impose(0.0, 0.0)
+            self._target, self._mode = self._idle, Mode.OFF
         self._step += 1
         self._world.advance(self._target, self._random, self._step, self._commands)
         return self._world.read(self._step / self.rate).row(0)
@@ -163,7 +189,7 @@ def _take_commands(robot: SimulatedRobot, wire: socket.socket, actuators: int) -
             packet = CommandPacket.decode(newest, actuators)
         except WireError:
             return True  # not a command: not obeyed, and the watchdog goes on counting
-        robot.command(packet.active, packet.target)
+        robot.command(packet.mode, packet.target, packet.authority)
     return True
 
 

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simreal.deploy.drivers import open_driver
+from simreal.deploy.drivers import DRIVERS, open_driver
+from simreal.deploy.drivers.registry import DriverEntry
 from simreal.deploy.drivers.sim import SimDriver
 from simreal.errors import UserError
 
@@ -46,3 +47,9 @@ def test_any_text_gives_a_driver_or_a_user_error(text: str, known: bool) -> None
         open_driver(f"sim:{text}" if known else text, "qube")
     except UserError as error:
         assert str(error)
+
+
+def test_a_driver_whose_library_is_missing_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DRIVERS, "bus", DriverEntry("a bus", "no_such_module", "serial"))
+    with pytest.raises(UserError, match=r"no_such_module.*simreal\[serial\]"):
+        open_driver("bus", "qube")

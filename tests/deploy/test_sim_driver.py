@@ -16,7 +16,7 @@ import pytest
 
 from simreal.deploy.drivers import DriverError
 from simreal.deploy.drivers.sim import SimDriver
-from simreal.deploy.sim_wire import CommandPacket, StatePacket, decode_hello
+from simreal.deploy.sim_wire import CommandPacket, Mode, StatePacket, decode_hello
 from simreal.errors import UserError
 from simreal.robots import load_robot
 from simreal.state import RobotCommand, RobotState
@@ -83,7 +83,7 @@ def test_states_flow_at_the_physics_rate_and_nonsense_on_the_wire_is_not_obeyed(
         assert error is None
         assert robot == load_robot("qube").description.model_dump(mode="json")
         wire.send(b"nonsense")
-        wire.send(CommandPacket(0, True, np.array([4.0, 4.0])).encode())
+        wire.send(CommandPacket(0, Mode.FOLLOW, np.array([4.0, 4.0])).encode())
         packets = [StatePacket.decode(wire.recv(65536), 2) for _ in range(400)]
         assert [packet.sequence for packet in packets] == list(range(400))
         period = np.diff([packet.time_ns for packet in packets])
@@ -91,7 +91,7 @@ def test_states_flow_at_the_physics_rate_and_nonsense_on_the_wire_is_not_obeyed(
         # 500 Hz; a busy machine makes it slower, never faster.
         assert 2e6 * 0.98 < period.mean() < 2e6 * 4
         assert not any(packet.state.joint_position.any() for packet in packets)
-        wire.send(CommandPacket(1, True, np.array([2.0])).encode())
+        wire.send(CommandPacket(1, Mode.FOLLOW, np.array([2.0])).encode())
         _wait_until(lambda: StatePacket.decode(wire.recv(65536), 2).state.joint_position[ARM] > 0.01)
         assert process.poll() is None
     assert process.returncode == 0

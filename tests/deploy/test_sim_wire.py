@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from simreal.deploy.sim_wire import (
     CommandPacket,
+    Mode,
     StatePacket,
     WireError,
     decode_hello,
@@ -45,11 +46,14 @@ def test_a_state_keeps_every_bit(
         assert found.inertial()[name].tobytes() == values.tobytes()
 
 
-@given(sequences, st.booleans(), st.lists(numbers, max_size=40))
-def test_a_command_keeps_every_bit(sequence: int, active: bool, target: list[float]) -> None:
+@given(sequences, st.sampled_from(Mode), st.lists(numbers, max_size=40), st.floats(0.0, 1.0))
+def test_a_command_keeps_every_bit(
+    sequence: int, mode: Mode, target: list[float], authority: float
+) -> None:
     values = np.array(target, dtype=np.float64)
-    packet = CommandPacket.decode(CommandPacket(sequence, active, values).encode(), len(target))
-    assert (packet.sequence, packet.active) == (sequence, active)
+    sent = CommandPacket(sequence, mode, values, authority)
+    packet = CommandPacket.decode(sent.encode(), len(target))
+    assert (packet.sequence, packet.mode, packet.authority) == (sequence, mode, authority)
     assert packet.target.tobytes() == values.tobytes()
 
 
@@ -66,17 +70,20 @@ def test_foreign_bytes_are_refused_or_decode_to_what_encodes_them(data: bytes, w
 @given(st.integers(1, 8), st.integers(1, 200))
 def test_a_packet_cut_short_or_too_long_is_refused(joints: int, cut: int) -> None:
     state = StatePacket(1, 2, RobotState(0.0, np.zeros(joints), np.zeros(joints))).encode()
-    command = CommandPacket(1, True, np.zeros(joints)).encode()
+    command = CommandPacket(1, Mode.FOLLOW, np.zeros(joints)).encode()
     for kind, data in ((StatePacket, state), (CommandPacket, command)):
         for wrong in (data[: -min(cut, len(data))], data + bytes(cut)):
             with pytest.raises(WireError, match=f"{len(wrong)} bytes"):
                 kind.decode(wrong, joints)
 
 
-def test_activity_is_yes_or_no() -> None:
-    data = bytearray(CommandPacket(1, True, np.zeros(1)).encode())
-    data[8] = 2
-    with pytest.raises(WireError, match="activity 2"):
+@pytest.mark.parametrize(
+    ("place", "value", "words"), [(8, b"\x04", "mode 4"), (9, np.array(1.5).tobytes(), "authority 1.5")]
+)
+def test_a_mode_is_a_known_one_and_authority_a_share(place: int, value: bytes, words: str) -> None:
+    data = bytearray(CommandPacket(1, Mode.FOLLOW, np.zeros(1)).encode())
+    data[place : place + len(value)] = value
+    with pytest.raises(WireError, match=words):
         CommandPacket.decode(bytes(data), 1)
 
 

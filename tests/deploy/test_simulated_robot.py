@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from simreal.deploy.emulators.robot import SimulatedRobot
+from simreal.deploy.sim_wire import Mode
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError
 from simreal.tasks import TASKS
@@ -19,7 +20,7 @@ IDEAL = {"encoder_resolution": 0.0}
 
 
 def _positions(
-    commands: Mapping[int, tuple[bool, float]],
+    commands: Mapping[int, tuple[Mode, float]],
     parameters: Mapping[str, float] = IDEAL,
     keep: bool = True,
     steps: int = STEPS,
@@ -60,7 +61,7 @@ def test_every_shipped_task_starts_in_its_own_surroundings() -> None:
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_voltage_turns_the_arm_its_way_and_lifts_the_pendulum(sign: int) -> None:
-    positions = _positions({0: (True, sign * 1.0)}, steps=150)
+    positions = _positions({0: (Mode.FOLLOW, sign * 1.0)}, steps=150)
     arm = sign * positions[:, ARM]
     assert arm[-1] > 0.3
     assert np.all(np.diff(arm[:100]) >= 0)
@@ -69,20 +70,20 @@ def test_a_voltage_turns_the_arm_its_way_and_lifts_the_pendulum(sign: int) -> No
 
 def test_twice_the_voltage_is_about_twice_the_first_motion() -> None:
     """Friction takes its share of each."""
-    once, twice = (_positions({0: (True, volts)}, steps=40)[-1, ARM] for volts in (1.0, 2.0))
+    once, twice = (_positions({0: (Mode.FOLLOW, volts)}, steps=40)[-1, ARM] for volts in (1.0, 2.0))
     assert twice / once == pytest.approx(2.0, rel=0.1)
 
 
 def test_the_amplifier_clamps_to_its_limits() -> None:
     np.testing.assert_array_equal(
-        _positions({0: (True, 1000.0)}, steps=60), _positions({0: (True, 4.0)}, steps=60)
+        _positions({0: (Mode.FOLLOW, 1000.0)}, steps=60), _positions({0: (Mode.FOLLOW, 4.0)}, steps=60)
     )
 
 
 def test_the_watchdog_makes_it_passive_100_ms_after_the_last_command() -> None:
-    left_alone = _positions({0: (True, 2.0)}, keep=False)
-    told_off = _positions({0: (True, 2.0), 50: (False, 0.0)})
-    told_off_later = _positions({0: (True, 2.0), 51: (False, 0.0)})
+    left_alone = _positions({0: (Mode.FOLLOW, 2.0)}, keep=False)
+    told_off = _positions({0: (Mode.FOLLOW, 2.0), 50: (Mode.OFF, 0.0)})
+    told_off_later = _positions({0: (Mode.FOLLOW, 2.0), 51: (Mode.OFF, 0.0)})
     np.testing.assert_array_equal(left_alone, told_off)
     assert not np.array_equal(left_alone, told_off_later)
 
@@ -90,23 +91,23 @@ def test_the_watchdog_makes_it_passive_100_ms_after_the_last_command() -> None:
 @pytest.mark.parametrize("volts", [np.nan, np.inf, -np.inf])
 def test_what_is_no_number_is_off(volts: float) -> None:
     np.testing.assert_array_equal(
-        _positions({0: (True, 2.0), 20: (True, volts)}),
-        _positions({0: (True, 2.0), 20: (False, 2.0)}),
+        _positions({0: (Mode.FOLLOW, 2.0), 20: (Mode.FOLLOW, volts)}),
+        _positions({0: (Mode.FOLLOW, 2.0), 20: (Mode.OFF, 2.0)}),
     )
 
 
 @pytest.mark.parametrize("milliseconds", [2, 50])
 def test_action_latency_shifts_the_response_by_itself(milliseconds: int) -> None:
-    prompt = _positions({0: (True, 1.0)})
-    late = _positions({0: (True, 1.0)}, IDEAL | {"action_latency_ms": milliseconds})
+    prompt = _positions({0: (Mode.FOLLOW, 1.0)})
+    late = _positions({0: (Mode.FOLLOW, 1.0)}, IDEAL | {"action_latency_ms": milliseconds})
     shift = milliseconds // 2
     assert not late[:shift].any()
     np.testing.assert_allclose(late[shift:], prompt[:-shift], rtol=0, atol=1e-12)
 
 
 def test_sensor_latency_shifts_the_reading_by_itself() -> None:
-    prompt = _positions({0: (True, 1.0)})
-    late = _positions({0: (True, 1.0)}, IDEAL | {"sensor_latency_ms": 30.0})
+    prompt = _positions({0: (Mode.FOLLOW, 1.0)})
+    late = _positions({0: (Mode.FOLLOW, 1.0)}, IDEAL | {"sensor_latency_ms": 30.0})
     assert not late[:15].any()
     np.testing.assert_array_equal(late[15:], prompt[:-15])
 
@@ -121,13 +122,13 @@ def test_sensor_latency_shifts_the_reading_by_itself() -> None:
     ],
 )
 def test_its_parameters_are_its_own(parameters: dict[str, float], least: float, most: float) -> None:
-    nominal = _positions({0: (True, 1.0)}, steps=40)[-1, ARM]
-    found = _positions({0: (True, 1.0)}, IDEAL | parameters, steps=40)[-1, ARM]
+    nominal = _positions({0: (Mode.FOLLOW, 1.0)}, steps=40)[-1, ARM]
+    found = _positions({0: (Mode.FOLLOW, 1.0)}, IDEAL | parameters, steps=40)[-1, ARM]
     assert least <= found / nominal <= most
 
 
 def test_the_encoder_counts_in_whole_steps() -> None:
-    counts = _positions({0: (True, 1.0)}, {}) / RESOLUTION
+    counts = _positions({0: (Mode.FOLLOW, 1.0)}, {}) / RESOLUTION
     np.testing.assert_allclose(counts, np.rint(counts), atol=1e-6)
     assert np.unique(np.rint(counts[:, ARM])).size > 50
 
@@ -156,3 +157,57 @@ def test_a_robot_that_cannot_be_is_one_message(
     with pytest.raises(UserError) as caught:
         SimulatedRobot(name, parameters, 0)
     assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def _servo_robot() -> tuple[SimulatedRobot, NDArray[np.float64]]:
+    """An SO-101 without noise at its default posture, and that posture."""
+    robot = SimulatedRobot("so101", {"encoder_resolution": 0.0}, 0)
+    return robot, np.array(robot.description.default_position)
+
+
+def _settle(robot: SimulatedRobot, steps: int = 400) -> NDArray[np.float64]:
+    for _ in range(steps):
+        state = robot.advance()
+        robot._since_command = 0
+    return state.joint_position
+
+
+def test_less_authority_follows_a_servo_s_target_less() -> None:
+    """A weak servo sags under the arm's weight, and friction stops it short of its target."""
+    errors = []
+    for authority in (1.0, 0.5, 0.1):
+        robot, target = _servo_robot()
+        robot.command(Mode.FOLLOW, target + 0.3, authority)
+        errors.append(np.abs(_settle(robot) - target - 0.3).max())
+    assert errors[0] < errors[1] < errors[2]
+
+
+def test_less_authority_is_less_voltage() -> None:
+    full = _positions({0: (Mode.FOLLOW, 1.0)}, steps=60)
+    robot = SimulatedRobot("qube", IDEAL, 0)
+    for _ in range(60):
+        robot.command(Mode.FOLLOW, np.array([2.0]), 0.5)
+        position = robot.advance().joint_position
+    np.testing.assert_array_equal(position, full[-1])
+
+
+def test_a_servo_that_holds_stays_where_it_is_and_not_where_it_was_sent() -> None:
+    robot, target = _servo_robot()
+    robot.command(Mode.FOLLOW, target + 0.5)
+    there = _settle(robot, 30)
+    robot.command(Mode.HOLD, target)
+    held = _settle(robot)
+    assert np.abs(there - target).max() > 0.1
+    assert np.abs(held - there).max() < 0.15
+    assert np.abs(held - target - 0.5).max() > 0.2
+
+
+def test_a_robot_that_brakes_sinks_slower_than_one_that_is_off() -> None:
+    sunk = {}
+    for mode in (Mode.FOLLOW, Mode.DAMP, Mode.OFF):
+        robot = SimulatedRobot("go2", {}, 0, "go2_velocity")
+        default = np.array(robot.description.default_position)
+        robot.command(mode, default)
+        sunk[mode] = np.abs(_settle(robot, 40) - default).max()
+    assert sunk[Mode.FOLLOW] < 0.4
+    assert sunk[Mode.FOLLOW] < sunk[Mode.DAMP] < 0.8 * sunk[Mode.OFF]
