@@ -22,6 +22,7 @@ from simreal.randomization.randomizer import Randomizer
 from simreal.randomization.world import World
 from simreal.robots import load_robot
 from simreal.state import RobotState
+from simreal.symmetry import Symmetry, make_symmetry
 from simreal.tasks import Motion, find_task
 
 
@@ -56,6 +57,7 @@ class BatchEnv(Environment):
         robot = load_robot(experiment.robot)
         pins = experiment.pins | dict(pins or {})
         self.experiment = experiment
+        self._mirror = robot.config.mirror
         self.task = find_task(experiment.task, experiment.robot)
 
         def build(simulations: int) -> World:
@@ -115,6 +117,16 @@ class BatchEnv(Environment):
         self.command[ids] = ready.command[rows]
         self._action[ids] = 0.0
         return ready.observation[rows], ready.privileged[rows]
+
+    def symmetry(self) -> Symmetry:
+        """See the base class."""
+        mirror = self._mirror
+        if mirror is None:
+            raise UserError(
+                f"robot {self.contract.robot.name} has no mirror image: symmetric: false, or describe "
+                "`mirror` in its robot.yaml"
+            )
+        return make_symmetry(self.contract, mirror, self.task.reversed_commands)
 
     def measured_state(self) -> RobotState:
         """What the controllers know now: (count, joints) arrays, time in s since the episode began."""

@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from simreal.contract import Contract
 from simreal.episode_random import EpisodeRandom, SeedArray, episode_seed
+from simreal.errors import UserError
 from simreal.observation import Float32Array
 from simreal.physics.interface import Ids
 from simreal.randomization.randomizer import Randomizer
 from simreal.randomization.schedule_interface import untagged
+from simreal.symmetry import Symmetry
 
 Values = NDArray[np.float64]
 
@@ -160,6 +162,16 @@ class Environment(ABC):
     def action_size(self) -> int:
         """Length of an action."""
         return len(self.contract.robot.actuators)
+
+    def symmetry(self) -> Symmetry:
+        """The mirror images of what a policy sees and does here.
+
+        Raises:
+            UserError: nothing here has a mirror image.
+        """
+        raise UserError(
+            f"{self.contract.provenance.task}: this task has no mirror image: symmetric: false"
+        )
 
     def reset(self, seed: int | None = None) -> Float32Array:
         """Begin new episodes everywhere; with a seed, number them from zero again."""

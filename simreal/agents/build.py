@@ -14,6 +14,7 @@ from torch import nn
 from simreal.agents.asymmetric import AsymmetricPolicy
 from simreal.agents.config import AgentConfig, OffPolicyConfig, PPOConfig, SACConfig, TD3Config
 from simreal.agents.normalizer import NormalizedObservation, Normalizer
+from simreal.agents.symmetric import SymmetricPolicy
 from simreal.vec_env import SimrealVecEnv
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU}
@@ -29,6 +30,9 @@ def build_agent(
         env: where it learns.
         seed: of its networks, its noise and the environment's episodes.
         tensorboard: folder for event files; none are written if absent.
+
+    Raises:
+        UserError: a symmetric policy for a robot or a task without a mirror image.
     """
     common: dict[str, Any] = {
         "policy": "MlpPolicy",
@@ -41,15 +45,20 @@ def build_agent(
         "tensorboard_log": str(tensorboard) if tensorboard else None,
     }
     size = env.batch.observation_size + env.batch.privileged.shape[1]
+    symmetry = env.batch.symmetry() if isinstance(config, PPOConfig) and config.symmetric else None
+    image = None if symmetry is None else symmetry.observation
     policy: dict[str, Any] = {
         "net_arch": list(config.hidden_layers),
         "activation_fn": ACTIVATIONS[config.activation],
         "features_extractor_class": NormalizedObservation,
-        "features_extractor_kwargs": {"normalizer": Normalizer(size)},
+        "features_extractor_kwargs": {"normalizer": Normalizer(size, image)},
     }
-    if size > env.batch.observation_size:
+    if symmetry is not None or size > env.batch.observation_size:
         common["policy"] = AsymmetricPolicy
         policy["actor_size"] = env.batch.observation_size
+    if symmetry is not None:
+        common["policy"] = SymmetricPolicy
+        policy["symmetry"] = symmetry
     match config:
         case PPOConfig():
             common["batch_size"] = min(config.batch_size, config.rollout_steps * env.num_envs)

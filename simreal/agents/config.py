@@ -60,6 +60,8 @@ class PPOConfig(AgentConfig):
     """Ends an update's epochs once the policy has moved by 1.5 times this divergence."""
     initial_log_std: float = 0.0
     """Natural logarithm of the standard deviation of the exploration, on actions in [-1, 1]."""
+    symmetric: bool = False
+    """Whether the policy acts alike on both sides, by construction, on a robot with a mirror image."""
 
 
 class OffPolicyConfig(AgentConfig):

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
 
+from simreal.symmetry import SignedPermutation
+
 CLIP = 10.0
 """Standard deviations beyond which a normalised observation is cut."""
 
@@ -20,9 +22,15 @@ class Normalizer(nn.Module):
     variance: torch.Tensor
     count: torch.Tensor
 
-    def __init__(self, size: int) -> None:
-        """Start as the identity, for (..., size) observations."""
+    def __init__(self, size: int, image: SignedPermutation | None = None) -> None:
+        """Start as the identity, for (..., size) observations.
+
+        Args:
+            size: of an observation.
+            image: of its first entries in a mirror; the statistics of both sides are then the same.
+        """
         super().__init__()
+        self._image = image
         self.register_buffer("mean", torch.zeros(size, dtype=torch.float64))
         self.register_buffer("variance", torch.ones(size, dtype=torch.float64))
         self.register_buffer("count", torch.zeros((), dtype=torch.float64))
@@ -43,6 +51,8 @@ class Normalizer(nn.Module):
 
     def update(self, observations: NDArray[np.floating[Any]]) -> None:
         """Take (n, size) observations into the statistics."""
+        if self._image is not None:
+            observations = np.concatenate([observations, self._mirrored(observations)])
         batch = torch.as_tensor(observations, dtype=torch.float64)
         total = self.count + len(batch)
         difference = batch.mean(dim=0) - self.mean
@@ -53,6 +63,13 @@ class Normalizer(nn.Module):
         self.mean += difference * len(batch) / total
         self.variance.copy_(spread / total)
         self.count.copy_(total)
+
+    def _mirrored(self, observations: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+        assert self._image is not None
+        size = len(self._image.source)
+        images = observations.copy()
+        images[:, :size] = self._image(observations[:, :size])
+        return images
 
 
 class NormalizedObservation(BaseFeaturesExtractor):
