@@ -1,0 +1,182 @@
+"""Targets by hand, and agents that solve what they should."""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from simreal.agents.value.agent import ValueAgent
+from simreal.agents.value.experience import Experience
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "dqn": {},
+    "double": {"double": True},
+    "duelling": {"duelling": True},
+    "prioritized": {"priority_exponent": 0.6},
+    "noisy": {"noisy": True},
+    "n_step": {"n_steps": 3},
+    "c51": {"atom_range": (0.0, 100.0)},
+    "rainbow": {
+        "double": True,
+        "duelling": True,
+        "priority_exponent": 0.5,
+        "noisy": True,
+        "n_steps": 3,
+        "atom_range": (0.0, 100.0),
+    },
+}
+
+
+class Corridor(gymnasium.Env[NDArray[np.float32], np.int64]):
+    """Two observations, three actions: nothing to learn, shapes to try."""
+
+    observation_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
+    action_space = spaces.Discrete(3)
+
+    def reset(self, **kwargs: Any) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action: Any) -> Any:
+        return np.zeros(2, np.float32), 0.0, True, False, {}
+
+
+def agent(**arguments: Any) -> ValueAgent:
+    network = {"net_arch": [4]}
+    return ValueAgent(Corridor(), seed=0, buffer_size=10, policy_kwargs=network, **arguments)
+
+
+def tell(network: Any, values: list[list[float]]) -> None:
+    """Make a network say these values of observations (1, 0), (0, 1), whatever is in it."""
+    table = torch.tensor(values)
+    network.forward = lambda seen: seen @ table
+    network.logits = lambda seen: (seen @ table)[..., None]
+
+
+def transitions(rewards: list[float], discounts: list[float]) -> Experience:
+    count = len(rewards)
+    seen, after = torch.tensor([[1.0, 0.0]] * count), torch.tensor([[0.0, 1.0]] * count)
+    column = [torch.tensor(x)[:, None] for x in (rewards, discounts, [1.0] * count)]
+    actions = torch.tensor([[1]] * count)
+    return Experience(seen, actions, column[0], after, column[1], column[2], np.arange(count))
+
+
+def test_the_target_of_a_plain_network_by_hand() -> None:
+    made = agent()
+    tell(made.q_net, [[0.0, 1.5, 0.0], [9.0, 0.0, 0.0]])
+    tell(made.q_net_target, [[0.0, 0.0, 0.0], [1.0, 5.0, 2.0]])
+    drawn = transitions([1.0, 1.0], [0.9, 0.0])
+    assert made.targets(drawn)[:, 0].tolist() == pytest.approx([1.0 + 0.9 * 5.0, 1.0])
+    error, loss = made.errors_and_loss(drawn)
+    assert error.tolist() == pytest.approx([4.0, 0.5])
+    assert float(loss) == pytest.approx(0.5 * (3.5 + 0.125))  # Huber: |e| - 1/2 and e^2 / 2
+
+
+def test_a_double_network_chooses_by_one_and_values_by_the_other() -> None:
+    made = agent(double=True)
+    tell(made.q_net, [[0.0, 0.0, 0.0], [9.0, 0.0, 0.0]])
+    tell(made.q_net_target, [[0.0, 0.0, 0.0], [1.0, 5.0, 2.0]])
+    assert made.targets(transitions([1.0], [0.9])).item() == pytest.approx(1.0 + 0.9 * 1.0)
+
+
+def test_a_duelling_network_has_advantages_of_mean_zero_beside_a_value() -> None:
+    made = agent(duelling=True)
+    seen = torch.randn(5, 2)
+    network = made.q_net
+    features = network.body(seen)
+    values = network(seen)
+    torch.testing.assert_close(values.mean(dim=1), network.value(features)[:, 0])
+    spread = network.advantage(features)
+    torch.testing.assert_close(
+        values - values.mean(1, keepdim=True), spread - spread.mean(1, keepdim=True)
+    )
+
+
+def test_weights_weigh_the_loss_and_not_the_errors() -> None:
+    made = agent()
+    tell(made.q_net, [[0.0, 0.0, 0.0]] * 2)
+    tell(made.q_net_target, [[0.0, 0.0, 0.0]] * 2)
+    drawn = transitions([2.0, 2.0], [0.0, 0.0])._replace(weights=torch.tensor([[1.0], [0.5]]))
+    error, loss = made.errors_and_loss(drawn)
+    assert error.tolist() == [2.0, 2.0]
+    assert float(loss) == pytest.approx((1.5 + 0.75) / 2)
+
+
+def test_the_target_of_a_distribution_by_hand() -> None:
+    made = agent(atom_range=(0.0, 2.0), atom_count=3)
+    certain = torch.tensor([[[9e9, 0.0, 0.0], [0.0, 0.0, 9e9], [0.0, 9e9, 0.0]]])
+    made.q_net_target.logits = lambda seen: certain.expand(len(seen), 3, 3)  # type: ignore[method-assign]
+    target = made.targets(transitions([0.25, 0.25], [0.5, 0.0]))
+    np.testing.assert_allclose(target, [[0.0, 0.75, 0.25], [0.75, 0.25, 0.0]], atol=1e-6)
+    flat = torch.zeros(1, 3, 3)
+    made.q_net.logits = lambda seen: flat.expand(len(seen), 3, 3)  # type: ignore[method-assign]
+    error, _ = made.errors_and_loss(transitions([0.25], [0.5]))
+    assert error.item() == pytest.approx(np.log(3.0))  # cross-entropy with an even distribution
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_learns_and_moves_every_parameter(name: str) -> None:
+    made = ValueAgent(
+        gymnasium.make("CartPole-v1"),
+        seed=0,
+        buffer_size=500,
+        learning_starts=50,
+        policy_kwargs={"net_arch": [8, 8]},
+        **VARIANTS[name],
+    )
+    before = [each.clone() for each in made.q_net.parameters()]
+    made.learn(200)
+    changed = zip(made.q_net.parameters(), before, strict=True)
+    assert all((new != old).any() for new, old in changed)
+    assert all(torch.isfinite(each).all() for each in made.q_net.parameters())
+
+
+def test_a_noisy_agent_explores_without_chance_and_not_when_asked_for_its_best() -> None:
+    made = agent(noisy=True)
+    with torch.no_grad():
+        made.q_net.advantage[-1].weight_sigma.fill_(1.0)
+        made.q_net.advantage[-1].bias_sigma.fill_(1.0)
+    assert made.exploration_rate == 0.0
+    seen = np.ones((200, 2), np.float32)
+    assert len(set(made.predict(seen)[0].tolist())) > 1
+    assert len(set(made.predict(seen, deterministic=True)[0].tolist())) == 1
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_solves_cartpole(name: str) -> None:
+    """Mean return of 475 over 20 episodes is what gymnasium calls solved."""
+    returns = []
+    for seed in range(3):
+        made = ValueAgent(
+            gymnasium.make("CartPole-v1"),
+            seed=seed,
+            buffer_size=50_000,
+            learning_starts=1_000,
+            learning_rate=1e-3,
+            batch_size=64,
+            train_freq=4,
+            gradient_steps=2,
+            target_update_interval=200,
+            exploration_fraction=0.2,
+            exploration_final_eps=0.04,
+            policy_kwargs={"net_arch": [128, 128]},
+            **VARIANTS[name],
+        )
+        made.learn(50_000)
+        returns.append(mean_return(made))
+    assert max(returns) >= 475.0, returns
+
+
+def mean_return(made: ValueAgent) -> float:
+    env, total = gymnasium.make("CartPole-v1"), 0.0
+    for episode in range(20):
+        seen, ended = env.reset(seed=1000 + episode)[0], False
+        while not ended:
+            action, _ = made.predict(seen, deterministic=True)
+            seen, reward, terminated, truncated, _ = env.step(int(action))
+            total, ended = total + float(reward), terminated or truncated
+    return total / 20
