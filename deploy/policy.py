@@ -226,7 +226,9 @@ def _check_shapes(session: onnxruntime.InferenceSession, contract: Contract, sou
     inputs, outputs = session.get_inputs(), session.get_outputs()
     size = ObservationPipeline(contract).size
     wanted = [size, len(contract.robot.actuators)]
-    if len(inputs) != 1 or len(outputs) != 1:
+    # A policy that chooses tells the number of its choice and the worth of each, too.
+    extra = 2 if contract.action.choices else 0
+    if len(inputs) != 1 or len(outputs) != 1 + extra:
         raise UserError(f"{source}: the graph has {len(inputs)} inputs and {len(outputs)} outputs")
     try:
         name: str = inputs[0].name

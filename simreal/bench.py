@@ -4,6 +4,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -145,9 +146,7 @@ def time_to_solve(
 def _solve_once(
     experiment: str, agent: str, seed: int, limit: float | None, tell: Callable[[str], object]
 ) -> dict[str, Any]:
-    import torch
-
-    from simreal.agents.build import ExportedPolicy
+    from simreal.agents.build import act_with, exported
     from simreal.train import start_run, train
 
     config = load_experiment(experiment, [f"agent={agent}"])
@@ -155,13 +154,7 @@ def _solve_once(
     state: dict[str, Any] = {"next_check": 5.0, "solved_after": None, "history": []}
 
     def act_of(algorithm: Any) -> Callable[[Any], Any]:
-        module = ExportedPolicy(algorithm)
-
-        def act(observation: Any) -> Any:
-            with torch.no_grad():
-                return module(torch.from_numpy(observation)).numpy()
-
-        return act
+        return partial(act_with, exported(algorithm, algorithm.get_env().batch.contract))
 
     def stop(algorithm: Any) -> bool:
         elapsed = time.monotonic() - began

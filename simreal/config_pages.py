@@ -11,12 +11,26 @@ import annotated_types
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from simreal.agents.config import PPOConfig, SACConfig, TD3Config
+from simreal.agents.config import (
+    DQNConfig,
+    PPOConfig,
+    QRDQNConfig,
+    RainbowConfig,
+    SACConfig,
+    TD3Config,
+)
 from simreal.config import Config
 from simreal.robots.loader import RobotConfig
 
 WORDS = {str: "text", float: "number", int: "whole number", bool: "true or false"}
-AGENTS: dict[str, type[Config]] = {"ppo": PPOConfig, "sac": SACConfig, "td3": TD3Config}
+AGENTS: dict[str, type[Config]] = {
+    "ppo": PPOConfig,
+    "sac": SACConfig,
+    "td3": TD3Config,
+    "dqn": DQNConfig,
+    "rainbow": RainbowConfig,
+    "qrdqn": QRDQNConfig,
+}
 BOUNDS = (
     (annotated_types.Gt, "gt", "above"),
     (annotated_types.Ge, "ge", "from"),

@@ -5,7 +5,7 @@ Training makes it, export embeds it, deployment refuses to start where the robot
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -158,6 +158,14 @@ class ObservationTerm(Config):
         return self
 
 
+class Choice(Config):
+    """One of the actions among which a policy chooses."""
+
+    name: str
+    action: tuple[Annotated[float, Field(ge=-1, le=1)], ...]
+    """One number for each actuator."""
+
+
 class ActionMapping(Config):
     """How an action in [-1, 1] becomes a command: ``offset + scale * clip(action, -1, 1)``.
 
@@ -166,6 +174,8 @@ class ActionMapping(Config):
 
     scale: tuple[float, ...]
     offset: tuple[float, ...]
+    choices: tuple[Choice, ...] = ()
+    """The only actions of a policy that chooses, in the order in which it numbers them."""
 
 
 class TrainedRange(Config):
@@ -233,6 +243,9 @@ class Contract(Config):
         actuators = len(self.robot.actuators)
         if len(self.action.scale) != actuators or len(self.action.offset) != actuators:
             raise ValueError(f"action: scale and offset need {actuators} numbers each")
+        for choice in self.action.choices:
+            if len(choice.action) != actuators:
+                raise ValueError(f"action {choice.name}: {len(choice.action)} numbers, not {actuators}")
         return self
 
     def to_json(self) -> str:

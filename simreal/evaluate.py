@@ -119,21 +119,17 @@ def experiment_of(policy: Policy, path: Path) -> BaseExperiment:
 
 def _from_run(path: Path) -> Candidate:
     try:
-        import torch
-
-        from simreal.agents.build import ExportedPolicy
+        from simreal.agents.build import act_with, exported
         from simreal.run import Run
         from simreal.train import load_agent
     except ModuleNotFoundError as error:
         raise missing_extra(str(error.name), "train") from None
     run = Run.open(path)
     agent, env = load_agent(run)
-    module = ExportedPolicy(agent).eval()
+    module = exported(agent, env.contract)
 
     def act(observation: Float32Array) -> NDArray[np.floating[Any]]:
-        with torch.no_grad():
-            action: NDArray[np.floating[Any]] = module(torch.from_numpy(observation)).numpy()
-        return action
+        return act_with(module, observation)
 
     return Candidate(path.name, act, run.experiment().arrived(env.randomizer.schedule))
 

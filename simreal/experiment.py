@@ -2,11 +2,19 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from simreal.agents.config import PPOConfig, SACConfig, TD3Config
+from simreal.agents.config import (
+    AgentConfig,
+    DQNConfig,
+    PPOConfig,
+    QRDQNConfig,
+    RainbowConfig,
+    SACConfig,
+    TD3Config,
+)
 from simreal.config import Config, Document, Location, parse, read_document, refusal
 from simreal.configs import FOLDER, shipped_experiments
 from simreal.contract import ObservationTerm
@@ -30,6 +38,10 @@ from simreal.tasks import TASKS, find_task
 
 SUITE_PREFIX = "dm_control/"
 """How the names of dm_control's tasks begin."""
+CONTINUOUS = ("sac", "td3")
+"""Agents whose actions are numbers alone."""
+CHOOSING = ("ppo", "dqn", "rainbow", "qrdqn")
+"""Agents that may choose among a list of actions; all but ppo must."""
 PARAMETERS_DRAWN = "parameters"
 """The privileged quantity that every task has."""
 
@@ -40,6 +52,10 @@ class ActionConfig(Config):
     scale: float | tuple[float, ...]
     offset: float | tuple[float, ...] | Literal["default_position"] = 0.0
     """`default_position` is that of the joints which the actuators drive."""
+    bins: Annotated[int, Field(ge=2)] | tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    """The policy chooses among so many evenly spaced actions of each actuator, in all combinations."""
+    motions: dict[str, float | tuple[float, ...]] = {}
+    """The policy chooses among these actions in [-1, 1], by name."""
 
 
 class TrainConfig(Config):
@@ -62,10 +78,13 @@ class BaseExperiment(Config):
     """How the ranges of the randomization move in training."""
     pins: dict[str, float] = {}
     """Randomized parameters to hold at a value: an entry's name, or one of its columns."""
-    agent: Literal["ppo", "sac", "td3"] = "ppo"
+    agent: Literal["ppo", "sac", "td3", "dqn", "rainbow", "qrdqn"] = "ppo"
     ppo: PPOConfig = PPOConfig()
     sac: SACConfig = SACConfig()
     td3: TD3Config = TD3Config()
+    dqn: DQNConfig = DQNConfig()
+    rainbow: RainbowConfig = RainbowConfig()
+    qrdqn: QRDQNConfig = QRDQNConfig()
     train: TrainConfig = TrainConfig()
 
     @field_validator("randomization", mode="before")
@@ -81,15 +100,10 @@ class BaseExperiment(Config):
         return entries
 
     @property
-    def agent_config(self) -> PPOConfig | SACConfig | TD3Config:
+    def agent_config(self) -> AgentConfig:
         """The configuration of the chosen agent."""
-        match self.agent:
-            case "ppo":
-                return self.ppo
-            case "sac":
-                return self.sac
-            case "td3":
-                return self.td3
+        config: AgentConfig = getattr(self, self.agent)
+        return config
 
     def from_start(self) -> Self:
         """The experiment as a policy is evaluated in it: its randomization does not move any more."""
@@ -154,6 +168,13 @@ class ExperimentConfig(BaseExperiment):
         for place, name in enumerate(self.critic):
             if name not in privileged:
                 faults["critic", place] = f"no privileged {name!r}: {nearest(name, privileged)}"
+        chooses = self.action.bins is not None or bool(self.action.motions)
+        if self.action.bins is not None and self.action.motions:
+            faults["action", "bins"] = "either bins or motions, not both"
+        if chooses and self.agent in CONTINUOUS:
+            faults["agent",] = f"{self.agent} cannot choose among actions: {nearest('', CHOOSING)}"
+        if not chooses and self.agent in CHOOSING and self.agent != "ppo":
+            faults["agent",] = f"{self.agent} chooses among actions: give action.bins or action.motions"
         if self.critic and self.agent != "ppo":
             faults["critic",] = f"only ppo has a critic of its own observation, not {self.agent}"
         if self.episode_steps < 1:
@@ -186,6 +207,13 @@ class ExperimentConfig(BaseExperiment):
 
 class SuiteExperiment(BaseExperiment):
     """An experiment with a task of dm_control, which brings robot, observation, reward and rate."""
+
+    @field_validator("agent")
+    @classmethod
+    def _takes_numbers(cls, agent: str) -> str:
+        if agent in CHOOSING and agent != "ppo":
+            raise ValueError(f"{agent} chooses among actions, of which a task of dm_control has no list")
+        return agent
 
     @field_validator("task")
     @classmethod

@@ -1,15 +1,20 @@
 """The contract that follows from an experiment: what a policy trained in it believes."""
 
+import itertools
+import math
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 from pydantic import ValidationError
 
 from simreal.commands import described_commands
-from simreal.contract import ActionMapping, Contract, Provenance, RobotDescription, TrainedRange
+from simreal.contract import ActionMapping, Choice, Contract, Provenance, RobotDescription, TrainedRange
 from simreal.errors import UserError
 from simreal.experiment import ActionConfig, ExperimentConfig
 from simreal.tasks import Task
+
+MOST_CHOICES = 4096
 
 
 def make_contract(
@@ -44,7 +49,7 @@ def make_contract(
             robot=robot,
             control_rate=experiment.control_rate,
             observation=experiment.observation,
-            action=ActionMapping(**numbers),
+            action=ActionMapping(**numbers, choices=action_choices(experiment.action, actuators)),
             objects=task.objects,
             commands=described_commands(experiment, task),
             trained_ranges=tuple(ranges),
@@ -53,6 +58,35 @@ def make_contract(
     except ValidationError as error:
         reasons = "; ".join(fault["msg"].removeprefix("Value error, ") for fault in error.errors())
         raise UserError(f"experiment of {experiment.task}: {reasons}") from None
+
+
+def action_choices(config: ActionConfig, actuators: int) -> tuple[Choice, ...]:
+    """What a policy chooses among: none if its actions are numbers.
+
+    Raises:
+        UserError: too many combinations, or bins that are not one number for each actuator.
+    """
+    if config.motions:
+        spread = {
+            name: each if isinstance(each, tuple) else (each,) * actuators
+            for name, each in config.motions.items()
+        }
+        return tuple(Choice(name=name, action=action) for name, action in spread.items())
+    if config.bins is None:
+        return ()
+    bins = config.bins if isinstance(config.bins, tuple) else (config.bins,) * actuators
+    if len(bins) != actuators:
+        raise UserError(f"action.bins: {len(bins)} numbers for {actuators} actuators")
+    if math.prod(bins) > MOST_CHOICES:
+        raise UserError(
+            f"action.bins: {math.prod(bins)} combinations, at most {MOST_CHOICES}: name the useful ones "
+            "under action.motions"
+        )
+    levels = [np.linspace(-1.0, 1.0, count).tolist() if count > 1 else [0.0] for count in bins]
+    return tuple(
+        Choice(name=" ".join(f"{value:+.3g}" for value in action), action=action)
+        for action in itertools.product(*levels)
+    )
 
 
 def action_numbers(

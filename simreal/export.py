@@ -10,10 +10,9 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from numpy.typing import NDArray
 
 from simreal.action import ActionPipeline
-from simreal.agents.build import ExportedPolicy
+from simreal.agents.build import ExportedChooser, ExportedPolicy, act_with, exported
 from simreal.contract import Contract
 from simreal.deploy.policy import CONTRACT_KEY, EXPERIMENT_KEY, GOLDEN_KEY, GoldenVectors
 from simreal.env import BatchEnv
@@ -30,6 +29,8 @@ PARITY_OBSERVATIONS = 10_000
 GOLDEN_STEPS = 50
 SIMULATIONS = 64
 OPSET = 18
+
+Module = ExportedPolicy | ExportedChooser
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def export(run: Run, path: Path) -> Exported:
         )
     agent, env = load_agent(run, SIMULATIONS)
     assert isinstance(env, BatchEnv)
-    module = ExportedPolicy(agent).eval()
+    module = exported(agent, env.contract)
     graph = to_onnx(module, env.observation_size)
     observations = record_observations(env, module, PARITY_OBSERVATIONS)
     parity = largest_difference(module, graph.SerializeToString(), observations)
@@ -91,10 +92,11 @@ def export(run: Run, path: Path) -> Exported:
     return Exported(path, contract, parity, len(observations))
 
 
-def to_onnx(module: torch.nn.Module, observation_size: int) -> onnx.ModelProto:
+def to_onnx(module: Module, observation_size: int) -> onnx.ModelProto:
     """Trace a policy to a graph of any batch size, without a trace of this machine in it."""
     example = torch.zeros(2, observation_size)
     batch = torch.export.Dim("batch")
+    outputs = ["action", "choice", "worth"] if isinstance(module, ExportedChooser) else ["action"]
     for chatty in ("onnxscript", "torch.onnx"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
     with warnings.catch_warnings():
@@ -106,7 +108,7 @@ def to_onnx(module: torch.nn.Module, observation_size: int) -> onnx.ModelProto:
             opset_version=OPSET,
             verbose=False,
             input_names=["observation"],
-            output_names=["action"],
+            output_names=outputs,
             dynamic_shapes=({0: batch},),
             external_data=False,
         )
@@ -132,33 +134,40 @@ def _forget_this_machine(graph: onnx.ModelProto) -> None:
         del part.metadata_props[:]
 
 
-def record_observations(env: BatchEnv, module: torch.nn.Module, number: int) -> Float32Array:
+def record_observations(env: BatchEnv, module: Module, number: int) -> Float32Array:
     """(number, size) observations of the policy at work, with noise to spread them."""
     rng = np.random.default_rng(0)
     observation = env.reset(seed=0)
     recorded = []
     for _ in range(-(-number // env.count)):
         recorded.append(observation)
-        action = _act(module, observation)
+        action = act_with(module, observation)
         observation = env.step(action + 0.3 * rng.standard_normal(action.shape)).observation
     return np.concatenate(recorded)[:number]
 
 
-def largest_difference(module: torch.nn.Module, graph: bytes, observations: Float32Array) -> float:
-    """Largest difference of actions between a module and a graph; nan if either gives one."""
+def largest_difference(module: Module, graph: bytes, observations: Float32Array) -> float:
+    """Largest difference of actions between a module and a graph; nan if either gives one.
+
+    Of a policy that chooses, it is that of what it thinks the choices worth, relative to the largest.
+    """
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    found = session.run(None, {"observation": observations})[0]
-    return float(np.abs(found - _act(module, observations)).max())
+    found = session.run(None, {"observation": observations})
+    if not isinstance(module, ExportedChooser):
+        return float(np.abs(found[0] - act_with(module, observations)).max())
+    with torch.no_grad():
+        worth = module(torch.from_numpy(observations))[2].numpy()
+    return float((np.abs(found[2] - worth) / np.maximum(1.0, np.abs(worth).max())).max())
 
 
-def golden_vectors(env: BatchEnv, module: torch.nn.Module) -> GoldenVectors:
+def golden_vectors(env: BatchEnv, module: Module) -> GoldenVectors:
     """The first steps of an episode: raw states, observations, actions and commands."""
     states: dict[str, list[Any]] = {name: [] for name in GoldenVectors.model_fields}
     asked = bool(env.contract.commands)
     to_command = ActionPipeline(env.contract)
     observation = env.reset(seed=0)
     for _ in range(GOLDEN_STEPS):
-        action = _act(module, observation)
+        action = act_with(module, observation)
         state = env.measured_state()
         states["joint_position"].append(state.joint_position[0].tolist())
         states["joint_velocity"].append(state.joint_velocity[0].tolist())
@@ -176,9 +185,3 @@ def golden_vectors(env: BatchEnv, module: torch.nn.Module) -> GoldenVectors:
         if step.terminated[0] or step.truncated[0]:
             break
     return GoldenVectors.model_validate(states)
-
-
-def _act(module: torch.nn.Module, observation: Float32Array) -> NDArray[np.float32]:
-    with torch.no_grad():
-        action: NDArray[np.float32] = module(torch.from_numpy(observation)).numpy()
-    return action

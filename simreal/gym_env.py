@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from simreal.environment import make_environment
 from simreal.episodes import Episode
 from simreal.experiment import load_any_experiment
-from simreal.spaces import action_space, observation_space
+from simreal.spaces import Chooser, action_space, observation_space
 
 
 def _episode_info(episode: Episode) -> dict[str, Any]:
@@ -45,6 +45,7 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._env = make_environment(load_any_experiment(experiment, overrides), 1, pins=pins, threads=1)
         self.observation_space = observation_space(self._env)
         self.action_space = action_space(self._env)
+        self._chosen = Chooser(self._env)
         self._next: NDArray[np.float32] | None = None  # an episode that has begun and seen no action
 
     def reset(
@@ -62,8 +63,8 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     def step(
         self, action: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Take one action in [-1, 1]."""
-        step = self._env.step(action[None])
+        """Take one action in [-1, 1], or the number of a choice."""
+        step = self._env.step(self._chosen(np.asarray(action)[None]))
         self._next = None
         if step.episodes:
             self._next = step.observation[0].copy()
@@ -99,6 +100,7 @@ class GymVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArray[A
         self.single_action_space = action_space(self._env)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
+        self._chosen = Chooser(self._env)
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
@@ -118,8 +120,8 @@ class GymVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArray[A
         NDArray[Any],
         dict[str, Any],
     ]:
-        """Take (num_envs, actuators) actions in [-1, 1]."""
-        step = self._env.step(actions)
+        """Take (num_envs, actuators) actions in [-1, 1], or (num_envs,) numbers of choices."""
+        step = self._env.step(self._chosen(actions))
         infos: dict[str, Any] = {}
         for place, row in enumerate(np.flatnonzero(step.terminated | step.truncated)):
             info = {

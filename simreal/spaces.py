@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
+from numpy.typing import NDArray
 
 from simreal.episodes import Environment
 
@@ -19,5 +20,21 @@ def unbounded_space(size: int) -> Any:
 
 
 def action_space(env: Environment) -> Any:
-    """A `Box` of [-1, 1] for each actuator; the contract maps it to commands."""
+    """A `Box` of [-1, 1] for each actuator, or a number of choices; the contract maps it to commands."""
+    choices = env.contract.action.choices
+    if choices:
+        return spaces.Discrete(len(choices))
     return spaces.Box(-1.0, 1.0, (env.action_size,), np.float32)
+
+
+class Chooser:
+    """Turns what agents give, numbers of choices or actions, into actions in [-1, 1]."""
+
+    def __init__(self, env: Environment) -> None:
+        """Of an environment."""
+        table = [choice.action for choice in env.contract.action.choices]
+        self._table = np.array(table, dtype=np.float32) if table else None
+
+    def __call__(self, action: NDArray[Any]) -> NDArray[Any]:
+        """(n, actuators) actions of (n,) choices; actions themselves pass."""
+        return action if self._table is None else self._table[action]

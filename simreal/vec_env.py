@@ -9,7 +9,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 from simreal.episodes import Environment, Episode
-from simreal.spaces import action_space, unbounded_space
+from simreal.spaces import Chooser, action_space, unbounded_space
 
 
 class SimrealVecEnv(VecEnv):
@@ -27,7 +27,8 @@ class SimrealVecEnv(VecEnv):
         self.batch = batch
         self.finished: list[Episode] = []
         self.render_mode = None
-        self._pending: NDArray[np.float32] | None = None
+        self._pending: NDArray[Any] | None = None
+        self._chosen = Chooser(batch)
         size = batch.observation_size + batch.privileged.shape[1]
         super().__init__(batch.count, unbounded_space(size), action_space(batch))
 
@@ -48,9 +49,9 @@ class SimrealVecEnv(VecEnv):
         observation = self.batch.reset()
         return np.concatenate((observation, self.batch.privileged), axis=1)
 
-    def step_async(self, actions: NDArray[np.float32]) -> None:
-        """Keep the actions for `step_wait`."""
-        self._pending = actions
+    def step_async(self, actions: NDArray[Any]) -> None:
+        """Keep the actions, or the numbers of choices, for `step_wait`."""
+        self._pending = self._chosen(actions)
 
     def step_wait(self) -> VecEnvStepReturn:
         """Step; ended episodes carry their last observation in their info."""

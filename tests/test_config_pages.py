@@ -1,5 +1,6 @@
 """The pages of keys: current, and without a gap."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def test_every_key_of_an_agent_stands_there_with_its_default() -> None:
     found = {(cells[0].strip("`"), cells[2]) for cells in rows(agent_page())}
     assert len(rows(agent_page())) == sum(len(agent.model_fields) for agent in AGENTS.values())
     defaults = PPOConfig().model_dump(mode="json", exclude_none=True)
-    assert {(key, str(value)) for key, value in defaults.items()} <= found
+    assert {(key, json.dumps(value).strip('"')) for key, value in defaults.items()} <= found
 
 
 def test_meanings_are_inherited_and_may_be_said_anew() -> None:

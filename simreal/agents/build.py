@@ -6,15 +6,28 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from sb3_contrib import QRDQN
 from stable_baselines3 import PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.noise import NormalActionNoise, VectorizedActionNoise
 from torch import nn
 
 from simreal.agents.asymmetric import AsymmetricPolicy
-from simreal.agents.config import AgentConfig, OffPolicyConfig, PPOConfig, SACConfig, TD3Config
+from simreal.agents.config import (
+    AgentConfig,
+    DQNConfig,
+    OffPolicyConfig,
+    PPOConfig,
+    QConfig,
+    QRDQNConfig,
+    SACConfig,
+    TD3Config,
+)
 from simreal.agents.normalizer import NormalizedObservation, Normalizer
 from simreal.agents.symmetric import SymmetricPolicy
+from simreal.agents.value.agent import ValueAgent
+from simreal.contract import Contract
 from simreal.vec_env import SimrealVecEnv
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU}
@@ -67,6 +80,12 @@ def build_agent(
             return SAC(**common, **_off_policy(config), policy_kwargs=policy)
         case TD3Config():
             return _td3(config, common, policy, env)
+        case DQNConfig():
+            return _dqn(config, common, policy)
+        case QRDQNConfig():
+            return QRDQN(
+                **common, **_q(config), policy_kwargs=policy | {"n_quantiles": config.quantiles}
+            )
     raise TypeError(f"no agent for {type(config).__name__}")
 
 
@@ -119,6 +138,30 @@ def _td3(config: TD3Config, common: dict[str, Any], policy: dict[str, Any], env:
     )
 
 
+def _q(config: QConfig) -> dict[str, Any]:
+    return _off_policy(config) | {
+        "target_update_interval": config.target_interval,
+        "exploration_fraction": config.exploration_share,
+        "exploration_final_eps": config.final_exploration,
+    }
+
+
+def _dqn(config: DQNConfig, common: dict[str, Any], policy: dict[str, Any]) -> ValueAgent:
+    return ValueAgent(
+        **{name: value for name, value in common.items() if name != "policy"},
+        **_q(config),
+        policy_kwargs=policy,
+        double=config.double,
+        duelling=config.duelling,
+        noisy=config.noisy,
+        n_steps=config.n_steps,
+        priority_exponent=config.priority_exponent if config.prioritized else 0.0,
+        importance_exponent=config.importance_exponent,
+        atom_range=config.atom_range if config.distributional else None,
+        atom_count=config.atoms,
+    )
+
+
 class ExportedPolicy(nn.Module):
     """The deterministic policy of an agent as one module: normalise, network, squash, rescale.
 
@@ -146,3 +189,51 @@ class ExportedPolicy(nn.Module):
         """Act on (batch, size) observations."""
         action: torch.Tensor = self.squash(self.network(self.normalizer(observation)))
         return action
+
+
+class ExportedChooser(nn.Module):
+    """The deterministic policy of an agent that chooses, as one module.
+
+    It takes (batch, size) float32 observations and gives (batch, actuators) actions in [-1, 1], (batch,)
+    numbers of the choices, and (batch, choices) worth of each: Q-values, or logits of PPO.
+    """
+
+    table: torch.Tensor
+
+    def __init__(self, agent: BaseAlgorithm, contract: Contract) -> None:
+        """Take the networks of a trained agent; they are shared, not copied."""
+        super().__init__()
+        policy: Any = agent.policy
+        self._is_ppo = isinstance(agent, PPO)
+        if self._is_ppo:
+            self.normalizer = find_normalizer(agent)
+            if isinstance(policy, AsymmetricPolicy):
+                self.normalizer = self.normalizer.first(policy.actor_size)
+            self.network = nn.Sequential(policy.mlp_extractor.policy_net, policy.action_net)
+        else:
+            self.network = policy.q_net if isinstance(agent, ValueAgent) else policy.quantile_net
+        table = [choice.action for choice in contract.action.choices]
+        self.register_buffer("table", torch.tensor(table, dtype=torch.float32))
+
+    def forward(self, observation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Act on (batch, size) observations."""
+        worth = self.network(self.normalizer(observation) if self._is_ppo else observation)
+        worth = worth.mean(dim=1) if worth.dim() == 3 else worth  # of quantiles
+        choice = worth.argmax(dim=1)
+        return self.table[choice], choice, worth
+
+
+def exported(agent: BaseAlgorithm, contract: Contract) -> ExportedPolicy | ExportedChooser:
+    """The deterministic policy of an agent, in evaluation mode."""
+    chooses = bool(contract.action.choices)
+    return (ExportedChooser(agent, contract) if chooses else ExportedPolicy(agent)).eval()
+
+
+def act_with(
+    module: ExportedPolicy | ExportedChooser, observation: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """(n, actuators) actions on (n, size) observations."""
+    with torch.no_grad():
+        output = module(torch.from_numpy(observation))
+    action: NDArray[np.float32] = (output[0] if isinstance(output, tuple) else output).numpy()
+    return action

@@ -11,6 +11,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
+from simreal.agents.value.experience import ExperienceReplay
 from simreal.errors import UserError
 from simreal.files import write_atomically
 
@@ -108,7 +109,11 @@ def _numpy_random_state() -> list[Any]:
 def _replay_state(buffer: ReplayBuffer) -> dict[str, Any]:
     filled = buffer.buffer_size if buffer.full else buffer.pos
     arrays = {name: torch.from_numpy(getattr(buffer, name)[:filled]) for name in REPLAY_ARRAYS}
-    return {"place": buffer.pos, "full": buffer.full, **arrays}
+    state = {"place": buffer.pos, "full": buffer.full, **arrays}
+    if isinstance(buffer, ExperienceReplay):
+        priorities, largest = buffer.stored_priorities()
+        state |= {"priorities": torch.from_numpy(priorities), "largest_priority": largest}
+    return state
 
 
 def _restore_replay(buffer: ReplayBuffer, state: dict[str, Any]) -> None:
@@ -116,3 +121,5 @@ def _restore_replay(buffer: ReplayBuffer, state: dict[str, Any]) -> None:
         stored = state[name].numpy()
         getattr(buffer, name)[: len(stored)] = stored
     buffer.pos, buffer.full = state["place"], state["full"]
+    if isinstance(buffer, ExperienceReplay):
+        buffer.restore_priorities(state["priorities"].numpy(), state["largest_priority"])

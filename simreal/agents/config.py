@@ -87,6 +87,64 @@ class SACConfig(OffPolicyConfig):
     """Soft actor-critic (Haarnoja et al., 2018), entropy coefficient learned."""
 
 
+class QConfig(OffPolicyConfig):
+    """What agents share that value a list of choices."""
+
+    total_steps: Count = 1_000_000
+    learning_rate: Positive = 5e-4
+    gradient_steps: Count = 4
+    target_rate: Positive = 1.0
+    target_interval: Count = 2_000
+    """Environment steps between updates of the target network."""
+    exploration_share: Share = 0.2
+    """Share of the training in which the probability of a choice by chance falls."""
+    final_exploration: Share = 0.05
+    """To this, from 1."""
+
+
+class DQNConfig(QConfig):
+    """Deep Q-network (Mnih et al., 2015), and what improves it, each a switch."""
+
+    double: bool = False
+    """One network chooses, the other values (van Hasselt et al., 2016)."""
+    duelling: bool = False
+    """A value of the state beside advantages of the choices (Wang et al., 2016)."""
+    prioritized: bool = False
+    """Replay by what is left to learn (Schaul et al., 2016)."""
+    priority_exponent: Share = 0.5
+    """Of an error in the probability of being replayed."""
+    importance_exponent: Share = 0.4
+    """By which a loss is weighed against that at first; it rises to 1."""
+    noisy: bool = False
+    """Exploration by learnt noise in the weights (Fortunato et al., 2018), instead of by chance."""
+    n_steps: Count = 1
+    """Rewards that are summed before the rest is estimated."""
+    distributional: bool = False
+    """Distributions of returns on fixed atoms (Bellemare et al., 2017: C51)."""
+    atoms: Annotated[int, Field(ge=2)] = 51
+    """How many."""
+    atom_range: tuple[float, float] = (-10.0, 100.0)
+    """Lowest and highest discounted return that they tell apart."""
+
+
+class RainbowConfig(DQNConfig):
+    """Rainbow (Hessel et al., 2018): a deep Q-network with all its improvements."""
+
+    double: bool = True
+    duelling: bool = True
+    prioritized: bool = True
+    noisy: bool = True
+    n_steps: Count = 3
+    distributional: bool = True
+
+
+class QRDQNConfig(QConfig):
+    """Quantile regression DQN (Dabney et al., 2018), of sb3-contrib."""
+
+    quantiles: Count = 50
+    """Of the return of each choice."""
+
+
 class TD3Config(OffPolicyConfig):
     """Twin delayed deep deterministic policy gradient (Fujimoto et al., 2018)."""
 

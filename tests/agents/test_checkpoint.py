@@ -31,12 +31,14 @@ def make(name: str, *overrides: str, seed: int = 0) -> BaseAlgorithm:
         else [f"{name}.learning_starts=64", f"{name}.gradient_steps=1", f"{name}.replay_size=320"]
     )
     small = f"{name}.hidden_layers=[16]"
-    experiment = load_experiment("qube_swingup", [*settings_of_all, *own, small, *overrides])
+    chooses = name in ("dqn", "rainbow", "qrdqn")
+    task = "qube_swingup_discrete" if chooses else "qube_swingup"
+    experiment = load_experiment(task, [*settings_of_all, *own, small, *overrides])
     env = SimrealVecEnv(BatchEnv(experiment, 8, seed))
     return build_agent(experiment.agent_config, env, seed)
 
 
-@pytest.fixture(scope="module", params=["ppo", "sac", "td3"])
+@pytest.fixture(scope="module", params=["ppo", "sac", "td3", "dqn", "rainbow", "qrdqn"])
 def saved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """An agent that has learned a little, and its checkpoint."""
     agent = make(request.param, seed=3)
@@ -86,6 +88,10 @@ def test_the_replay_buffer_comes_back(saved: Any) -> None:
     assert mine.full  # 320 transitions are held, 408 were seen
     for array in REPLAY_ARRAYS:
         np.testing.assert_array_equal(getattr(theirs, array), getattr(mine, array))
+    if name == "rainbow":
+        priorities = mine.stored_priorities()[0]
+        assert len(set(priorities.tolist())) > 10
+        np.testing.assert_array_equal(theirs.stored_priorities()[0], priorities)
     without = make(name, seed=4)
     load_checkpoint(path, without, with_replay=False)
     assert without.replay_buffer.pos == 0
@@ -107,7 +113,8 @@ def test_a_buffer_that_is_not_full_comes_back(tmp_path: Path) -> None:
 def test_a_checkpoint_of_another_agent_or_shape_is_refused(saved: Any) -> None:
     name, _, path, _ = saved
     another = "sac" if name != "sac" else "td3"
-    with pytest.raises(UserError, match=f"checkpoint of {name.upper()}.*expected {another.upper()}"):
+    kind = "ValueAgent" if name in ("dqn", "rainbow") else name.upper()
+    with pytest.raises(UserError, match=f"checkpoint of {kind}.*expected {another.upper()}"):
         load_checkpoint(path, make(another))
     with pytest.raises(UserError, match="not a usable checkpoint"):
         load_checkpoint(path, make(name, f"{name}.hidden_layers=[17]"))

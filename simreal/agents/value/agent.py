@@ -62,6 +62,7 @@ class ValueAgent(DQN):
         """
         self._double, self._noisy = double, noisy
         self._first_importance = importance_exponent
+        self._choices = int(env.action_space.n)
         network = {
             "duelling": duelling,
             "noisy": noisy,
@@ -139,11 +140,12 @@ class ValueAgent(DQN):
         episode_start: Any = None,
         deterministic: bool = False,
     ) -> tuple[Any, Any]:
-        """See the base class; with noise in its weights, an agent explores by that."""
-        if deterministic or not self._noisy:
-            return super().predict(observation, state, episode_start, deterministic)
-        self.policy.set_training_mode(True)
+        """See the base class; each simulation explores by itself, by chance or by noise."""
+        self.policy.set_training_mode(self._noisy and not deterministic)
         with torch.no_grad():
             seen, vectorized = self.policy.obs_to_tensor(observation)
-            action = self.q_net(seen).argmax(dim=1).numpy()
+            action: Any = self.q_net(seen).argmax(dim=1).numpy()
+        if not deterministic and self.exploration_rate > 0.0:
+            chance = np.random.random(len(action)) < self.exploration_rate
+            action = np.where(chance, np.random.randint(0, self._choices, len(action)), action)
         return (action if vectorized else action[0]), state
