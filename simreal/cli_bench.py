@@ -157,6 +157,20 @@ def bench_engines(as_numbers: bool) -> None:
         click.echo(as_table(rows, speeds))
 
 
+@bench.command("experience")
+@click.option("--steps", type=click.IntRange(min=100), default=1_000_000, show_default=True)
+@click.option("--batch", type=click.IntRange(min=1), default=256, show_default=True)
+@click.option("--repeats", type=click.IntRange(min=1), default=9, show_default=True)
+@click.option(
+    "--images", is_flag=True, help="Stacks of images instead of numbers: 14 GB at a million steps."
+)
+def bench_experience(steps: int, batch: int, repeats: int, images: bool) -> None:
+    """Replay of experience: its memory, and draws by priority against even ones."""
+    from simreal.bench_experience import experience_cost
+
+    print_json(experience_cost(steps, batch, repeats, images))
+
+
 SUITE_TASKS = ("cheetah-run", "walker-walk", "reacher-easy")
 
 

@@ -12,6 +12,7 @@ from stable_baselines3 import DQN
 from torch.nn import functional
 
 from simreal.agents.value.experience import Experience, ExperienceReplay
+from simreal.agents.value.frames import FrameReplay
 from simreal.agents.value.networks import ValueNetwork, ValuePolicy
 from simreal.agents.value.projection import project
 
@@ -75,7 +76,7 @@ class ValueAgent(DQN):
             ValuePolicy,
             env,
             gamma=gamma,
-            replay_buffer_class=ExperienceReplay,
+            replay_buffer_class=FrameReplay if _sees_images(env) else ExperienceReplay,
             replay_buffer_kwargs={
                 "n_steps": n_steps,
                 "discount": gamma,
@@ -149,3 +150,8 @@ class ValueAgent(DQN):
             chance = np.random.random(len(action)) < self.exploration_rate
             action = np.where(chance, np.random.randint(0, self._choices, len(action)), action)
         return (action if vectorized else action[0]), state
+
+
+def _sees_images(env: Any) -> bool:
+    space = env.observation_space
+    return len(space.shape) == 3 and space.dtype == np.uint8

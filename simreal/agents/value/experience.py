@@ -87,16 +87,19 @@ class ExperienceReplay(ReplayBuffer):
 
     def draw(self, number: int) -> Experience:
         """Draw transitions, with the global generator of NumPy, as stable-baselines3 does."""
-        stored = self.filled * self.n_envs
         if self.priorities is None:
-            places = np.random.randint(0, stored, number)
-            return self._gather(places, np.ones(number))
+            return self._gather(self._evenly(number), np.ones(number))
+        stored = self.filled * self.n_envs
         # One draw from each of `number` equal parts of the sum, as the paper has it.
         sums = (np.arange(number) + np.random.random(number)) * (self.priorities.total / number)
         places = self.priorities.find(sums)
         probability = self.priorities.priority(places) / self.priorities.total
         weights = (probability * stored) ** -self.importance_exponent
         return self._gather(places, weights / weights.max())
+
+    def _evenly(self, number: int) -> Places:
+        """(number,) places of what is stored."""
+        return np.random.randint(0, self.filled * self.n_envs, number)
 
     def learnt(self, places: Places, errors: NDArray[np.floating[Any]]) -> None:
         """Hear the (n,) sizes of the errors of transitions that were drawn."""
@@ -136,11 +139,19 @@ class ExperienceReplay(ReplayBuffer):
         first = places // self.n_envs
         factor[ended] = 0.0
         return Experience(
-            self.to_torch(self._normalize_obs(self.observations[first, envs], None)),  # type: ignore[arg-type]
+            self.to_torch(self._seen(first, envs)),
             self.to_torch(self.actions[first, envs]),
             self.to_torch(reward[:, None]),
-            self.to_torch(self._normalize_obs(self.next_observations[last, envs], None)),  # type: ignore[arg-type]
+            self.to_torch(self._seen_after(last, envs)),
             self.to_torch(factor[:, None]),
             self.to_torch(weights.astype(np.float32)[:, None]),
             places,
         )
+
+    def _seen(self, rows: Places, envs: Places) -> NDArray[Any]:
+        """(n, ...) what was observed at some steps."""
+        return self.observations[rows, envs]
+
+    def _seen_after(self, rows: Places, envs: Places) -> NDArray[Any]:
+        """(n, ...) what was observed after some steps."""
+        return self.next_observations[rows, envs]

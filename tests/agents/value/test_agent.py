@@ -8,9 +8,11 @@ import pytest
 import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
+from stable_baselines3.common.torch_layers import NatureCNN
 
 from simreal.agents.value.agent import ValueAgent
 from simreal.agents.value.experience import Experience
+from simreal.agents.value.frames import FrameReplay
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "dqn": {},
@@ -132,6 +134,54 @@ def test_every_variant_learns_and_moves_every_parameter(name: str) -> None:
     changed = zip(made.q_net.parameters(), before, strict=True)
     assert all((new != old).any() for new, old in changed)
     assert all(torch.isfinite(each).all() for each in made.q_net.parameters())
+
+
+class Blinking(gymnasium.Env[NDArray[np.uint8], np.int64]):
+    """A lamp, on or off, in the newest of two images of 36 x 36; the action that names it is right."""
+
+    observation_space = spaces.Box(0, 255, (2, 36, 36), np.uint8)
+    action_space = spaces.Discrete(2)
+
+    def reset(self, seed: int | None = None, **kwargs: Any) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+        super().reset(seed=seed)
+        self._images = np.zeros((2, 36, 36), np.uint8)
+        self._steps = 0
+        return self._next(), {}
+
+    def _next(self) -> NDArray[np.uint8]:
+        self._on = int(self.np_random.integers(2))
+        self._images = np.stack([self._images[1], np.full((36, 36), 200 * self._on, np.uint8)])
+        return self._images
+
+    def step(self, action: Any) -> Any:
+        reward, self._steps = float(int(action) == self._on), self._steps + 1
+        return self._next(), reward, False, self._steps == 20, {}
+
+
+def test_an_agent_that_sees_images_stores_each_once_and_learns_from_them() -> None:
+    made = ValueAgent(
+        Blinking(),
+        seed=0,
+        buffer_size=300,
+        learning_starts=40,
+        learning_rate=1e-3,
+        train_freq=2,
+        gamma=0.0,
+        exploration_fraction=0.3,
+        exploration_final_eps=0.0,
+        double=True,
+        policy_kwargs={"features_extractor_class": NatureCNN, "net_arch": [16]},
+    )
+    assert isinstance(made.replay_buffer, FrameReplay)
+    made.learn(400)
+    right = 0
+    env = Blinking()
+    seen, _ = env.reset(seed=1)
+    for _ in range(19):
+        action, _ = made.predict(seen, deterministic=True)
+        seen, reward, *_ = env.step(action)
+        right += reward
+    assert right >= 18
 
 
 def test_a_noisy_agent_explores_without_chance_and_not_when_asked_for_its_best() -> None:
