@@ -1,76 +1,65 @@
-"""The control loop: read, supervise, observe, act, limit, write, record; at a fixed rate."""
+"""The control loop: read, supervise, observe, act, limit, write, record; at a fixed rate.
+
+On its thread nothing waits but the clock, nothing is written to a disk or a terminal, and nothing grows.
+"""
 
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from simreal.action import ActionPipeline
 from simreal.contract import Contract, RobotDescription
+from simreal.deploy.broadcast import Broadcast
 from simreal.deploy.clock import Clock
+from simreal.deploy.command_source import CommandSource, FixedSource, TrainedRanges, Wish
+from simreal.deploy.cycle import Cycle, Event
 from simreal.deploy.drivers import Driver, DriverError
-from simreal.deploy.histogram import Histogram, Percentiles
 from simreal.deploy.policy import Policy
 from simreal.deploy.preflight import objections
-from simreal.deploy.recorder import Cycle, Event, Recorder
-from simreal.deploy.supervisor import Supervisor
+from simreal.deploy.realtime import RealTime, real_time, warning
+from simreal.deploy.recorder import Recorder
+from simreal.deploy.shadow import ShadowDriver
+from simreal.deploy.supervisor import Order, Phase, Supervisor
+from simreal.deploy.timing import Outcome, Statistics, Travel
 from simreal.errors import UserError, nearest
-from simreal.observation import ObservationPipeline
+from simreal.observation import Float32Array, ObservationPipeline
 from simreal.robots import load_robot
 from simreal.signals import Interrupt, interrupt_flag
-from simreal.state import FloatArray
+from simreal.state import FloatArray, RobotState
 
-
-@dataclass(slots=True)
-class Statistics:
-    """Timing of a run.
-
-    Attributes:
-        period: between wake-ups.
-        late: of a wake-up after its deadline.
-        compute: from wake-up to the command on the wire.
-        observation_age: of the measurement when it is used, since its arrival.
-    """
-
-    period: Histogram = field(default_factory=Histogram)
-    late: Histogram = field(default_factory=Histogram)
-    compute: Histogram = field(default_factory=Histogram)
-    observation_age: Histogram = field(default_factory=Histogram)
-
-    def percentiles(self) -> dict[str, Percentiles]:
-        """By name."""
-        return {
-            name: getattr(self, name).percentiles()
-            for name in ("period", "late", "compute", "observation_age")
-        }
+FRESH_PATIENCE = 1.0
+"""s until a robot must have sent a measurement after all that was prepared meanwhile."""
+SLOWEST, FASTEST = 10.0, 1000.0
+"""Hz, of the rates that a driver may be told at."""
+Listener = Callable[[Broadcast], AbstractContextManager[object]]
+"""Begins to listen to a run before its first cycle; what it gives is left after the last one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a deployment went.
+class LoopOptions:
+    """How a policy is run.
 
     Attributes:
-        ended_by: "duration", "interrupt" or "fault".
-        fault: its reason.
-        cycles: control steps taken.
-        overruns: periods skipped because a cycle came late.
-        dropped: log entries lost, at least.
-        log_failure: why the disk refused the log, or None.
-        timing: percentiles by name.
-        driven_travel: joint with an actuator to how far apart its extreme readings lie, rad or m.
+        driver_rate: Hz at which the driver is read and told, a whole multiple of the policy's rate; that
+            rate itself if None.
+        between: what the driver is told between two actions of the policy: the last one again, or what
+            lies between the last two, which comes a period of the policy later.
+        on_overrun: what follows when the loop came late by a period or more: nothing but a count, the
+            robot holds its posture, or a fault.
+        shadow: everything runs, nothing is sent.
+        real_time: what is asked of the kernel.
     """
 
-    ended_by: str
-    fault: str | None
-    cycles: int
-    overruns: int
-    dropped: int
-    log_failure: str | None
-    timing: dict[str, Percentiles]
-    driven_travel: dict[str, float]
+    driver_rate: float | None = None
+    between: Literal["hold", "interpolate"] = "hold"
+    on_overrun: Literal["continue", "hold", "stop"] = "continue"
+    shadow: bool = False
+    real_time: RealTime | None = None
 
 
 def deploy(
@@ -78,7 +67,10 @@ def deploy(
     driver: Driver,
     duration: float | None = None,
     log: Path | None = None,
-    asked: Mapping[str, float] | None = None,
+    source: CommandSource | None = None,
+    options: LoopOptions = LoopOptions(),
+    listeners: Sequence[Listener] = (),
+    warn: Callable[[str], object] = lambda text: None,
 ) -> Outcome:
     """Run a policy on a robot until the duration is over, a signal comes, or a fault.
 
@@ -87,29 +79,58 @@ def deploy(
     Args:
         policy: what decides.
         driver: of the robot, not yet connected.
-        duration: s; until a signal if absent.
+        duration: s that the policy acts; until a signal if absent.
         log: path of an MCAP file to write.
-        asked: command name to what is asked of the policy; zero, or what of its range is nearest to
-            it, where nothing is said.
+        source: of what is asked of the policy; if absent zero, or what of its range is nearest to it.
+        options: see there.
+        listeners: who hears of the cycles, off the loop's thread.
+        warn: hears what the kernel did not permit.
 
     Raises:
         UserError: the policy does not fit the robot, or the log cannot be made; nothing has moved.
         DriverError: the robot cannot be reached.
     """
-    values = asked_values(policy.contract, asked or {})
+    contract = policy.contract
+    source = source or FixedSource(asked_values(contract, {}))
+    steps = steps_per_action(contract.control_rate, options.driver_rate)
     with ExitStack() as stack:
         interrupt = stack.enter_context(interrupt_flag())
+        stack.callback(source.close)
+        if options.shadow:
+            driver = ShadowDriver(driver)
         stack.callback(driver.disconnect)
         robot = driver.connect()
         stack.callback(driver.off)
         refuse_misfits(policy, robot)
-        policy.warm_up()
+        broadcast = Broadcast(contract, kept=log is not None)
+        stack.callback(broadcast.close)
         recorder = None
         if log is not None:
-            names = ObservationPipeline(policy.contract).names
-            recorder = stack.enter_context(Recorder(log, policy.contract, names))
-        loop = _Loop(policy, driver, recorder, values)
-        return loop.run(duration, interrupt)
+            recorder = stack.enter_context(Recorder(log, broadcast))
+        for listen in listeners:
+            stack.enter_context(listen(broadcast))
+        loop = _Loop(policy, driver, source, broadcast, options, steps)
+        with real_time(options.real_time) as refused:
+            if refused:
+                warn(warning(refused))
+            ended_by = loop.run(duration, interrupt)
+        timing = loop.statistics.percentiles()
+        if recorder is not None:
+            recorder.close(timing)
+        fault = loop.supervisor.fault
+        return Outcome(
+            ended_by,
+            None if fault is None else fault.reason,
+            None if fault is None else fault.check,
+            loop.actions,
+            loop.overruns,
+            loop.supervisor.limited,
+            recorder.lost if recorder else 0,
+            recorder.failure if recorder else None,
+            timing,
+            loop.travel.driven(),
+            options.real_time is not None and not refused,
+        )
 
 
 def asked_values(contract: Contract, asked: Mapping[str, float]) -> FloatArray:
@@ -134,6 +155,25 @@ def asked_values(contract: Contract, asked: Mapping[str, float]) -> FloatArray:
     return np.array(values)
 
 
+def steps_per_action(policy_rate: float, driver_rate: float | None) -> int:
+    """How often the driver is told something for each action of the policy.
+
+    Raises:
+        UserError: the driver's rate is no whole multiple of the policy's, or out of range.
+    """
+    rate = policy_rate if driver_rate is None else driver_rate
+    if not SLOWEST <= rate <= FASTEST:
+        raise UserError(f"a rate of {rate:g} Hz: this loop runs at {SLOWEST:g} to {FASTEST:g} Hz")
+    steps = round(rate / policy_rate)
+    if steps < 1 or abs(steps * policy_rate - rate) > 1e-6 * rate:
+        near = policy_rate * max(1, steps)
+        raise UserError(
+            f"--driver-rate {rate:g}: expected a whole multiple of the policy's {policy_rate:g} Hz, "
+            f"such as {near:g}"
+        )
+    return steps
+
+
 def refuse_misfits(policy: Policy, robot: RobotDescription) -> None:
     """Raise a `UserError` that lists why a policy must not run on a robot, if there is a reason."""
     found = objections(policy, robot)
@@ -141,127 +181,252 @@ def refuse_misfits(policy: Policy, robot: RobotDescription) -> None:
         raise UserError("the policy does not fit this robot:\n  " + "\n  ".join(found))
 
 
-class _Travel:
-    """How far each joint has moved to and fro."""
-
-    def __init__(self, robot: RobotDescription) -> None:
-        self._robot = robot
-        self._lowest = np.full(len(robot.joints), np.inf)
-        self._highest = -self._lowest
-
-    def add(self, position: FloatArray) -> None:
-        """Hear (joints,) readings; what is no number does not count."""
-        np.fmin(self._lowest, position, out=self._lowest)
-        np.fmax(self._highest, position, out=self._highest)
-
-    def driven(self) -> dict[str, float]:
-        """Joint to the distance between its extremes, of those that an actuator drives."""
-        names = [actuator.joint for actuator in self._robot.actuators]
-        places = [self._robot.joint_names.index(name) for name in names]
-        with np.errstate(invalid="ignore"):
-            travel = np.maximum(self._highest - self._lowest, 0.0)
-        return {name: float(travel[place]) for name, place in zip(names, places, strict=True)}
-
-
 class _Loop:
-    """One deployment."""
+    """One deployment.
+
+    Attributes:
+        supervisor: of the robot.
+        statistics: of the cycles.
+        travel: of the joints.
+        actions: of the policy so far.
+        overruns: periods skipped so far.
+    """
 
     def __init__(
-        self, policy: Policy, driver: Driver, recorder: Recorder | None, asked: FloatArray
+        self,
+        policy: Policy,
+        driver: Driver,
+        source: CommandSource,
+        broadcast: Broadcast,
+        options: LoopOptions,
+        steps: int,
     ) -> None:
         contract = policy.contract
-        self._policy, self._driver, self._recorder = policy, driver, recorder
+        self._driver, self._source, self._broadcast = driver, source, broadcast
+        self._options, self._task = options, contract.provenance.task
+        self._safety = load_robot(contract.robot.name).config.safety
+        self._rate = contract.control_rate * steps
+        self._steps, self._action_period = steps, 1.0 / contract.control_rate
+        self.supervisor = Supervisor(contract.robot, self._safety, 1.0 / self._rate, options.shadow)
         self._observe = ObservationPipeline(contract)
-        self._asked = asked
+        self._infer = policy.warmed_up()
         self._to_command = ActionPipeline(contract)
-        safety = load_robot(contract.robot.name).config.safety
-        self._supervisor = Supervisor(contract.robot, safety)
-        self._rate = contract.control_rate
-        self._action = np.zeros(self._to_command.size)
-        self._statistics = Statistics()
-        self._travel = _Travel(contract.robot)
-        self._cycles = 0
+        self._within = TrainedRanges(contract.commands)
+        self.statistics, self.travel = Statistics(), Travel(contract.robot)
+        self.actions = self.overruns = self._cycles = 0
+        self._newest: RobotState | None = None
+        self._phase = self.supervisor.phase
+        self._woke_before: int | None = None
+        self._begin()
 
-    def run(self, duration: float | None, interrupt: Interrupt) -> Outcome:
-        self._event("start", f"policy of {self._policy.contract.provenance.task}")
-        ended_by = "fault"
-        clock = Clock(self._rate)
+    def _begin(self) -> None:
+        """Before the policy's first action after the robot has risen."""
+        self._action = np.zeros(self._to_command.size)
+        self._target: FloatArray | None = None
+        self._target_before: FloatArray | None = None
+        self._acted_at: int | None = None
+        self._infer.begin()
+
+    def run(self, duration: float | None, interrupt: Interrupt) -> str:
+        """Until something ends it; what that was."""
+        self._event("start", f"policy of {self._task}")
+        self.supervisor.connected()
         try:
-            ended_by = self._cycle_until_end(clock, duration, interrupt)
-        except DriverError as error:
-            self._supervisor.fault = str(error)
+            self._read_until_fresh()
+            clock = Clock(self._rate)
+            ended_by = self._until_end(clock, duration, interrupt)
+            self._settle(clock)
         except BaseException as error:
+            self._driver.damp()
             self._event("fault", f"{type(error).__name__}: {error}")
             raise
         finally:
             self._driver.off()
-        fault = self._supervisor.fault
-        self._event("fault" if fault else "end", fault or ended_by)
-        if self._recorder is not None:
-            self._recorder.close()
-        return Outcome(
-            ended_by,
-            fault,
-            self._cycles,
-            clock.overruns,
-            self._recorder.dropped if self._recorder else 0,
-            self._recorder.failure if self._recorder else None,
-            self._statistics.percentiles(),
-            self._travel.driven(),
-        )
+        fault = self.supervisor.fault
+        self._event("fault" if fault else "end", fault.reason if fault else ended_by)
+        return "fault" if fault else ended_by
 
-    def _cycle_until_end(self, clock: Clock, duration: float | None, interrupt: Interrupt) -> str:
-        end = None if duration is None else clock.deadline + round(duration * 1e9)
-        woke_before = None
+    def _until_end(self, clock: Clock, duration: float | None, interrupt: Interrupt) -> str:
+        began: int | None = None
         while not interrupt.requested:
-            late = clock.wait()
-            woke_at = clock.deadline + late
-            if end is not None and clock.deadline > end:
-                return "duration"
-            self._statistics.late.add(late * 1e-9)
-            if woke_before is not None:
-                self._statistics.period.add((woke_at - woke_before) * 1e-9)
-            woke_before = woke_at
-            if not self._cycle(clock, woke_at):
+            wish = self._tick(clock)
+            supervisor, person = self.supervisor, self._source.person
+            if wish is Wish.END:
+                return "operator"
+            if supervisor.fault is not None and not person:
                 return "fault"
+            if supervisor.phase is Phase.IDLE and not person:
+                supervisor.run()
+            if began is None and supervisor.running:
+                began = clock.deadline
+            # The next cycle would begin after the end.
+            acted = 0 if began is None else clock.deadline + clock.period - began
+            if duration is not None and acted >= round(duration * 1e9):
+                return "duration"
         return "interrupt"
 
-    def _cycle(self, clock: Clock, woke_at: int) -> bool:
-        """One control step; whether to go on."""
-        state = self._driver.read()
-        now = time.monotonic_ns()
-        self._statistics.observation_age.add(now * 1e-9 - float(state.time))
-        self._travel.add(state.joint_position)
-        observation = action = command = None
-        if self._supervisor.state_allows(state, now * 1e-9):
-            observe = self._observe.begin if self._cycles == 0 else self._observe
-            observation = observe(state, self._action, command=self._asked)
-            action = self._policy.act(observation[None])[0].astype(np.float64)
-            command = self._supervisor.allowed(action, self._to_command(action))
-            self._action = np.clip(action, -1.0, 1.0)
-        if command is not None:
-            self._driver.write(command)
-        compute = time.monotonic_ns() - woke_at
-        self._statistics.compute.add(compute * 1e-9)
-        if self._recorder is not None:
-            self._recorder.add(
-                Cycle(
-                    self._cycles,
-                    woke_at,
-                    clock.deadline,
-                    now,
-                    state,
-                    self._asked,
-                    observation,
-                    None if action is None else self._action,
-                    command,
-                    compute,
-                    clock.overruns,
-                )
-            )
+    def _read_until_fresh(self) -> None:
+        """Read what has queued up since the robot was connected, up to a measurement of now."""
+        began = time.monotonic()
+        while time.monotonic() < began + FRESH_PATIENCE and self.supervisor.fault is None:
+            if float(self._read().time) >= began:
+                return
+            time.sleep(0.001)
+
+    def _settle(self, clock: Clock) -> None:
+        """Let the reaction to the end, or to a fault, last for a while before the motors are off."""
+        if self.supervisor.fault is None:
+            self.supervisor.stop()
+        until = time.monotonic_ns() + round(self._safety.settle_s * 1e9)
+        lost = self.supervisor.fault is not None and self.supervisor.fault.check == "lost_driver"
+        while self.supervisor.order().kind in ("hold", "damp") and not lost:
+            if time.monotonic_ns() >= until:
+                return
+            self._tick(clock)
+
+    def _tick(self, clock: Clock) -> Wish | None:
+        """One cycle; what the person at the controls wants."""
+        before = clock.overruns
+        late = clock.wait()
+        missed = clock.overruns - before
+        self.overruns = clock.overruns
+        woke_at = clock.deadline + late
+        state = self._read()
+        read_at = time.monotonic_ns()
+        asked = self._within(self._source.asked(1e-9 * read_at))
+        self.supervisor.watch(state, 1e-9 * read_at, missed, self._source.emergency)
+        if missed:
+            self._late(missed)
+        wish = self._source.wish()
+        self._heed(wish)
+        observation, observed_at, inferred_at = None, 0, 0
+        acts = self.supervisor.running and self._is_due(clock)
+        if acts:
+            observation = self._observation(state, asked)
+            observed_at = time.monotonic_ns()
+            action = self._infer(observation).astype(np.float64)
+            inferred_at = time.monotonic_ns()
+            self._propose(action)
+        elif self.supervisor.running and self._options.between == "interpolate":
+            self._interpolate(clock)
+        order = self.supervisor.order()
+        write_at = time.monotonic_ns()
+        self._carry_out(order)
+        wrote_at = time.monotonic_ns()
+        cycle = Cycle(
+            self._cycles,
+            self.supervisor.phase,
+            woke_at,
+            clock.deadline,
+            read_at,
+            observed_at or write_at,
+            inferred_at or write_at,
+            write_at,
+            wrote_at,
+            clock.overruns,
+            asked,
+            state,
+            observation,
+            self._action if acts else None,
+            order.command,
+        )
+        self._account(cycle)
+        return wish
+
+    def _read(self) -> RobotState:
+        """The newest measurement: one that comes out of order does not replace a newer one."""
+        try:
+            state = self._driver.read()
+        except DriverError as error:
+            self.supervisor.fail("lost_driver", str(error))
+            if self._newest is None:
+                raise
+            return self._newest
+        if self._newest is None or not float(state.time) < float(self._newest.time):
+            self._newest = state
+        return self._newest
+
+    def _late(self, missed: int) -> None:
+        """The loop has skipped periods."""
+        if self._options.on_overrun == "hold":
+            self.supervisor.hold()
+        elif self._options.on_overrun == "stop" and self.supervisor.commanding:
+            self.supervisor.fail("overrun", f"the loop came late and skipped {missed} periods")
+
+    def _heed(self, wish: Wish | None) -> None:
+        match wish:
+            case Wish.RUN:
+                self.supervisor.run()
+            case Wish.HOLD:
+                self.supervisor.hold()
+            case Wish.CLEAR:
+                self.supervisor.clear()
+                self._driver.off()
+            case _:
+                pass
+
+    def _is_due(self, clock: Clock) -> bool:
+        """Whether the policy acts in this cycle: in the first, and once in each of its periods."""
+        if self._acted_at is None:
+            self._acted_at = clock.deadline
+            return True
+        periods = (clock.deadline - self._acted_at) // (self._steps * clock.period)
+        self._acted_at += periods * self._steps * clock.period
+        return periods > 0
+
+    def _observation(self, state: RobotState, asked: FloatArray) -> Float32Array:
+        observe = self._observe.begin if self._target is None else self._observe
+        return observe(state, self._action, command=asked)
+
+    def _propose(self, action: FloatArray) -> None:
+        target = self._to_command(action).target
+        self._target_before = target if self._target is None else self._target
+        self._target = target
+        self._action = np.minimum(np.maximum(action, -1.0), 1.0)
+        self.supervisor.propose(action, target, self._action_period)
+        if self._options.between == "interpolate":
+            self.supervisor.towards(self._target_before)
+        self.actions += 1
+
+    def _interpolate(self, clock: Clock) -> None:
+        if self._target is None or self._target_before is None or self._acted_at is None:
+            return
+        share = (clock.deadline - self._acted_at) / (self._steps * clock.period)
+        self.supervisor.towards(self._target_before + share * (self._target - self._target_before))
+
+    def _carry_out(self, order: Order) -> None:
+        driver = self._driver
+        try:
+            match order.kind:
+                case "follow" if order.command is not None:
+                    driver.write(order.command)
+                case "hold":
+                    driver.hold()
+                case "damp":
+                    driver.damp()
+                case "off":
+                    driver.off()
+        except DriverError as error:
+            if order.kind == "follow":
+                self.supervisor.fail("lost_driver", str(error))
+            driver.damp()  # whatever it is that the driver cannot do
+
+    def _account(self, cycle: Cycle) -> None:
+        """Count, broadcast, and tell of a new phase."""
         self._cycles += 1
-        return command is not None
+        self.travel.add(cycle.state.joint_position)
+        self.statistics.add(cycle, self._woke_before)
+        self._woke_before = cycle.woke_at
+        self._broadcast.put(cycle)
+        if self.supervisor.phase is not self._phase:
+            self._phase = self.supervisor.phase
+            fault = self.supervisor.fault
+            reason = "" if fault is None else f", {fault.reaction}: {fault.check}: {fault.reason}"
+            self._event("phase", self._phase.value + reason)
+            if self._phase is not Phase.RUNNING:
+                self._begin()
+        self.statistics.add_overhead(cycle, time.monotonic_ns())
 
     def _event(self, kind: str, text: str) -> None:
-        if self._recorder is not None:
-            self._recorder.add(Event(time.monotonic_ns(), kind, text))
+        with suppress(ValueError):  # a text that cannot be encoded ends no run
+            self._broadcast.tell(Event(time.monotonic_ns(), kind, text))

@@ -1,7 +1,18 @@
-"""A policy file: ONNX graph, contract and golden vectors in one."""
+"""A policy file: ONNX graph, contract and golden vectors in one.
+
+The graph takes `observation` (n, size) and gives `action` (n, actuators) in [-1, 1], both float32. Of a
+recurrent policy it also takes `hidden.NAME` and gives `next_hidden.NAME` for each of the contract's
+`hidden_states`. Golden vectors are the first steps of an episode: hidden states are zero at their start
+and carried through them.
+
+A file comes from anywhere: loading it reaches no other file, and may use so much memory and time.
+"""
 
 import os
-from collections.abc import Mapping
+import resource
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -15,6 +26,7 @@ from pydantic import ValidationError, model_validator
 from simreal.action import ActionPipeline
 from simreal.config import Config
 from simreal.contract import Contract
+from simreal.deploy.inference import HIDDEN, NEXT_HIDDEN, Inference
 from simreal.errors import UserError
 from simreal.files import describe
 from simreal.observation import Float32Array, ObservationPipeline
@@ -29,6 +41,12 @@ COMMAND_TOLERANCE = 1e-9
 ACTION_TOLERANCE = 1e-4
 """Absolute, on actions in [-1, 1]: other processors sum in another order, and no more than that."""
 WARM_UP_RUNS = 50
+LARGEST_FILE = 256 * 2**20
+"""Bytes; the policies of control loops have a thousandth of it."""
+MEMORY = 2 * 2**30
+"""Bytes that loading and a first run may take."""
+FIRST_RUN_S = 10.0
+"""s that the first run may take."""
 
 Rows = tuple[tuple[float, ...], ...]
 
@@ -107,24 +125,39 @@ class Policy:
         self.experiment = metadata.get(EXPERIMENT_KEY)
         _check_widths(self.golden, self.contract, source)
         self._session = session
-        self._input = _check_shapes(session, self.contract, source)
+        self._observation, self._action = _check_graph(session, self.contract, source)
 
     def act(self, observation: Float32Array) -> NDArray[np.float32]:
-        """(n, size) observations to (n, actuators) actions in [-1, 1]."""
-        action: NDArray[np.float32] = self._session.run(None, {self._input: observation})[0]
+        """(n, size) observations to (n, actuators) actions in [-1, 1]; of a policy without memory.
+
+        Raises:
+            UserError: the policy is recurrent.
+        """
+        if self.contract.hidden_states:
+            raise UserError("a recurrent policy acts step by step on one robot, not on a batch")
+        action: NDArray[np.float32] = self._session.run(None, {self._observation: observation})[0]
         return action
 
-    def warm_up(self) -> None:
-        """Run some times: the first runs allocate."""
-        observation = np.array(self.golden.observation[:1], dtype=np.float32)
+    def inference(self) -> Inference:
+        """What acts step by step on one robot, at the start of an episode."""
+        sizes = ObservationPipeline(self.contract).size, len(self.contract.robot.actuators)
+        hidden = self.contract.hidden_states
+        return Inference(self._session, self._observation, self._action, sizes, hidden)
+
+    def warmed_up(self) -> Inference:
+        """The same after some runs: the first ones allocate."""
+        inference = self.inference()
+        observation = np.array(self.golden.observation[0], dtype=np.float32)
         for _ in range(WARM_UP_RUNS):
-            self.act(observation)
+            inference(observation)
+        inference.begin()
+        return inference
 
     def golden_mismatch(self) -> GoldenMismatch | None:
         """Replay the golden vectors on this machine; the first deviation, or None."""
         golden = self.golden
         pipeline, to_command = ObservationPipeline(self.contract), ActionPipeline(self.contract)
-        previous = np.zeros(len(self.contract.robot.actuators))
+        previous, inference = np.zeros(len(self.contract.robot.actuators)), self.inference()
         for step in range(len(golden.action)):
             state, asked = golden.state(step), np.array(golden.asked[step] if golden.asked else ())
             observe = pipeline.begin if step == 0 else pipeline
@@ -132,7 +165,7 @@ class Policy:
             wrong = _deviation(observation, golden.observation[step], OBSERVATION_TOLERANCE)
             if wrong is not None:
                 return GoldenMismatch(step, pipeline.names[wrong[0]], *wrong[1:])
-            action = self.act(observation[None])[0]
+            action = inference(observation)
             wrong = _deviation(action, golden.action[step], ACTION_TOLERANCE)
             if wrong is not None:
                 name = self.contract.robot.actuator_names[wrong[0]]
@@ -165,28 +198,52 @@ def load_policy(path: str | PathLike[str]) -> Policy:
     path = find_policy(Path(path))
     if not path.is_file():
         raise UserError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}; expected .onnx")
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise UserError(f"{path}: larger than {LARGEST_FILE >> 20} MiB: no policy of a control loop")
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from None
+    with _bounded_memory():
+        try:
+            # From memory: a graph that points to other files on this machine cannot reach them.
+            # Without the fallback, which prints: there is but the one provider.
+            session = onnxruntime.InferenceSession(
+                content, _options(), providers=["CPUExecutionProvider"], enable_fallback=0
+            )
+            metadata = session.get_modelmeta().custom_metadata_map
+        except Exception as error:
+            # onnxruntime raises many kinds of its own for what is not a graph or a damaged one.
+            raise UserError(
+                f"{path}: {describe(path)}; expected a policy made by `simreal export` "
+                f"({_reason(error)})"
+            ) from None
+        return Policy(session, metadata, str(path))
+
+
+def _options() -> onnxruntime.SessionOptions:
     # One thread: a pool of them would spin between the calls of a control loop.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
+    return options
+
+
+@contextmanager
+def _bounded_memory() -> Iterator[None]:
+    """Let no more memory be allocated than `MEMORY`: a few bytes of ONNX can ask for all there is."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()
+    bound = used + MEMORY
+    if soft != resource.RLIM_INFINITY:
+        bound = min(bound, soft)
+    resource.setrlimit(resource.RLIMIT_AS, (bound, hard))
     try:
-        content = path.read_bytes()
-        # From memory: a graph that points to other files on this machine cannot reach them.
-        # Without the fallback, which prints: there is but the one provider.
-        session = onnxruntime.InferenceSession(
-            content, options, providers=["CPUExecutionProvider"], enable_fallback=0
-        )
-        metadata = session.get_modelmeta().custom_metadata_map
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from None
-    except Exception:
-        # onnxruntime raises many kinds of its own for what is not a graph or a damaged one.
-        raise UserError(
-            f"{path}: {describe(path)}; expected a policy made by `simreal export`"
-        ) from None
-    return Policy(session, metadata, str(path))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def _reason(error: Exception) -> str:
@@ -221,29 +278,71 @@ def _check_widths(golden: GoldenVectors, contract: Contract, source: str) -> Non
             )
 
 
-def _check_shapes(session: onnxruntime.InferenceSession, contract: Contract, source: str) -> str:
-    """Hold the graph's input and output against the contract, and run it once; the input's name."""
-    inputs, outputs = session.get_inputs(), session.get_outputs()
-    size = ObservationPipeline(contract).size
-    wanted = [size, len(contract.robot.actuators)]
-    # A policy that chooses tells the number of its choice and the worth of each, too.
-    extra = 2 if contract.action.choices else 0
-    if len(inputs) != 1 or len(outputs) != 1 + extra:
-        raise UserError(f"{source}: the graph has {len(inputs)} inputs and {len(outputs)} outputs")
+def _check_graph(
+    session: onnxruntime.InferenceSession, contract: Contract, source: str
+) -> tuple[str, str]:
+    """Hold the graph against the contract, and run it once; the names of observation and action."""
+    size, actuators = ObservationPipeline(contract).size, len(contract.robot.actuators)
     try:
-        name: str = inputs[0].name
-        found = [(put.shape or [None])[-1] for put in (inputs[0], outputs[0])]
+        inputs = {put.name: put for put in session.get_inputs()}
+        outputs = {put.name: put for put in session.get_outputs()}
+        shapes = {name: put.shape or [None] for name, put in (inputs | outputs).items()}
     except UnicodeDecodeError:
         raise UserError(f"{source}: a damaged ONNX file: a name in it is no text") from None
-    if found != wanted or inputs[0].type != "tensor(float)":
+    hidden = {each.name: list(each.shape) for each in contract.hidden_states}
+    expected = {HIDDEN + name for name in hidden}, {NEXT_HIDDEN + name for name in hidden}
+    main = (
+        [name for name in inputs if name not in expected[0]],
+        [name for name in outputs if name not in expected[1]],
+    )
+    # A policy that chooses tells the number of its choice and the worth of each, too.
+    counts = [1, 3 if contract.action.choices else 1]
+    found = [len(names) for names in main]
+    if found != counts or len(inputs) != 1 + len(hidden) or len(outputs) != counts[1] + len(hidden):
         raise UserError(
-            f"{source}: the graph maps {found[0]} numbers to {found[1]}, the contract {wanted[0]} "
-            f"to {wanted[1]}: the file was put together wrongly"
+            f"{source}: the graph has inputs {', '.join(inputs)} and outputs {', '.join(outputs)}; "
+            f"expected observation, action{_hidden_words(hidden)}"
         )
+    observation, action = main[0][0], main[1][0]
+    if [shapes[observation][-1], shapes[action][-1]] != [size, actuators]:
+        raise UserError(
+            f"{source}: the graph maps {shapes[observation][-1]} numbers to {shapes[action][-1]}, the "
+            f"contract {size} to {actuators}: the file was put together wrongly"
+        )
+    numbers = [*inputs.values(), *(outputs[name] for name in (action, *expected[1]))]
+    if any(put.type != "tensor(float)" for put in numbers):
+        raise UserError(f"{source}: the graph's inputs and outputs are not all float32")
+    given = {observation: [size], **{HIDDEN + name: shape for name, shape in hidden.items()}}
+    wanted = {action: [actuators], **{NEXT_HIDDEN + name: shape for name, shape in hidden.items()}}
+    for name, shape in _run_once(session, given, list(wanted), source).items():
+        if shape != (2, *wanted[name]):
+            raise UserError(
+                f"{source}: the graph makes {shape} of two observations, not {(2, *wanted[name])}"
+            )
+    return observation, action
+
+
+def _run_once(
+    session: onnxruntime.InferenceSession,
+    given: Mapping[str, list[int]],
+    wanted: list[str],
+    source: str,
+) -> dict[str, tuple[int, ...]]:
+    """The shapes that come out of two observations; not waited for longer than `FIRST_RUN_S`."""
+    values = {name: np.zeros((2, *shape), np.float32) for name, shape in given.items()}
+    limit = onnxruntime.RunOptions()
+    limit.log_severity_level = 4
+    alarm = threading.Timer(FIRST_RUN_S, setattr, (limit, "terminate", True))
+    alarm.daemon = True
+    alarm.start()
     try:
-        shape = session.run(None, {name: np.zeros((2, size), np.float32)})[0].shape
+        outputs = session.run(wanted, values, limit)
+        return {name: output.shape for name, output in zip(wanted, outputs, strict=True)}
     except Exception as error:
         raise UserError(f"{source}: the graph cannot be run ({_reason(error)})") from None
-    if shape != (2, wanted[1]):
-        raise UserError(f"{source}: the graph makes {shape} of two observations, not {(2, wanted[1])}")
-    return name
+    finally:
+        alarm.cancel()
+
+
+def _hidden_words(hidden: Mapping[str, object]) -> str:
+    return "".join(f", {HIDDEN}{name} and {NEXT_HIDDEN}{name}" for name in hidden)

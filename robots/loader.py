@@ -20,6 +20,7 @@ from pydantic import Field, model_validator
 from simreal.config import Config, parse, read_document
 from simreal.contract import RobotDescription
 from simreal.errors import UserError, nearest
+from simreal.robots.safety import SafetyConfig
 
 ROBOTS = Path(__file__).resolve().parent
 """Resolved: an editable installation links to the files that people know and edit."""
@@ -49,19 +50,6 @@ class SensingConfig(Config):
     velocity reading."""
     imu: ImuConfig | None = None
     """Absent for a robot without one."""
-
-
-class SafetyConfig(Config):
-    """Bounds that the supervisor enforces on the real machine."""
-
-    joint_position: dict[str, tuple[float, float]] = {}
-    """Joint name to lower and upper bound, rad or m."""
-    joint_velocity: dict[str, float] = {}
-    """Joint name to the largest speed, rad/s or m/s."""
-    stale_state_ms: float = Field(default=100.0, gt=0)
-    """A state older than this is a fault."""
-    watchdog_ms: float = Field(default=100.0, gt=0)
-    """Without a command for this long, the robot itself goes passive."""
 
 
 class WireConfig(Config):
@@ -135,15 +123,21 @@ class RobotConfig(Config):
 
     @model_validator(mode="after")
     def _safety_names_joints(self) -> Self:
-        bounded = (*self.safety.joint_position, *self.safety.joint_velocity)
-        _refuse_unknown("safety", bounded, self.description.joint_names)
+        safety = self.safety
+        joints = (safety.joint_position, safety.joint_velocity, safety.joint_effort)
+        for bounded in (*joints, safety.position_mismatch):
+            _refuse_unknown("safety", bounded, self.description.joint_names)
+        for limited in (safety.command_rate, safety.command_effort, safety.command_jump, safety.stall):
+            _refuse_unknown("safety", limited, self.description.actuator_names, "actuator")
         return self
 
 
-def _refuse_unknown(section: str, names: Iterable[str], joints: Sequence[str]) -> None:
+def _refuse_unknown(
+    section: str, names: Iterable[str], known: Sequence[str], kind: str = "joint"
+) -> None:
     for name in names:
-        if name not in joints:
-            raise ValueError(f"{section}: no joint {name!r}: {nearest(name, joints)}")
+        if name not in known:
+            raise ValueError(f"{section}: no {kind} {name!r}: {nearest(name, known)}")
 
 
 @dataclass(frozen=True, slots=True)

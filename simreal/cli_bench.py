@@ -80,6 +80,21 @@ def bench_deploy(policy: Path, driver: str, duration: float) -> None:
     print_json(deployment(policy, driver, duration))
 
 
+LOOP_FIGURES = ("overhead", "load", "fast", "processor", "memory")
+
+
+@bench.command("loop")
+@click.option("--only", multiple=True, type=click.Choice(LOOP_FIGURES), default=LOOP_FIGURES)
+@click.option("--repeats", type=click.IntRange(min=1), default=3, show_default=True)
+@click.option("--json", "as_numbers", is_flag=True, help="As JSON instead of a table.")
+def bench_loop(only: tuple[str, ...], repeats: int, as_numbers: bool) -> None:
+    """The control loop in real time: overhead, lateness under load, 1 kHz, processor, memory."""
+    from simreal.bench_loop import measure, table
+
+    found = measure(list(only), repeats, _tell)
+    print_json(found) if as_numbers else click.echo(table(found))
+
+
 @bench.command("reset")
 @click.option("--experiment", default="qube_everything", show_default=True)
 @click.option("--batch", type=click.IntRange(min=1), default=256, show_default=True)

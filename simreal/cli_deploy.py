@@ -4,7 +4,7 @@ import math
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 from rich.table import Table
@@ -13,7 +13,7 @@ from simreal.cli_types import PATH, console, errors, numbers_by_name, print_json
 from simreal.errors import UserError
 
 if TYPE_CHECKING:
-    from simreal.deploy.loop import Outcome
+    from simreal.deploy.timing import Outcome
 
 STILL = 0.02
 """rad or m that a driven joint travels if its motor does anything; one that is dead settles by less."""
@@ -42,6 +42,34 @@ STILL = 0.02
     metavar="NAME=VALUE",
     help="What is asked of the policy, such as forward_velocity=0.5. Repeatable.",
 )
+@click.option(
+    "--driver-rate",
+    type=float,
+    metavar="HZ",
+    help="Read and tell the driver at a whole multiple of the policy's rate.",
+)
+@click.option(
+    "--between",
+    type=click.Choice(["hold", "interpolate"]),
+    default="hold",
+    show_default=True,
+    help="What the driver is told between two actions; to interpolate delays by one of them.",
+)
+@click.option(
+    "--on-overrun",
+    type=click.Choice(["continue", "hold", "stop"]),
+    default="continue",
+    show_default=True,
+    help="When the loop comes late by a period: count it, hold the posture, or stop as by a fault.",
+)
+@click.option("--shadow", is_flag=True, help="Run everything, send nothing.")
+@click.option(
+    "--real-time/--no-real-time",
+    "wants_real_time",
+    default=True,
+    help="Ask for SCHED_FIFO, locked memory and no garbage collection (the default), or do not.",
+)
+@click.option("--cpu", type=click.IntRange(min=0), metavar="N", help="Keep the loop on a processor.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome for programs.")
 def deploy(
     policy: Path,
@@ -49,29 +77,52 @@ def deploy(
     duration: float | None,
     log: Path | None,
     commands: tuple[str, ...],
+    driver_rate: float | None,
+    between: Literal["hold", "interpolate"],
+    on_overrun: Literal["continue", "hold", "stop"],
+    shadow: bool,
+    wants_real_time: bool,
+    cpu: int | None,
     as_json: bool,
 ) -> None:
     """Run POLICY, an exported .onnx file, on a robot."""
+    from simreal.deploy.command_source import FixedSource
     from simreal.deploy.drivers import open_driver
+    from simreal.deploy.live import live_view
+    from simreal.deploy.loop import LoopOptions, asked_values
     from simreal.deploy.loop import deploy as run_policy
     from simreal.deploy.policy import load_policy
+    from simreal.deploy.realtime import RealTime
 
     if duration is not None and not math.isfinite(duration):
         raise UserError(f"--duration {duration}: expected seconds; leave it out to run until Ctrl-C")
     loaded = load_policy(policy)
     contract = loaded.contract
     robot, task = contract.robot.name, contract.provenance.task
-    asked = numbers_by_name("--command", commands)
+    source = FixedSource(asked_values(contract, numbers_by_name("--command", commands)))
+    real_time = RealTime(cpu=cpu) if wants_real_time else None
+    options = LoopOptions(driver_rate, between, on_overrun, shadow, real_time)
     if not as_json:
         length = "until Ctrl-C" if duration is None else f"for {duration:g} s"
-        console.print(f"{policy.name} on {robot} through {driver}, {length}")
-    outcome = run_policy(loaded, open_driver(driver, robot, task), duration, log, asked)
+        told = ", sending nothing" if shadow else ""
+        console.print(f"{policy.name} on {robot} through {driver}, {length}{told}")
+    outcome = run_policy(
+        loaded,
+        open_driver(driver, robot, task),
+        duration,
+        log,
+        source,
+        options,
+        [live_view] if not as_json and errors.is_terminal else [],
+        lambda text: errors.print(f"warning: {text}", style="yellow", soft_wrap=True),
+    )
     if as_json:
         print_json(asdict(outcome))
     else:
         planned = outcome.cycles if duration is None else round(duration * contract.control_rate)
         _print(outcome, log, task, planned)
-        _warn_if_still(outcome)
+        if not shadow:
+            _warn_if_still(outcome)
     if outcome.log_failure is not None:
         errors.print(
             f"{log}: incomplete, {outcome.dropped} entries lost or more: {outcome.log_failure}",
@@ -79,7 +130,7 @@ def deploy(
             soft_wrap=True,
         )
     if outcome.fault is not None:
-        errors.print(f"fault: {outcome.fault}", style="red", soft_wrap=True)
+        errors.print(f"fault: {outcome.check}: {outcome.fault}", style="red", soft_wrap=True)
         sys.exit(1)
 
 
@@ -91,7 +142,7 @@ def _print(outcome: "Outcome", log: Path | None, task: str, planned: int) -> Non
     share = 100 * outcome.overruns / max(1, outcome.cycles)
     console.print(
         f"{outcome.cycles} cycles, {outcome.overruns} overruns ({share:.2f} %), "
-        f"ended by {outcome.ended_by}"
+        f"{outcome.limited} limited commands, ended by {outcome.ended_by}"
     )
     if log is not None:
         console.print(f"{_goal(log, task, planned)}\nlog: {log}", soft_wrap=True)

@@ -178,6 +178,17 @@ class ActionMapping(Config):
     """The only actions of a policy that chooses, in the order in which it numbers them."""
 
 
+class HiddenState(Config):
+    """What a recurrent policy carries from one control step to the next; zero when an episode begins.
+
+    The graph takes it as input `hidden.NAME` and gives it as output `next_hidden.NAME`, both float32 of
+    shape (n, *shape).
+    """
+
+    name: str
+    shape: tuple[Annotated[int, Field(gt=0, le=1_000_000)], ...]
+
+
 class TrainedRange(Config):
     """One randomized quantity and the range that the policy was trained under."""
 
@@ -211,6 +222,8 @@ class Contract(Config):
     """What is asked of the policy, in order, and the ranges that it was trained for."""
     objects: tuple[str, ...] = ()
     """Things around the robot whose poses a tracker must report, in order."""
+    hidden_states: tuple[HiddenState, ...] = ()
+    """What a recurrent policy carries; none of one that sees its past in the observation's history."""
     trained_ranges: tuple[TrainedRange, ...] = ()
     provenance: Provenance
 

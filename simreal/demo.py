@@ -10,8 +10,9 @@ import numpy as np
 from rich.console import Console
 
 from simreal.deploy.drivers import open_driver
-from simreal.deploy.loop import Outcome, deploy
+from simreal.deploy.loop import deploy
 from simreal.deploy.policy import load_policy
+from simreal.deploy.timing import Outcome
 from simreal.evaluate import Evaluation, evaluate, goal_share_of_log, load_candidate, summary_rows
 from simreal.experiment import load_experiment
 from simreal.export import Exported, export

@@ -283,18 +283,20 @@ def goal_share_of_log(log: RobotLog, task: str, planned_steps: int) -> float:
     As in evaluation, steps that a fault or an interrupt cut off count as failed. nan where the goal is
     not to be seen in the joints.
     """
-    position = log.array("/state", "joint_position")
-    velocity = log.array("/state", "joint_velocity")
     action = log.array("/action")
-    number = min(len(position), len(action))
+    acted = np.isin(log.times.get("/state", []), log.times.get("/action", []))
+    number = min(int(acted.sum()), len(action))
     if number == 0:
         return 0.0
-    planned_steps -= int(log.array("/timing", "overruns")[-1, 0])  # those were skipped, not lost
+    position = log.array("/state", "joint_position")[acted]
+    velocity = log.array("/state", "joint_velocity")[acted]
+    overruns = log.array("/timing", "overruns")[acted]
+    planned_steps -= int(overruns[-1, 0] - overruns[0, 0])  # those were skipped, not lost
     first = planned_steps // 2
     if number <= first:
         return 0.0
     half = slice(first, number)
-    asked = log.array("/asked") if "/asked" in log.messages else np.zeros((number, 0))
+    asked = log.array("/asked")[acted] if "/asked" in log.messages else np.zeros((number, 0))
     motion = Motion(position[half], velocity[half], action[half], action[half], asked[half])
     robot = None if log.contract is None else log.contract.robot.name
     try:

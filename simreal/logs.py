@@ -20,12 +20,14 @@ from simreal.files import describe
 
 PROFILE = "simreal"
 CONTRACT_METADATA = "simreal.contract"
+TIMING_METADATA = "simreal.timing"
 TOPICS = {
     "/state": "simreal.RobotState",
     "/asked": "simreal.Asked",
     "/observation": "simreal.Observation",
     "/action": "simreal.Action",
     "/command": "simreal.RobotCommand",
+    "/supervisor": "simreal.Supervision",
     "/timing": "simreal.Timing",
     "/event": "simreal.Event",
 }

@@ -36,10 +36,13 @@ def about_z(angle: FloatArray) -> FloatArray:
 
 def down_in_body(orientation: FloatArray) -> FloatArray:
     """(..., 3) where down is in the body's axes: the third row of the rotation's matrix, negated."""
-    w, x, y, z = np.moveaxis(orientation, -1, 0)
-    return np.stack(
-        (2.0 * (w * y - x * z), -2.0 * (y * z + w * x), 1.0 - 2.0 * (w * w + z * z)), axis=-1
-    )
+    w, x, y, z = (orientation[..., place] for place in range(4))
+    # Written in place: on one robot, stacking takes as long as all the rest.
+    down = np.empty((*orientation.shape[:-1], 3))
+    down[..., 0] = 2.0 * (w * y - x * z)
+    down[..., 1] = -2.0 * (y * z + w * x)
+    down[..., 2] = 1.0 - 2.0 * (w * w + z * z)
+    return down
 
 
 def into_body(orientation: FloatArray, vector: FloatArray) -> FloatArray:

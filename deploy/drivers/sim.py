@@ -42,7 +42,10 @@ class SimDriver(Driver):
 
     Attributes:
         process: the robot's process once connected; tests stop and kill it.
+        program: arguments of Python that run the robot; tests put something in between.
     """
+
+    program: tuple[str, ...] = ("-m", "simreal.deploy.emulators.robot")
 
     def __init__(
         self, robot: str, parameters: Mapping[str, float], seed: int = 0, task: str | None = None
@@ -68,6 +71,7 @@ class SimDriver(Driver):
         self._socket: socket.socket | None = None
         self._joints = self._actuators = 0
         self._newest: RobotState | None = None
+        self._sequence = -1
         self._sent = 0
 
     def connect(self) -> RobotDescription:
@@ -75,7 +79,7 @@ class SimDriver(Driver):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         arguments = json.dumps(self._arguments | {"socket": theirs.fileno()})
         # -P: the working folder must not shadow the installed package.
-        command = [sys.executable, "-P", "-m", "simreal.deploy.emulators.robot", arguments]
+        command = [sys.executable, "-P", *self.program, arguments]
         # A session of its own: Ctrl-C in the terminal reaches the controller, not the robot.
         self.process = subprocess.Popen(
             command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True
@@ -109,7 +113,9 @@ class SimDriver(Driver):
         return data
 
     def _take(self, data: bytes) -> None:
-        self._newest = StatePacket.decode(data, self._joints, self._imu).state
+        packet = StatePacket.decode(data, self._joints, self._imu)
+        if packet.sequence > self._sequence:  # what was overtaken on the way is no news
+            self._sequence, self._newest = packet.sequence, packet.state
 
     def read(self) -> RobotState:
         """The newest state that has arrived; see `Driver.read`."""

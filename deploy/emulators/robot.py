@@ -5,6 +5,7 @@ Started by `SimDriver` as ``python -m simreal.deploy.emulators.robot ARGUMENTS``
 
 import contextlib
 import json
+import os
 import socket
 import sys
 import time
@@ -35,6 +36,8 @@ from simreal.tasks import Task, find_task
 
 BRAKING = 2.0
 """Times its own damping, with which a servo brakes that holds nothing."""
+PRIORITY = 10
+"""SCHED_FIFO, below that of the control loop."""
 LONGEST_GAP_STEPS = 1000
 """A process that slept for longer (a suspended laptop) does not make up for it."""
 
@@ -128,8 +131,8 @@ class SimulatedRobot:
         """Let one physics step pass; what it measured."""
         self._since_command += 1
         if self._commanded and self._since_command > self._watchdog_steps:
-            self._impose(0.0, 0.0)
-            self._target, self._mode = self._idle, Mode.OFF
+            self._impose(0.0, BRAKING)
+            self._target, self._mode = self._idle, Mode.DAMP
         self._step += 1
         self._world.advance(self._target, self._random, self._step, self._commands)
         return self._world.read(self._step / self.rate).row(0)
@@ -193,6 +196,12 @@ def _take_commands(robot: SimulatedRobot, wire: socket.socket, actuators: int) -
     return True
 
 
+def _be_punctual() -> None:
+    """Take the processor from ordinary programs, where that is allowed: firmware shares it with none."""
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
+
+
 def main() -> None:
     """Build the robot that the first argument describes, and serve it."""
     arguments = json.loads(sys.argv[1])
@@ -210,6 +219,7 @@ def main() -> None:
             return
         wire.send(encode_hello(robot.description.model_dump(mode="json")))
         wire.setblocking(False)
+        _be_punctual()
         serve(robot, wire)
 
 

@@ -65,6 +65,13 @@ def _children(parent: int) -> list[str]:
     return [pid for pid in pids if _status(pid)[1] == str(parent)]
 
 
+def _command_line(process: str) -> str:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_text("utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def _is_running(process: str) -> bool:
     return _status(process)[0] not in "ZX"
 
@@ -81,7 +88,7 @@ def _deploying(policy: Path, *options: str) -> tuple[subprocess.Popen[str], str,
     )
     _wait_until(lambda: process.poll() is not None or (log.exists() and log.stat().st_size > 20_000))
     assert process.poll() is None, process.communicate()
-    [robot] = _children(process.pid)
+    [robot] = [pid for pid in _children(process.pid) if "emulators.robot" in _command_line(pid)]
     return process, robot, log
 
 
@@ -207,7 +214,7 @@ def test_deploy_prints_its_outcome_for_programs(policy_file: WriteFile, simreal:
     outcome = json.loads(output)
     assert (status, error) == (0, "")
     assert (outcome["ended_by"], outcome["fault"], outcome["log_failure"]) == ("duration", None, None)
-    assert outcome["cycles"] == len(read_log(log).messages["/state"])
+    assert outcome["cycles"] == len(read_log(log).messages["/action"])
     assert {"p50_ms", "p99_ms", "max_ms"} <= set(outcome["timing"]["compute"])
 
 
@@ -231,7 +238,7 @@ def test_a_fault_is_told_and_is_status_1(policy_file: WriteFile, simreal: Simrea
     status, output, error = simreal("deploy", policy_file(bias=0.1, then="nan"), "--duration", "20")
     assert status == 1
     assert "ended by fault" in output
-    assert error == "fault: the policy gives nan for actuator motor\n"
+    assert error == "fault: policy_output: the policy gives nan for actuator motor\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -255,8 +262,9 @@ def test_a_killed_flight_leaves_a_readable_log_and_no_robot(
     process.kill()
     process.communicate(timeout=PATIENCE)
     _wait_until(lambda: not _is_running(robot))
+    _wait_until(lambda: read_log(log).complete)
     recorded = read_log(log)
-    assert not recorded.complete
+    assert recorded.events()[-1] == "fault: the control process has ended without a word"
     assert recorded.contract == contract
     assert recorded.array("/timing", "cycle")[:, 0].tolist() == list(
         range(len(recorded.messages["/timing"]))

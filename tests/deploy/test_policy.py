@@ -1,4 +1,5 @@
 import json
+import resource
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -53,7 +54,7 @@ def test_a_good_file_gives_its_contract_and_acts(policy_file: WriteFile, contrac
     policy = load_policy(policy_file(bias=0.25, gain=2.0))
     assert policy.contract == contract
     assert policy.golden_mismatch() is None
-    policy.warm_up()
+    policy.warmed_up()
     observation = np.zeros((3, 7), np.float32)
     observation[:, 0] = [0.0, 0.1, -0.1]
     np.testing.assert_allclose(policy.act(observation)[:, 0], [0.25, 0.45, 0.05], rtol=1e-6)
@@ -309,3 +310,101 @@ def test_a_changed_action_scale_is_found_by_the_golden_vectors(policy_file: Writ
     mismatch = load_policy(path).golden_mismatch()
     assert mismatch is not None
     assert mismatch.what == "command[motor]"
+
+
+def _hostile(path: Path, nodes: list[onnx.NodeProto], *constants: onnx.TensorProto) -> Path:
+    """A policy file whose graph has more in it, that the action depends on."""
+
+    def change(model: onnx.ModelProto) -> None:
+        graph = model.graph
+        [action] = [node for node in graph.node if node.output[0] == "action"]
+        action.output[0] = "honest"
+        graph.node.extend(nodes)
+        graph.node.append(onnx.helper.make_node("Add", ["honest", "hostile"], ["action"]))
+        graph.initializer.extend(constants)
+
+    return _rewritten(path, change)
+
+
+def test_a_graph_that_asks_for_all_memory_is_refused(policy_file: WriteFile) -> None:
+    """Some bytes that mean four terabytes."""
+    node = onnx.helper.make_node
+    shape = onnx.numpy_helper.from_array(np.array([10**12], np.int64), "shape")
+    constant = [node("ConstantOfShape", ["shape"], ["much"]), node("ReduceMax", ["much"], ["hostile"])]
+    _message(_hostile(policy_file(), constant, shape))
+    # And where it is known only when it runs: 1e6 x 1e6 of the observation's sum.
+    grown = [
+        node("Expand", ["observation", "wide"], ["much"]),
+        node("ReduceMax", ["much"], ["hostile"], keepdims=0),
+    ]
+    wide = onnx.numpy_helper.from_array(np.array([10**6, 10**4, 1, 1], np.int64), "wide")
+    _message(_hostile(policy_file(), grown, wide))
+
+
+def test_a_graph_that_never_ends_is_refused(
+    policy_file: WriteFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simreal.deploy.policy.FIRST_RUN_S", 0.3)
+    make, tensor = onnx.helper, TensorProto
+    body = make.make_graph(
+        [
+            make.make_node("Identity", ["go"], ["still"]),
+            make.make_node("Sin", ["value"], ["next"]),
+        ],
+        "body",
+        [
+            make.make_tensor_value_info("step", tensor.INT64, []),
+            make.make_tensor_value_info("go", tensor.BOOL, []),
+            make.make_tensor_value_info("value", tensor.FLOAT, [1]),
+        ],
+        [
+            make.make_tensor_value_info("still", tensor.BOOL, []),
+            make.make_tensor_value_info("next", tensor.FLOAT, [1]),
+        ],
+    )
+    loop = make.make_node("Loop", ["forever", "yes", "seed"], ["hostile"], body=body)
+    constants = [
+        onnx.numpy_helper.from_array(np.array(2**62, np.int64), "forever"),
+        onnx.numpy_helper.from_array(np.array(True), "yes"),
+        onnx.numpy_helper.from_array(np.array([0.5], np.float32), "seed"),
+    ]
+    assert "cannot be run" in _message(_hostile(policy_file(), [loop], *constants))
+
+
+def test_an_operator_of_somebodys_own_is_refused(policy_file: WriteFile) -> None:
+    node = onnx.helper.make_node("Backdoor", ["observation"], ["hostile"], domain="evil.example")
+    path = _hostile(policy_file(), [node])
+    model = onnx.load(path)
+    model.opset_import.append(onnx.helper.make_opsetid("evil.example", 1))
+    path.write_bytes(model.SerializeToString())
+    assert "expected a policy" in _message(path)
+
+
+def test_a_file_that_is_far_too_large_is_not_even_read(tmp_path: Path) -> None:
+    path = tmp_path / "policy.onnx"
+    with path.open("wb") as file:
+        file.truncate(10**12)  # a hole, that takes no room on the disk
+    assert "larger than 256 MiB" in _message(path)
+
+
+def test_the_memory_that_a_process_may_take_is_given_back(policy_file: WriteFile) -> None:
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    load_policy(policy_file())
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
+
+
+@pytest.mark.parametrize("place", ["weights.bin", "../weights.bin", "absolute"])
+def test_weights_in_another_file_are_not_read_even_where_it_is_there(
+    policy_file: WriteFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below" if place.startswith("..") else tmp_path)
+    (tmp_path / "weights.bin").write_bytes(bytes(4 * 7))
+
+    def change(model: onnx.ModelProto) -> None:
+        _weights_elsewhere(model)
+        weight = next(each for each in model.graph.initializer if each.name == "weight")
+        location = str(tmp_path / "weights.bin") if place == "absolute" else place
+        weight.external_data[0].value = location
+
+    _message(_rewritten(policy_file(), change))

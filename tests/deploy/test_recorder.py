@@ -1,46 +1,67 @@
 import json
 import math
+import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import Phase as HypothesisPhase
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcap.reader import make_reader
 
 from simreal.contract import Contract
-from simreal.deploy.recorder import QUEUE_LENGTH, Cycle, Event, Recorder
+from simreal.deploy.broadcast import CYCLES, Broadcast
+from simreal.deploy.cycle import Cycle, Event
+from simreal.deploy.recorder import Recorder
+from simreal.deploy.supervisor import Phase
 from simreal.errors import UserError
-from simreal.logs import read_log
-from simreal.observation import ObservationPipeline
-from simreal.state import RobotCommand, RobotState
+from simreal.logs import CONTRACT_METADATA, TIMING_METADATA, read_log
+from simreal.state import DriveReport, RobotCommand, RobotState
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 numbers32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
+PATIENCE = 30.0
+"""s until a test gives up."""
 
 
 def _cycle(number: int, seed: int = 0) -> Cycle:
     rng = np.random.default_rng((seed, number))
     woke = 1_000_000_000 + 10_000_000 * number
     return Cycle(
-        number=number,
-        woke_at=woke,
-        deadline=woke - 100_000,
-        read_at=woke + 20_000,
-        state=RobotState(1e-3 * number, rng.normal(size=2).round(1), np.zeros(2)),
+        number,
+        Phase.RUNNING,
+        woke,
+        woke - 100_000,
+        woke + 20_000,
+        woke + 40_000,
+        woke + 80_000,
+        woke + 90_000,
+        woke + 100_000,
+        overruns=0,
         asked=np.zeros(0),
+        state=RobotState(1e-3 * number, rng.normal(size=2).round(1), np.zeros(2)),
         observation=np.full(7, rng.integers(9), np.float32),
         action=rng.uniform(-1, 1, 1).round(1),
         command=RobotCommand(rng.uniform(-4, 4, 1).round(1)),
-        compute_ns=500_000,
-        overruns=0,
     )
+
+
+@contextmanager
+def _recording(path: Path, contract: Contract) -> Iterator[tuple[Broadcast, Recorder]]:
+    broadcast = Broadcast(contract, kept=True)
+    try:
+        with Recorder(path, broadcast) as recorder:
+            yield broadcast, recorder
+    finally:
+        broadcast.close()
 
 
 @pytest.fixture
@@ -50,11 +71,10 @@ def record(contract: Contract, tmp_path: Path) -> Callable[..., Path]:
     def write(*items: Cycle | Event) -> Path:
         path = tmp_path / "flight.mcap"
         path.unlink(missing_ok=True)
-        with Recorder(path, contract, ObservationPipeline(contract).names) as recorder:
+        with _recording(path, contract) as (broadcast, recorder):
             for item in items:
-                recorder.add(item)
-        assert recorder.dropped == 0
-        assert recorder.failure is None
+                (broadcast.put if isinstance(item, Cycle) else broadcast.tell)(item)  # type: ignore[operator]
+        assert (recorder.lost, recorder.failure) == (0, None)
         return path
 
     return write
@@ -83,10 +103,10 @@ def test_the_mcap_library_reads_topics_schemas_contract_and_summary(
             channel.topic: summary.statistics.channel_message_counts[number]
             for number, channel in summary.channels.items()
         }
-        per_cycle = ("/state", "/observation", "/action", "/command", "/timing")
+        per_cycle = ("/state", "/observation", "/action", "/command", "/supervisor", "/timing")
         assert counts == dict.fromkeys(per_cycle, 300) | {"/event": 2}
-        [metadata] = reader.iter_metadata()
-        assert Contract.from_json(metadata.metadata["contract"]) == contract
+        metadata = {each.name: each.metadata for each in reader.iter_metadata()}
+        assert Contract.from_json(metadata[CONTRACT_METADATA]["contract"]) == contract
         for schema, channel, message in reader.iter_messages():
             assert schema is not None
             assert (schema.encoding, channel.message_encoding) == ("jsonschema", "json")
@@ -102,56 +122,62 @@ def test_log_time_is_wall_time_and_keeps_the_distance_of_cycles(record: Callable
     assert abs(times[0] - offset - _cycle(0).woke_at) < 10**9
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(
-    state=st.tuples(numbers, numbers, numbers, numbers),
-    at=st.floats(0, 1e6),
-    observation=st.lists(numbers32, min_size=7, max_size=7),
-    action=numbers,
-    target=numbers,
-)
-def test_every_number_is_read_back_exactly(
-    record: Callable[..., Path],
-    state: tuple[float, float, float, float],
-    at: float,
-    observation: list[float],
-    action: float,
-    target: float,
-) -> None:
-    cycle = Cycle(
-        7,
-        10**9,
-        10**9,
-        10**9,
-        RobotState(at, np.array(state[:2]), np.array(state[2:])),
-        np.zeros(0),
-        np.array(observation, np.float32),
-        np.array([action]),
-        RobotCommand(np.array([target])),
-        1,
-        0,
+def test_every_number_is_read_back_exactly(record: Callable[..., Path]) -> None:
+    """All floats at once: one writer's process serves many examples."""
+
+    @settings(max_examples=40, deadline=None, phases=[HypothesisPhase.generate])
+    @given(
+        state=st.tuples(numbers, numbers, numbers, numbers),
+        at=st.floats(0, 1e6),
+        observation=st.lists(numbers32, min_size=7, max_size=7),
+        action=numbers,
+        target=numbers,
     )
-    log = read_log(record(cycle))
+    def collect(
+        state: tuple[float, float, float, float],
+        at: float,
+        observation: list[float],
+        action: float,
+        target: float,
+    ) -> None:
+        cycle = _cycle(len(cycles))
+        cycle.state = RobotState(at, np.array(state[:2]), np.array(state[2:]))
+        cycle.state.joint_effort = np.array(state[1:3])
+        cycle.state.drives = DriveReport(np.array(state[:2]), np.array(state[2:]), at)
+        cycle.observation = np.array(observation, np.float32)
+        cycle.action, cycle.command = np.array([action]), RobotCommand(np.array([target]))
+        cycles.append(cycle)
+
+    cycles: list[Cycle] = []
+    collect()
+    log = read_log(record(*cycles))
     assert log.complete
-    assert log.array("/state", "time").tolist() == [[at]]
-    assert log.array("/state", "joint_position").tobytes() == np.array(state[:2]).tobytes()
-    assert log.array("/state", "joint_velocity").tobytes() == np.array(state[2:]).tobytes()
+    states = [cycle.state for cycle in cycles]
+    expected = {
+        "time": [[state.time] for state in states],
+        "joint_position": [state.joint_position for state in states],
+        "joint_velocity": [state.joint_velocity for state in states],
+        "joint_effort": [state.joint_effort for state in states],
+        "joint_time": [state.drives.joint_time for state in states if state.drives],
+        "temperature": [state.drives.temperature for state in states if state.drives],
+        "supply_voltage": [[state.drives.supply_voltage] for state in states if state.drives],
+    }
+    for name, values in expected.items():
+        assert log.array("/state", name).tobytes() == np.array(values).tobytes(), name
     np.testing.assert_array_equal(
-        log.array("/observation").astype(np.float32), np.array([observation], np.float32)
+        log.array("/observation").astype(np.float32), [cycle.observation for cycle in cycles]
     )
-    assert log.array("/action").tobytes() == np.array([action]).tobytes()
-    assert log.array("/command").tobytes() == np.array([target]).tobytes()
+    assert log.array("/action").tobytes() == np.array([cycle.action for cycle in cycles]).tobytes()
+    targets = [cycle.command.target for cycle in cycles if cycle.command]
+    assert log.array("/command").tobytes() == np.array(targets).tobytes()
 
 
 def test_a_value_that_is_no_number_stays_standard_json_and_is_read_as_nan(
     record: Callable[..., Path],
 ) -> None:
     cycle = _cycle(0)
-    cycle.action[0] = math.nan
-    path = record(
-        Cycle(0, 1, 1, 1, cycle.state, cycle.asked, cycle.observation, cycle.action, None, 1, 0),
-        _cycle(1),
-    )
+    cycle.action, cycle.command = np.array([math.nan]), None
+    path = record(cycle, _cycle(1))
     with path.open("rb") as file:
         for _, _, message in make_reader(file).iter_messages():
             _strict(message.data)
@@ -160,82 +186,87 @@ def test_a_value_that_is_no_number_stays_standard_json_and_is_read_as_nan(
     assert len(log.messages["/command"]) == 1
 
 
-@pytest.mark.parametrize("place", ["absent/flight.mcap", "file/flight.mcap", "folder"])
+def _refused(path: Path, contract: Contract) -> str:
+    with pytest.raises(UserError) as caught, _recording(path, contract):
+        pass
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("place", ["absent/flight.mcap", "file/flight.mcap", "folder", "/dev/full"])
 def test_a_log_that_cannot_be_made_is_one_message(
     contract: Contract, tmp_path: Path, place: str
 ) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
-    with pytest.raises(UserError, match="cannot be written") as caught:
-        Recorder(tmp_path / place, contract, ())
-    assert str(tmp_path / place) in str(caught.value)
+    message = _refused(tmp_path / place, contract)
+    assert message.startswith(f"{tmp_path / place}: cannot be written: ")
+    assert place != "/dev/full" or "No space left" in message
 
 
-def test_a_full_disk_is_found_at_the_start(contract: Contract) -> None:
-    with pytest.raises(UserError, match="/dev/full: cannot be written: No space left"):
-        Recorder(Path("/dev/full"), contract, ())
+def test_a_file_that_is_there_is_never_overwritten(contract: Contract, tmp_path: Path) -> None:
+    precious = tmp_path / "policy.onnx"
+    precious.write_text("weights")
+    assert "exists already" in _refused(precious, contract)
+    assert precious.read_text() == "weights"
 
 
 def test_closing_twice_is_closing_once(contract: Contract, tmp_path: Path) -> None:
-    recorder = Recorder(tmp_path / "flight.mcap", contract, ())
-    recorder.close()
-    recorder.close()
+    with _recording(tmp_path / "flight.mcap", contract) as (_, recorder):
+        recorder.close({"late": {"p50_ms": 1.0}})
+        recorder.close()
     log = read_log(tmp_path / "flight.mcap")
     assert log.complete
     assert log.contract == contract
 
 
-def test_a_full_queue_loses_entries_counts_them_and_never_waits(
+def test_percentiles_stand_in_the_log(contract: Contract, tmp_path: Path) -> None:
+    path = tmp_path / "flight.mcap"
+    with _recording(path, contract) as (_, recorder):
+        recorder.close({"late": {"p50_ms": 1.0}})
+    with path.open("rb") as file:
+        found = {each.name: each.metadata for each in make_reader(file).iter_metadata()}
+    assert json.loads(found[TIMING_METADATA]["percentiles"]) == {"late": {"p50_ms": 1.0}}
+
+
+def test_a_full_ring_loses_the_last_entries_counts_them_and_never_waits(
     contract: Contract, tmp_path: Path
 ) -> None:
-    path = tmp_path / "flight.mcap"
-    cycle, number = _cycle(0), 6 * QUEUE_LENGTH
-    with Recorder(path, contract, ObservationPipeline(contract).names) as recorder:
-        # Far faster than the writer writes.
-        for _ in range(number):
-            recorder.add(cycle)
+    path, number = tmp_path / "flight.mcap", 3 * CYCLES
+    with _recording(path, contract) as (broadcast, recorder):
+        writer = recorder._process
+        writer.send_signal(signal.SIGSTOP)
+        cycle = _cycle(0)
+        longest = 0.0
+        for count in range(number):
+            cycle.number = count
+            before = time.perf_counter()
+            broadcast.put(cycle)
+            longest = max(longest, time.perf_counter() - before)
+        writer.send_signal(signal.SIGCONT)
     assert recorder.failure is None
-    assert recorder.dropped > 0
+    assert recorder.lost == number - CYCLES
+    assert longest < 0.5
     log = read_log(path)
     assert log.complete
-    assert len(log.messages["/state"]) == number - recorder.dropped
+    assert log.array("/timing", "cycle")[:, 0].tolist() == list(range(CYCLES))
 
 
-RECORDING = """
-import importlib.util, resource, sys, time
+CONTROL = """
+import importlib.util, os, signal, sys
 from pathlib import Path
 from simreal.contract import Contract
+from simreal.deploy.broadcast import Broadcast
 from simreal.deploy.recorder import Recorder
-from simreal.observation import ObservationPipeline
 
 specification = importlib.util.spec_from_file_location("cycles", sys.argv[1])
 cycles = importlib.util.module_from_spec(specification)
 specification.loader.exec_module(cycles)
-contract = Contract.from_json(Path(sys.argv[2]).read_text())
-limit = int(sys.argv[4])
-if limit:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-recorder = Recorder(Path(sys.argv[3]), contract, ObservationPipeline(contract).names)
+broadcast = Broadcast(Contract.from_json(Path(sys.argv[2]).read_text()), kept=True)
+recorder = Recorder(Path(sys.argv[3]), broadcast)
 for number in range(600):
-    recorder.add(cycles._cycle(number))
-if limit:
-    recorder.close()
-    print(recorder.dropped, recorder.failure, flush=True)
-else:
-    time.sleep(0.5)
-    print("recorded", flush=True)
-    time.sleep(60)
+    broadcast.put(cycles._cycle(number))
+os.kill(os.getpid(), signal.SIGKILL)
 """
-
-
-def _recording(contract: Contract, folder: Path, limit: int = 0) -> subprocess.Popen[str]:
-    (folder / "contract.json").write_text(contract.to_json())
-    arguments = [__file__, str(folder / "contract.json"), str(folder / "flight.mcap"), str(limit)]
-    return subprocess.Popen(
-        [sys.executable, "-P", "-c", RECORDING, *arguments],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
 
 
 def _are_the_first_cycles(path: Path) -> int:
@@ -247,37 +278,49 @@ def _are_the_first_cycles(path: Path) -> int:
     return len(states)
 
 
-def test_a_log_cut_off_by_sigkill_is_readable_up_to_its_last_chunk(
+def test_of_a_control_process_that_is_killed_everything_is_in_the_log(
     contract: Contract, tmp_path: Path
 ) -> None:
-    with _recording(contract, tmp_path) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "recorded\n"
-        process.send_signal(signal.SIGKILL)
-    log = read_log(tmp_path / "flight.mcap")
-    assert not log.complete
-    assert log.contract == contract
-    # What a chunk holds, some 24 cycles, is all that may be lost.
-    assert _are_the_first_cycles(tmp_path / "flight.mcap") > 570
+    (tmp_path / "contract.json").write_text(contract.to_json())
+    path = tmp_path / "flight.mcap"
+    arguments = [__file__, str(tmp_path / "contract.json"), str(path)]
+    subprocess.run([sys.executable, "-P", "-c", CONTROL, *arguments], check=False)
+    deadline = time.monotonic() + PATIENCE
+    while not (log := read_log(path)).complete and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert log.complete
+    assert log.events() == ["fault: the control process has ended without a word"]
+    assert _are_the_first_cycles(path) == 600
+
+
+def test_a_writer_that_is_killed_is_told_and_leaves_a_readable_log(
+    contract: Contract, tmp_path: Path
+) -> None:
+    path = tmp_path / "flight.mcap"
+    with _recording(path, contract) as (broadcast, recorder):
+        for number in range(600):
+            broadcast.put(_cycle(number))
+        deadline = time.monotonic() + PATIENCE
+        while path.stat().st_size < 40_000 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        recorder._process.kill()
+        for number in range(600, 700):
+            broadcast.put(_cycle(number))
+    assert recorder.failure is not None and "writer was ended from outside" in recorder.failure
+    assert not read_log(path).complete
+    assert _are_the_first_cycles(path) > 100
 
 
 def test_a_disk_that_fills_up_is_told_and_leaves_what_was_written(
     contract: Contract, tmp_path: Path
 ) -> None:
-    """A limit on the file's size stands for the disk."""
-    with _recording(contract, tmp_path, limit=60_000) as process:
-        output, _ = process.communicate()
-    assert process.returncode == 0
-    dropped, reason = output.split(maxsplit=1)
-    assert reason == "File too large\n"
-    assert not read_log(tmp_path / "flight.mcap").complete
-    assert 100 < _are_the_first_cycles(tmp_path / "flight.mcap") < 600
-    assert int(dropped) > 100
-
-
-def test_a_file_that_is_there_is_never_overwritten(contract: Contract, tmp_path: Path) -> None:
-    precious = tmp_path / "policy.onnx"
-    precious.write_text("weights")
-    with pytest.raises(UserError, match="exists already"):
-        Recorder(precious, contract, ())
-    assert precious.read_text() == "weights"
+    """A limit on the size of the writer's file stands for the disk."""
+    path = tmp_path / "flight.mcap"
+    with _recording(path, contract) as (broadcast, recorder):
+        resource.prlimit(recorder._process.pid, resource.RLIMIT_FSIZE, (60_000, 60_000))
+        for number in range(600):
+            broadcast.put(_cycle(number))
+    assert recorder.failure == "File too large"
+    assert recorder.lost > 100
+    assert not read_log(path).complete
+    assert 100 < _are_the_first_cycles(path) < 600

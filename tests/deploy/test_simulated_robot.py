@@ -211,3 +211,17 @@ def test_a_robot_that_brakes_sinks_slower_than_one_that_is_off() -> None:
         sunk[mode] = np.abs(_settle(robot, 40) - default).max()
     assert sunk[Mode.FOLLOW] < 0.4
     assert sunk[Mode.FOLLOW] < sunk[Mode.DAMP] < 0.8 * sunk[Mode.OFF]
+
+
+def test_the_watchdog_brakes_servos() -> None:
+    """As a command to brake does, given when its time is over."""
+    found = []
+    for told in (False, True):
+        robot = SimulatedRobot("go2", {}, 0, "go2_velocity")
+        robot.command(Mode.FOLLOW, np.array(robot.description.default_position))
+        for step in range(100):
+            if told and step >= 50:
+                robot.command(Mode.DAMP, np.zeros(12))
+            position = robot.advance().joint_position
+        found.append(position)
+    np.testing.assert_array_equal(*found)

@@ -1,0 +1,66 @@
+"""One policy on one robot: buffers that are bound once, and the state that it carries."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from simreal.contract import HiddenState
+from simreal.observation import Float32Array
+
+HIDDEN, NEXT_HIDDEN = "hidden.", "next_hidden."
+"""What the names of a graph's inputs and outputs for hidden states begin with."""
+
+
+class Inference:
+    """Runs a graph for a batch of one without allocating."""
+
+    def __init__(
+        self,
+        session: onnxruntime.InferenceSession,
+        observation: str,
+        action: str,
+        sizes: tuple[int, int],
+        hidden_states: Sequence[HiddenState],
+    ) -> None:
+        """Bind the buffers.
+
+        Args:
+            session: of the graph.
+            observation: name of the graph's input.
+            action: name of its output.
+            sizes: of observation and action.
+            hidden_states: that it carries.
+        """
+        self._session = session
+        self._binding = session.io_binding()
+        self._observation = np.zeros((1, sizes[0]), np.float32)
+        self._action = np.zeros((1, sizes[1]), np.float32)
+        self._hidden = [np.zeros((1, *each.shape), np.float32) for each in hidden_states]
+        self._next = [np.zeros_like(each) for each in self._hidden]
+        self._bind_input(observation, self._observation)
+        self._bind_output(action, self._action)
+        for each, before, after in zip(hidden_states, self._hidden, self._next, strict=True):
+            self._bind_input(HIDDEN + each.name, before)
+            self._bind_output(NEXT_HIDDEN + each.name, after)
+
+    def _bind_input(self, name: str, buffer: NDArray[np.float32]) -> None:
+        self._binding.bind_input(name, "cpu", 0, np.float32, buffer.shape, buffer.ctypes.data)
+
+    def _bind_output(self, name: str, buffer: NDArray[np.float32]) -> None:
+        self._binding.bind_output(name, "cpu", 0, np.float32, buffer.shape, buffer.ctypes.data)
+
+    def begin(self) -> None:
+        """An episode begins: hidden states are zero."""
+        for each in self._hidden:
+            each[:] = 0.0
+
+    def __call__(self, observation: Float32Array) -> Float32Array:
+        """(size,) observation to (actuators,) action in [-1, 1]; the next call overwrites the result."""
+        self._observation[0] = observation
+        self._session.run_with_iobinding(self._binding)
+        for before, after in zip(self._hidden, self._next, strict=True):
+            before[:] = after
+        action: Float32Array = self._action[0]
+        return action

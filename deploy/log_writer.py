@@ -1,0 +1,261 @@
+"""The process that writes a log: it keeps what the loop broadcasts, as MCAP with JSON messages.
+
+Started by `Recorder` as ``python -m simreal.deploy.log_writer``. It outlives the loop: of a control
+process that is killed, everything up to its last cycle is in the log.
+"""
+
+import json
+import math
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from mcap.writer import CompressionType, Writer
+
+from simreal.contract import Contract
+from simreal.deploy.broadcast import Attached, attach
+from simreal.deploy.cycle import Cycle, Event, event_of
+from simreal.logs import CONTRACT_METADATA, PROFILE, TIMING_METADATA, TOPICS
+from simreal.observation import AXES, QUATERNION, Float32Array, ObservationPipeline
+from simreal.state import FloatArray, RobotState
+
+DRAIN_PERIOD = 0.05
+"""s."""
+NICENESS = -10
+CHUNK_SIZE = 16_384
+"""Bytes. The reader of a log that was cut off gets every complete chunk."""
+IMU_AXES = {"orientation": QUATERNION, "angular_velocity": AXES, "linear_acceleration": AXES}
+POSE_NAMES = (*AXES, *(f"q{axis}" for axis in QUATERNION))
+CLOSE = b"close"
+"""First word of the line that ends a log in order; the percentiles follow it as JSON."""
+
+
+class LogWriter:
+    """Writes cycles and events as JSON messages that Foxglove plots."""
+
+    def __init__(
+        self, path: Path, contract: Contract, metadata: Mapping[str, Mapping[str, str]]
+    ) -> None:
+        """Open the file.
+
+        Args:
+            path: of a file that is not there yet, or of a device.
+            contract: of the policy that runs.
+            metadata: what else the log shall say of itself, by name.
+
+        Raises:
+            OSError: the file cannot be made, or the disk is full.
+        """
+        self._joints = contract.robot.joint_names
+        self._actuators = contract.robot.actuator_names
+        self._observations = ObservationPipeline(contract).names
+        self._poses = tuple(f"{name}.{place}" for name in contract.objects for place in POSE_NAMES)
+        self._asked = tuple(command.name for command in contract.commands)
+        # Log times are wall time at the start plus monotonic time since: a clock that is set
+        # during the run does not tear the log.
+        self._epoch = time.time_ns() - time.monotonic_ns()
+        self._channels: dict[str, int] = {}
+        # A device may be written; another's log may not.
+        self._file = path.open("wb" if path.exists() and not path.is_file() else "xb")
+        self._writer = Writer(self._file, chunk_size=CHUNK_SIZE, compression=CompressionType.LZ4)
+        self._writer.start(profile=PROFILE, library="simreal")
+        self._writer.add_metadata(CONTRACT_METADATA, {"contract": contract.to_json()})
+        for name, entries in metadata.items():
+            self._writer.add_metadata(name, dict(entries))
+        self._file.flush()  # a full disk is found before anything moves
+
+    def event(self, event: Event) -> None:
+        """Write an event."""
+        self._message("/event", event.at, event.at, {"kind": event.kind, "text": event.text})
+
+    def cycle(self, cycle: Cycle) -> None:
+        """Write a cycle; the messages bear the time at which it woke, and timing is the last."""
+        state, woke = cycle.state, cycle.woke_at
+        arrived = round(float(state.time) * 1e9)
+        self._message("/state", woke, arrived, self._state(state))
+        if cycle.asked.size:
+            self._message("/asked", woke, woke, _named(self._asked, cycle.asked))
+        if cycle.observation is not None:
+            observation = _named(self._observations, cycle.observation)
+            self._message("/observation", woke, arrived, observation)
+        if cycle.action is not None:
+            self._message("/action", woke, woke, _named(self._actuators, cycle.action))
+        if cycle.command is not None:
+            command = _named(self._actuators, cycle.command.target)
+            self._message("/command", woke, cycle.wrote_at, command)
+        authority = 0.0 if cycle.command is None else cycle.command.authority
+        supervision = {"phase": cycle.phase.value, "authority": authority}
+        self._message("/supervisor", woke, cycle.observed_at, supervision)
+        self._message("/timing", woke, woke, _timing(cycle, arrived))
+
+    def _state(self, state: RobotState) -> dict[str, Any]:
+        content: dict[str, Any] = {
+            "time": float(state.time),
+            "joint_position": _named(self._joints, state.joint_position),
+            "joint_velocity": _named(self._joints, state.joint_velocity),
+        }
+        for name, values in state.inertial().items():
+            content[name] = _named(IMU_AXES[name], values)
+        if state.object_pose is not None:
+            content["object_pose"] = _named(self._poses, state.object_pose.ravel())
+        if state.joint_effort is not None:
+            content["joint_effort"] = _named(self._joints, state.joint_effort)
+        if (drives := state.drives) is not None:
+            for name, readings in (
+                ("joint_time", drives.joint_time),
+                ("temperature", drives.temperature),
+            ):
+                if readings is not None:
+                    content[name] = _named(self._joints, readings)
+            if drives.supply_voltage is not None:
+                content["supply_voltage"] = _number(drives.supply_voltage)
+        return content
+
+    def _message(self, topic: str, logged: int, published: int, content: dict[str, Any]) -> None:
+        if topic not in self._channels:
+            self._channels[topic] = self._open_channel(topic, content)
+        self._writer.add_message(
+            self._channels[topic],
+            log_time=self._epoch + logged,
+            publish_time=self._epoch + published,
+            data=json.dumps(content).encode(),
+        )
+
+    def _open_channel(self, topic: str, example: dict[str, Any]) -> int:
+        name = TOPICS[topic]
+        schema = json.dumps({"title": name, **_schema_of(example)})
+        schema_id = self._writer.register_schema(name, "jsonschema", schema.encode())
+        return self._writer.register_channel(topic, "json", schema_id)
+
+    def flush(self) -> None:
+        """Hand complete chunks to the operating system."""
+        self._file.flush()
+
+    def finish(self, timing: str | None) -> None:
+        """Write the summary that makes the log quick to open; percentiles of the timing as JSON."""
+        if timing:
+            self._writer.add_metadata(TIMING_METADATA, {"percentiles": timing})
+        self._writer.finish()  # type: ignore[no-untyped-call]
+        self._file.close()
+
+
+def _timing(cycle: Cycle, arrived: int) -> dict[str, Any]:
+    spans = {
+        "late_ms": cycle.woke_at - cycle.deadline,
+        "read_ms": cycle.read_at - cycle.woke_at,
+        "inference_ms": cycle.inferred_at - cycle.observed_at,
+        "write_ms": cycle.wrote_at - cycle.write_at,
+        "compute_ms": cycle.wrote_at - cycle.woke_at,
+        "observation_age_ms": cycle.read_at - arrived,
+        "latency_ms": cycle.wrote_at - arrived,
+    }
+    milliseconds = {name: 1e-6 * span for name, span in spans.items()}
+    return {"cycle": cycle.number, **milliseconds, "overruns": cycle.overruns}
+
+
+def _named(names: tuple[str, ...], values: FloatArray | Float32Array) -> dict[str, float | None]:
+    return dict(zip(names, map(_number, values.tolist()), strict=True))
+
+
+def _number(value: float) -> float | None:
+    # JSON has no word for what is no number.
+    return value if math.isfinite(value) else None
+
+
+def _schema_of(value: Any) -> dict[str, Any]:
+    """JSON Schema of a message, by which a viewer knows what it can plot."""
+    if isinstance(value, dict):
+        properties = {key: _schema_of(entry) for key, entry in value.items()}
+        return {"type": "object", "properties": properties}
+    return {"type": "string" if isinstance(value, str) else "number"}
+
+
+class Keeper:
+    """Moves what is broadcast into a log until it is told to end, or the loop is gone.
+
+    Attributes:
+        lost: cycles and events that the disk refused.
+        failure: why, or None.
+    """
+
+    def __init__(self, attached: Attached, writer: LogWriter) -> None:
+        """Take both ends."""
+        self._attached, self._writer = attached, writer
+        self.lost = 0
+        self.failure: str | None = None
+
+    def drain(self) -> None:
+        """Write what there is."""
+        layout, writer = self._attached.layout, self._writer
+        while len(records := self._attached.cycles.take()):
+            for record in records:
+                self._keep(writer.cycle, layout.cycle(record))
+        for record in self._attached.events.take():
+            self._keep(writer.event, event_of(record))
+        self._try(self._writer.flush)
+
+    def _keep(self, write: Callable[[Any], None], item: Cycle | Event) -> None:
+        if not self._try(write, item):
+            self.lost += 1
+
+    def _try(self, write: Callable[..., None], *arguments: object) -> bool:
+        if self.failure is None:
+            try:
+                write(*arguments)
+            except Exception as error:
+                # Whatever the writer meets, the loop goes on; what it met is reported at the end.
+                self.failure = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+        return self.failure is None
+
+    def run(self, standard_input: IO[bytes]) -> None:
+        """Until standard input ends."""
+        while not select.select([standard_input], [], [], DRAIN_PERIOD)[0]:
+            self.drain()
+        word, _, timing = standard_input.readline().partition(b" ")
+        self.drain()
+        if word.strip() != CLOSE:
+            gone = Event(time.monotonic_ns(), "fault", "the control process has ended without a word")
+            self._try(self._writer.event, gone)
+        self._try(self._writer.finish, timing.decode().strip())
+
+
+def main() -> None:
+    """Write the log that standard input names."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with suppress(OSError):  # where it is allowed: a gap in the log is worse than others' delay
+        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+    # Unbuffered: what select sees must not stand in a buffer already.
+    standard_input = os.fdopen(0, "rb", buffering=0)
+    attached = attach(standard_input, keeper=True)
+    path = Path(attached.arguments["path"])
+    try:
+        writer = LogWriter(path, attached.layout.contract, attached.arguments["metadata"])
+    except FileExistsError:
+        _answer(error=f"{path}: exists already; give the log another name")
+        return
+    except OSError as error:
+        _answer(error=f"{path}: cannot be written: {error.strerror}")
+        return
+    _answer(error=None)
+    keeper = Keeper(attached, writer)
+    keeper.run(standard_input)
+    _answer(lost=keeper.lost, failure=keeper.failure)
+    sys.stdout.close()
+    os._exit(0)  # a file that the disk refused would be flushed once more, and complain
+
+
+def _answer(**content: Any) -> None:
+    try:
+        print(json.dumps(content), flush=True)
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - whoever asked is gone
+
+
+if __name__ == "__main__":
+    main()

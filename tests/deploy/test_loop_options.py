@@ -1,0 +1,151 @@
+"""Rates, overruns, shadow mode, people at the controls: against the simulated robot in its process."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from simreal.deploy.command_source import TrainedRanges, Wish
+from simreal.deploy.loop import LoopOptions, deploy, steps_per_action
+from simreal.deploy.policy import load_policy
+from simreal.errors import UserError
+from simreal.logs import read_log
+from simreal.state import FloatArray
+
+WriteFile = Callable[..., Path]
+MakeDriver = Callable[..., Any]
+
+
+@dataclass
+class Person:
+    """Somebody at the controls, who wants things at times after the start."""
+
+    wishes: list[tuple[float, Wish]]
+    presses_button_at: float = 1e9
+    person: bool = True
+    emergency: str | None = None
+    began: float = 0.0
+    closed: bool = False
+    heard: list[Wish] = field(default_factory=list)
+
+    def asked(self, now: float) -> FloatArray:
+        self.began = self.began or now
+        if now - self.began > self.presses_button_at:
+            self.emergency = "the red button"
+            self.presses_button_at = 1e9
+        elif self.emergency and self.wishes and self.wishes[0][1] is Wish.CLEAR:
+            self.emergency = None
+        return np.zeros(0)
+
+    def wish(self) -> Wish | None:
+        if self.wishes and time.monotonic() - self.began > self.wishes[0][0]:
+            self.heard.append(self.wishes.pop(0)[1])
+            return self.heard[-1]
+        return None
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize("between", ["hold", "interpolate"])
+def test_a_driver_may_be_told_more_often_than_the_policy_acts(
+    policy_file: WriteFile, witnessed_driver: MakeDriver, tmp_path: Path, between: Any
+) -> None:
+    log = tmp_path / "flight.mcap"
+    options = LoopOptions(driver_rate=400.0, between=between)
+    policy = load_policy(policy_file(bias=0.05, gain=-0.5))
+    outcome = deploy(policy, witnessed_driver(), 1.0, log, options=options)
+    assert outcome.ended_by == "duration", outcome.fault
+    recorded = read_log(log)
+    commands, actions = recorded.array("/command")[:, 0], recorded.array("/action")[:, 0]
+    assert 40 <= outcome.cycles == len(actions) <= 101
+    assert 1.5 * len(actions) < len(commands) <= 4 * len(actions) + 4
+    acted = np.isin(recorded.times["/command"], recorded.times["/action"])
+    if between == "hold":
+        np.testing.assert_array_equal(commands[acted], 4.0 * actions)
+        held = np.repeat(commands[acted], np.diff(np.append(np.flatnonzero(acted), len(acted))))
+        np.testing.assert_array_equal(commands, held)
+    else:  # a period later, on the way there
+        np.testing.assert_allclose(commands[acted][1:], 4.0 * actions[:-1])
+        between_them = ~np.isclose(commands[:, None], 4.0 * actions).any(axis=1)
+        assert between_them.sum() > 10
+        assert commands.min() >= 4.0 * actions.min() and commands.max() <= 4.0 * actions.max()
+
+
+@pytest.mark.parametrize(
+    ("rate", "words"), [(250.0, "such as 200"), (50.0, "such as 100"), (2000.0, "10 to 1000 Hz")]
+)
+def test_a_rate_that_does_not_fit_is_refused(rate: float, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        steps_per_action(100.0, rate)
+    assert steps_per_action(100.0, None) == 1
+    assert steps_per_action(50.0, 500.0) == 10
+
+
+def test_a_shadow_sends_nothing_at_all(
+    policy_file: WriteFile, witnessed_driver: MakeDriver, tmp_path: Path
+) -> None:
+    driver, log = witnessed_driver(), tmp_path / "flight.mcap"
+    policy = load_policy(policy_file(bias=0.5))
+    outcome = deploy(policy, driver, 0.5, log, options=LoopOptions(shadow=True))
+    assert outcome.ended_by == "duration"
+    assert set(driver.asked) == {"disconnect"}
+    assert set(read_log(log).array("/command")[:, 0]) == {2.0}
+    assert outcome.driven_travel == {"arm": 0.0}
+
+
+def test_with_a_person_nothing_moves_before_run_and_a_fault_waits_to_be_cleared(
+    policy_file: WriteFile, witnessed_driver: MakeDriver, tmp_path: Path
+) -> None:
+    wishes = [(0.3, Wish.RUN), (1.0, Wish.RUN), (1.2, Wish.CLEAR), (1.4, Wish.RUN), (1.7, Wish.HOLD)]
+    source = Person([*wishes, (2.0, Wish.END)], presses_button_at=0.7)
+    driver, log = witnessed_driver(), tmp_path / "flight.mcap"
+    outcome = deploy(load_policy(policy_file(bias=0.02)), driver, 60.0, log, source)
+    assert (outcome.ended_by, outcome.fault) == ("operator", None)
+    assert source.closed
+    phases = [event for event in read_log(log).events() if event.startswith("phase")]
+    assert phases == [
+        "phase: idle",
+        "phase: running",
+        "phase: fault, off: emergency_stop: the red button",
+        "phase: idle",
+        "phase: running",
+        "phase: holding",
+    ]
+    times = np.array(read_log(log).times["/command"]) - read_log(log).times["/state"][0]
+    assert times[0] > 0.25e9
+    assert not ((times > 0.8e9) & (times < 1.3e9)).any()
+
+
+@pytest.mark.parametrize(
+    ("on_overrun", "ended_by", "check"),
+    [("continue", "duration", None), ("stop", "fault", "overrun"), ("hold", "duration", None)],
+)
+def test_what_follows_an_overrun_can_be_chosen(
+    policy_file: WriteFile,
+    witnessed_driver: MakeDriver,
+    tmp_path: Path,
+    on_overrun: Any,
+    ended_by: str,
+    check: str | None,
+) -> None:
+    driver, log = witnessed_driver(lambda driver: time.sleep(0.06)), tmp_path / "flight.mcap"
+    options = LoopOptions(on_overrun=on_overrun)
+    outcome = deploy(load_policy(policy_file(bias=0.02)), driver, 0.5, log, options=options)
+    assert (outcome.ended_by, outcome.check) == (ended_by, check)
+    assert outcome.overruns >= 1
+    assert len(driver.targets) > 11 if on_overrun == "continue" else len(driver.targets) <= 11
+    assert ("phase: holding" in read_log(log).events()) is (on_overrun == "hold")
+
+
+def test_what_is_asked_stays_within_the_trained_ranges_and_numbers() -> None:
+    from simreal.contract import Command
+
+    within = TrainedRanges((Command(name="a", unit="m/s", low=-1.0, high=2.0),) * 2)
+    np.testing.assert_array_equal(within(np.array([5.0, -5.0])), [2.0, -1.0])
+    np.testing.assert_array_equal(within(np.array([np.nan, 0.5])), [2.0, 0.5])
+    np.testing.assert_array_equal(within(np.array([0.1, np.inf])), [0.1, 0.5])
