@@ -92,6 +92,7 @@ class Body:
         self._rest()
         start = _start(self.description, problem, self._random)
         world.reset(ONLY, start, self._target[None], self._random)
+        self._own_range = world.physics.field("actuator_forcerange")[0, self._actuators].copy()
         self._step = np.zeros(1, dtype=np.int64)
         self._commands = np.zeros(1, dtype=np.int64)
         self.temperature = np.full(len(self.joints), AMBIENT)
@@ -104,6 +105,7 @@ class Body:
         description, model = self.description, self._world.physics.model
         actuators = [model.actuator(name).id for name in description.actuator_names]
         self.joints = np.array([description.joint_names.index(a.joint) for a in description.actuators])
+        self._actuators = np.array(actuators)
         self._gear = model.actuator_gear[actuators, 0].copy()
         self._servo = self._world.actuation.servos
         self._takes_effort = np.array([each.command == "effort" for each in description.actuators])
@@ -112,7 +114,7 @@ class Body:
         )
         self._lower = np.array([each.lower for each in description.actuators])
         self._upper = np.array([each.upper for each in description.actuators])
-        self._full_effort = _full_effort(model, np.array(actuators))
+        self._full_effort = _full_effort(model, self._actuators)
 
     def _rest(self) -> None:
         """What is commanded before the first command; the model has that law already."""
@@ -182,6 +184,12 @@ class Body:
     def off(self, which: Which = EVERY) -> None:
         """Make drives passive."""
         self.command(which, stiffness=0.0, damping=0.0)
+
+    def limit_effort(self, which: int, limit: float) -> None:
+        """Let a drive give no more than N·m or N, nor more than its own limit, which it must have."""
+        within = limit / abs(self._gear[which])
+        bounded = np.clip(self._own_range[which], -within, within)
+        self._world.physics.field("actuator_forcerange")[0, self._actuators[which]] = bounded
 
     def advance(self) -> RobotState:
         """Let one physics step pass; what the sensors tell then, with efforts and temperatures."""

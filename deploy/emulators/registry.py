@@ -24,7 +24,12 @@ class EmulatorEntry:
     extra: str | None = None
 
 
-EMULATORS: dict[str, EmulatorEntry] = {}
+EMULATORS = {
+    "so101": EmulatorEntry("SO-101 arm: Feetech STS3215 servos on a pseudo-terminal", "so101"),
+    "dynamixel-arm": EmulatorEntry(
+        "the same arm with Dynamixel X servos, protocol 2.0", "dynamixel_arm"
+    ),
+}
 
 
 def emulator_command(name: str) -> click.Command:
