@@ -82,7 +82,7 @@ class DynamixelServo(EmulatedServo):
             (63, 1, 0x34),
         ):
             self.put(address, size, number)
-        self.restart()
+        self.power_cycle()
 
     @property
     def id(self) -> int:
@@ -111,7 +111,7 @@ class DynamixelServo(EmulatedServo):
         """What it reads where its joint is at 0 rad."""
         return (self.shaft.zero + self.number(20, 4, True)) % COUNTS
 
-    def restart(self) -> None:
+    def power_cycle(self) -> None:
         """As at power-on."""
         self.memory[FIRST_RAM:] = bytes(END - FIRST_RAM)
         for address, size, number in (
@@ -198,7 +198,7 @@ class DynamixelServo(EmulatedServo):
     def sense(self, sensed: Sensed, seconds: float) -> None:
         """Renew feedback, protections and the watchdog; see `EmulatedServo.sense`."""
         if sensed.voltage < RESETS_BELOW:
-            self.restart()
+            self.power_cycle()
         # Within a turn, whatever the offset.
         turn = (self.shaft.count(sensed.angle) + self.number(20, 4, True)) % COUNTS
         self.put(120, 2, (self.number(120, 2) + round(1e3 * seconds)) % 32768)
@@ -313,7 +313,7 @@ class DynamixelLine:
                 servo.act()
                 error = 0
             case code if code == REBOOT:
-                servo.restart()
+                servo.power_cycle()
                 error = 0
             case _:
                 error = BAD_INSTRUCTION

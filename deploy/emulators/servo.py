@@ -113,5 +113,9 @@ class EmulatedServo(ABC):
         """What it does in the next s."""
 
     @abstractmethod
+    def power_cycle(self) -> None:
+        """Start anew, as at power-on."""
+
+    @abstractmethod
     def trip_watchdog(self) -> None:
         """Let the time of its watchdog be over."""

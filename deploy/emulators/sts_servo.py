@@ -90,7 +90,7 @@ class StsServo(EmulatedServo):
         ):
             self.put(address, size, number)
         self.stored = bytes(self.memory[:FIRST_RAM])
-        self._restart()
+        self.power_cycle()
 
     @property
     def id(self) -> int:
@@ -114,7 +114,7 @@ class StsServo(EmulatedServo):
             "direction": self.shaft.direction,
         }
 
-    def _restart(self) -> None:
+    def power_cycle(self) -> None:
         """As at power-on."""
         self.memory[:FIRST_RAM] = self.stored
         self.memory[FIRST_RAM:FIRST_FEEDBACK] = bytes(FIRST_FEEDBACK - FIRST_RAM)
@@ -164,7 +164,7 @@ class StsServo(EmulatedServo):
     def sense(self, sensed: Sensed, seconds: float) -> None:
         """Renew feedback and protections; see `EmulatedServo.sense`."""
         if sensed.voltage < RESETS_BELOW:
-            self._restart()
+            self.power_cycle()
         offset = register_to_signed(self.number(31, 2), 11)
         self._present = (self.shaft.count(sensed.angle) - offset) % COUNTS
         speed = self.shaft.direction * sensed.speed / STEP
