@@ -29,7 +29,7 @@ BYTE = BITS_PER_BYTE / 1e6
 
 @dataclass
 class VirtualPort:
-    """The interface of `SerialPort`, over a wire with its time: a frame takes as long as its bytes do."""
+    """The interface of `SerialPort`; a frame takes as long on the wire as its bytes do."""
 
     line: Line
     arm: ServoArm | None = None

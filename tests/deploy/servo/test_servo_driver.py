@@ -65,7 +65,7 @@ def test_joints_go_where_they_are_sent_and_speeds_are_theirs(kind: str, virtual_
     rig = virtual_rig(kind)
     with rig.driver:
         start = rig.arm.body.position
-        target = start + [0.4, 0.0, 0.0, 0.0, 0.3, 0.2]
+        target = start + np.array([0.4, 0.0, 0.0, 0.0, 0.3, 0.2])
         states = run(rig, 1.2, target)
         end = states[-1].joint_position
         np.testing.assert_allclose(end, rig.arm.body.position, atol=0.003)
@@ -107,7 +107,7 @@ def test_authority_is_a_share_of_the_duty(kind: str, virtual_rig: Make) -> None:
         rig = virtual_rig(kind)
         with rig.driver:
             start = rig.arm.body.position
-            run(rig, 0.3, start + [1.0, 0, 0, 0, 0, 0], authority)
+            run(rig, 0.3, start + np.array([1.0, 0, 0, 0, 0, 0]), authority)
             assert rig.servos[0].number(address, 2) == pytest.approx(authority * full, abs=1)
             errors.append(start[0] + 1.0 - rig.arm.body.position[0])
     assert errors[0] < errors[1] < errors[2]
@@ -249,21 +249,21 @@ def test_a_blocked_joint_overloads(kind: str, virtual_rig: Make) -> None:
         start = rig.arm.body.position
         run(rig, 0.1, start)
         rig.port.faults.announce(Fault("stall", "shoulder_pan"), rig.port.time)
-        states = run(rig, 2.6, start + [1.5, 0, 0, 0, 0, 0])
+        states = run(rig, 2.6, start + np.array([1.5, 0, 0, 0, 0, 0]))
         assert "shoulder_pan: overload" in states[-1].drives.faults
         assert abs(states[-1].joint_position[0] - start[0]) < 0.05
 
 
 def test_dynamixel_refuses_power_after_a_hardware_error_until_it_is_rebooted(virtual_rig: Make) -> None:
     rig = virtual_rig("dynamixel")
-    with rig.driver as driver:
+    with rig.driver:
         run(rig, 0.1, rig.arm.body.position)
         rig.port.faults.announce(Fault("over-temperature", "elbow_flex", 85.0, end=0.2), rig.port.time)
         run(rig, 0.3, rig.arm.body.position)
         assert torque(rig)[2] == 0
     rig.arm.body.heat(2, 30.0)
     rig.port.pass_time(rig.port.time + 0.1)
-    with pytest.raises(DriverError, match="elbow_flex.*over-temperature.*power off and on"):
+    with pytest.raises(DriverError, match=r"elbow_flex.*over-temperature.*power off and on"):
         rig.driver.connect()
     rig.servos[2].power_cycle()
     with rig.driver:
@@ -280,7 +280,7 @@ def test_dynamixel_s_watchdog_is_armed_with_the_first_command_and_stops_motion(
         start = rig.arm.body.position
         run(rig, 0.1, start)
         assert [servo.memory[98] for servo in rig.servos] == [10] * 6  # 200 ms, of robot.yaml
-        driver.write(RobotCommand(start + [1.5, 0, 0, 0, 0, 0], 0.2))
+        driver.write(RobotCommand(start + np.array([1.5, 0, 0, 0, 0, 0]), 0.2))
         silent = rig.port.time
         rig.port.pass_time(silent + 0.19)
         assert [servo.trips for servo in rig.servos] == [0] * 6
@@ -326,7 +326,7 @@ class _History:
 
 
 def _fault_sequence(rig: Any, history: Any, seed: int) -> None:
-    """Half a second of work and another of faults: nothing uncaught, nothing stale, no limit exceeded."""
+    """Work among faults: nothing uncaught, nothing stale taken for fresh, no limit exceeded."""
     random = np.random.default_rng(seed)
     names = [servo.name for servo in rig.servos]
     rig.port.faults = Faults((), seed)

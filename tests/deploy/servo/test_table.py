@@ -1,5 +1,6 @@
 """Registers, against the fact sheets' examples and the vendor's own tables."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import dynamixel_easy_sdk
@@ -99,4 +100,4 @@ def test_dynamixel_s_addresses_are_those_of_the_vendor(model: str) -> None:
 def test_registers_of_a_table_do_not_overlap() -> None:
     for table in (sts_table.REGISTERS, dynamixel_table.REGISTERS):
         ordered = sorted(table.values(), key=lambda each: each.address)
-        assert all(a.end <= b.address for a, b in zip(ordered, ordered[1:], strict=False))
+        assert all(a.end <= b.address for a, b in pairwise(ordered))
