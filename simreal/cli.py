@@ -8,6 +8,7 @@ from rich.table import Column, Table
 
 from simreal import __version__
 from simreal.cli_bench import bench
+from simreal.cli_calibrate import calibrate
 from simreal.cli_deploy import deploy
 from simreal.cli_emulate import emulate
 from simreal.cli_evaluate import evaluate
@@ -123,6 +124,7 @@ for command in (
     transfer,
     robot,
     emulate,
+    calibrate,
     bench,
 ):
     cli.add_command(command)

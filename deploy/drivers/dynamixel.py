@@ -54,11 +54,15 @@ class DynamixelDriver(ServoDriver):
         self._causes: dict[int, tuple[float, int]] = {}
         self._looked = -math.inf
 
-    def _open_protocol(self, port: SerialPort) -> Protocol:
+    @classmethod
+    def open_protocol(cls, port: SerialPort) -> Protocol:
+        """The protocol on a port."""
         return DynamixelProtocol(port)
 
-    def _firmware(self, bus: ServoBus, servo: int) -> str | None:
-        version = bus.read(servo, self.registers["firmware"])
+    @classmethod
+    def read_firmware(cls, bus: ServoBus, servo: int) -> str | None:
+        """The version that a servo has; None if it does not say."""
+        version = bus.read(servo, cls.registers["firmware"])
         return None if version is None else str(version)
 
     @property

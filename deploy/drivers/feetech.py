@@ -46,11 +46,15 @@ class FeetechDriver(ServoDriver):
         super()._reset()
         self._speed_unit = dict.fromkeys(self._ids, 1.0)
 
-    def _open_protocol(self, port: SerialPort) -> Protocol:
+    @classmethod
+    def open_protocol(cls, port: SerialPort) -> Protocol:
+        """The protocol on a port."""
         return FeetechProtocol(port)
 
-    def _firmware(self, bus: ServoBus, servo: int) -> str | None:
-        parts = [bus.read(servo, self.registers[f"firmware_{part}"]) for part in ("major", "minor")]
+    @classmethod
+    def read_firmware(cls, bus: ServoBus, servo: int) -> str | None:
+        """The version that a servo has; None if it does not say."""
+        parts = [bus.read(servo, cls.registers[f"firmware_{part}"]) for part in ("major", "minor")]
         return None if None in parts else ".".join(map(str, parts))
 
     def _settings(self, joint: JointCalibration) -> dict[str, int]:

@@ -51,9 +51,9 @@ class ServoBus:
         finally:
             port.latency = usual
 
-    def ping(self, servo: int) -> bool:
+    def ping(self, servo: int, tries: int = TRIES) -> bool:
         """Whether a servo answers."""
-        for _ in self._patiently(TRIES):
+        for _ in self._patiently(tries):
             self.protocol.ping(servo)
             while (status := self.protocol.receive()) is not None:
                 if status.id == servo:

@@ -95,12 +95,14 @@ class ServoDriver(Driver):
 
     # What the makers do differently.
 
+    @classmethod
     @abstractmethod
-    def _open_protocol(self, port: SerialPort) -> Protocol:
+    def open_protocol(cls, port: SerialPort) -> Protocol:
         """The protocol on a port."""
 
+    @classmethod
     @abstractmethod
-    def _firmware(self, bus: ServoBus, servo: int) -> str | None:
+    def read_firmware(cls, bus: ServoBus, servo: int) -> str | None:
         """The version that a servo has; None if it does not say."""
 
     @abstractmethod
@@ -134,7 +136,7 @@ class ServoDriver(Driver):
         self._reset()
         try:
             self._port = SerialPort(self._path, self._baud, self._latency)
-            self.bus = ServoBus(self._open_protocol(self._port))
+            self.bus = ServoBus(self.open_protocol(self._port))
             self._refuse_missing(self.bus)
             self._refuse_strangers(self.bus)
             self._make_ready(self.bus)
@@ -191,7 +193,7 @@ class ServoDriver(Driver):
             "highest_position": joint.highest,
         }
         found = [(name, kept[name], bus.read(joint.id, self.registers[name])) for name in kept]
-        return [*found, ("firmware", joint.firmware, self._firmware(bus, joint.id))]
+        return [*found, ("firmware", joint.firmware, self.read_firmware(bus, joint.id))]
 
     def _make_ready(self, bus: ServoBus) -> None:
         stubborn = bus.write_all(self._ids, self.registers["torque_enable"], 0)
@@ -317,7 +319,7 @@ class ServoDriver(Driver):
     def _passive_frame(self) -> bytes:
         """What makes the motors passive, as the guardian will send it."""
         recorded: list[bytes] = []
-        protocol = self._open_protocol(_Recorder(recorded))  # type: ignore[arg-type]
+        protocol = self.open_protocol(_Recorder(recorded))  # type: ignore[arg-type]
         register = self.registers["torque_enable"]
         data = register.encode(self.passive)
         protocol.sync_write(register.address, dict.fromkeys(self._ids, data))

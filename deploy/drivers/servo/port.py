@@ -64,6 +64,10 @@ class SerialPort:
         """The time in s, on the clock by which bytes arrive."""
         return time.monotonic()
 
+    def wait(self, seconds: float) -> None:
+        """Let s pass on that clock."""
+        time.sleep(seconds)
+
     def close(self) -> None:
         """Close it; may be called twice."""
         with contextlib.suppress(OSError):

@@ -46,6 +46,9 @@ class VirtualPort:
     def now(self) -> float:
         return self.time
 
+    def wait(self, seconds: float) -> None:
+        self.pass_time(self.time + seconds)
+
     def pass_time(self, until: float) -> None:
         """Let physics and faults go on."""
         self.time = max(self.time, until)

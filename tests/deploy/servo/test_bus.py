@@ -15,7 +15,7 @@ IDS = [1, 2, 3, 4, 5, 6]
 
 
 def _bus(rig: Any) -> ServoBus:
-    return ServoBus(rig.driver._open_protocol(rig.port))
+    return ServoBus(rig.driver.open_protocol(rig.port))
 
 
 @pytest.mark.parametrize("kind", KINDS)
