@@ -171,6 +171,29 @@ def bench_experience(steps: int, batch: int, repeats: int, images: bool) -> None
     print_json(experience_cost(steps, batch, repeats, images))
 
 
+@bench.group("bus")
+def bench_bus() -> None:
+    """Round trips of drivers over real protocols, against the bare library in the same run."""
+
+
+@bench_bus.command("feetech")
+@click.option("--rounds", type=click.IntRange(min=100), default=2000, show_default=True)
+def bench_bus_feetech(rounds: int) -> None:
+    """Six Feetech STS servos over a pseudo-terminal: the driver against Feetech's bare SDK."""
+    from simreal.bench_servo import servo_round_trips
+
+    print_json(servo_round_trips("feetech", rounds))
+
+
+@bench_bus.command("dynamixel")
+@click.option("--rounds", type=click.IntRange(min=100), default=2000, show_default=True)
+def bench_bus_dynamixel(rounds: int) -> None:
+    """Six Dynamixel X servos over a pseudo-terminal: the driver against ROBOTIS's bare SDK."""
+    from simreal.bench_servo import servo_round_trips
+
+    print_json(servo_round_trips("dynamixel", rounds))
+
+
 SUITE_TASKS = ("cheetah-run", "walker-walk", "reacher-easy")
 
 

@@ -92,7 +92,7 @@ class FeetechDriver(ServoDriver):
 
     def _faults(self, servo: int, answer: Answer) -> list[str]:
         bits = answer.error | answer.numbers["status"]
-        return [text for bit, text in ERRORS.items() if bits & bit]
+        return [text for bit, text in ERRORS.items() if bits & bit] if bits else []
 
     def _brake(self) -> None:
         self._connected().write_all(self._ids, self.registers["torque_enable"], TORQUE_DAMPING)

@@ -32,13 +32,21 @@ class Instruction:
     parameters: bytes
 
 
+def _crc_of_byte(byte: int) -> int:
+    value = byte << 8
+    for _ in range(8):
+        value = (value << 1 ^ 0x8005 if value & 0x8000 else value << 1) & 0xFFFF
+    return value
+
+
+CRC_OF_BYTE = [_crc_of_byte(byte) for byte in range(256)]
+
+
 def crc(data: bytes, start: int = 0) -> int:
     """CRC-16 of polynomial 8005, most significant bit first, from a start value."""
     value = start
     for byte in data:
-        value ^= byte << 8
-        for _ in range(8):
-            value = (value << 1 ^ 0x8005 if value & 0x8000 else value << 1) & 0xFFFF
+        value = (value << 8 & 0xFF00) ^ CRC_OF_BYTE[value >> 8 ^ byte]
     return value
 
 

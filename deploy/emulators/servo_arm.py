@@ -20,8 +20,8 @@ from simreal.errors import UserError
 from simreal.signals import Interrupt
 from simreal.state import FloatArray
 
-LONGEST_GAP_STEPS = 1000
-"""A process that slept for longer (a suspended laptop) does not make up for it."""
+LONGEST_GAP = 0.1
+"""s of physics, of which a process that was not given its time does not make up for more."""
 QUIET = 5e-3
 """s without a byte, after which half a request is forgotten."""
 FULL_EFFORT = 3.35037
@@ -138,8 +138,9 @@ class PseudoTerminal:
 
     def write(self, frame: bytes) -> None:
         """Send; what nobody reads is lost, as on a wire."""
-        with contextlib.suppress(OSError):
-            os.write(self.fd, frame)
+        if frame:
+            with contextlib.suppress(OSError):
+                os.write(self.fd, frame)
 
     def _close_both(self) -> None:
         for fd in (self.fd, self._other):
@@ -185,18 +186,17 @@ class Emulator:
                 self._hear(port.read(), time.monotonic() - begun)
             elif now - self._heard > QUIET:
                 self.line.quiet()
-            for frame in self._outbox.due(time.monotonic() - begun):
-                port.write(frame)
+            port.write(b"".join(self._outbox.due(time.monotonic() - begun)))
 
     def _suffer(self, now: float) -> None:
         for name in self.faults.befall(self.arm.body, self.arm.names, now):
             self.arm.servos[self.arm.names.index(name)].trip_watchdog()
 
     def _catch_up(self, now: float) -> None:
-        """Time that this process was not given has passed for the arm all the same."""
+        """One step, if it is due: what has come meanwhile is answered before the next."""
         due = int(now * self.arm.body.rate)
-        self._steps = max(self._steps, due - LONGEST_GAP_STEPS)
-        while self._steps < due:
+        self._steps = max(self._steps, due - round(LONGEST_GAP * self.arm.body.rate))
+        if self._steps < due:
             self.arm.advance()
             self._steps += 1
 

@@ -122,6 +122,9 @@ class Conversion:
         joints = [calibration.joints[name] for name in robot.joint_names]
         self._zero = np.array([each.zero for each in joints])
         self._direction = np.array([float(each.direction) for each in joints])
+        # Plain numbers are faster one by one.
+        self._zeros = [each.zero for each in joints]
+        self._steps = [each.direction * STEP for each in joints]
         ends = np.array(
             [
                 self.counts(np.array([getattr(each, end) for each in robot.actuators]))
@@ -146,8 +149,8 @@ class Conversion:
 
     def angle(self, joint: int, count: float) -> float:
         """Angle of a joint in rad at a count."""
-        return float(self._direction[joint] * (count - self._zero[joint]) * STEP)
+        return (count - self._zeros[joint]) * self._steps[joint]
 
     def speed(self, joint: int, counts_per_second: float) -> float:
         """rad/s of counts per s."""
-        return float(self._direction[joint] * counts_per_second * STEP)
+        return counts_per_second * self._steps[joint]

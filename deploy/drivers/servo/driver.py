@@ -17,7 +17,6 @@ from simreal.deploy.drivers.servo.calibration import (
     read_calibration,
 )
 from simreal.deploy.drivers.servo.guard import Guard
-from simreal.deploy.drivers.servo.guardian import BEAT, REST
 from simreal.deploy.drivers.servo.port import LATENCY, SerialPort
 from simreal.deploy.drivers.servo.protocol import Protocol
 from simreal.deploy.drivers.servo.table import Block, Model, Register
@@ -273,7 +272,7 @@ class ServoDriver(Driver):
     def _follow(self, goals: Sequence[int], authority: float) -> None:
         self._connected()
         self._send(goals, authority)
-        self._beat(BEAT)
+        self._beat()
         if not self._on:
             self._power(goals, authority)
 
@@ -293,7 +292,7 @@ class ServoDriver(Driver):
             with contextlib.suppress(DriverError):
                 self._brake()
             self._on, self._held = False, None
-            self._beat(REST)
+            self._rest()
 
     def off(self) -> None:
         """Make the motors passive."""
@@ -301,7 +300,7 @@ class ServoDriver(Driver):
             self._on, self._held = False, None
             with contextlib.suppress(DriverError):
                 if not self.bus.write_all(self._ids, self.registers["torque_enable"], 0):
-                    self._beat(REST)  # else the guardian goes on trying, when the beats stop
+                    self._rest()  # else the guardian goes on trying, when the beats stop
 
     def disconnect(self) -> None:
         """Release the port."""
@@ -312,9 +311,13 @@ class ServoDriver(Driver):
             self._port.close()
         self._port = self.bus = None
 
-    def _beat(self, word: bytes) -> None:
+    def _beat(self) -> None:
         if self.guard is not None:
-            self.guard.tell(word)
+            self.guard.beat()
+
+    def _rest(self) -> None:
+        if self.guard is not None:
+            self.guard.rest()
 
     def _passive_frame(self) -> bytes:
         """What makes the motors passive, as the guardian will send it."""

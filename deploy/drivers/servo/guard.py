@@ -4,10 +4,13 @@ import contextlib
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 
 from simreal.deploy.drivers.servo import guardian
 
+BEATS = 8
+"""In its time-out: it trips that much earlier or later than by the last command alone."""
 PATIENCE = 1.0
 """s for it to end."""
 
@@ -36,7 +39,20 @@ class Guard:
             start_new_session=True,  # Ctrl-C in the terminal is for the controller alone
         )
         os.close(theirs)
+        self._rare, self._next_beat = timeout / BEATS, 0.0
         os.set_blocking(self._pipe, False)
+
+    def beat(self) -> None:
+        """Say that a command was sent, if that was not said just now: each word wakes a process."""
+        now = time.monotonic()
+        if now >= self._next_beat:
+            self._next_beat = now + self._rare
+            self.tell(guardian.BEAT)
+
+    def rest(self) -> None:
+        """Say that the motors are passive."""
+        self._next_beat = 0.0
+        self.tell(guardian.REST)
 
     def tell(self, word: bytes) -> None:
         """Say something to it; it may have ended."""

@@ -16,7 +16,7 @@ import serial
 from simreal.deploy.drivers.driver import DriverError
 
 BITS_PER_BYTE = 10
-LATENCY = 4e-3
+LATENCY = 3e-3
 """s for an answer to begin: two USB frames, 0.5 ms of a servo's return delay, a scheduler's slice."""
 READ_SIZE = 4096
 

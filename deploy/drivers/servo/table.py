@@ -1,9 +1,12 @@
 """Control tables: what stands at which address of a servo, and what its bytes mean."""
 
-from collections.abc import Mapping
+import struct
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+LETTERS = {1: "B", 2: "H", 4: "I"}
+"""Of the module `struct`, by size."""
 Encoding = Literal["unsigned", "twos_complement", "sign_magnitude"]
 
 
@@ -63,10 +66,12 @@ class Register:
     def decode(self, data: bytes) -> int:
         """From bytes, any of which are taken."""
         number = int.from_bytes(data, "little", signed=self.encoding == "twos_complement")
-        if self.encoding == "sign_magnitude":
-            magnitude = number & ((1 << self.sign_bit) - 1)
-            return -magnitude if number >> self.sign_bit & 1 else magnitude
-        return number
+        return self.signed(number) if self.encoding == "sign_magnitude" else number
+
+    def signed(self, bits: int) -> int:
+        """The number of a sign and a magnitude."""
+        magnitude = bits & ((1 << self.sign_bit) - 1)
+        return -magnitude if bits >> self.sign_bit & 1 else magnitude
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,43 +91,52 @@ class Model:
     counts: int = 4096
 
 
-@dataclass(frozen=True, slots=True)
 class Block:
     """Registers that stand side by side and are moved together.
 
     Attributes:
-        names: in the order of their addresses, without gaps of unknown meaning between them.
+        names: in the order of their addresses.
         registers: the same.
+        start: address of the first byte.
+        length: bytes.
     """
 
-    names: tuple[str, ...]
-    registers: tuple[Register, ...]
+    def __init__(self, names: Sequence[str], registers: Sequence[Register]) -> None:
+        """Lay them side by side; bytes between them are passed over, and written as zero."""
+        self.names, self.registers = tuple(names), tuple(registers)
+        self.start, self.length = registers[0].address, registers[-1].end - registers[0].address
+        layout, at = "<", self.start
+        for each in registers:
+            letter = LETTERS[each.size]
+            layout += f"{each.address - at}x"
+            layout += letter.lower() if each.encoding == "twos_complement" else letter
+            at = each.end
+        self._layout = struct.Struct(layout)
+        # Sign and magnitude is nothing that a struct knows.
+        self._signs = [
+            (name, each) for name, each in zip(names, registers, strict=True) if each.sign_bit
+        ]
 
     @classmethod
     def of(cls, registers: Mapping[str, Register], *names: str) -> "Block":
         """The block of some registers of a table."""
-        return cls(names, tuple(registers[name] for name in names))
-
-    @property
-    def start(self) -> int:
-        """Address of its first byte."""
-        return self.registers[0].address
-
-    @property
-    def length(self) -> int:
-        """Bytes."""
-        return self.registers[-1].end - self.start
+        return cls(names, [registers[name] for name in names])
 
     def decode(self, data: bytes) -> dict[str, int]:
         """Numbers by name, of its bytes."""
-        return {
-            name: each.decode(data[each.address - self.start : each.end - self.start])
-            for name, each in zip(self.names, self.registers, strict=True)
-        }
+        numbers = dict(zip(self.names, self._layout.unpack(data), strict=True))
+        for name, register in self._signs:
+            numbers[name] = register.signed(numbers[name])
+        return numbers
 
     def encode(self, numbers: Mapping[str, int]) -> bytes:
-        """Its bytes, of numbers by name; zero where none is given."""
+        """Its bytes, of numbers by name; zero where none is given.
+
+        Raises:
+            ValueError: one does not fit.
+        """
         data = bytearray(self.length)
-        for name, each in zip(self.names, self.registers, strict=True):
-            data[each.address - self.start : each.end - self.start] = each.encode(numbers.get(name, 0))
+        for name, number in numbers.items():
+            each = self.registers[self.names.index(name)]
+            data[each.address - self.start : each.end - self.start] = each.encode(number)
         return bytes(data)

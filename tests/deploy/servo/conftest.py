@@ -104,7 +104,10 @@ class NoGuard:
     def __init__(self, *_: object) -> None:
         pass
 
-    def tell(self, word: bytes) -> None:
+    def beat(self) -> None:
+        pass
+
+    def rest(self) -> None:
         pass
 
     def close(self) -> None:

@@ -44,7 +44,8 @@ class Hands:
             end = getattr(self._joints[place], match[2])
             inside = self._short if match[2] == "lower" else -self._short
             self.rig.arm.hands[place] = end + inside
-        self.rig.port.pass_time(self.rig.port.time + 1.5)
+        far = "wrist_roll" in text or "middle" in text
+        self.rig.port.pass_time(self.rig.port.time + (1.5 if far else 0.7))
 
 
 def bus_of(rig: Any) -> ServoBus:
