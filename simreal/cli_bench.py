@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from simreal.cli_types import PATH, print_json
+from simreal.cli_types import PATH, numbers_by_name, print_json
 
 
 def _tell(text: str) -> None:
@@ -169,6 +169,24 @@ def bench_experience(steps: int, batch: int, repeats: int, images: bool) -> None
     from simreal.bench_experience import experience_cost
 
     print_json(experience_cost(steps, batch, repeats, images))
+
+
+@bench.command("emulated")
+@click.argument("policy", type=PATH)
+@click.option(
+    "--servos", type=click.Choice(["feetech", "dynamixel"]), default="feetech", show_default=True
+)
+@click.option("--episodes", type=click.IntRange(min=1), default=20, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="As of `simreal emulate`.")
+def bench_emulated(
+    policy: Path, servos: str, episodes: int, seed: int, settings: tuple[str, ...]
+) -> None:
+    """Success of a policy of the SO-101 over the wire of an emulated arm, and in evaluation."""
+    from simreal.bench_emulated import success_on_emulated_arm
+
+    parameters = numbers_by_name("--set", settings)
+    print_json(success_on_emulated_arm(policy, servos, episodes, seed, parameters, _tell))
 
 
 @bench.group("bus")
