@@ -9,7 +9,7 @@ import numpy as np
 
 from simreal.bench_servo import emulated_arm
 from simreal.contract import Contract
-from simreal.deploy.drivers import open_driver
+from simreal.deploy.drivers import DriverError, open_driver
 from simreal.deploy.loop import deploy
 from simreal.deploy.policy import load_policy
 from simreal.episode_random import EpisodeRandom, episode_seed
@@ -85,9 +85,11 @@ def _episode(
     with emulated_arm(kind, options) as arm, tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "flight.mcap"
         driver = open_driver(f"{kind}:port={arm.port},calibration={arm.calibration}", "so101", task.name)
-        outcome = deploy(
-            loaded, driver, experiment.episode_length, log, _asked(loaded.contract, task, seed)
-        )
+        asked = _asked(loaded.contract, task, seed)
+        try:
+            outcome = deploy(loaded, driver, experiment.episode_length, log, asked)
+        except DriverError as error:
+            return 0.0, str(error)
         steps = round(experiment.episode_length * experiment.control_rate)
         return goal_share_of_log(read_log(log), task.name, steps), outcome.fault or outcome.ended_by
 

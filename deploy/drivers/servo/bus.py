@@ -7,7 +7,7 @@ from simreal.deploy.drivers.servo.lengths import Lengths
 from simreal.deploy.drivers.servo.protocol import Protocol
 from simreal.deploy.drivers.servo.table import Block, Register
 
-TRIES = 6
+TRIES = 8
 """Of what is asked of one servo outside of the loop; each waits twice as long as the one before."""
 GROUP_TRIES = 4
 """Of what is written to all of them and read back, likewise."""
