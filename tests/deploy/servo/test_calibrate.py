@@ -45,7 +45,7 @@ class Hands:
             inside = self._short if match[2] == "lower" else -self._short
             self.rig.arm.hands[place] = end + inside
         far = "wrist_roll" in text or "middle" in text
-        self.rig.port.pass_time(self.rig.port.time + (1.5 if far else 0.7))
+        self.rig.port.pass_time(self.rig.port.time + (1.5 if far else 1.2))
 
 
 def bus_of(rig: Any) -> ServoBus:

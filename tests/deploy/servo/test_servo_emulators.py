@@ -175,12 +175,13 @@ def test_drivers_move_arms_in_other_processes(arm: Arm) -> None:
     with open_driver(arm.driver, "so101") as driver:
         start = driver.read().joint_position
         target = start + np.array([0.3, 0, 0, 0, 0, 0.2])
-        end = time.monotonic() + 1.5
-        while time.monotonic() < end:
+
+        def arrives() -> bool:
             driver.write(RobotCommand(target))
-            state = driver.read()
-            time.sleep(0.01)
-        assert state.joint_position[0] == pytest.approx(target[0], abs=0.05)
+            return bool(abs(driver.read().joint_position[0] - target[0]) < 0.03)
+
+        wait_until(arrives)
+        state = driver.read()
         assert state.drives is not None and state.drives.faults == ()
 
 
