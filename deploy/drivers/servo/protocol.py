@@ -139,6 +139,14 @@ class FeetechProtocol(Protocol):
         return Status(packet[2], packet[4], bytes(packet[5 : packet[3] + 3]), time)
 
 
+def _without_stuffing(packet: list[int]) -> list[int]:
+    """The handler's own goes by bytes that it has moved already, and so removes too much."""
+    end = packet[5] + (packet[6] << 8) + 5
+    body = bytes(packet[7:end]).replace(b"\xff\xff\xfd\xfd", b"\xff\xff\xfd")
+    length = len(body) + 2
+    return [*packet[:5], length & 0xFF, length >> 8, *body, *packet[end : end + 2]]
+
+
 class DynamixelProtocol(Protocol):
     """Of X servos, protocol 2.0."""
 
@@ -156,7 +164,7 @@ class DynamixelProtocol(Protocol):
             packet[:] = add_stuffing(packet)
             return packet
 
-        handler.addStuffing = stuff
+        handler.addStuffing, handler.removeStuffing = stuff, _without_stuffing
         # Releases 3 and 4 of the SDK differ in a flag for an instruction that is not used here.
         parameters = inspect.signature(handler.rxPacket).parameters
         self._slow = (False,) if "fast_option" in parameters else ()
