@@ -8,7 +8,9 @@ from rich.table import Column, Table
 
 from simreal import __version__
 from simreal.cli_bench import bench
+from simreal.cli_calibrate import calibrate
 from simreal.cli_deploy import deploy
+from simreal.cli_emulate import emulate
 from simreal.cli_evaluate import evaluate
 from simreal.cli_experiment import lint, preview
 from simreal.cli_export import export, inspect
@@ -86,7 +88,7 @@ def _missing_module(error: ModuleNotFoundError) -> str:
 @cli.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print names for programs.")
 def list_everything(as_json: bool) -> None:
-    """List robots, tasks, experiments, agents, drivers and randomizable parameters."""
+    """List robots, tasks, experiments, agents, drivers, emulators and randomizable parameters."""
     from simreal.inspect import inventory
 
     found = inventory()
@@ -121,6 +123,8 @@ for command in (
     lint,
     transfer,
     robot,
+    emulate,
+    calibrate,
     bench,
 ):
     cli.add_command(command)

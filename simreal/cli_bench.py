@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from simreal.cli_types import PATH, print_json
+from simreal.cli_types import PATH, numbers_by_name, print_json
 
 
 def _tell(text: str) -> None:
@@ -184,6 +184,47 @@ def bench_experience(steps: int, batch: int, repeats: int, images: bool) -> None
     from simreal.bench_experience import experience_cost
 
     print_json(experience_cost(steps, batch, repeats, images))
+
+
+@bench.command("emulated")
+@click.argument("policy", type=PATH)
+@click.option(
+    "--servos", type=click.Choice(["feetech", "dynamixel"]), default="feetech", show_default=True
+)
+@click.option("--episodes", type=click.IntRange(min=1), default=20, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="As of `simreal emulate`.")
+def bench_emulated(
+    policy: Path, servos: str, episodes: int, seed: int, settings: tuple[str, ...]
+) -> None:
+    """Success of a policy of the SO-101 over the wire of an emulated arm, and in evaluation."""
+    from simreal.bench_emulated import success_on_emulated_arm
+
+    parameters = numbers_by_name("--set", settings)
+    print_json(success_on_emulated_arm(policy, servos, episodes, seed, parameters, _tell))
+
+
+@bench.group("bus")
+def bench_bus() -> None:
+    """Round trips of drivers over real protocols, against the bare library in the same run."""
+
+
+@bench_bus.command("feetech")
+@click.option("--rounds", type=click.IntRange(min=100), default=2000, show_default=True)
+def bench_bus_feetech(rounds: int) -> None:
+    """Six Feetech STS servos over a pseudo-terminal: the driver against Feetech's bare SDK."""
+    from simreal.bench_servo import servo_round_trips
+
+    print_json(servo_round_trips("feetech", rounds))
+
+
+@bench_bus.command("dynamixel")
+@click.option("--rounds", type=click.IntRange(min=100), default=2000, show_default=True)
+def bench_bus_dynamixel(rounds: int) -> None:
+    """Six Dynamixel X servos over a pseudo-terminal: the driver against ROBOTIS's bare SDK."""
+    from simreal.bench_servo import servo_round_trips
+
+    print_json(servo_round_trips("dynamixel", rounds))
 
 
 SUITE_TASKS = ("cheetah-run", "walker-walk", "reacher-easy")

@@ -108,6 +108,7 @@ def inventory() -> dict[str, dict[str, str]]:
     from simreal.config_pages import AGENTS
     from simreal.configs import shipped_experiments
     from simreal.deploy.drivers import DRIVERS
+    from simreal.deploy.emulators.registry import EMULATORS
     from simreal.experiment import load_any_experiment
     from simreal.randomization.parameters import GROUPS
     from simreal.robots import robot_experiments, robot_folders
@@ -122,6 +123,7 @@ def inventory() -> dict[str, dict[str, str]]:
         "experiments": {name: _experiment(config) for name, config in experiments.items()} | of_robots,
         "agents": {name: (agent.__doc__ or "").splitlines()[0] for name, agent in AGENTS.items()},
         "drivers": {name: entry.description for name, entry in DRIVERS.items()},
+        "emulators": {name: entry.description for name, entry in EMULATORS.items()},
         **{
             f"parameters of {group}": {
                 each.name: f"{each.description} ({each.operation} by default, {each.unit})"

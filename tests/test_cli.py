@@ -189,7 +189,7 @@ def test_evaluate_prints_numbers_for_people_and_programs(
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
-        (["evaluat"], "did you mean 'evaluate'?"),
+        (["evaluat"], "did you mean 'evaluate'"),
         (["bench", "evn"], "'env'"),
         (["evaluate"], "Missing argument"),
         (["train"], "which experiment?"),

@@ -29,6 +29,10 @@ class DriverEntry:
 
 DRIVERS = {
     "sim": DriverEntry("simulated robot in another process, in real time", "sim"),
+    "feetech": DriverEntry(
+        "Feetech STS servos on a serial bus, such as an SO-101's", "feetech", "serial"
+    ),
+    "dynamixel": DriverEntry("Dynamixel X servos on a serial bus, protocol 2.0", "dynamixel", "serial"),
 }
 
 

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.contract import RobotDescription
 from simreal.deploy.clock import Clock
+from simreal.deploy.emulators.body import Body
 from simreal.deploy.sim_wire import (
     LARGEST_PACKET,
     CommandPacket,
@@ -24,18 +24,10 @@ from simreal.deploy.sim_wire import (
     WireError,
     encode_hello,
 )
-from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError
-from simreal.physics.interface import Start
-from simreal.randomization.build import build_world
-from simreal.randomization.randomizer import Randomizer
-from simreal.randomization.specification import fixed
 from simreal.robots import load_robot
 from simreal.state import RobotState
-from simreal.tasks import Task, find_task
 
-BRAKING = 2.0
-"""Times its own damping, with which a servo brakes that holds nothing."""
 PRIORITY = 10
 """SCHED_FIFO, below that of the control loop."""
 LONGEST_GAP_STEPS = 1000
@@ -43,114 +35,56 @@ LONGEST_GAP_STEPS = 1000
 
 
 class SimulatedRobot:
-    """One robot: physics, sensors, firmware watchdog. Time passes only in `advance`."""
+    """A body and its firmware: modes, limits, a watchdog. Time passes only in `advance`."""
 
     def __init__(
         self, name: str, parameters: Mapping[str, float], seed: int, task: str | None = None
     ) -> None:
-        """Build it with true parameters that may differ from the model's.
-
-        Args:
-            name: of the robot.
-            parameters: where they differ.
-            seed: of its start and its noise.
-            task: whose surroundings and start it has; nothing, and the default posture at rest, if
-                absent.
+        """Build the body; see `Body`.
 
         Raises:
             UserError: no such robot, task or parameter.
         """
-        robot = load_robot(name)
-        self.description = robot.description
-        specification, pins = fixed(parameters)
-        problem = None if task is None else find_task(task, name)
-        scene = None if problem is None else problem.scene
-        world = build_world(robot, 1, specification, pins, threads=1, scene=scene)
-        randomizer = Randomizer(specification, world, pins)
-        self._world = world
-        self.rate = 1.0 / world.physics.timestep
-        self._random = EpisodeRandom(episode_seed(seed, np.array([0])))
-        only = np.array([0])
-        randomizer.apply(only, randomizer.draw(self._random).values)
-        self._idle = _idle_target(self.description)
-        self._target = self._idle
-        world.reset(only, _start(self.description, problem, self._random), self._idle, self._random)
-        # Until the first command its own firmware holds it, as robots that walk stand up by themselves.
+        self._body = Body(name, parameters, seed, task)
+        self.description, self.rate = self._body.description, self._body.rate
         self._mode, self._commanded = Mode.FOLLOW, False
-        self._servos = bool(world.actuation.servos.any())
-        self._stiffness, self._damping = world.actuation.gains(only)
-        self._gains = (1.0, 1.0)
+        self._servos = np.array([each.command == "position" for each in self.description.actuators])
         self._lower = np.array([actuator.lower for actuator in self.description.actuators])
         self._upper = np.array([actuator.upper for actuator in self.description.actuators])
-        self._watchdog_steps = round(1e-3 * robot.config.safety.watchdog_ms * self.rate)
+        watchdog_ms = load_robot(name).config.safety.watchdog_ms
+        self._watchdog_steps = round(1e-3 * watchdog_ms * self.rate)
         self._since_command = 0
-        self._step = np.zeros(1, dtype=np.int64)
-        self._commands = np.zeros(1, dtype=np.int64)
 
     def command(self, mode: Mode, target: NDArray[np.float64], authority: float = 1.0) -> None:
         """Take a command, as the firmware does: limits are the amplifier's, NaN is off."""
         self._since_command, self._commanded = 0, True
-        self._commands += 1
         if mode is Mode.FOLLOW and not np.isfinite(target).all():
             mode = Mode.OFF
         match mode:
             case Mode.FOLLOW:
-                self._impose(authority, 1.0)
-                self._target = np.clip(target, self._lower, self._upper)[None]
-                # Of what is no servo, the command itself is what authority is a share of.
-                self._target[:, ~self._world.actuation.servos] *= authority
+                self._follow(np.clip(target, self._lower, self._upper), authority)
             case Mode.HOLD if self._mode is not Mode.HOLD:
-                self._impose(1.0, 1.0)
-                self._target = self._position()
+                self._body.hold()
             case Mode.DAMP:
-                self._impose(0.0, BRAKING)
-                self._target = self._idle
+                self._body.damp()
             case Mode.OFF:
-                self._impose(0.0, 0.0)
-                self._target = self._idle
+                self._body.off()
         self._mode = mode
 
-    def _position(self) -> NDArray[np.float64]:
-        """(1, actuators) where the driven joints are."""
-        joints = [self.description.joint_names.index(each.joint) for each in self.description.actuators]
-        return self._world.physics.joint_position[:, joints].copy()
-
-    def _impose(self, stiffness: float, damping: float) -> None:
-        """Give the servos shares of their gains. A motor without voltage brakes by itself."""
-        gains = (stiffness, damping)
-        if not self._servos or gains == self._gains:
-            return
-        self._gains = gains
-        only = np.array([0])
-        self._world.commit(only)
-        if gains != (1.0, 1.0):
-            law = stiffness * self._stiffness, damping * self._damping
-            self._world.actuation.impose(only, *law, np.zeros_like(self._stiffness))
+    def _follow(self, target: NDArray[np.float64], authority: float) -> None:
+        """Authority is a share of a servo's stiffness; of what is no servo, of the command itself."""
+        self._body.command(
+            position=target,
+            stiffness=authority * self._body.stiffness,
+            feedforward=np.where(self._servos, 0.0, authority * target),
+        )
 
     def advance(self) -> RobotState:
         """Let one physics step pass; what it measured."""
         self._since_command += 1
         if self._commanded and self._since_command > self._watchdog_steps:
-            self._impose(0.0, BRAKING)
-            self._target, self._mode = self._idle, Mode.DAMP
-        self._step += 1
-        self._world.advance(self._target, self._random, self._step, self._commands)
-        return self._world.read(self._step / self.rate).row(0)
-
-
-def _start(robot: RobotDescription, task: Task | None, random: EpisodeRandom) -> Start:
-    """Where the robot is found: a balance that begins at rest in it would hold with dead motors."""
-    if task is not None:
-        return task.initial_states[task.start](random)
-    position = np.array([robot.default_position])
-    return Start(position, np.zeros_like(position))
-
-
-def _idle_target(robot: RobotDescription) -> NDArray[np.float64]:
-    """(1, actuators) what no command means: no voltage, no effort; a servo's does not act then."""
-    default = dict(zip(robot.joint_names, robot.default_position, strict=True))
-    served = (default[each.joint] if each.command == "position" else 0.0 for each in robot.actuators)
-    return np.array([list(served)])
+            self.command(Mode.DAMP, self._lower)
+        return self._body.advance()
 
 
 def serve(robot: SimulatedRobot, wire: socket.socket) -> None:

@@ -17,7 +17,7 @@ from simreal.tasks.so101_kinematics import (
     site_position,
 )
 from simreal.tasks.tabletop import add_table
-from simreal.tasks.task import Motion, Task, action_change
+from simreal.tasks.task import Motion, NotInLogError, Task, action_change
 
 POSITION, PITCH, ROLL = slice(0, 3), 3, 4
 WITHIN = 0.01
@@ -90,8 +90,12 @@ def draw_pose(
 
 
 def distance_to_target(motion: Motion) -> FloatArray:
-    """(count,) m, from the gripper's frame."""
-    apart: FloatArray = motion.sensor("gripper_position") - motion.command[:, POSITION]
+    """(count,) m, from the gripper's frame; of a log, where the measured joints say that it is."""
+    try:
+        place = motion.sensor("gripper_position")
+    except NotInLogError:
+        place = site_position(motion.joint_position, GRIPPER_FRAME)
+    apart: FloatArray = place - motion.command[:, POSITION]
     return np.asarray(np.linalg.norm(apart, axis=1))
 
 
