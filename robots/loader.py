@@ -21,6 +21,7 @@ from simreal.config import Config, parse, read_document
 from simreal.contract import RobotDescription
 from simreal.errors import UserError, nearest
 from simreal.robots.safety import SafetyConfig
+from simreal.robots.can_wire import CanConfig
 
 ROBOTS = Path(__file__).resolve().parent
 """Resolved: an editable installation links to the files that people know and edit."""
@@ -55,8 +56,10 @@ class SensingConfig(Config):
 class WireConfig(Config):
     """How the robot's own electronics number what the contract orders."""
 
-    motor_index: tuple[Annotated[int, Field(ge=0)], ...]
-    """Of each actuator, in contract order: the number of its motor on the wire."""
+    motor_index: tuple[Annotated[int, Field(ge=0)], ...] | None = None
+    """Of each actuator, in contract order: the number of its motor on the wire; from 0 if absent."""
+    can: CanConfig | None = None
+    """Its CAN motors; absent for a robot without."""
 
 
 class MirrorConfig(Config):
@@ -108,11 +111,24 @@ class RobotConfig(Config):
 
     @model_validator(mode="after")
     def _wire_numbers_every_motor(self) -> Self:
-        if self.wire is None:
+        if self.wire is None or self.wire.motor_index is None:
             return self
         indices, count = self.wire.motor_index, len(self.description.actuators)
         if len(indices) != count or len(set(indices)) != count:
             raise ValueError(f"wire.motor_index needs {count} different numbers, one for each actuator")
+        return self
+
+    @model_validator(mode="after")
+    def _wire_has_every_can_motor(self) -> Self:
+        if self.wire is None or self.wire.can is None:
+            return self
+        named, actuators = self.wire.can.motors, self.description.actuator_names
+        for name in named:
+            if name not in actuators:
+                raise ValueError(f"wire.can.motors: no actuator {name!r}: {nearest(name, actuators)}")
+        missing = [name for name in actuators if name not in named]
+        if missing:
+            raise ValueError(f"wire.can.motors: nothing drives {', '.join(missing)}")
         return self
 
     @model_validator(mode="after")

@@ -227,6 +227,26 @@ def bench_bus_dynamixel(rounds: int) -> None:
     print_json(servo_round_trips("dynamixel", rounds))
 
 
+@bench_bus.command("can")
+@click.option("--rounds", type=click.IntRange(min=1), default=2000, show_default=True)
+def bench_bus_can(rounds: int) -> None:
+    """Six CAN motors over slcan on a terminal: the driver against bare python-can."""
+    from simreal.bench_can import can_round_trips
+
+    print_json(can_round_trips(rounds))
+
+
+@bench.command("can-leg")
+@click.argument("policy", type=PATH)
+@click.option("--episodes", type=click.IntRange(min=1), default=20, show_default=True)
+@click.option("--duration", type=click.FloatRange(min=0.5), default=4.0, show_default=True)
+def bench_can_leg(policy: Path, episodes: int, duration: float) -> None:
+    """Success of a policy over slcan on the emulated leg, and in evaluation."""
+    from simreal.bench_can import flights
+
+    print_json(flights(policy, episodes, duration, _tell))
+
+
 SUITE_TASKS = ("cheetah-run", "walker-walk", "reacher-easy")
 
 

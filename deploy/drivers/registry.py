@@ -33,6 +33,7 @@ DRIVERS = {
         "Feetech STS servos on a serial bus, such as an SO-101's", "feetech", "serial"
     ),
     "dynamixel": DriverEntry("Dynamixel X servos on a serial bus, protocol 2.0", "dynamixel", "serial"),
+    "can": DriverEntry("CAN motors in MIT mode: Damiao, RobStride, CyberGear, AK", "can", "can"),
 }
 
 

@@ -29,6 +29,7 @@ EMULATORS = {
     "dynamixel-arm": EmulatorEntry(
         "the same arm with Dynamixel X servos, protocol 2.0", "dynamixel_arm"
     ),
+    "can-leg": EmulatorEntry("robot with CAN motors, on slcan or udp_multicast", "can_leg", "can"),
 }
 
 

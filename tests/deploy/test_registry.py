@@ -22,7 +22,7 @@ def test_what_can_be_read_gives_a_driver_that_has_started_nothing(specification:
     [
         ("simm", ["'simm'", "did you mean 'sim'?"]),
         ("", ["''", "sim"]),
-        ("can0", ["'can0'", "valid: ", "sim"]),
+        ("can0", ["'can0'", "did you mean 'can'?"]),
         ("sim:mass", ["'mass'", "key=value"]),
         ("sim:mass=", ["'mass='", "key=value"]),
         ("sim:=1", ["'=1'", "key=value"]),
