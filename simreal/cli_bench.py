@@ -247,6 +247,26 @@ def bench_can_leg(policy: Path, episodes: int, duration: float) -> None:
     print_json(flights(policy, episodes, duration, _tell))
 
 
+@bench_bus.command("unitree")
+@click.option("--rounds", type=click.IntRange(min=40), default=2000, show_default=True)
+def bench_bus_unitree(rounds: int) -> None:
+    """A Go2's LowCmd and LowState over DDS: packed bytes against the IDL classes."""
+    from simreal.bench_unitree import bus_speed
+
+    print_json(bus_speed(rounds))
+
+
+@bench.command("flights")
+@click.argument("policy", type=PATH, default=Path("go2_velocity"))
+@click.option("--flights", "number", type=click.IntRange(min=1), default=10, show_default=True)
+@click.option("--duration", type=click.FloatRange(min=1.0), default=10.0, show_default=True)
+def bench_flights(policy: Path, number: int, duration: float) -> None:
+    """A Go2 policy over DDS in real time on emulated robots, against its evaluation."""
+    from simreal.bench_unitree import ROBOTS, flights
+
+    print_json(flights(policy, number, duration, ROBOTS, _tell))
+
+
 SUITE_TASKS = ("cheetah-run", "walker-walk", "reacher-easy")
 
 

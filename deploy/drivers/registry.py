@@ -34,6 +34,7 @@ DRIVERS = {
     ),
     "dynamixel": DriverEntry("Dynamixel X servos on a serial bus, protocol 2.0", "dynamixel", "serial"),
     "can": DriverEntry("CAN motors in MIT mode: Damiao, RobStride, CyberGear, AK", "can", "can"),
+    "unitree": DriverEntry("Unitree Go2 or G1 at its low level, over DDS", "unitree", "dds"),
 }
 
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from simreal.contract import RobotDescription
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError, nearest
-from simreal.physics.interface import Start
+from simreal.physics.interface import Physics, Start
+from simreal.physics.model import Scene
 from simreal.randomization.build import build_world
 from simreal.randomization.randomizer import Randomizer
 from simreal.randomization.specification import fixed
@@ -64,6 +65,7 @@ class Body:
         seed: int = 0,
         task: str | None = None,
         nominal_voltage: float = 24.0,
+        rate: float | None = None,
     ) -> None:
         """Build it with true parameters that may differ from the model's.
 
@@ -74,6 +76,7 @@ class Body:
             task: whose surroundings and start it has; nothing, and the default posture at rest, if
                 absent.
             nominal_voltage: V, of its supply.
+            rate: Hz, physics steps per second; the model's own if absent.
 
         Raises:
             UserError: no such robot, task or parameter.
@@ -82,7 +85,7 @@ class Body:
         self.description = robot.description
         specification, pins = fixed(parameters)
         problem = None if task is None else find_task(task, name)
-        scene = None if problem is None else problem.scene
+        scene = _at_rate(rate, None if problem is None else problem.scene)
         self._world = world = build_world(robot, 1, specification, pins, threads=1, scene=scene)
         randomizer = Randomizer(specification, world, pins)
         self.rate = 1.0 / world.physics.timestep
@@ -124,6 +127,11 @@ class Body:
         self._kp, self._kd = self.stiffness.copy(), self.damping.copy()
         self._target = self._position.copy()
         self._imposed = self._kp.copy(), self._kd.copy(), self._feedforward.copy()
+
+    @property
+    def physics(self) -> Physics:
+        """The engine behind it, for what no sensor of the robot tells."""
+        return self._world.physics
 
     @property
     def position(self) -> FloatArray:
@@ -296,6 +304,19 @@ def _full_effort(model: mujoco.MjModel, actuators: NDArray[np.int64]) -> FloatAr
     has_range = model.actuator_ctrllimited[actuators].astype(bool)
     full: FloatArray = gear * np.where(limited, limit, np.where(has_range, by_command, np.inf))
     return full
+
+
+def _at_rate(rate: float | None, scene: Scene | None) -> Scene | None:
+    """The surroundings, in which time passes in steps of a rate."""
+    if rate is None:
+        return scene
+
+    def timed(spec: mujoco.MjSpec) -> None:
+        spec.option.timestep = 1.0 / rate
+        if scene is not None:
+            scene(spec)
+
+    return timed
 
 
 def _start(robot: RobotDescription, task: Task | None, random: EpisodeRandom) -> Start:

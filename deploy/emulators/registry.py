@@ -30,6 +30,7 @@ EMULATORS = {
         "the same arm with Dynamixel X servos, protocol 2.0", "dynamixel_arm"
     ),
     "can-leg": EmulatorEntry("robot with CAN motors, on slcan or udp_multicast", "can_leg", "can"),
+    "go2": EmulatorEntry("Unitree Go2: LowCmd and LowState over DDS", "go2", "dds"),
 }
 
 
