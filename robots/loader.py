@@ -20,8 +20,8 @@ from pydantic import Field, model_validator
 from simreal.config import Config, parse, read_document
 from simreal.contract import RobotDescription
 from simreal.errors import UserError, nearest
-from simreal.robots.safety import SafetyConfig
 from simreal.robots.can_wire import CanConfig
+from simreal.robots.safety import SafetyConfig
 
 ROBOTS = Path(__file__).resolve().parent
 """Resolved: an editable installation links to the files that people know and edit."""
@@ -96,6 +96,12 @@ class RobotConfig(Config):
 
     mirror: MirrorConfig | None = None
     """Absent for a robot whose left is not its right."""
+
+    @property
+    def motor_index(self) -> tuple[int, ...]:
+        """Of each actuator, in contract order: the number of its motor on the wire."""
+        given = None if self.wire is None else self.wire.motor_index
+        return tuple(range(len(self.description.actuators))) if given is None else given
 
     @model_validator(mode="after")
     def _mirror_names_joints(self) -> Self:

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from simreal.deploy.command_source import FixedSource
 from simreal.deploy.drivers import open_driver
-from simreal.deploy.loop import deploy
+from simreal.deploy.loop import asked_values, deploy
 from simreal.deploy.policy import load_policy
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError, missing_extra
@@ -169,7 +170,9 @@ def flights(
                 names = [each.name for each in contract.commands]
                 log = Path(folder, f"{number}.mcap")
                 driver = open_driver(f"can:interface=slcan,channel={port},clear_faults=1", robot, task)
-                wanted = dict(zip(names, asked.tolist(), strict=True))
+                wanted = FixedSource(
+                    asked_values(contract, dict(zip(names, asked.tolist(), strict=True)))
+                )
                 outcome = deploy(loaded, driver, duration, log, wanted)
                 planned = round(duration * contract.control_rate)
                 shares.append(goal_share_of_log(read_log(log), task, planned))

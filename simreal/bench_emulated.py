@@ -9,8 +9,9 @@ import numpy as np
 
 from simreal.bench_servo import emulated_arm
 from simreal.contract import Contract
+from simreal.deploy.command_source import FixedSource
 from simreal.deploy.drivers import DriverError, open_driver
-from simreal.deploy.loop import deploy
+from simreal.deploy.loop import asked_values, deploy
 from simreal.deploy.policy import load_policy
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError
@@ -85,7 +86,7 @@ def _episode(
     with emulated_arm(kind, options) as arm, tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "flight.mcap"
         driver = open_driver(f"{kind}:port={arm.port},calibration={arm.calibration}", "so101", task.name)
-        asked = _asked(loaded.contract, task, seed)
+        asked = FixedSource(asked_values(loaded.contract, _asked(loaded.contract, task, seed)))
         try:
             outcome = deploy(loaded, driver, experiment.episode_length, log, asked)
         except DriverError as error:

@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from simreal.deploy.command_source import FixedSource
 from simreal.deploy.drivers import Driver, open_driver
 from simreal.deploy.emulators.faults import Faults
 from simreal.deploy.emulators.go2 import make_go2
 from simreal.deploy.emulators.options import Emulated
 from simreal.deploy.emulators.unitree_dds import UnitreeServer
-from simreal.deploy.loop import deploy
+from simreal.deploy.loop import asked_values, deploy
 from simreal.deploy.policy import Policy, load_policy
 from simreal.deploy.unitree.command import CommandFrame
 from simreal.deploy.unitree.idl import as_message, message_type, packed_type
@@ -215,7 +216,7 @@ def _simulated(
     text = ",".join(f"{name}={value}" for name, value in {**parameters, "seed": seed}.items())
     contract = loaded.contract
     driver = open_driver(f"sim:{text}", contract.robot.name, contract.provenance.task)
-    return deploy(loaded, driver, 3.0, None, asked).fault
+    return deploy(loaded, driver, 3.0, None, FixedSource(asked_values(contract, asked))).fault
 
 
 def flights(
@@ -242,7 +243,8 @@ def flights(
         asked = {each.name: value for each, value in zip(ranges, command, strict=True)}
         with _emulated(parameters, seed, command) as (domain, end):
             driver = open_driver(f"unitree:domain={domain}", "go2")
-            outcome = deploy(loaded, driver, duration, None, asked)
+            source = FixedSource(asked_values(loaded.contract, asked))
+            outcome = deploy(loaded, driver, duration, None, source)
             fell, truth, obeyed, ignored = end()
         # A flight that ended at once has no half, and held nothing.
         second = np.array(truth or [[0.0] * (1 + len(task.metrics))])[len(truth) // 2 :]

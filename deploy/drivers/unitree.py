@@ -104,9 +104,8 @@ class UnitreeDriver(Driver):
         Raises:
             UserError: the robot's description does not suit its messages.
         """
-        description, wire = robot.description, robot.config.wire
+        description, index = robot.description, robot.config.motor_index
         count = len(description.actuators)
-        index = tuple(range(count)) if wire is None else wire.motor_index
         if max(index, default=0) >= messages.motors:
             raise UserError(
                 f"robot {robot.name}: wire.motor_index {max(index)}: {messages.command.name} has "

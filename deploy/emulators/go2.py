@@ -34,9 +34,8 @@ def make_go2(emulated: Emulated, controller: str = "") -> UnitreeRobot:
     task = emulated.task or TASK
     body = Body(ROBOT, emulated.parameters, emulated.seed, task, NOMINAL_VOLTAGE, RATE)
     config = load_robot(ROBOT).config
-    assert config.wire is not None
     robot = UnitreeRobot(
-        body, GoCodec(), config.wire.motor_index, config.safety.watchdog_ms, controller, tell
+        body, GoCodec(), config.motor_index, config.safety.watchdog_ms, controller, tell
     )
     for fault in emulated.faults:
         if fault.device is not None and fault.device not in robot.names:
