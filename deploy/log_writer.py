@@ -21,8 +21,8 @@ from mcap.writer import CompressionType, Writer
 from simreal.contract import Contract
 from simreal.deploy.broadcast import Attached, attach
 from simreal.deploy.cycle import Cycle, Event, event_of
-from simreal.logs import CONTRACT_METADATA, PROFILE, TIMING_METADATA, TOPICS
-from simreal.observation import AXES, QUATERNION, Float32Array, ObservationPipeline
+from simreal.logs import CONTRACT_METADATA, IMU_AXES, POSE_NAMES, PROFILE, TIMING_METADATA, TOPICS
+from simreal.observation import Float32Array, ObservationPipeline
 from simreal.state import FloatArray, RobotState
 
 DRAIN_PERIOD = 0.05
@@ -30,8 +30,6 @@ DRAIN_PERIOD = 0.05
 NICENESS = -10
 CHUNK_SIZE = 16_384
 """Bytes. The reader of a log that was cut off gets every complete chunk."""
-IMU_AXES = {"orientation": QUATERNION, "angular_velocity": AXES, "linear_acceleration": AXES}
-POSE_NAMES = (*AXES, *(f"q{axis}" for axis in QUATERNION))
 CLOSE = b"close"
 """First word of the line that ends a log in order; the percentiles follow it as JSON."""
 

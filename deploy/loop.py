@@ -21,12 +21,14 @@ from simreal.deploy.cycle import Cycle, Event
 from simreal.deploy.drivers import Driver, DriverError
 from simreal.deploy.policy import Policy
 from simreal.deploy.preflight import objections
+from simreal.deploy.provenance import provenance_of
 from simreal.deploy.realtime import RealTime, real_time, warning
 from simreal.deploy.recorder import Recorder
 from simreal.deploy.shadow import ShadowDriver
 from simreal.deploy.supervisor import Order, Phase, Supervisor
 from simreal.deploy.timing import Outcome, Statistics, Travel
 from simreal.errors import UserError, nearest
+from simreal.logs import PROVENANCE_METADATA
 from simreal.observation import Float32Array, ObservationPipeline
 from simreal.robots import load_robot
 from simreal.signals import Interrupt, interrupt_flag
@@ -106,7 +108,9 @@ def deploy(
         stack.callback(broadcast.close)
         recorder = None
         if log is not None:
-            recorder = stack.enter_context(Recorder(log, broadcast))
+            recorder = stack.enter_context(
+                Recorder(log, broadcast, {PROVENANCE_METADATA: provenance_of(policy)})
+            )
         for listen in listeners:
             stack.enter_context(listen(broadcast))
         loop = _Loop(policy, driver, source, broadcast, options, steps)

@@ -8,6 +8,7 @@ and carried through them.
 A file comes from anywhere: loading it reaches no other file, and may use so much memory and time.
 """
 
+import hashlib
 import os
 import resource
 import threading
@@ -108,10 +109,15 @@ class Policy:
         contract: what it believes.
         golden: its golden vectors.
         experiment: the resolved configuration that it was trained with, as JSON text.
+        digest: SHA-256 of its file, in hexadecimal digits: a log names by it the policy that ran.
     """
 
     def __init__(
-        self, session: onnxruntime.InferenceSession, metadata: Mapping[str, str], source: str
+        self,
+        session: onnxruntime.InferenceSession,
+        metadata: Mapping[str, str],
+        source: str,
+        digest: str,
     ) -> None:
         """Take a session and the metadata of its file, and hold them against each other."""
         missing = [key for key in (CONTRACT_KEY, GOLDEN_KEY) if key not in metadata]
@@ -123,6 +129,7 @@ class Policy:
         self.contract = Contract.from_json(metadata[CONTRACT_KEY], source)
         self.golden = _golden(metadata[GOLDEN_KEY], source)
         self.experiment = metadata.get(EXPERIMENT_KEY)
+        self.digest = digest
         _check_widths(self.golden, self.contract, source)
         self._session = session
         self._observation, self._action = _check_graph(session, self.contract, source)
@@ -218,7 +225,7 @@ def load_policy(path: str | PathLike[str]) -> Policy:
                 f"{path}: {describe(path)}; expected a policy made by `simreal export` "
                 f"({_reason(error)})"
             ) from None
-        return Policy(session, metadata, str(path))
+        return Policy(session, metadata, str(path), hashlib.sha256(content).hexdigest())
 
 
 def _options() -> onnxruntime.SessionOptions:

@@ -5,7 +5,8 @@ state    u64 sequence, i64 time (ns, monotonic clock of this machine), u8 number
          then positions, velocities (f64),
          and of a robot with an IMU orientation (4), angular velocity (3), linear acceleration (3) (f64),
          and the pose (7) of each object around it that a tracker sees (f64)
-command  u64 sequence, u8 mode, f64 authority, then targets (f64), which only the mode FOLLOW heeds
+command  u64 sequence, u8 mode, f64 authority, then targets (f64), which only the mode FOLLOW heeds;
+         of the mode PUSH, which is no command but somebody's hand, efforts on the joints instead
 """
 
 import json
@@ -31,6 +32,7 @@ class Mode(IntEnum):
     FOLLOW = 1
     HOLD = 2
     DAMP = 3
+    PUSH = 4
 
 
 class WireError(Exception):
@@ -77,7 +79,10 @@ def _parts(state: RobotState) -> list[FloatArray]:
 
 @dataclass(frozen=True, slots=True)
 class CommandPacket:
-    """A command; the target is (actuators,) float64, the authority a share of gains or effort."""
+    """A command; the target is (actuators,) float64, the authority a share of gains or effort.
+
+    With the mode PUSH, the target is (joints,) N·m or N from outside.
+    """
 
     sequence: int
     mode: Mode
@@ -90,13 +95,16 @@ class CommandPacket:
         return header + self.target.astype("<f8").tobytes()
 
     @classmethod
-    def decode(cls, data: bytes, actuators: int) -> "CommandPacket":
+    def decode(cls, data: bytes, actuators: int, joints: int = 0) -> "CommandPacket":
         """From bytes."""
-        if len(data) != COMMAND_HEADER.size + 8 * actuators:
-            raise WireError(f"command packet of {len(data)} bytes for {actuators} actuators")
+        if len(data) < COMMAND_HEADER.size:
+            raise WireError(f"command packet of {len(data)} bytes")
         sequence, mode, authority = COMMAND_HEADER.unpack_from(data)
         if mode not in tuple(Mode):
             raise WireError(f"command packet with mode {mode}")
+        numbers = joints if mode == Mode.PUSH else actuators
+        if len(data) != COMMAND_HEADER.size + 8 * numbers:
+            raise WireError(f"command packet of {len(data)} bytes for {numbers} numbers")
         if not 0.0 <= authority <= 1.0:
             raise WireError(f"command packet with authority {authority}")
         target = np.frombuffer(data, "<f8", offset=COMMAND_HEADER.size)

@@ -10,15 +10,19 @@ from simreal import __version__
 from simreal.cli_bench import bench
 from simreal.cli_calibrate import calibrate
 from simreal.cli_deploy import deploy
+from simreal.cli_doctor import doctor
 from simreal.cli_emulate import emulate
 from simreal.cli_evaluate import evaluate
 from simreal.cli_experiment import lint, preview
 from simreal.cli_export import export, inspect
+from simreal.cli_preflight import preflight
+from simreal.cli_replay import replay
 from simreal.cli_robot import robot
 from simreal.cli_sensitivity import sensitivity
 from simreal.cli_train import train, training_progress
 from simreal.cli_transfer import transfer
 from simreal.cli_types import PATH, console, errors, print_json
+from simreal.cli_watch import watch
 from simreal.errors import UserError, missing_extra, nearest
 from simreal.fresh_module import fresh_module_hint
 
@@ -119,6 +123,10 @@ for command in (
     export,
     inspect,
     deploy,
+    replay,
+    doctor,
+    preflight,
+    watch,
     preview,
     lint,
     transfer,

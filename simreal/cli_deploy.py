@@ -13,6 +13,9 @@ from simreal.cli_types import PATH, console, errors, numbers_by_name, print_json
 from simreal.errors import UserError
 
 if TYPE_CHECKING:
+    from simreal.contract import Contract
+    from simreal.deploy.command_source import CommandSource
+    from simreal.deploy.policy import Policy
     from simreal.deploy.timing import Outcome
 
 STILL = 0.02
@@ -20,7 +23,7 @@ STILL = 0.02
 
 
 @click.command()
-@click.argument("policy", type=PATH)
+@click.argument("policy", type=PATH, required=False)
 @click.option(
     "--driver",
     default="sim",
@@ -42,6 +45,13 @@ STILL = 0.02
     metavar="NAME=VALUE",
     help="What is asked of the policy, such as forward_velocity=0.5. Repeatable.",
 )
+@click.option(
+    "--commands",
+    "source_name",
+    metavar="SOURCE",
+    help="Who asks while it runs: keyboard, gamepad, udp:PORT, or a file such as walk.yaml.",
+)
+@click.option("--excite", type=PATH, help="Play an excitation file instead of a policy.")
 @click.option(
     "--driver-rate",
     type=float,
@@ -72,11 +82,13 @@ STILL = 0.02
 @click.option("--cpu", type=click.IntRange(min=0), metavar="N", help="Keep the loop on a processor.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome for programs.")
 def deploy(
-    policy: Path,
+    policy: Path | None,
     driver: str,
     duration: float | None,
     log: Path | None,
     commands: tuple[str, ...],
+    source_name: str | None,
+    excite: Path | None,
     driver_rate: float | None,
     between: Literal["hold", "interpolate"],
     on_overrun: Literal["continue", "hold", "stop"],
@@ -85,30 +97,30 @@ def deploy(
     cpu: int | None,
     as_json: bool,
 ) -> None:
-    """Run POLICY, an exported .onnx file, on a robot."""
-    from simreal.deploy.command_source import FixedSource
+    """Run POLICY, an exported .onnx file, on a robot; or play an excitation to it."""
     from simreal.deploy.drivers import open_driver
     from simreal.deploy.live import live_view
-    from simreal.deploy.loop import LoopOptions, asked_values
+    from simreal.deploy.loop import LoopOptions
     from simreal.deploy.loop import deploy as run_policy
-    from simreal.deploy.policy import load_policy
     from simreal.deploy.realtime import RealTime
 
     if duration is not None and not math.isfinite(duration):
         raise UserError(f"--duration {duration}: expected seconds; leave it out to run until Ctrl-C")
-    loaded = load_policy(policy)
+    loaded, name, own_duration = _what_runs(policy, excite)
+    duration = own_duration if duration is None else duration
     contract = loaded.contract
     robot, task = contract.robot.name, contract.provenance.task
-    source = FixedSource(asked_values(contract, numbers_by_name("--command", commands)))
+    opened = open_driver(driver, robot, None if excite is not None else task)
+    source = _source(contract, commands, source_name, tells=not as_json)
     real_time = RealTime(cpu=cpu) if wants_real_time else None
     options = LoopOptions(driver_rate, between, on_overrun, shadow, real_time)
     if not as_json:
         length = "until Ctrl-C" if duration is None else f"for {duration:g} s"
         told = ", sending nothing" if shadow else ""
-        console.print(f"{policy.name} on {robot} through {driver}, {length}{told}")
+        console.print(f"{name} on {robot} through {driver}, {length}{told}")
     outcome = run_policy(
         loaded,
-        open_driver(driver, robot, task),
+        opened,
         duration,
         log,
         source,
@@ -132,6 +144,39 @@ def deploy(
     if outcome.fault is not None:
         errors.print(f"fault: {outcome.check}: {outcome.fault}", style="red", soft_wrap=True)
         sys.exit(1)
+
+
+def _what_runs(policy: Path | None, excite: Path | None) -> tuple["Policy", str, float | None]:
+    """What the loop shall run, its file's name, and how long it lasts by itself in s."""
+    from simreal.deploy.excitation import load_excitation
+    from simreal.deploy.policy import load_policy
+
+    if policy is not None and excite is None:
+        return load_policy(policy), policy.name, None
+    if excite is not None and policy is None:
+        played = load_excitation(excite)
+        return played, excite.name, played.duration
+    raise UserError("give either a policy or --excite FILE")
+
+
+def _source(
+    contract: "Contract", commands: tuple[str, ...], name: str | None, tells: bool
+) -> "CommandSource":
+    from simreal.deploy.command_source import FixedSource
+    from simreal.deploy.commands import open_commands
+    from simreal.deploy.loop import asked_values
+
+    asked = numbers_by_name("--command", commands)
+    if name is None:
+        return FixedSource(asked_values(contract, asked))
+    if asked:
+        raise UserError("--command and --commands: one of them alone says what is asked")
+    if tells and name in ("keyboard", "gamepad"):
+        from simreal.deploy.commands import gamepad, keyboard
+
+        help_text = keyboard.describe(contract.commands) if name == "keyboard" else gamepad.HELP
+        console.print(help_text, soft_wrap=True)
+    return open_commands(name, contract)
 
 
 def _print(outcome: "Outcome", log: Path | None, task: str, planned: int) -> None:

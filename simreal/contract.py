@@ -314,14 +314,19 @@ def refuse_differences(recorded: Contract, rebuilt: Contract, source: str) -> No
         rebuilt: from the installed robot and the recorded experiment.
         source: the run or the file, for the message.
     """
-    parts = {"robot", "control_rate", "observation", "action", "commands", "objects"}
-    found = _compare("", recorded.model_dump(include=parts), rebuilt.model_dump(include=parts))
+    found = behaviour_differences(recorded, rebuilt)
     if found:
         listed = "\n  ".join(str(difference) for difference in found)
         raise UserError(
             f"{source}: was trained on another robot than the one that is installed now "
             f"(trained != installed):\n  {listed}"
         )
+
+
+def behaviour_differences(left: Contract, right: Contract) -> list[Difference]:
+    """Compare what acts while a policy runs: all but the ranges and the provenance."""
+    parts = {"robot", "control_rate", "observation", "action", "commands", "objects"}
+    return list(_compare("", left.model_dump(include=parts), right.model_dump(include=parts)))
 
 
 def differences(left: Config, right: Config) -> list[Difference]:

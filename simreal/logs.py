@@ -20,7 +20,14 @@ from simreal.files import describe
 
 PROFILE = "simreal"
 CONTRACT_METADATA = "simreal.contract"
+PROVENANCE_METADATA = "simreal.provenance"
 TIMING_METADATA = "simreal.timing"
+_AXES = ("x", "y", "z")
+_QUATERNION = ("w", "x", "y", "z")
+IMU_AXES = {"orientation": _QUATERNION, "angular_velocity": _AXES, "linear_acceleration": _AXES}
+"""Names of the numbers of each reading of an IMU."""
+POSE_NAMES = (*_AXES, *(f"q{axis}" for axis in _QUATERNION))
+"""Names of the numbers of an object's pose."""
 TOPICS = {
     "/state": "simreal.RobotState",
     "/asked": "simreal.Asked",
@@ -39,6 +46,7 @@ class RobotLog:
 
     Attributes:
         contract: of the policy that ran, if the log names one.
+        provenance: what the log says of its making, such as the policy's digest; may be empty.
         times: topic to (n,) ns of log time.
         messages: topic to n message contents.
         complete: whether the log was closed properly; if not, this is what could be read up to its
@@ -46,6 +54,7 @@ class RobotLog:
     """
 
     contract: Contract | None = None
+    provenance: dict[str, str] = field(default_factory=dict)
     times: dict[str, list[int]] = field(default_factory=dict)
     messages: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     complete: bool = False
@@ -109,6 +118,8 @@ def _take(log: RobotLog, channels: dict[int, Channel], record: object) -> None:
             channels[record.id] = record
         case Metadata(name=name, metadata=metadata) if name == CONTRACT_METADATA:
             log.contract = Contract.from_json(metadata["contract"], "the log's contract")
+        case Metadata(name=name, metadata=metadata) if name == PROVENANCE_METADATA:
+            log.provenance = dict(metadata)
         case Message():
             channel = channels[record.channel_id]
             if channel.message_encoding == "json":

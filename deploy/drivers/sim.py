@@ -23,7 +23,7 @@ from simreal.deploy.sim_wire import (
     decode_hello,
 )
 from simreal.errors import UserError
-from simreal.state import RobotCommand, RobotState
+from simreal.state import FloatArray, RobotCommand, RobotState
 
 CONNECT_TIMEOUT = 30.0
 FIRST_STATE_TIMEOUT = 2.0
@@ -31,10 +31,10 @@ STOP_TIMEOUT = 2.0
 
 
 def open_driver(options: dict[str, str], robot: str, task: str | None) -> Driver:
-    """The driver by its options: ``robot``, ``seed``, and parameters by the names of randomization."""
+    """The driver by its options: ``robot``, ``seed``, ``stand``, and parameters of randomization."""
     robot = options.pop("robot", robot)
-    seed = whole_number("sim", "seed", options.pop("seed", "0"))
-    return SimDriver(robot, numbers("sim", options), seed, task)
+    seed, stand = (whole_number("sim", key, options.pop(key, "0")) for key in ("seed", "stand"))
+    return SimDriver(robot, numbers("sim", options), seed, task, bool(stand))
 
 
 class SimDriver(Driver):
@@ -48,7 +48,12 @@ class SimDriver(Driver):
     program: tuple[str, ...] = ("-m", "simreal.deploy.emulators.robot")
 
     def __init__(
-        self, robot: str, parameters: Mapping[str, float], seed: int = 0, task: str | None = None
+        self,
+        robot: str,
+        parameters: Mapping[str, float],
+        seed: int = 0,
+        task: str | None = None,
+        stand: bool = False,
     ) -> None:
         """Name a robot; it starts at `connect`.
 
@@ -59,12 +64,14 @@ class SimDriver(Driver):
             seed: of its start and its noise.
             task: which says how it starts and what stands around it; in its default posture and in
                 nothing if absent.
+            stand: whether what hangs on nothing is held up in the air, its limbs free.
         """
         self._arguments = {
             "robot": robot,
             "parameters": dict(parameters),
             "seed": seed,
             "task": task,
+            "stand": stand,
         }
         self._imu = self._holds = False
         self.process: subprocess.Popen[bytes] | None = None
@@ -161,6 +168,10 @@ class SimDriver(Driver):
             raise DriverError("the simulated robot takes no more commands") from None
         except OSError as error:
             raise DriverError(f"the simulated robot cannot be written: {error.strerror}") from None
+
+    def push(self, effort: FloatArray) -> None:
+        """Push the (joints,) with N·m or N from outside, as a person's hand does."""
+        self._send(CommandPacket(self._sent, Mode.PUSH, effort))
 
     def damp(self) -> None:
         """Brake; see `Driver.damp`."""

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.contract import RobotDescription
+from simreal.deploy.emulators.stand import Stand
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError, nearest
 from simreal.physics.interface import Physics, Start
@@ -66,6 +67,7 @@ class Body:
         task: str | None = None,
         nominal_voltage: float = 24.0,
         rate: float | None = None,
+        stand: bool = False,
     ) -> None:
         """Build it with true parameters that may differ from the model's.
 
@@ -77,6 +79,7 @@ class Body:
                 absent.
             nominal_voltage: V, of its supply.
             rate: Hz, physics steps per second; the model's own if absent.
+            stand: whether what hangs on nothing is held up in the air, its limbs free.
 
         Raises:
             UserError: no such robot, task or parameter.
@@ -103,6 +106,7 @@ class Body:
         self._frozen: dict[int, tuple[float, float]] = {}
         self._free_damping: dict[int, float] = {}
         self._newest = world.read(self._step / self.rate).row(0)
+        self._stand = Stand(world.physics) if stand else None
 
     def _find_drives(self) -> None:
         description, model = self.description, self._world.physics.model
@@ -202,6 +206,8 @@ class Body:
     def advance(self) -> RobotState:
         """Let one physics step pass; what the sensors tell then, with efforts and temperatures."""
         self._obey()
+        if self._stand is not None:
+            self._stand.hold()
         self._step += 1
         self._world.advance(self._target[None], self._random, self._step, self._commands)
         self._warm()
@@ -266,6 +272,12 @@ class Body:
             if name in each:
                 return each.index(name)
         raise UserError(f"no actuator {name!r}: {nearest(name, names)}")
+
+    def push(self, effort: FloatArray) -> None:
+        """Push (joints,) N·m or N from outside, as a hand does, until told otherwise."""
+        physics = self._world.physics
+        for name, value in zip(self.description.joint_names, effort, strict=True):
+            physics.dof_force[0, physics.model.joint(name).dofadr[0]] = value
 
     def stall(self, which: int, stalled: bool = True) -> None:
         """Block the joint of a drive, or let it go."""

@@ -38,14 +38,19 @@ class SimulatedRobot:
     """A body and its firmware: modes, limits, a watchdog. Time passes only in `advance`."""
 
     def __init__(
-        self, name: str, parameters: Mapping[str, float], seed: int, task: str | None = None
+        self,
+        name: str,
+        parameters: Mapping[str, float],
+        seed: int,
+        task: str | None = None,
+        stand: bool = False,
     ) -> None:
-        """Build the body; see `Body`.
+        """Build the body, perhaps on a stand; see `Body`.
 
         Raises:
             UserError: no such robot, task or parameter.
         """
-        self._body = Body(name, parameters, seed, task)
+        self._body = Body(name, parameters, seed, task, stand=stand)
         self.description, self.rate = self._body.description, self._body.rate
         self._mode, self._commanded = Mode.FOLLOW, False
         self._servos = np.array([each.command == "position" for each in self.description.actuators])
@@ -79,6 +84,10 @@ class SimulatedRobot:
             feedforward=np.where(self._servos, 0.0, authority * target),
         )
 
+    def push(self, effort: NDArray[np.float64]) -> None:
+        """Push (joints,) N·m or N from outside, as a hand does, until told otherwise."""
+        self._body.push(effort)
+
     def advance(self) -> RobotState:
         """Let one physics step pass; what it measured."""
         self._since_command += 1
@@ -91,11 +100,10 @@ def serve(robot: SimulatedRobot, wire: socket.socket) -> None:
     """Run in real time until the controller is gone."""
     clock = Clock(robot.rate)
     sequence = 0
-    actuators = len(robot.description.actuators)
     while True:
         overruns_before = clock.overruns
         clock.wait()
-        if not _take_commands(robot, wire, actuators):
+        if not _take_commands(robot, wire):
             return
         # Time that this process was not given has passed for the robot all the same.
         for _ in range(min(1 + clock.overruns - overruns_before, LONGEST_GAP_STEPS)):
@@ -110,23 +118,25 @@ def serve(robot: SimulatedRobot, wire: socket.socket) -> None:
             return
 
 
-def _take_commands(robot: SimulatedRobot, wire: socket.socket, actuators: int) -> bool:
-    """Apply the newest command; whether the controller is still there."""
+def _take_commands(robot: SimulatedRobot, wire: socket.socket) -> bool:
+    """Apply the newest command, and a hand's push; whether the controller is still there."""
+    actuators, joints = len(robot.description.actuators), len(robot.description.joints)
     newest = None
     try:
         while data := wire.recv(LARGEST_PACKET):
-            newest = data
+            with contextlib.suppress(WireError):  # not obeyed, and the watchdog goes on counting
+                packet = CommandPacket.decode(data, actuators, joints)
+                if packet.mode is Mode.PUSH:
+                    robot.push(packet.target)
+                else:
+                    newest = packet
         return False
     except BlockingIOError:
         pass
     except OSError:
         return False
     if newest is not None:
-        try:
-            packet = CommandPacket.decode(newest, actuators)
-        except WireError:
-            return True  # not a command: not obeyed, and the watchdog goes on counting
-        robot.command(packet.mode, packet.target, packet.authority)
+        robot.command(newest.mode, newest.target, newest.authority)
     return True
 
 
@@ -147,6 +157,7 @@ def main() -> None:
                 arguments["parameters"],
                 arguments["seed"],
                 arguments.get("task"),
+                bool(arguments.get("stand")),
             )
         except UserError as error:
             wire.send(encode_hello(None, str(error)))

@@ -52,7 +52,7 @@ def test_a_command_keeps_every_bit(
 ) -> None:
     values = np.array(target, dtype=np.float64)
     sent = CommandPacket(sequence, mode, values, authority)
-    packet = CommandPacket.decode(sent.encode(), len(target))
+    packet = CommandPacket.decode(sent.encode(), len(target), len(target))
     assert (packet.sequence, packet.mode, packet.authority) == (sequence, mode, authority)
     assert packet.target.tobytes() == values.tobytes()
 
@@ -78,7 +78,7 @@ def test_a_packet_cut_short_or_too_long_is_refused(joints: int, cut: int) -> Non
 
 
 @pytest.mark.parametrize(
-    ("place", "value", "words"), [(8, b"\x04", "mode 4"), (9, np.array(1.5).tobytes(), "authority 1.5")]
+    ("place", "value", "words"), [(8, b"\x05", "mode 5"), (9, np.array(1.5).tobytes(), "authority 1.5")]
 )
 def test_a_mode_is_a_known_one_and_authority_a_share(place: int, value: bytes, words: str) -> None:
     data = bytearray(CommandPacket(1, Mode.FOLLOW, np.zeros(1)).encode())

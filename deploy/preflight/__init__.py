@@ -1,0 +1,5 @@
+"""Everything that is asked before a policy moves a robot."""
+
+from simreal.deploy.preflight.fit import contract_objections, golden_objections, objections
+
+__all__ = ["contract_objections", "golden_objections", "objections"]

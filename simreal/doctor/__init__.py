@@ -1,0 +1,5 @@
+"""What of this computer stands in the way of a robot, and the command that mends it."""
+
+from simreal.doctor.diagnosis import Diagnosis, diagnose
+
+__all__ = ["Diagnosis", "diagnose"]

@@ -1,0 +1,67 @@
+"""One finding about this computer, and all checks in their order."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Status = Literal["ok", "note", "warning", "problem"]
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What a check found.
+
+    Attributes:
+        status: a problem breaks something, a warning makes a robot worse, a note is good to know.
+        check: what was looked at.
+        what: was found.
+        mend: a command for a shell, or empty where nothing needs one.
+    """
+
+    status: Status
+    check: str
+    what: str
+    mend: str = ""
+
+
+Check = Callable[[Path], Iterable[Diagnosis]]
+"""Looks at the computer whose files stand below a root, which is ``/`` but for tests."""
+
+
+def diagnose(root: Path = Path("/")) -> Iterator[Diagnosis]:
+    """Everything that there is to say of this computer, one after the other; some take a second."""
+    from simreal.doctor.devices import can_interfaces, input_devices, modem_manager, serial_ports
+    from simreal.doctor.disk import disk
+    from simreal.doctor.graphics import graphics
+    from simreal.doctor.installation import clashes, requirements, versions
+    from simreal.doctor.real_time import (
+        governor,
+        idle_states,
+        kernel,
+        locked_memory,
+        priority,
+        throttling,
+    )
+    from simreal.doctor.wake_test import timers
+
+    checks: tuple[Check, ...] = (
+        kernel,
+        priority,
+        locked_memory,
+        throttling,
+        governor,
+        idle_states,
+        timers,
+        serial_ports,
+        modem_manager,
+        can_interfaces,
+        input_devices,
+        graphics,
+        versions,
+        requirements,
+        clashes,
+        disk,
+    )
+    for check in checks:
+        yield from check(root)

@@ -1,0 +1,258 @@
+"""The checks before a policy moves a robot: as pure functions, and against emulated robots."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simreal.cli import cli
+from simreal.contract import Contract, TrainedRange
+from simreal.deploy.drivers.sim import SimDriver
+from simreal.deploy.histogram import Histogram
+from simreal.deploy.policy import load_policy
+from simreal.deploy.preflight.hands import EmulatedHand, bar
+from simreal.deploy.preflight.inertial import gravity_finding
+from simreal.deploy.preflight.motion import UnsafeMotionError, motion_latency, onset_ms
+from simreal.deploy.preflight.timing import BusTimes, bus_finding, latency_finding
+from simreal.deploy.preflight.verdict import Finding, Verdict
+from simreal.deploy.preflight.wiggle import Wiggle, mover, order_and_signs
+from simreal.joint_directions import joint_directions
+from simreal.robots import load_robot
+from simreal.state import RobotState
+
+QUBE, ARM = load_robot("qube").description, load_robot("so101").description
+LEVEL = np.array([1.0, 0.0, 0.0, 0.0])
+
+
+def _imu(
+    orientation: Any = LEVEL, felt: Any = (0.0, 0.0, 9.81), spin: Any = (0.0, 0.0, 0.0)
+) -> RobotState:
+    return RobotState(
+        0.0, np.zeros(1), np.zeros(1), np.array(orientation), np.array(spin), np.array(felt)
+    )
+
+
+def test_a_level_robot_passes_and_says_where_down_is() -> None:
+    found = gravity_finding([_imu()] * 5)
+    assert found.result == "pass"
+    assert found.numbers["down_in_body"] == pytest.approx([0, 0, -1])
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (_imu(felt=(0.0, 0.0, 1.0)), "1.00 m/s² at rest"),
+        (_imu(felt=(0.0, 0.0, -9.81)), "180° apart"),
+        (_imu(felt=(0.0, 9.81, 0.0)), "90° apart"),
+        (_imu(orientation=(0.0, 0.0, 0.0, 1.0), felt=(0.0, 0.0, 9.81), spin=(0, 0, 5.0)), "5.00 rad/s"),
+        (_imu(orientation=(0.7071, 0.7071, 0.0, 0.0), felt=(0.0, 9.81, 0.0)), "90° from (0, 0, -1)"),
+        (_imu(orientation=(np.nan, 0.0, 0.0, 0.0)), "no number"),
+        (_imu(orientation=(2.0, 0.0, 0.0, 0.0)), "unit quaternion"),
+        (RobotState(0.0, np.zeros(1), np.zeros(1)), "reports none"),
+    ],
+)
+def test_what_is_wrong_with_an_imu_is_said(state: RobotState, words: str) -> None:
+    found = gravity_finding([state])
+    assert found.result == "fail"
+    assert words in found.text
+
+
+@pytest.mark.parametrize(
+    ("moved", "expected"),
+    [
+        ([0.0, 0.0, 0.0], None),
+        ([0.1, 0.0, 0.0], None),
+        ([-0.13, 0.0, 0.0], 0),
+        ([0.13, 0.3, 0.0], 0),
+        ([0.0, 0.3, 0.0], None),
+        ([0.0, 0.4, np.nan], 1),
+        ([0.05, 0.0, -0.4], 2),
+        ([0.1, 0.0, -0.4], None),
+    ],
+)
+def test_who_moves_is_plain_or_not_yet_said(moved: list[float], expected: int | None) -> None:
+    assert mover(np.array([*moved, 0.0, 0.0, 0.0]), 0, ARM) == expected
+
+
+@pytest.mark.parametrize(
+    ("wiggle", "right", "words"),
+    [
+        (Wiggle(0, 0, 0.2), True, "arm: +0.20 rad"),
+        (Wiggle(0, 0, -0.2), False, "wrong sign"),
+        (Wiggle(0, 1, 0.2), False, "pendulum moved instead"),
+        (Wiggle(0, None, 0.0), False, "no joint moved"),
+    ],
+)
+def test_a_wiggle_says_what_it_showed(wiggle: Wiggle, right: bool, words: str) -> None:
+    assert wiggle.right is right
+    assert words in wiggle.describe(QUBE)
+
+
+class Miswired(SimDriver):
+    """A Qube whose readings are brought into another order, or turned around, on their way."""
+
+    def __init__(self, order: list[int], signs: list[float]) -> None:
+        super().__init__("qube", {}, 0)
+        self._order, self._signs = order, np.array(signs)
+
+    def read(self) -> RobotState:
+        state = super().read()
+        position, velocity = state.joint_position[self._order], state.joint_velocity[self._order]
+        return RobotState(state.time, self._signs * position, self._signs * velocity)
+
+
+@pytest.mark.parametrize(
+    ("order", "signs", "result", "words"),
+    [
+        ([0, 1], [1.0, 1.0], "pass", "each of 2 joints"),
+        ([1, 0], [1.0, 1.0], "fail", "pendulum: arm moved instead"),
+        ([0, 1], [1.0, -1.0], "fail", "pendulum: moved by -"),
+    ],
+)
+def test_an_emulated_hand_finds_wrong_order_and_signs(
+    order: list[int], signs: list[float], result: str, words: str
+) -> None:
+    driver = Miswired(order, signs)
+    try:
+        robot = driver.connect()
+        said: list[str] = []
+        found = order_and_signs(driver, robot, EmulatedHand(driver, robot), 3.0, said.append)
+    finally:
+        driver.disconnect()
+    assert found.result == result, said
+    assert words in found.text
+
+
+def test_without_a_hand_nothing_is_known() -> None:
+    driver = SimDriver("qube", {})
+    assert order_and_signs(driver, QUBE, None, 1.0, print).result == "not checked"
+
+
+@given(
+    st.floats(0.0, 0.06),
+    st.floats(5.0, 60.0),
+    st.floats(0.0, 10.0),
+    st.sampled_from([0.0, 1e-4, 1e-3]),
+    st.sampled_from([1.0, -1.0]),
+)
+def test_the_beginning_of_a_motion_is_found_to_some_ms(
+    begin: float, push: float, drag: float, resolution: float, sign: float
+) -> None:
+    times = np.arange(0.0, 0.25, 0.002)
+    since = np.maximum(times - begin, 0.0)
+    # A joint with inertia and drag under a constant effort.
+    moved = (
+        push * (since / drag - (1 - np.exp(-drag * since)) / drag**2)
+        if drag > 0.1
+        else 0.5 * push * since**2
+    )
+    if resolution:
+        moved = np.round(moved / resolution) * resolution
+    found = onset_ms(times, sign * moved, 0.01)
+    assert found == pytest.approx(1e3 * begin, abs=8.0)
+
+
+def test_a_joint_that_hardly_moved_tells_nothing() -> None:
+    assert onset_ms(np.linspace(0, 0.2, 50), np.full(50, 1e-4), 0.01) is None
+
+
+def test_a_motor_that_answers_late_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simreal.deploy.preflight.motion.TRIALS", 3)
+    driver = SimDriver("so101", {"action_latency_ms": 40.0})
+    try:
+        robot = driver.connect()
+        found = motion_latency(driver, robot, load_robot("so101").config.safety)
+    finally:
+        driver.disconnect()
+    assert found.joint == "shoulder_pan"
+    # On a busy machine the emulated robot itself comes late, or makes up for it.
+    assert 20.0 < found.median < 80.0
+
+
+def test_a_robot_that_strays_ends_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simreal.deploy.preflight.motion.FARTHEST", {"rad": 0.01, "m": 0.01})
+    driver = SimDriver("so101", {})
+    try:
+        robot = driver.connect()
+        with pytest.raises(UnsafeMotionError, match="strayed"):
+            motion_latency(driver, robot, load_robot("so101").config.safety)
+    finally:
+        driver.disconnect()
+
+
+def _times(trip: float, lost: int = 0) -> BusTimes:
+    times = BusTimes(lost=lost)
+    for name in ("round_trip", "write", "read", "age", "inference"):
+        histogram: Histogram = getattr(times, name)
+        histogram.add(trip)
+    return times
+
+
+def test_a_bus_that_is_slow_or_loses_answers_fails() -> None:
+    assert bus_finding(_times(0.004), 100.0).result == "pass"
+    assert "longer than the control period of 10 ms" in bus_finding(_times(0.02), 100.0).text
+    assert bus_finding(_times(0.004, 3), 100.0).result == "fail"
+    assert "3 of 4 rounds" in bus_finding(_times(0.004, 3), 100.0).text
+
+
+def test_latency_is_held_against_what_was_trained(contract: Contract) -> None:
+    ranges = (
+        TrainedRange(name="action_latency_ms", unit="ms", operation="absolute", low=0.0, high=15.0),
+        TrainedRange(name="sensor_latency_ms", unit="ms", operation="absolute", low=0.0, high=5.0),
+        TrainedRange(name="mass", unit="", operation="scale", low=0.8, high=1.2),
+    )
+    trained = contract.model_copy(update={"trained_ranges": ranges})
+    late = latency_finding(trained, _times(0.001), 32.0)
+    assert late.result == "fail"
+    assert late.text.startswith("trained 0 to 20 ms, measured 34 ms")
+    assert latency_finding(trained, _times(0.001), 10.0).result == "pass"
+    assert latency_finding(trained, _times(0.001), None).result == "not checked"
+    assert latency_finding(trained, _times(0.01), None).result == "fail"
+    assert latency_finding(contract, _times(0.001), 5.0).text.startswith("trained without latency")
+
+
+def test_a_verdict_is_ready_only_if_all_was_checked_and_passed() -> None:
+    verdict = Verdict("qube", "0", "sim", "now")
+    assert not verdict.ready
+    verdict.findings.append(Finding("a", "pass", ""))
+    assert verdict.ready
+    verdict.findings.append(Finding("b", "not checked", ""))
+    assert not verdict.ready and "not everything was checked: b" in verdict.sentence()
+    verdict.findings.append(Finding("c", "fail", ""))
+    assert verdict.sentence().startswith("do not run")
+
+
+@given(st.floats(allow_nan=True))
+def test_a_bar_has_one_width(share: float) -> None:
+    assert len(bar(share)) == 41
+
+
+def test_a_person_is_told_what_the_positive_direction_does() -> None:
+    told = joint_directions("go2")
+    assert told["FL_thigh_joint"] == "FL_calf moves backward"
+    assert "up" in told["FL_hip_joint"] and "to the left" in told["FL_hip_joint"]
+    assert set(joint_directions("qube")) == {"arm", "pendulum"}
+
+
+def test_preflight_of_the_qube_on_the_command_line(
+    policy_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    report = tmp_path / "preflight.json"
+    arguments = ["preflight", str(policy_file()), "--driver", "sim", "--hand", "emulated"]
+    done = CliRunner().invoke(cli, [*arguments, "--report", str(report)])
+    found = json.loads(report.read_text())
+    results = {each["check"]: each["result"] for each in found["findings"]}
+    assert results["golden vectors"] == results["contract"] == "pass"
+    assert results["joint order and signs"] == "pass", done.output
+    assert found["policy"] == load_policy(policy_file()).digest
+    failed = "fail" in results.values()
+    assert done.exit_code == (1 if failed else 0)
+    assert (
+        f"verdict: {found['verdict']}".split()[:3] == done.output.splitlines()[-1].split()[:3] or failed
+    )
