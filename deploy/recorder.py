@@ -14,7 +14,7 @@ from mcap.writer import CompressionType, Writer
 
 from simreal.contract import Contract
 from simreal.errors import UserError
-from simreal.logs import CONTRACT_METADATA, PROFILE, TOPICS
+from simreal.logs.messages import CONTRACT_METADATA, PROFILE, TOPICS
 from simreal.observation import AXES, QUATERNION, Float32Array
 from simreal.state import FloatArray, RobotCommand, RobotState
 

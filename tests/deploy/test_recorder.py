@@ -17,7 +17,7 @@ from mcap.reader import make_reader
 from simreal.contract import Contract
 from simreal.deploy.recorder import QUEUE_LENGTH, Cycle, Event, Recorder
 from simreal.errors import UserError
-from simreal.logs import read_log
+from simreal.logs.messages import read_messages
 from simreal.observation import ObservationPipeline
 from simreal.state import RobotCommand, RobotState
 
@@ -97,7 +97,7 @@ def test_the_mcap_library_reads_topics_schemas_contract_and_summary(
 
 def test_log_time_is_wall_time_and_keeps_the_distance_of_cycles(record: Callable[..., Path]) -> None:
     offset = time.time_ns() - time.monotonic_ns()
-    times = np.array(read_log(record(*map(_cycle, range(20)))).times["/state"])
+    times = np.array(read_messages(record(*map(_cycle, range(20)))).times["/state"])
     assert set(np.diff(times)) == {10_000_000}
     assert abs(times[0] - offset - _cycle(0).woke_at) < 10**9
 
@@ -131,7 +131,7 @@ def test_every_number_is_read_back_exactly(
         1,
         0,
     )
-    log = read_log(record(cycle))
+    log = read_messages(record(cycle))
     assert log.complete
     assert log.array("/state", "time").tolist() == [[at]]
     assert log.array("/state", "joint_position").tobytes() == np.array(state[:2]).tobytes()
@@ -155,7 +155,7 @@ def test_a_value_that_is_no_number_stays_standard_json_and_is_read_as_nan(
     with path.open("rb") as file:
         for _, _, message in make_reader(file).iter_messages():
             _strict(message.data)
-    log = read_log(path)
+    log = read_messages(path)
     np.testing.assert_array_equal(log.array("/action"), [[math.nan], _cycle(1).action])
     assert len(log.messages["/command"]) == 1
 
@@ -180,7 +180,7 @@ def test_closing_twice_is_closing_once(contract: Contract, tmp_path: Path) -> No
     recorder = Recorder(tmp_path / "flight.mcap", contract, ())
     recorder.close()
     recorder.close()
-    log = read_log(tmp_path / "flight.mcap")
+    log = read_messages(tmp_path / "flight.mcap")
     assert log.complete
     assert log.contract == contract
 
@@ -196,7 +196,7 @@ def test_a_full_queue_loses_entries_counts_them_and_never_waits(
             recorder.add(cycle)
     assert recorder.failure is None
     assert recorder.dropped > 0
-    log = read_log(path)
+    log = read_messages(path)
     assert log.complete
     assert len(log.messages["/state"]) == number - recorder.dropped
 
@@ -240,7 +240,7 @@ def _recording(contract: Contract, folder: Path, limit: int = 0) -> subprocess.P
 
 def _are_the_first_cycles(path: Path) -> int:
     """How many cycles a log holds, after a look at each number of them."""
-    log = read_log(path)
+    log = read_messages(path)
     states = log.array("/state", "joint_position")
     expected = [_cycle(number).state.joint_position for number in range(len(states))]
     np.testing.assert_array_equal(states, expected)
@@ -254,7 +254,7 @@ def test_a_log_cut_off_by_sigkill_is_readable_up_to_its_last_chunk(
         assert process.stdout is not None
         assert process.stdout.readline() == "recorded\n"
         process.send_signal(signal.SIGKILL)
-    log = read_log(tmp_path / "flight.mcap")
+    log = read_messages(tmp_path / "flight.mcap")
     assert not log.complete
     assert log.contract == contract
     # What a chunk holds, some 24 cycles, is all that may be lost.
@@ -270,7 +270,7 @@ def test_a_disk_that_fills_up_is_told_and_leaves_what_was_written(
     assert process.returncode == 0
     dropped, reason = output.split(maxsplit=1)
     assert reason == "File too large\n"
-    assert not read_log(tmp_path / "flight.mcap").complete
+    assert not read_messages(tmp_path / "flight.mcap").complete
     assert 100 < _are_the_first_cycles(tmp_path / "flight.mcap") < 600
     assert int(dropped) > 100
 

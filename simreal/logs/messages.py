@@ -32,7 +32,7 @@ TOPICS = {
 
 
 @dataclass(slots=True)
-class RobotLog:
+class LogMessages:
     """A log in memory.
 
     Attributes:
@@ -63,7 +63,7 @@ class RobotLog:
         return [f"{event['kind']}: {event['text']}" for event in self.messages.get("/event", [])]
 
 
-def read_log(path: str | PathLike[str]) -> RobotLog:
+def read_messages(path: str | PathLike[str]) -> LogMessages:
     """Read a log; of one that was cut off, as much as is whole.
 
     Raises:
@@ -74,7 +74,7 @@ def read_log(path: str | PathLike[str]) -> RobotLog:
         raise UserError(f"{path}: no such log")
     if describe(path) != "an MCAP log":
         raise UserError(f"{path}: {describe(path)}; expected an MCAP log")
-    log, channels = RobotLog(), dict[int, Channel]()
+    log, channels = LogMessages(), dict[int, Channel]()
     with _WholeReads(path) as file:
         try:
             for record in StreamReader(file, validate_crcs=True).records:
@@ -101,7 +101,7 @@ class _WholeReads(BufferedReader):
         return data
 
 
-def _take(log: RobotLog, channels: dict[int, Channel], record: object) -> None:
+def _take(log: LogMessages, channels: dict[int, Channel], record: object) -> None:
     match record:
         case Channel():
             channels[record.id] = record
