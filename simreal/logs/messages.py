@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from simreal.contract import Contract
 from simreal.errors import UserError
 from simreal.files import describe
+from simreal.logs.header import HEADER
 
 PROFILE = "simreal"
 CONTRACT_METADATA = "simreal.contract"
@@ -33,19 +34,23 @@ TOPICS = {
 
 @dataclass(slots=True)
 class LogMessages:
-    """A log in memory.
+    """The messages of a log, topic by topic.
 
     Attributes:
         contract: of the policy that ran, if the log names one.
         times: topic to (n,) ns of log time.
+        published: topic to (n,) ns of when the content was true.
         messages: topic to n message contents.
+        header: all but the numbers of a log that was not recorded but written from memory.
         complete: whether the log was closed properly; if not, this is what could be read up to its
             last flush.
     """
 
     contract: Contract | None = None
     times: dict[str, list[int]] = field(default_factory=dict)
+    published: dict[str, list[int]] = field(default_factory=dict)
     messages: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    header: str | None = None
     complete: bool = False
 
     def array(self, topic: str, *keys: str) -> NDArray[np.float64]:
@@ -107,10 +112,13 @@ def _take(log: LogMessages, channels: dict[int, Channel], record: object) -> Non
             channels[record.id] = record
         case Metadata(name=name, metadata=metadata) if name == CONTRACT_METADATA:
             log.contract = Contract.from_json(metadata["contract"], "the log's contract")
+        case Metadata(name=name, metadata=metadata) if name == HEADER:
+            log.header = metadata["log"]
         case Message():
             channel = channels[record.channel_id]
             if channel.message_encoding == "json":
                 log.times.setdefault(channel.topic, []).append(record.log_time)
+                log.published.setdefault(channel.topic, []).append(record.publish_time)
                 log.messages.setdefault(channel.topic, []).append(json.loads(record.data))
         case _:
             pass

@@ -27,13 +27,21 @@ def read_tables(path: Path, mapping: LogMapping) -> list[RobotLog]:
         UserError: what the mapping names is not there, or is no table of finite times.
     """
     if path.suffix == ".npz":
-        arrays = _read_npz(path)
-        return [_log(_NpzRun(path, arrays, run), mapping) for run in _runs(path, arrays, mapping)]
+        return read_arrays(path, _read_npz(path), mapping)
     return [_log(_CsvRun(path, mapping), mapping)]
 
 
-class _NpzRun:
-    """One run of an npz file."""
+def read_arrays(path: Path, arrays: dict[str, FloatArray], mapping: LogMapping) -> list[RobotLog]:
+    """The runs in named arrays, wherever they come from; `path` is for names and messages.
+
+    Raises:
+        UserError: as `read_tables`.
+    """
+    return [_log(_ArrayRun(path, arrays, run), mapping) for run in _runs(path, arrays, mapping)]
+
+
+class _ArrayRun:
+    """One run among named arrays: of an npz file, a Parquet table, a LeRobot dataset."""
 
     def __init__(self, path: Path, arrays: dict[str, FloatArray], run: str | None) -> None:
         self.path, self.run = path, run
@@ -46,7 +54,7 @@ class _NpzRun:
     def values(self, source: ChannelSource, channel: str) -> tuple[FloatArray, tuple[str, ...]]:
         """(n, columns) values as they stand in the file, and names of the columns there."""
         if source.array is None:
-            raise UserError(f"{self.source}: the mapping of {channel} names no array of the npz file")
+            raise UserError(f"{self.source}: the mapping of {channel} names no array")
         table = self._array(source.array, channel)
         table = table[:, None] if table.ndim == 1 else table
         if table.ndim != 2:
@@ -68,7 +76,7 @@ class _NpzRun:
             step = self._array(time.step, "time") if isinstance(time.step, str) else time.step
             return np.asarray(np.arange(rows) * (factor * float(np.asarray(step).reshape(-1)[0])))
         if time.array is None:
-            raise UserError(f"{self.source}: the mapping's time names no array of the npz file")
+            raise UserError(f"{self.source}: the mapping's time names no array")
         return factor * self._array(time.array, "time").reshape(-1)
 
     def _key(self, pattern: str) -> str:
@@ -215,7 +223,7 @@ def _pattern(text: str) -> str:
     return re.escape(text).replace(re.escape(RUN), "(?P<run>.+)", 1).replace(r"\*", ".*")
 
 
-def _log(run: _NpzRun | _CsvRun, mapping: LogMapping) -> RobotLog:
+def _log(run: _ArrayRun | _CsvRun, mapping: LogMapping) -> RobotLog:
     log = RobotLog(
         run.source,
         joint_names=mapping.joints,
@@ -236,7 +244,7 @@ def _log(run: _NpzRun | _CsvRun, mapping: LogMapping) -> RobotLog:
     return log
 
 
-def _channel(run: _NpzRun | _CsvRun, mapping: LogMapping, name: str, source: ChannelSource) -> Channel:
+def _channel(run: _ArrayRun | _CsvRun, mapping: LogMapping, name: str, source: ChannelSource) -> Channel:
     values, found = run.values(source, name)
     names = mapping.names_of(name) or found
     if len(names) != values.shape[1]:
