@@ -12,6 +12,7 @@ from simreal.cli_deploy import deploy
 from simreal.cli_evaluate import evaluate
 from simreal.cli_experiment import lint, preview
 from simreal.cli_export import export, inspect
+from simreal.cli_logs import check_log, convert_log
 from simreal.cli_robot import robot
 from simreal.cli_sensitivity import sensitivity
 from simreal.cli_train import train, training_progress
@@ -120,6 +121,8 @@ for command in (
     preview,
     lint,
     transfer,
+    check_log,
+    convert_log,
     robot,
     bench,
 ):
