@@ -44,12 +44,13 @@ class Subject:
 
     def __post_init__(self) -> None:
         channels = dict(self.log.channels)
-        for name in filter(channels.__contains__, MEASURED):
-            table = channels[name]
+        for name, table in self.log.channels.items():
             new = np.ones(len(table), dtype=bool)
             new[1:] = (np.diff(table.time) != 0) | np.any(np.diff(table.values, axis=0) != 0, axis=1)
-            self.again[name] = 1.0 - float(new.mean()) if len(table) else 0.0
-            channels[name] = table if new.all() else table.rows(new)
+            if not new.all():
+                channels[name] = table.rows(new)
+            if name in MEASURED and len(table):
+                self.again[name] = 1.0 - float(new.mean())
         self.log = replace(self.log, channels=channels)
 
     @cached_property
