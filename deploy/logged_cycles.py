@@ -9,7 +9,7 @@ import numpy as np
 
 from simreal.contract import Contract
 from simreal.errors import UserError
-from simreal.logs import IMU_AXES, POSE_NAMES, RobotLog
+from simreal.logs.messages import IMU_AXES, POSE_NAMES, LogMessages
 from simreal.state import POSE, FloatArray, RobotState
 
 Message = dict[str, Any]
@@ -43,7 +43,7 @@ class LoggedCycle:
 
 
 def logged_cycles(
-    log: RobotLog, contract: Contract, observations: Sequence[str], source: str
+    log: LogMessages, contract: Contract, observations: Sequence[str], source: str
 ) -> Iterator[LoggedCycle]:
     """Each whole cycle of a log, in order.
 
@@ -102,7 +102,7 @@ def logged_state(message: Message, contract: Contract, source: str) -> RobotStat
     return state
 
 
-def _by_time(log: RobotLog, topic: str) -> dict[int, Message]:
+def _by_time(log: LogMessages, topic: str) -> dict[int, Message]:
     return dict(zip(log.times.get(topic, ()), log.messages.get(topic, ()), strict=True))
 
 

@@ -28,7 +28,7 @@ from simreal.deploy.shadow import ShadowDriver
 from simreal.deploy.supervisor import Order, Phase, Supervisor
 from simreal.deploy.timing import Outcome, Statistics, Travel
 from simreal.errors import UserError, nearest
-from simreal.logs import PROVENANCE_METADATA
+from simreal.logs.messages import PROVENANCE_METADATA
 from simreal.observation import Float32Array, ObservationPipeline
 from simreal.robots import load_robot
 from simreal.signals import Interrupt, interrupt_flag

@@ -16,7 +16,7 @@ from simreal.deploy.logged_cycles import LoggedCycle, logged_cycles
 from simreal.deploy.policy import Policy
 from simreal.deploy.provenance import POLICY_DIGEST, this_computer
 from simreal.errors import UserError
-from simreal.logs import RobotLog
+from simreal.logs.messages import LogMessages
 from simreal.observation import Float32Array, ObservationPipeline
 from simreal.state import FloatArray
 
@@ -97,7 +97,7 @@ class Replay:
         spread.largest = float(np.fmax(spread.largest, abs(deviation.difference)))
 
 
-def replay(log: RobotLog, policy: Policy, source: str = "the log") -> Replay:
+def replay(log: LogMessages, policy: Policy, source: str = "the log") -> Replay:
     """Replay a log; of one that was cut off, as much as is whole.
 
     Raises:

@@ -20,7 +20,7 @@ from simreal.environment import make_environment
 from simreal.errors import UserError
 from simreal.evaluate import evaluate, goal_share_of_log, load_candidate, run_episodes, summarize
 from simreal.experiment import ExperimentConfig, load_experiment
-from simreal.logs import read_log
+from simreal.logs.messages import read_messages
 from simreal.physics import MujocoPhysics
 
 TIMED_STEPS = 200
@@ -269,7 +269,7 @@ def deployment(policy: Path, driver: str, duration: float) -> dict[str, Any]:
             duration,
             path,
         )
-        log = read_log(path)
+        log = read_messages(path)
     return {
         "driver": driver,
         "duration_s": duration,

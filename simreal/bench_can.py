@@ -18,7 +18,7 @@ from simreal.deploy.policy import load_policy
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError, missing_extra
 from simreal.evaluate import evaluate, goal_share_of_log, load_candidate
-from simreal.logs import read_log
+from simreal.logs.messages import read_messages
 from simreal.robots import Robot, load_robot
 from simreal.robots.can_wire import CanConfig, CanMotorConfig
 from simreal.tasks import find_task
@@ -175,7 +175,7 @@ def flights(
                 )
                 outcome = deploy(loaded, driver, duration, log, wanted)
                 planned = round(duration * contract.control_rate)
-                shares.append(goal_share_of_log(read_log(log), task, planned))
+                shares.append(goal_share_of_log(read_messages(log), task, planned))
                 faults.append(outcome.fault)
                 tell(f"flight {number}: {100 * shares[-1]:.0f} % {outcome.fault or ''}")
     emulated_success = float(np.mean(np.array(shares) >= SUCCESS))

@@ -17,7 +17,7 @@ from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError
 from simreal.evaluate import evaluate, goal_share_of_log, load_candidate
 from simreal.experiment import ExperimentConfig
-from simreal.logs import read_log
+from simreal.logs.messages import read_messages
 from simreal.robots.policies import find_policy
 from simreal.tasks import Task, find_task
 
@@ -92,7 +92,7 @@ def _episode(
         except DriverError as error:
             return 0.0, str(error)
         steps = round(experiment.episode_length * experiment.control_rate)
-        return goal_share_of_log(read_log(log), task.name, steps), outcome.fault or outcome.ended_by
+        return goal_share_of_log(read_messages(log), task.name, steps), outcome.fault or outcome.ended_by
 
 
 def _asked(contract: Contract, task: Task, seed: int) -> dict[str, float]:

@@ -135,6 +135,15 @@ def bench_lint() -> None:
     print_json(planted_faults())
 
 
+@bench.command("logs")
+@click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True)
+def bench_logs(seeds: int) -> None:
+    """Planted faults that check-log finds, and by which check."""
+    from simreal.bench_logs import planted_logs
+
+    print_json(planted_logs(seeds))
+
+
 @bench.command("outside")
 @click.argument("randomized", type=PATH)
 @click.argument("plain", type=PATH)

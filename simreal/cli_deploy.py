@@ -197,12 +197,12 @@ def _print(outcome: "Outcome", log: Path | None, task: str, planned: int) -> Non
 
 def _goal(log: Path, task: str, planned: int) -> str:
     """Whether the task's goal held, as far as the log tells. The motors are off by now."""
-    from simreal.logs import read_log
+    from simreal.logs.messages import read_messages
 
     try:
         from simreal.evaluate import goal_share_of_log
 
-        share = goal_share_of_log(read_log(log), task, planned)
+        share = goal_share_of_log(read_messages(log), task, planned)
     except (ModuleNotFoundError, UserError) as error:  # the log alone may have come to this computer
         return f"goal: not known: {error}"
     if math.isnan(share):

@@ -29,9 +29,9 @@ def replay(log: Path, policy: Path, as_json: bool) -> None:
     """
     from simreal.deploy.policy import load_policy
     from simreal.deploy.replay import replay as replay_log
-    from simreal.logs import read_log
+    from simreal.logs.messages import read_messages
 
-    found = replay_log(read_log(log), load_policy(policy), str(log))
+    found = replay_log(read_messages(log), load_policy(policy), str(log))
     if as_json:
         print_json(asdict(found) | {"identical": found.identical})
     else:

@@ -17,7 +17,7 @@ from simreal.evaluate import Evaluation, evaluate, goal_share_of_log, load_candi
 from simreal.experiment import load_experiment
 from simreal.export import Exported, export
 from simreal.figure import wire_figure
-from simreal.logs import RobotLog, read_log
+from simreal.logs.messages import LogMessages, read_messages
 from simreal.physics.model import compile_model
 from simreal.report import Page, add_evaluation, line_chart
 from simreal.robots import load_robot
@@ -60,7 +60,7 @@ def run_demo(folder: Path, seed: int, console: Console, progress: ProgressBar) -
     policy = load_policy(exported.path)
     driver = open_driver(DRIVER, policy.contract.robot.name, policy.contract.provenance.task)
     outcome = deploy(policy, driver, FLIGHT_SECONDS, log_path)
-    log = read_log(log_path)
+    log = read_messages(log_path)
     planned = round(FLIGHT_SECONDS * policy.contract.control_rate)
     stood = goal_share_of_log(log, experiment.task, planned)
     say(
@@ -102,7 +102,7 @@ def _report(
     evaluation: Evaluation,
     exported: Exported,
     outcome: Outcome,
-    log: RobotLog,
+    log: LogMessages,
     stood: float,
     seconds: float,
 ) -> Page:
@@ -133,7 +133,7 @@ def _report(
     return page
 
 
-def _add_flight(page: Page, outcome: Outcome, log: RobotLog, stood: float) -> None:
+def _add_flight(page: Page, outcome: Outcome, log: LogMessages, stood: float) -> None:
     page.heading("Deployment")
     if outcome.fault is not None:
         page.text(f"Ended early by a fault: {outcome.fault}")

@@ -17,7 +17,7 @@ from simreal.episode_random import SeedArray, episode_seed
 from simreal.episodes import Environment, Episode
 from simreal.errors import UserError, missing_extra
 from simreal.experiment import BaseExperiment, parse_any_experiment
-from simreal.logs import RobotLog
+from simreal.logs.messages import LogMessages
 from simreal.observation import Float32Array
 from simreal.other_engine import engine_of, move_to_engine
 from simreal.physics.engines import EngineName
@@ -277,7 +277,7 @@ def evaluate(
     return Evaluation(candidate.name, seed, held, whole, summary, curves, engine, not_followed)
 
 
-def goal_share_of_log(log: RobotLog, task: str, planned_steps: int) -> float:
+def goal_share_of_log(log: LogMessages, task: str, planned_steps: int) -> float:
     """Share of the second half of a planned run in which a task's goal held, by the measured joints.
 
     As in evaluation, steps that a fault or an interrupt cut off count as failed. nan where the goal is

@@ -33,7 +33,7 @@ from simreal.evaluate import (
     summary_rows,
 )
 from simreal.experiment import load_experiment
-from simreal.logs import RobotLog
+from simreal.logs.messages import LogMessages
 from simreal.observation import Float32Array
 from simreal.train import start_run
 
@@ -262,10 +262,10 @@ def test_what_is_neither_run_nor_policy_is_refused(tmp_path: Path) -> None:
         load_candidate(tmp_path / "empty")
 
 
-def flight(steps: int, upright: int) -> RobotLog:
+def flight(steps: int, upright: int) -> LogMessages:
     """A log of so many steps, the last of which stand upright."""
     angles = [0.0] * (steps - upright) + [np.pi] * upright
-    return RobotLog(
+    return LogMessages(
         messages={
             "/state": [
                 {

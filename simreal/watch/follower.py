@@ -14,7 +14,7 @@ from mcap.stream_reader import StreamReader
 from simreal.contract import Contract
 from simreal.errors import UserError
 from simreal.files import describe
-from simreal.logs import CONTRACT_METADATA
+from simreal.logs.messages import CONTRACT_METADATA
 
 MAGIC_BYTES = 8
 RECORD_HEADER = struct.Struct("<BQ")

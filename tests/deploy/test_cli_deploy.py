@@ -14,7 +14,7 @@ import pytest
 from simreal.cli import main
 from simreal.contract import Contract
 from simreal.deploy.policy import CONTRACT_KEY, GOLDEN_KEY
-from simreal.logs import read_log
+from simreal.logs.messages import read_messages
 
 WriteFile = Callable[..., Path]
 PATIENCE = 60.0
@@ -214,7 +214,7 @@ def test_deploy_prints_its_outcome_for_programs(policy_file: WriteFile, simreal:
     outcome = json.loads(output)
     assert (status, error) == (0, "")
     assert (outcome["ended_by"], outcome["fault"], outcome["log_failure"]) == ("duration", None, None)
-    assert outcome["cycles"] == len(read_log(log).messages["/action"])
+    assert outcome["cycles"] == len(read_messages(log).messages["/action"])
     assert {"p50_ms", "p99_ms", "max_ms"} <= set(outcome["timing"]["compute"])
 
 
@@ -231,7 +231,7 @@ def test_a_dead_motor_is_no_success(policy_file: WriteFile, simreal: Simreal) ->
     alive = log.with_name("other.mcap")
     status, output, error = simreal("deploy", policy_file(bias=0.3), *options, alive)
     assert (status, error) == (0, "")
-    assert read_log(alive).array("/state", "joint_position")[:, 0].max() > 0.1
+    assert read_messages(alive).array("/state", "joint_position")[:, 0].max() > 0.1
 
 
 def test_a_fault_is_told_and_is_status_1(policy_file: WriteFile, simreal: Simreal) -> None:
@@ -250,7 +250,7 @@ def test_a_signal_ends_a_flight_by_its_own_stop_sequence(policy_file: WriteFile,
     assert (process.returncode, error) == (0, "")
     assert json.loads(output)["ended_by"] == "interrupt"
     assert not _is_running(robot)
-    recorded = read_log(log)
+    recorded = read_messages(log)
     assert recorded.complete
     assert recorded.events()[-1] == "end: interrupt"
 
@@ -262,8 +262,8 @@ def test_a_killed_flight_leaves_a_readable_log_and_no_robot(
     process.kill()
     process.communicate(timeout=PATIENCE)
     _wait_until(lambda: not _is_running(robot))
-    _wait_until(lambda: read_log(log).complete)
-    recorded = read_log(log)
+    _wait_until(lambda: read_messages(log).complete)
+    recorded = read_messages(log)
     assert recorded.events()[-1] == "fault: the control process has ended without a word"
     assert recorded.contract == contract
     assert recorded.array("/timing", "cycle")[:, 0].tolist() == list(
@@ -274,7 +274,7 @@ def test_a_killed_flight_leaves_a_readable_log_and_no_robot(
 
 CONTROL = f"""
 import sys
-import simreal.deploy.loop, simreal.inspect, simreal.logs
+import simreal.deploy.loop, simreal.inspect, simreal.logs.messages
 from simreal.cli import main
 for arguments in (["inspect"], ["deploy", "--duration", "0.2"]):
     sys.argv = ["simreal", *arguments, POLICY]

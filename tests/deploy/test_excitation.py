@@ -13,7 +13,7 @@ from simreal.deploy.drivers import open_driver
 from simreal.deploy.excitation import load_excitation
 from simreal.deploy.loop import deploy
 from simreal.errors import UserError
-from simreal.logs import read_log
+from simreal.logs.messages import read_messages
 
 
 def _write(folder: Path, **changes: object) -> Path:
@@ -87,7 +87,7 @@ def test_it_is_played_under_the_supervisor_and_replays_in_the_log(tmp_path: Path
     rows = [[0.1 * float(np.sin(0.2 * k)), 0.0] for k in range(30)]
     policy, log = load_excitation(_write(tmp_path, targets=rows)), tmp_path / "flight.mcap"
     outcome = deploy(policy, open_driver("sim", "so101"), policy.duration, log)
-    read = read_log(log)
+    read = read_messages(log)
     assert read.provenance["policy_sha256"] == policy.digest
     sent = read.array("/command")
     robot = policy.contract.robot

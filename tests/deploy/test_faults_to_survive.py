@@ -25,7 +25,7 @@ from simreal.deploy.policy import load_policy
 from simreal.deploy.realtime import RealTime
 from simreal.deploy.timing import Outcome
 from simreal.errors import UserError
-from simreal.logs import read_log
+from simreal.logs.messages import read_messages
 from tests.deploy.faulty_robot import FaultyDriver, read_record
 
 WriteFile = Callable[..., Path]
@@ -60,7 +60,7 @@ def _fly(
     outcome = deploy(load_policy(policy), driver, duration, log, **options)
     commands = _commands(record)
     assert commands[-1]["mode"] == "OFF" or fault == "killed"
-    recorded = read_log(log)
+    recorded = read_messages(log)
     assert recorded.complete
     return outcome, recorded.events()
 
@@ -95,7 +95,7 @@ def test_a_wire_that_is_slow_or_confused_is_survived(
     assert outcome.ended_by == "duration", outcome.fault
     age = outcome.timing["observation_age"]
     assert (age["p90_ms"] > 45.0) is (fault == "delayed")
-    log = read_log(tmp_path / "flight.mcap")
+    log = read_messages(tmp_path / "flight.mcap")
     times = log.array("/state", "time")[:, 0]
     assert (np.diff(times) >= 0.0).all()
     assert events[-1] == "end: duration"
@@ -191,8 +191,8 @@ def test_a_killed_control_process_leaves_the_robot_braking_within_its_watchdog(
     after = max(speed for at, speed in speeds.items() if at > 0.8)
     assert before > 0.5
     assert after < 0.9 * before  # the pendulum, which no motor brakes, still swings the arm
-    _wait_until(lambda: read_log(tmp_path / "flight.mcap").complete)
-    assert "ended without a word" in read_log(tmp_path / "flight.mcap").events()[-1]
+    _wait_until(lambda: read_messages(tmp_path / "flight.mcap").complete)
+    assert "ended without a word" in read_messages(tmp_path / "flight.mcap").events()[-1]
 
 
 def test_a_control_process_that_stands_still_for_300_ms_does_not_go_on(
@@ -209,7 +209,7 @@ def test_a_control_process_that_stands_still_for_300_ms_does_not_go_on(
     stopped = int(np.argmax(gaps))
     assert gaps[stopped] > 0.25
     assert {line["mode"] for line in commands[stopped + 1 :]} <= REACTIONS
-    event = read_log(tmp_path / "flight.mcap").events()[-1]
+    event = read_messages(tmp_path / "flight.mcap").events()[-1]
     assert event.startswith("fault: ")
     assert "did not come to its control loop" in event or "ms old" in event
 
@@ -231,7 +231,7 @@ def test_a_disk_that_fills_up_in_mid_flight_is_told_and_the_flight_goes_on(
     outcome = deploy(policy, driver, 2.0, log, options=options, listeners=[fill])
     assert (outcome.ended_by, outcome.log_failure) == ("duration", "File too large")
     assert outcome.dropped > 0
-    assert len(read_log(log).messages["/state"]) > 10
+    assert len(read_messages(log).messages["/state"]) > 10
     _commands(tmp_path / "record")
 
 

@@ -17,7 +17,7 @@ from simreal.contract import Contract
 from simreal.deploy.loop import deploy
 from simreal.deploy.policy import GOLDEN_KEY, load_policy
 from simreal.errors import UserError
-from simreal.logs import read_log
+from simreal.logs.messages import read_messages
 from simreal.observation import ObservationPipeline
 from simreal.state import RobotState
 
@@ -44,7 +44,7 @@ def test_a_flight_for_a_duration_is_logged_as_it_was(
         assert row["count"] >= outcome.cycles, name
         assert 0 < row["p50_ms"] <= row["p99_ms"] <= row["max_ms"]
 
-    log = read_log(path)
+    log = read_messages(path)
     assert log.complete
     assert log.contract == contract
     assert log.events() == [
@@ -89,7 +89,7 @@ def test_a_policy_that_gives_no_number_is_a_fault_and_nothing_of_it_is_sent(
     assert outcome.fault == f"the policy gives {value} for actuator motor"
     assert driver.left_off
     np.testing.assert_allclose(driver.targets, 0.4, rtol=1e-6)
-    log = read_log(path)
+    log = read_messages(path)
     assert log.complete
     assert log.events()[-1] == f"fault: {outcome.fault}"
     # The observation that brought it about is there, its command is not.
@@ -129,7 +129,7 @@ def test_a_robot_that_dies_is_a_fault(
     assert (outcome.ended_by, len(driver.targets)) == ("fault", 10)
     assert outcome.fault is not None and "simulated robot" in outcome.fault
     assert driver.left_off
-    assert read_log(path).events()[-1] == f"fault: {outcome.fault}"
+    assert read_messages(path).events()[-1] == f"fault: {outcome.fault}"
 
 
 def test_a_robot_that_pauses_for_300_ms_is_a_fault_that_stays(
@@ -155,11 +155,11 @@ def test_an_exception_leaves_the_robot_off_and_the_log_whole(
     driver = witnessed_driver(fail)
     path = tmp_path / "flight.mcap"
     closed_at_off = []
-    driver.at_off = lambda: closed_at_off.append(read_log(path).complete)
+    driver.at_off = lambda: closed_at_off.append(read_messages(path).complete)
     with pytest.raises(ZeroDivisionError):
         deploy(load_policy(policy_file()), driver, 20.0, path)
     assert driver.left_off
-    log = read_log(path)
+    log = read_messages(path)
     assert log.complete
     assert log.events()[-1] == "fault: ZeroDivisionError: an accident"
     # The motor does not wait for the disk.

@@ -13,7 +13,7 @@ from simreal.deploy.command_source import TrainedRanges, Wish
 from simreal.deploy.loop import LoopOptions, deploy, steps_per_action
 from simreal.deploy.policy import load_policy
 from simreal.errors import UserError
-from simreal.logs import read_log
+from simreal.logs.messages import read_messages
 from simreal.state import FloatArray
 
 WriteFile = Callable[..., Path]
@@ -60,7 +60,7 @@ def test_a_driver_may_be_told_more_often_than_the_policy_acts(
     policy = load_policy(policy_file(bias=0.05, gain=-0.5))
     outcome = deploy(policy, witnessed_driver(), 1.0, log, options=options)
     assert outcome.ended_by == "duration", outcome.fault
-    recorded = read_log(log)
+    recorded = read_messages(log)
     commands, actions = recorded.array("/command")[:, 0], recorded.array("/action")[:, 0]
     assert 40 <= outcome.cycles == len(actions) <= 101
     assert 1.5 * len(actions) < len(commands) <= 4 * len(actions) + 4
@@ -94,7 +94,7 @@ def test_a_shadow_sends_nothing_at_all(
     outcome = deploy(policy, driver, 0.5, log, options=LoopOptions(shadow=True))
     assert outcome.ended_by == "duration"
     assert set(driver.asked) == {"disconnect"}
-    assert set(read_log(log).array("/command")[:, 0]) == {2.0}
+    assert set(read_messages(log).array("/command")[:, 0]) == {2.0}
     assert outcome.driven_travel == {"arm": 0.0}
 
 
@@ -107,7 +107,7 @@ def test_with_a_person_nothing_moves_before_run_and_a_fault_waits_to_be_cleared(
     outcome = deploy(load_policy(policy_file(bias=0.02)), driver, 60.0, log, source)
     assert (outcome.ended_by, outcome.fault) == ("operator", None)
     assert source.closed
-    phases = [event for event in read_log(log).events() if event.startswith("phase")]
+    phases = [event for event in read_messages(log).events() if event.startswith("phase")]
     assert phases == [
         "phase: idle",
         "phase: running",
@@ -116,7 +116,7 @@ def test_with_a_person_nothing_moves_before_run_and_a_fault_waits_to_be_cleared(
         "phase: running",
         "phase: holding",
     ]
-    times = np.array(read_log(log).times["/command"]) - read_log(log).times["/state"][0]
+    times = np.array(read_messages(log).times["/command"]) - read_messages(log).times["/state"][0]
     assert times[0] > 0.25e9
     assert not ((times > 0.8e9) & (times < 1.3e9)).any()
 
@@ -139,7 +139,7 @@ def test_what_follows_an_overrun_can_be_chosen(
     assert (outcome.ended_by, outcome.check) == (ended_by, check)
     assert outcome.overruns >= 1
     assert len(driver.targets) > 11 if on_overrun == "continue" else len(driver.targets) <= 11
-    assert ("phase: holding" in read_log(log).events()) is (on_overrun == "hold")
+    assert ("phase: holding" in read_messages(log).events()) is (on_overrun == "hold")
 
 
 def test_what_is_asked_stays_within_the_trained_ranges_and_numbers() -> None:

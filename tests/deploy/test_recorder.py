@@ -23,7 +23,7 @@ from simreal.deploy.cycle import Cycle, Event
 from simreal.deploy.recorder import Recorder
 from simreal.deploy.supervisor import Phase
 from simreal.errors import UserError
-from simreal.logs import CONTRACT_METADATA, TIMING_METADATA, read_log
+from simreal.logs.messages import CONTRACT_METADATA, TIMING_METADATA, read_messages
 from simreal.state import DriveReport, RobotCommand, RobotState
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
@@ -117,7 +117,7 @@ def test_the_mcap_library_reads_topics_schemas_contract_and_summary(
 
 def test_log_time_is_wall_time_and_keeps_the_distance_of_cycles(record: Callable[..., Path]) -> None:
     offset = time.time_ns() - time.monotonic_ns()
-    times = np.array(read_log(record(*map(_cycle, range(20)))).times["/state"])
+    times = np.array(read_messages(record(*map(_cycle, range(20)))).times["/state"])
     assert set(np.diff(times)) == {10_000_000}
     assert abs(times[0] - offset - _cycle(0).woke_at) < 10**9
 
@@ -150,7 +150,7 @@ def test_every_number_is_read_back_exactly(record: Callable[..., Path]) -> None:
 
     cycles: list[Cycle] = []
     collect()
-    log = read_log(record(*cycles))
+    log = read_messages(record(*cycles))
     assert log.complete
     states = [cycle.state for cycle in cycles]
     expected = {
@@ -181,7 +181,7 @@ def test_a_value_that_is_no_number_stays_standard_json_and_is_read_as_nan(
     with path.open("rb") as file:
         for _, _, message in make_reader(file).iter_messages():
             _strict(message.data)
-    log = read_log(path)
+    log = read_messages(path)
     np.testing.assert_array_equal(log.array("/action"), [[math.nan], _cycle(1).action])
     assert len(log.messages["/command"]) == 1
 
@@ -214,7 +214,7 @@ def test_closing_twice_is_closing_once(contract: Contract, tmp_path: Path) -> No
     with _recording(tmp_path / "flight.mcap", contract) as (_, recorder):
         recorder.close({"late": {"p50_ms": 1.0}})
         recorder.close()
-    log = read_log(tmp_path / "flight.mcap")
+    log = read_messages(tmp_path / "flight.mcap")
     assert log.complete
     assert log.contract == contract
 
@@ -246,7 +246,7 @@ def test_a_full_ring_loses_the_last_entries_counts_them_and_never_waits(
     assert recorder.failure is None
     assert recorder.lost == number - CYCLES
     assert longest < 0.5
-    log = read_log(path)
+    log = read_messages(path)
     assert log.complete
     assert log.array("/timing", "cycle")[:, 0].tolist() == list(range(CYCLES))
 
@@ -271,7 +271,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def _are_the_first_cycles(path: Path) -> int:
     """How many cycles a log holds, after a look at each number of them."""
-    log = read_log(path)
+    log = read_messages(path)
     states = log.array("/state", "joint_position")
     expected = [_cycle(number).state.joint_position for number in range(len(states))]
     np.testing.assert_array_equal(states, expected)
@@ -286,7 +286,7 @@ def test_of_a_control_process_that_is_killed_everything_is_in_the_log(
     arguments = [__file__, str(tmp_path / "contract.json"), str(path)]
     subprocess.run([sys.executable, "-P", "-c", CONTROL, *arguments], check=False)
     deadline = time.monotonic() + PATIENCE
-    while not (log := read_log(path)).complete and time.monotonic() < deadline:
+    while not (log := read_messages(path)).complete and time.monotonic() < deadline:
         time.sleep(0.05)
     assert log.complete
     assert log.events() == ["fault: the control process has ended without a word"]
@@ -307,7 +307,7 @@ def test_a_writer_that_is_killed_is_told_and_leaves_a_readable_log(
         for number in range(600, 700):
             broadcast.put(_cycle(number))
     assert recorder.failure is not None and "writer was ended from outside" in recorder.failure
-    assert not read_log(path).complete
+    assert not read_messages(path).complete
     assert _are_the_first_cycles(path) > 100
 
 
@@ -322,5 +322,5 @@ def test_a_disk_that_fills_up_is_told_and_leaves_what_was_written(
             broadcast.put(_cycle(number))
     assert recorder.failure == "File too large"
     assert recorder.lost > 100
-    assert not read_log(path).complete
+    assert not read_messages(path).complete
     assert 100 < _are_the_first_cycles(path) < 600

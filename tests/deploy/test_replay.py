@@ -34,7 +34,7 @@ from simreal.deploy.provenance import provenance_of
 from simreal.deploy.replay import different, replay
 from simreal.deploy.supervisor import Phase
 from simreal.errors import UserError
-from simreal.logs import PROVENANCE_METADATA, RobotLog, read_log
+from simreal.logs.messages import PROVENANCE_METADATA, RobotLog, read_messages
 from simreal.observation import ObservationPipeline
 from simreal.robots import load_robot
 from simreal.state import RobotCommand, RobotState
@@ -165,7 +165,7 @@ def test_any_policy_of_any_robot_replays_bit_for_bit(
     tmp_path: Path, contract: Contract, seed: int
 ) -> None:
     policy = _random_policy(tmp_path / "policy.onnx", contract, seed)
-    found = replay(read_log(_record(tmp_path / "flight.mcap", policy, seed)), policy)
+    found = replay(read_messages(_record(tmp_path / "flight.mcap", policy, seed)), policy)
     assert (found.cycles, found.lost, found.first) == (CYCLES, 0, None)
     assert found.identical and found.complete and found.other_policy is False
     assert found.elsewhere == {}
@@ -177,7 +177,7 @@ def test_cycles_that_the_recorder_lost_are_counted_and_deviate_in_nothing(
     tmp_path: Path, contract: Contract, dropped: frozenset[int]
 ) -> None:
     policy = _random_policy(tmp_path / "policy.onnx", contract, 3)
-    found = replay(read_log(_record(tmp_path / "flight.mcap", policy, 3, dropped)), policy)
+    found = replay(read_messages(_record(tmp_path / "flight.mcap", policy, 3, dropped)), policy)
     assert found.first is None
     last = max(set(range(CYCLES)) - dropped)
     assert found.lost == len([number for number in dropped if number < last])
@@ -205,7 +205,7 @@ def policy(policy_file: Callable[..., Path]) -> Policy:
 
 @pytest.fixture
 def log(policy: Policy, tmp_path: Path) -> RobotLog:
-    return read_log(_record(tmp_path / "flight.mcap", policy, 1))
+    return read_messages(_record(tmp_path / "flight.mcap", policy, 1))
 
 
 @pytest.mark.parametrize(
@@ -293,7 +293,7 @@ def test_a_log_cut_anywhere_replays_as_far_as_it_is_whole(policy: Policy, tmp_pa
     for share in np.linspace(0.05, 0.999, 25):
         path = tmp_path / "cut.mcap"
         path.write_bytes(content[: int(share * len(content))])
-        log = read_log(path)
+        log = read_messages(path)
         if log.contract is None:
             continue
         found = replay(log, policy)
@@ -310,7 +310,7 @@ def test_a_flight_that_a_policy_without_numbers_ended_replays(
     policy = load_policy(policy_file(bias=0.1, then=value))
     path = tmp_path / "flight.mcap"
     assert deploy(policy, open_driver("sim", "qube"), 20.0, path).ended_by == "fault"
-    found = replay(read_log(path), policy)
+    found = replay(read_messages(path), policy)
     assert found.identical and found.cycles > 10
 
 
@@ -336,7 +336,7 @@ def test_a_flight_of_a_random_policy_replays_bit_for_bit(
     policy = _random_policy(tmp_path / "policy.onnx", contract, 8)
     path = tmp_path / "flight.mcap"
     outcome = deploy(policy, open_driver(driver, robot), seconds, path)
-    found = replay(read_log(path), policy)
+    found = replay(read_messages(path), policy)
     assert found.identical, found.first
     assert found.cycles == outcome.cycles > 30
     assert json.dumps(dataclasses.asdict(found))
@@ -349,7 +349,7 @@ def test_a_flight_of_the_walking_policy_replays_bit_for_bit(tmp_path: Path) -> N
     outcome = deploy(
         policy, driver, 1.0, path, FixedSource(asked_values(policy.contract, {"forward_velocity": 0.5}))
     )
-    found = replay(read_log(path), policy)
+    found = replay(read_messages(path), policy)
     assert found.identical, found.first
     assert found.cycles == outcome.cycles > 20
 
@@ -384,9 +384,9 @@ def test_a_policy_that_remembers_replays_from_its_beginnings(contract: Contract,
     path = tmp_path / "policy.onnx"
     path.write_bytes(model.SerializeToString())
     policy = load_policy(path)
-    whole = replay(read_log(_record(tmp_path / "whole.mcap", policy, 1)), policy)
+    whole = replay(read_messages(_record(tmp_path / "whole.mcap", policy, 1)), policy)
     assert whole.identical and whole.cycles == CYCLES
-    gap = read_log(_record(tmp_path / "gap.mcap", policy, 1, frozenset({10, 20})))
+    gap = read_messages(_record(tmp_path / "gap.mcap", policy, 1, frozenset({10, 20})))
     found = replay(gap, policy)
     assert found.first is None and found.lost == 2
     gap.messages["/action"][5]["motor"] = 0.5

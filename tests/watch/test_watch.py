@@ -15,7 +15,7 @@ from mcap.writer import CompressionType, Writer
 from simreal.cli import cli
 from simreal.contract import ActionMapping, Contract, ObservationTerm, Provenance
 from simreal.errors import UserError
-from simreal.logs import CONTRACT_METADATA
+from simreal.logs.messages import CONTRACT_METADATA
 from simreal.robots import load_robot
 from simreal.watch.follower import Follower, whole_records
 from simreal.watch.tracks import POINTS, Story, Track, thinned

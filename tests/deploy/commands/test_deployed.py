@@ -13,7 +13,7 @@ from simreal.deploy.drivers import open_driver
 from simreal.deploy.loop import deploy
 from simreal.deploy.policy import load_policy
 from simreal.deploy.replay import replay
-from simreal.logs import read_log
+from simreal.logs.messages import read_messages
 
 PATIENCE = 60.0
 
@@ -52,7 +52,7 @@ def test_a_robot_waits_runs_stops_at_once_and_runs_again_when_that_is_cleared(
     assert not thread.is_alive()
     [outcome] = ended
     assert (outcome.ended_by, outcome.fault) == ("operator", None)
-    read = read_log(log)
+    read = read_messages(log)
     told = " | ".join(read.events())
     assert "remote stop: it smells" in told
     phases = [message["phase"] for message in read.messages["/supervisor"]]

@@ -13,7 +13,7 @@ from mcap.writer import CompressionType, Writer
 from simreal.contract import ActionMapping, Contract, ObservationTerm, Provenance
 from simreal.deploy.recorder import Cycle, Event, Recorder
 from simreal.errors import UserError
-from simreal.logs import RobotLog, read_log
+from simreal.logs.messages import LogMessages, read_messages
 from simreal.robots import load_robot
 from simreal.state import RobotCommand, RobotState
 
@@ -88,17 +88,17 @@ def _messages_of_chunk(chunk: bytes) -> int:
     return messages
 
 
-def _number_of_messages(log: RobotLog) -> int:
+def _number_of_messages(log: LogMessages) -> int:
     assert {topic: len(times) for topic, times in log.times.items()} == {
         topic: len(messages) for topic, messages in log.messages.items()
     }
     return sum(map(len, log.messages.values()))
 
 
-def _read(content: bytes, folder: Path) -> RobotLog:
+def _read(content: bytes, folder: Path) -> LogMessages:
     path = folder / "log.mcap"
     path.write_bytes(content)
-    return read_log(path)
+    return read_messages(path)
 
 
 def test_a_complete_log(content: bytes, contract: Contract, tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_what_is_no_log_is_named(content: bytes, kind: str, tmp_path: Path) -> N
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "absent.mcap"):
         with pytest.raises(UserError, match="no such log") as caught:
-            read_log(path)
+            read_messages(path)
         assert str(path) in str(caught.value)
 
 

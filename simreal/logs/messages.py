@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from simreal.contract import Contract
 from simreal.errors import UserError
 from simreal.files import describe
+from simreal.logs.header import HEADER
 
 PROFILE = "simreal"
 CONTRACT_METADATA = "simreal.contract"
@@ -41,14 +42,16 @@ TOPICS = {
 
 
 @dataclass(slots=True)
-class RobotLog:
-    """A log in memory.
+class LogMessages:
+    """The messages of a log, topic by topic.
 
     Attributes:
         contract: of the policy that ran, if the log names one.
         provenance: what the log says of its making, such as the policy's digest; may be empty.
         times: topic to (n,) ns of log time.
+        published: topic to (n,) ns of when the content was true.
         messages: topic to n message contents.
+        header: all but the numbers of a log that was not recorded but written from memory.
         complete: whether the log was closed properly; if not, this is what could be read up to its
             last flush.
     """
@@ -56,7 +59,9 @@ class RobotLog:
     contract: Contract | None = None
     provenance: dict[str, str] = field(default_factory=dict)
     times: dict[str, list[int]] = field(default_factory=dict)
+    published: dict[str, list[int]] = field(default_factory=dict)
     messages: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    header: str | None = None
     complete: bool = False
 
     def array(self, topic: str, *keys: str) -> NDArray[np.float64]:
@@ -74,7 +79,7 @@ class RobotLog:
         return [f"{event['kind']}: {event['text']}" for event in self.messages.get("/event", [])]
 
 
-def read_log(path: str | PathLike[str]) -> RobotLog:
+def read_messages(path: str | PathLike[str]) -> LogMessages:
     """Read a log; of one that was cut off, as much as is whole.
 
     Raises:
@@ -85,7 +90,7 @@ def read_log(path: str | PathLike[str]) -> RobotLog:
         raise UserError(f"{path}: no such log")
     if describe(path) != "an MCAP log":
         raise UserError(f"{path}: {describe(path)}; expected an MCAP log")
-    log, channels = RobotLog(), dict[int, Channel]()
+    log, channels = LogMessages(), dict[int, Channel]()
     with _WholeReads(path) as file:
         try:
             for record in StreamReader(file, validate_crcs=True).records:
@@ -112,7 +117,7 @@ class _WholeReads(BufferedReader):
         return data
 
 
-def _take(log: RobotLog, channels: dict[int, Channel], record: object) -> None:
+def _take(log: LogMessages, channels: dict[int, Channel], record: object) -> None:
     match record:
         case Channel():
             channels[record.id] = record
@@ -120,10 +125,13 @@ def _take(log: RobotLog, channels: dict[int, Channel], record: object) -> None:
             log.contract = Contract.from_json(metadata["contract"], "the log's contract")
         case Metadata(name=name, metadata=metadata) if name == PROVENANCE_METADATA:
             log.provenance = dict(metadata)
+        case Metadata(name=name, metadata=metadata) if name == HEADER:
+            log.header = metadata["log"]
         case Message():
             channel = channels[record.channel_id]
             if channel.message_encoding == "json":
                 log.times.setdefault(channel.topic, []).append(record.log_time)
+                log.published.setdefault(channel.topic, []).append(record.publish_time)
                 log.messages.setdefault(channel.topic, []).append(json.loads(record.data))
         case _:
             pass

@@ -1,0 +1,54 @@
+"""All checks, in the order in which their findings are read."""
+
+from collections.abc import Callable
+
+from simreal.check_log.clock_checks import clock, gaps, jitter
+from simreal.check_log.drift_checks import drift
+from simreal.check_log.effort_checks import command_limits, delivered_effort
+from simreal.check_log.excitation_checks import disturbance, excitation
+from simreal.check_log.finding import Finding
+from simreal.check_log.hidden_jitter import hidden_jitter
+from simreal.check_log.joint_checks import imu_units, joint_order, position_range
+from simreal.check_log.sample_checks import clipping, encoder, repeats, values
+from simreal.check_log.subject import Subject
+from simreal.check_log.velocity_checks import velocity_lag, velocity_scale
+
+CHECKS: tuple[Callable[[Subject], Finding], ...] = (
+    values,
+    clock,
+    gaps,
+    jitter,
+    hidden_jitter,
+    repeats,
+    clipping,
+    encoder,
+    position_range,
+    velocity_scale,
+    velocity_lag,
+    imu_units,
+    joint_order,
+    drift,
+    command_limits,
+    delivered_effort,
+    disturbance,
+    excitation,
+)
+
+
+def check_log(subject: Subject) -> list[Finding]:
+    """Run all checks on a log.
+
+    Those that compute with its values are skipped if some are no numbers, and if its time does not grow:
+    they would say something, but of the fault.
+    """
+    findings: list[Finding] = []
+    failed = ""
+    for check in CHECKS:
+        if failed:
+            findings.append(Finding(check.__name__, "skip", f"not before {failed} is mended"))
+            continue
+        finding = check(subject)
+        findings.append(finding)
+        if finding.verdict == "fail" and check in (values, clock) and "constant" not in finding.numbers:
+            failed = check.__name__
+    return findings

@@ -1,0 +1,185 @@
+"""Checks of time stamps: do they run, evenly, without gaps, and on one clock."""
+
+import numpy as np
+
+from simreal.check_log.finding import Finding, Picture, verdict_of
+from simreal.check_log.subject import Rows, Subject
+from simreal.logs.robot_log import Channel
+from simreal.state import FloatArray
+
+GAP = 1.8
+"""Median steps: a longer one has lost samples."""
+GAPS_WARN, GAPS_FAIL = 1e-9, 0.02
+"""Share of the samples that is lost."""
+LONGEST_GAP = 0.1
+"""s, of a gap that spoils every window around it: fail."""
+JITTER_WARN, JITTER_FAIL = 0.1, 0.5
+"""Median steps, between the 1st and the 99th percentile of the steps."""
+FITS = 3.0
+"""Misfit of places and speeds across a long step, over that of 95 % of the short ones, up to which
+joints move on as if nothing had been left out."""
+BY_CHANCE = 0.03
+"""Share of the places in a log at which as much could be left out unnoticed: then nothing is known."""
+COUNTED = 4 * float(np.finfo(np.float32).eps)
+"""Share of the largest time by which stamps may leave an even grid and still count as counted: what is
+left of it when single precision has rounded it."""
+APART_WARN = 0.05
+"""Share of the duration by which channels may begin or end apart."""
+
+
+def clock(subject: Subject) -> Finding:
+    """Time stamps must grow, must not jump, and those of all channels must overlap."""
+    log = subject.log
+    for name, table in log.channels.items():
+        steps = np.diff(table.time)
+        if len(steps) and steps.min() <= 0:
+            row = int(np.argmax(steps <= 0)) + 1
+            back = "stands still" if steps[row - 1] == 0 else f"goes back by {-steps[row - 1]:.4g} s"
+            return Finding(
+                "clock",
+                "fail",
+                f"the time of {name} {back} in row {row}, at {table.time[row]:.3f} s",
+                {"rows": float(np.sum(steps <= 0)), "largest_s": float(-steps.min())},
+                "stamp samples with a monotonic clock; cut the log there, or sort it if rows are "
+                "swapped",
+                _steps_picture(table, np.flatnonzero(steps <= 0)),
+            )
+    jump = _jump(subject)
+    if jump is not None:
+        return jump
+    starts = {name: float(table.time[0]) for name, table in log.channels.items() if len(table)}
+    ends = {name: float(table.time[-1]) for name, table in log.channels.items() if len(table)}
+    duration = max((ends[name] - starts[name] for name in starts), default=0.0)
+    late = max(starts, key=starts.__getitem__, default="")
+    early = min(ends, key=ends.__getitem__, default="")
+    apart = max(
+        max(starts.values(), default=0.0) - min(starts.values(), default=0.0),
+        max(ends.values(), default=0.0) - min(ends.values(), default=0.0),
+    )
+    numbers = {"duration": duration, "apart": apart}
+    if starts and starts[late] >= ends[early]:
+        text = (
+            f"{late} begins at {starts[late]:.6g} s, after {early} ends at {ends[early]:.6g} "
+            "s: two clocks"
+        )
+        return Finding("clock", "fail", text, numbers, "record all channels on one clock")
+    if apart > APART_WARN * duration:
+        text = f"channels begin or end {apart:.3g} s apart ({late} last to begin, {early} first to end)"
+        advice = "start and stop all channels together; if they always differ, one of the clocks is off"
+        return Finding("clock", "warn", text, numbers, advice)
+    return Finding("clock", "pass", f"times grow over {duration:.4g} s", numbers)
+
+
+def _jump(subject: Subject) -> Finding | None:
+    """A long step across which all joints move on as across a short one.
+
+    After a gap of that length joints would go on elsewhere, or at other speeds: how often they happen to
+    fit, the rest of the log tells.
+    """
+    if "joint_position" not in subject.log or len(subject.log["joint_position"]) < 50:
+        return None
+    table = subject.log["joint_position"]
+    steps = np.diff(table.time)
+    usual = float(np.median(steps))
+    for row in np.flatnonzero(steps > max(GAP, 3.0) * usual):
+        if not 2 <= row < len(steps) - 2:
+            continue
+        missing = min(round(float(steps[row]) / usual), len(table) // 2)
+        fits = _continuity(table.values, 1)[row - 2]
+        by_chance = float(np.mean(_continuity(table.values, missing) <= max(fits, 1.0)))
+        if fits < FITS and by_chance < BY_CHANCE:
+            return Finding(
+                "clock",
+                "fail",
+                f"the clock jumps by {steps[row]:.4g} s at {table.time[row]:.3f} s: all joints "
+                "move on as if "
+                f"it were one step; after so long, {100 * by_chance:.1f} % of them would by chance",
+                {"jump_s": float(steps[row]), "at_s": float(table.time[row]), "by_chance": by_chance},
+                "stamp samples with a monotonic clock that nothing sets; cut the log there",
+                _steps_picture(table, np.array([row])),
+            )
+    return None
+
+
+def _continuity(position: FloatArray, missing: int) -> FloatArray:
+    """How badly joints' places and speeds fit across `missing` steps, as if they were one.
+
+    Args:
+        position: (n, joints).
+        missing: steps between the sample before and the one after.
+
+    Returns:
+        (n - missing - 4,) of the worst joint, for each row from 2 on; 1 is what 95 % of the single steps
+        of the log stay below.
+    """
+
+    def misfits(apart: int) -> FloatArray:
+        before = (position[2:] - position[:-2]) / 2  # at rows 2 and on
+        first, last = before[: len(before) - apart - 2], before[apart + 2 :]
+        here, there = position[2 : -apart - 2], position[2 + apart : -2]
+        way = there - here - (first + last) / 2
+        return np.stack([np.abs(way), np.abs(last - first)])
+
+    usual = np.quantile(misfits(1), 0.95, axis=1, keepdims=True) + 1e-12
+    return np.asarray(np.max(misfits(missing) / usual, axis=(0, 2)))
+
+
+def gaps(subject: Subject) -> Finding:
+    """No sample of a sensor may be missing."""
+    lost, where, table = 0, "", None
+    longest = 0.0
+    for name, each in subject.measured.items():
+        steps = np.diff(each.time)
+        if len(steps) == 0:
+            continue
+        missing = np.maximum(np.round(steps / np.median(steps)) - 1, 0)[steps > GAP * np.median(steps)]
+        if missing.sum() > lost:
+            lost, table, longest = int(missing.sum()), each, float(steps.max())
+            row = int(np.argmax(steps))
+            where = (
+                f"{name}, {len(missing)} gaps, the longest {longest * 1e3:.3g} ms at "
+                f"{each.time[row]:.3f} s"
+            )
+    if table is None:
+        return Finding("gaps", "pass", "no sample is missing", {"lost": 0.0})
+    share = lost / (lost + len(table))
+    steps = np.diff(table.time)
+    return Finding(
+        "gaps",
+        "fail" if longest > LONGEST_GAP else verdict_of(share, GAPS_WARN, GAPS_FAIL),
+        f"{lost} samples are missing ({100 * share:.2g} %): {where}",
+        {"lost": float(lost), "share": share, "longest_ms": longest * 1e3},
+        "record from a thread of its own and flush rarely; leave windows with a gap out of a fit",
+        _steps_picture(table, np.flatnonzero(steps > GAP * np.median(steps))),
+    )
+
+
+def jitter(subject: Subject) -> Finding:
+    """Steps between samples must be even."""
+    spread, name, table = -1.0, "", None
+    for key, each in subject.measured.items():
+        steps = np.diff(each.time)
+        steps = steps[(steps > 0) & (steps < GAP * np.median(steps))] if len(steps) else steps
+        if len(steps) >= 10:
+            low, middle, high = np.percentile(steps, (1, 50, 99))
+            if (high - low) / middle > spread:
+                spread, name, table = float((high - low) / middle), key, each
+    if table is None:
+        return Finding("jitter", "skip", "too few samples")
+    step = float(np.median(np.diff(table.time)))
+    grid = np.linspace(table.time[0], table.time[-1], len(table))
+    counted = bool(np.abs(table.time - grid).max() <= COUNTED * np.abs(table.time).max())
+    numbers = {"rate_hz": 1 / step, "jitter_ms": spread * step * 1e3, "share": spread}
+    told = f"{1 / step:.4g} Hz" + (", stamps counted rather than measured" if counted else "")
+    verdict = verdict_of(spread, JITTER_WARN, JITTER_FAIL)
+    if verdict == "pass":
+        return Finding("jitter", "pass", f"even steps of {told}", numbers)
+    text = f"steps of {name} vary by {spread * step * 1e3:.3g} ms (1st to 99th percentile) at {told}"
+    advice = "read sensors on absolute deadlines, with real-time priority; stamp at the sensor"
+    return Finding("jitter", verdict, text, numbers, advice, _steps_picture(table, np.array([], int)))
+
+
+def _steps_picture(table: Channel, rows: Rows) -> Picture:
+    steps = np.diff(table.time) * 1e3
+    spans = [(float(table.time[row]), float(table.time[row + 1])) for row in rows[:50]]
+    return Picture("step, ms", {"step": (table.time[1:], steps)}, [(min(s), max(s)) for s in spans])

@@ -1,0 +1,243 @@
+"""Checks of what joints are: their units, signs and order, against commands, limits and the model."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+
+from simreal.check_log.finding import Finding, Picture
+from simreal.check_log.motion import Motion, inverse_model
+from simreal.check_log.subject import Subject
+from simreal.state import FloatArray
+
+BEYOND = 0.1
+"""rad or share of the range, by which a position may lie beyond its limit, and a speed beyond its
+own."""
+NO_SPEED = 100.0
+"""rad/s: no joint of a robot that nobody described is thought to turn faster."""
+FOLLOWS = 0.5
+"""Correlation from which on a joint follows a command."""
+CLEARLY = 0.5
+"""Another pairing of joints is named if its residual is below this share of the given one's."""
+EXPLAINED = 0.6
+"""Share of the forces that may be unexplained for another pairing to be believed."""
+SAMPLES = 400
+"""At which the model is asked about each other pairing."""
+GRAVITY = 9.81
+GRAVITY_TOLERANCE = 0.25
+"""Share by which the mean of an accelerometer may differ from gravity."""
+NORM_TOLERANCE = 0.02
+"""By which a quaternion's norm may differ from 1."""
+
+
+def position_range(subject: Subject) -> Finding:
+    """Positions and speeds must be possible for the robot."""
+    log = subject.log
+    if "joint_position" not in log:
+        return Finding("position_range", "skip", "no joint_position")
+    faults = [*_beyond_limits(subject), *_too_fast(subject)]
+    if faults:
+        return faults[0]
+    if subject.robot is None:
+        return Finding("position_range", "pass", "no speed is beyond belief; the robot is not known")
+    return Finding("position_range", "pass", "positions and speeds are within the robot's limits")
+
+
+def _beyond_limits(subject: Subject) -> Iterator[Finding]:
+    if subject.robot is None:
+        return
+    table = subject.log["joint_position"]
+    joints = {joint.name: joint for joint in subject.robot.description.joints}
+    for name, position in zip(table.names, table.values.T, strict=True):
+        joint = joints[name]
+        low = -np.inf if joint.lower is None else joint.lower
+        high = np.inf if joint.upper is None else joint.upper
+        beyond = max(low - float(np.nanmin(position)), float(np.nanmax(position)) - high)
+        if beyond <= BEYOND:
+            continue
+        degrees = (
+            low - BEYOND <= np.deg2rad(position.min()) and np.deg2rad(position.max()) <= high + BEYOND
+        )
+        hint = ": degrees?" if degrees and beyond > 1.0 else ""
+        yield Finding(
+            "position_range",
+            "fail",
+            f"{name} goes to {position[np.argmax(np.abs(position))]:.4g} rad, {beyond:.3g} beyond its "
+            f"limits of {low:.4g} to {high:.4g}{hint}",
+            {"beyond": beyond},
+            "mend unit, offset or order of joints in the mapping; is it the robot that --robot names?",
+            Picture("rad", {name: (table.time, position)}),
+        )
+
+
+def _too_fast(subject: Subject) -> Iterator[Finding]:
+    if "joint_velocity" not in subject.log:
+        return
+    table = subject.log["joint_velocity"]
+    known = {j.name: j.velocity_limit for j in subject.robot.description.joints} if subject.robot else {}
+    for name, velocity in zip(table.names, table.values.T, strict=True):
+        fastest, limit = float(np.nanmax(np.abs(velocity))), known.get(name) or NO_SPEED
+        if fastest > (1 + BEYOND) * limit:
+            yield Finding(
+                "position_range",
+                "fail" if name in known else "warn",
+                f"{name} turns at {fastest:.4g} rad/s, the most is {limit:.4g}: degrees, or rpm?",
+                {"fastest": fastest},
+                "mend the unit in the mapping",
+                Picture("rad/s", {name: (table.time, velocity)}),
+            )
+
+
+def joint_order(subject: Subject) -> Finding:
+    """Joints must answer their own commands, with the right sign, and obey the robot's model."""
+    for check in (_against_commands, _against_model):
+        finding = check(subject)
+        if finding is not None:
+            return finding
+    return Finding(
+        "joint_order", "skip", "neither position commands nor a model of a fixed robot to ask"
+    )
+
+
+def _against_commands(subject: Subject) -> Finding | None:
+    log = subject.log
+    if "commanded_position" not in log or "joint_position" not in log:
+        return None
+    table = log["joint_position"]
+    asked = log.at("commanded_position", table.time, hold=True)
+    joints = [joint for joint in log.actuator_joints.values() if joint in table.names]
+    if len(joints) != asked.shape[1] or not np.isfinite(asked).all():
+        return None
+    moved = np.ptp(asked, axis=0) > 0
+    position = np.stack([table.column(joint) for joint in joints], axis=1)
+    if not moved.any():
+        return None
+    error = np.sqrt(np.nanmean((position[:, :, None] - asked[:, None, :]) ** 2, axis=0))
+    numbers = {f"error_{joint}": float(error[row, row]) for row, joint in enumerate(joints)}
+    for row in np.flatnonzero(moved):
+        joint, best = joints[row], int(np.argmin(error[row]))
+        follows = float(np.corrcoef(position[:, row], asked[:, row])[0, 1])
+        curves = {joint: (table.time, position[:, row]), "its command": (table.time, asked[:, row])}
+        if follows < -FOLLOWS:
+            text = f"{joint} moves against its command (correlation {follows:.2f}): wrong sign"
+            return Finding("joint_order", "fail", text, numbers, "mend its sign", Picture("rad", curves))
+        better = error[row, best] < CLEARLY * error[row, row]
+        # Legs under load leave their own commands; two that are swapped each follow the other's.
+        if best != row and better and error[best, row] < CLEARLY * error[best, best]:
+            text = (
+                f"{joint} follows the command of {joints[best]} (error {error[row, best]:.3g} rad "
+                f"against {error[row, row]:.3g}): joints are swapped"
+            )
+            curves[f"command of {joints[best]}"] = (table.time, asked[:, best])
+            advice = "mend the order of columns in the mapping or the driver"
+            return Finding("joint_order", "fail", text, numbers, advice, Picture("rad", curves))
+    text = f"joints follow their own commands, within {max(numbers.values()):.2g} rad (root mean square)"
+    return Finding("joint_order", "pass", text, numbers)
+
+
+def _against_model(subject: Subject) -> Finding | None:
+    asked = inverse_model(subject)
+    if asked is None:
+        return None
+    model, motion, command = asked
+    some = np.arange(0, len(motion.time), -(-len(motion.time) // SAMPLES))
+    motion, command = motion.rows(some), command[some]
+
+    def unexplained(moved: Motion, sent: FloatArray) -> float:
+        lacking = np.sqrt(np.mean(model.lacking(moved, sent) ** 2, axis=0))
+        return float(np.sqrt(np.mean((lacking / (model.scale(moved) + 1e-12)) ** 2)))
+
+    given = unexplained(motion, command)
+    others = {label: unexplained(*each) for label, each in _alternatives(motion, command)}
+    label = min(others, key=others.__getitem__)
+    numbers = {"unexplained": given, "unexplained_otherwise": others[label]}
+    if others[label] < CLEARLY * given and others[label] < EXPLAINED:
+        return Finding(
+            "joint_order",
+            "fail",
+            f"the robot's model explains the motion far better with {label}: "
+            f"{100 * others[label]:.0f} % of the forces are unexplained then, {100 * given:.0f} % now",
+            numbers,
+            "mend sign, order or unit in the mapping or the driver",
+        )
+    text = f"no other sign, order or unit suits the model better ({100 * given:.0f} % unexplained)"
+    return Finding("joint_order", "pass", text, numbers)
+
+
+def _alternatives(
+    motion: Motion, command: FloatArray
+) -> Iterator[tuple[str, tuple[Motion, FloatArray]]]:
+    """Single mistakes that a mapping may hold, undone."""
+    count = len(motion.names)
+    for joint, name in enumerate(motion.names):
+        signs = np.where(np.arange(count) == joint, -1.0, 1.0)
+        yield f"{name} of the other sign", (_transformed(motion, np.diag(signs)), command)
+        degrees = np.diag(np.where(np.arange(count) == joint, np.pi / 180, 1.0))
+        yield f"{name} in degrees", (_transformed(motion, degrees), command)
+    for one, two in combinations(range(count), 2):
+        order = np.arange(count)
+        order[[one, two]] = two, one
+        label = f"{motion.names[one]} and {motion.names[two]} swapped"
+        yield label, (_transformed(motion, np.eye(count)[order]), command)
+    yield "the command of the other sign", (motion, -command)
+    yield "all joints in degrees", (_transformed(motion, np.pi / 180 * np.eye(count)), command)
+
+
+def _transformed(motion: Motion, matrix: FloatArray) -> Motion:
+    return replace(
+        motion,
+        position=motion.position @ matrix.T,
+        velocity=motion.velocity @ matrix.T,
+        acceleration=motion.acceleration @ matrix.T,
+    )
+
+
+def imu_units(subject: Subject) -> Finding:
+    """An IMU's orientation must be a unit quaternion, turn as its gyroscope says, and feel gravity."""
+    log, numbers = subject.log, dict[str, float]()
+    if not any(name in log for name in ("orientation", "angular_velocity", "linear_acceleration")):
+        return Finding("imu_units", "skip", "no IMU")
+    faults = []
+    if "linear_acceleration" in log:
+        felt = float(np.linalg.norm(np.nanmean(log["linear_acceleration"].values, axis=0)))
+        numbers["gravity"] = felt
+        if abs(felt / GRAVITY - 1) > GRAVITY_TOLERANCE:
+            hint = ": in g?" if abs(felt - 1) < GRAVITY_TOLERANCE else ""
+            faults.append(f"the accelerometer feels {felt:.3g} m/s² in the mean, not {GRAVITY}{hint}")
+    if "orientation" in log:
+        norm = np.linalg.norm(log["orientation"].values, axis=1)
+        numbers["norm"] = float(norm[np.argmax(np.abs(norm - 1))])
+        if abs(numbers["norm"] - 1) > NORM_TOLERANCE:
+            faults.append(f"a quaternion's norm is {numbers['norm']:.3g}")
+        elif "angular_velocity" in log:
+            ratio = _turn_ratio(subject)
+            if ratio is not None:
+                numbers["gyro_scale"] = ratio
+                if abs(ratio - 1) > GRAVITY_TOLERANCE:
+                    hint = ": in deg/s?" if abs(ratio * np.pi / 180 - 1) < GRAVITY_TOLERANCE else ""
+                    faults.append(
+                        f"the gyroscope turns {ratio:.3g} times as fast as the orientation{hint}"
+                    )
+    if faults:
+        advice = "mend units, order (w, x, y, z) or sign in the mapping"
+        return Finding("imu_units", "fail", "; ".join(faults), numbers, advice)
+    return Finding("imu_units", "pass", "the IMU's readings agree with each other and gravity", numbers)
+
+
+def _turn_ratio(subject: Subject) -> float | None:
+    """Angular velocity over the turning of the orientation, about the IMU's own axes."""
+    time, quaternion = subject.evenly("orientation")
+    if len(time) < 20:
+        return None
+    span = max(1, round(0.05 / float(time[1] - time[0])))
+    before, after = quaternion[:-span], quaternion[span:]
+    w, vector = before[:, :1], -before[:, 1:]  # conjugate: the turn in the body's own axes
+    turned = w * after[:, 1:] + after[:, :1] * vector + np.cross(vector, after[:, 1:])
+    scalar = w[:, 0] * after[:, 0] - np.sum(vector * after[:, 1:], axis=1)
+    rate = 2 * turned * np.sign(scalar)[:, None] / (span * float(time[1] - time[0]))
+    gyro = subject.log.at("angular_velocity", time[:-span] + 0.5 * (time[span] - time[0]))
+    power = float(np.sum(rate**2))
+    if power < 1e-4 * len(rate):
+        return None  # it does not turn
+    return float(np.sum(rate * gyro) / power)

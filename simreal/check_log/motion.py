@@ -1,0 +1,140 @@
+"""Smooth motion of all joints, and the efforts that a model needs for it."""
+
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+from scipy.signal import savgol_filter
+
+from simreal.check_log.subject import Rows, Subject
+from simreal.state import FloatArray
+
+SMOOTHED = 0.06
+"""s, within which positions are taken for a cubic: its second derivative is the acceleration."""
+NEAR_STOP = 0.1
+"""rad, within which a joint may touch its end stop."""
+FEWEST_SAMPLES = 100
+"""That a model is asked about."""
+MOST_SAMPLES = 1300
+"""Samples at which a model is asked; of longer logs, an even choice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """Positions and their derivatives, from positions alone.
+
+    Attributes:
+        time: (n,) s.
+        position: (n, joints) rad.
+        velocity: (n, joints) rad/s.
+        acceleration: (n, joints) rad/s².
+        names: of the joints.
+    """
+
+    time: FloatArray
+    position: FloatArray
+    velocity: FloatArray
+    acceleration: FloatArray
+    names: tuple[str, ...]
+
+    def rows(self, keep: Rows) -> "Motion":
+        """Some of its samples."""
+        moved = self.position[keep], self.velocity[keep], self.acceleration[keep]
+        return Motion(self.time[keep], *moved, self.names)
+
+
+def smooth_motion(subject: Subject) -> Motion | None:
+    """The motion of a log, or None if it has no positions or is too short."""
+    if "joint_position" not in subject.log or len(subject.log["joint_position"]) < 20:
+        return None
+    time, position = subject.evenly("joint_position")
+    step = float(time[1] - time[0])
+    window = max(5, 2 * round(SMOOTHED / step / 2) + 1)
+    if len(time) < 3 * window or not np.isfinite(position).all():
+        return None
+    smooth, velocity, acceleration = (
+        savgol_filter(position, window, 3, deriv=n, delta=step, axis=0) for n in range(3)
+    )
+    inside = slice(window, -window, -(-len(time) // MOST_SAMPLES))
+    names = subject.log["joint_position"].names
+    return Motion(time[inside], smooth[inside], velocity[inside], acceleration[inside], names)
+
+
+class InverseModel:
+    """Efforts of a fixed robot's model along a motion."""
+
+    def __init__(
+        self, model: mujoco.MjModel, joints: tuple[str, ...], actuators: tuple[str, ...]
+    ) -> None:
+        """Find the joints and actuators of a log in the model."""
+        self.model, self._data = model, mujoco.MjData(model)
+        self._places = [int(model.joint(name).qposadr[0]) for name in joints]
+        self._moments = [int(model.joint(name).dofadr[0]) for name in joints]
+        self._actuators = [int(model.actuator(name).id) for name in actuators]
+
+    def lacking(self, motion: Motion, command: FloatArray) -> FloatArray:
+        """(n, joints) N·m that are needed beyond what actuators, friction and gravity give."""
+        rows = zip(motion.position, motion.velocity, motion.acceleration, command, strict=True)
+        lacking = np.empty_like(motion.position)
+        data = self._data
+        for row, (position, velocity, acceleration, control) in enumerate(rows):
+            data.qpos[self._places] = position
+            data.qvel[self._moments] = velocity
+            data.qacc[self._moments] = acceleration
+            data.ctrl[self._actuators] = control
+            mujoco.mj_inverse(self.model, data)
+            mujoco.mj_fwdActuation(self.model, data)
+            lacking[row] = (data.qfrc_inverse - data.qfrc_actuator)[self._moments]
+        return lacking
+
+    def scale(self, motion: Motion) -> FloatArray:
+        """(joints,) N·m, root mean square, that inertia takes plus that gravity and rotation take."""
+        parts = np.empty((2, *motion.position.shape))
+        data, product = self._data, np.zeros(self.model.nv)
+        rows = zip(motion.position, motion.velocity, motion.acceleration, strict=True)
+        for row, (position, velocity, acceleration) in enumerate(rows):
+            data.qpos[self._places] = position
+            data.qvel[self._moments] = velocity
+            data.qacc[self._moments] = acceleration
+            mujoco.mj_fwdPosition(self.model, data)
+            mujoco.mj_fwdVelocity(self.model, data)
+            mujoco.mj_mulM(self.model, data, product, data.qacc)
+            parts[:, row] = product[self._moments], data.qfrc_bias[self._moments]
+        return np.asarray(np.sqrt(np.mean(parts**2, axis=1)).sum(axis=0))
+
+
+def inverse_model(subject: Subject) -> tuple[InverseModel, Motion, FloatArray] | None:
+    """Model, motion, and (n, actuators) command at its times, of a fixed robot.
+
+    None if it is not moved by effort or voltage, or if the log does not hold all joints and actuators
+    of such a robot, or the robot is not known.
+    """
+    log, model = subject.log, subject.model
+    if model is None or subject.robot is None or (model.jnt_type == mujoco.mjtJoint.mjJNT_FREE).any():
+        return None
+    channel = log.first(("applied_voltage", "applied_effort", "commanded_voltage", "commanded_effort"))
+    motion = smooth_motion(subject)
+    description = subject.robot.description
+    if channel is None or motion is None or set(motion.names) != set(description.joint_names):
+        return None
+    if set(log[channel].names) != set(description.actuator_names) or not len(log[channel]):
+        return None
+    limits = {each.name: (each.lower, each.upper) for each in description.actuators}
+    low, high = np.array([limits[name] for name in log[channel].names]).T
+    motion = motion.rows(_off_stops(motion, model))
+    if len(motion.time) < FEWEST_SAMPLES:
+        return None
+    command = np.clip(log.at(channel, motion.time, hold=True), low, high)
+    return InverseModel(model, motion.names, log[channel].names), motion, command
+
+
+def _off_stops(motion: Motion, model: mujoco.MjModel) -> Rows:
+    """Rows in which no joint is near an end stop, whose force no command explains."""
+    free = np.ones(len(motion.time), dtype=bool)
+    for column, name in enumerate(motion.names):
+        joint = int(model.joint(name).id)
+        if model.jnt_limited[joint]:
+            low, high = model.jnt_range[joint]
+            at = motion.position[:, column]
+            free &= (at > low + NEAR_STOP) & (at < high - NEAR_STOP)
+    return np.flatnonzero(free)

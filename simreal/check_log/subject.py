@@ -1,0 +1,98 @@
+"""What the checks look at: a log, and what is known of its robot."""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from simreal.errors import UserError, nearest
+from simreal.logs.robot_log import IMU_CHANNELS, JOINT_CHANNELS, Channel, RobotLog
+from simreal.physics.model import compile_model
+from simreal.robots.loader import Robot, load_robot, robot_names
+from simreal.state import FloatArray
+
+Rows = NDArray[np.int64]
+MEASURED = (*JOINT_CHANNELS, *IMU_CHANNELS)
+COMMANDS = (
+    "commanded_voltage",
+    "commanded_effort",
+    "commanded_position",
+    "commanded_velocity",
+)
+
+
+@dataclass
+class Subject:
+    """A log under inspection.
+
+    Attributes:
+        log: the log.
+        robot: its robot, if that is known.
+        model: the robot's compiled model, if that is known.
+        uniform: what `evenly` has made so far.
+        again: share of the rows of each sensor's channel that repeat the row before, stamp and all:
+            nothing new had come. The log is without them.
+    """
+
+    log: RobotLog
+    robot: Robot | None = None
+    model: mujoco.MjModel | None = None
+    uniform: dict[str, tuple[FloatArray, FloatArray]] = field(default_factory=dict)
+    again: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        channels = dict(self.log.channels)
+        for name, table in self.log.channels.items():
+            new = np.ones(len(table), dtype=bool)
+            new[1:] = (np.diff(table.time) != 0) | np.any(np.diff(table.values, axis=0) != 0, axis=1)
+            if not new.all():
+                channels[name] = table.rows(new)
+            if name in MEASURED and len(table):
+                self.again[name] = 1.0 - float(new.mean())
+        self.log = replace(self.log, channels=channels)
+
+    @cached_property
+    def measured(self) -> dict[str, Channel]:
+        """Channels of sensors."""
+        return {name: table for name, table in self.log.channels.items() if name in MEASURED}
+
+    @cached_property
+    def commanded(self) -> dict[str, Channel]:
+        """Channels of what was asked."""
+        return {name: table for name, table in self.log.channels.items() if name in COMMANDS}
+
+    def evenly(self, name: str) -> tuple[FloatArray, FloatArray]:
+        """(n,) times in even steps of the median one, and (n, columns) values there, by lines."""
+        if name not in self.uniform:
+            table = self.log[name]
+            step = float(np.median(np.diff(table.time)))
+            time = table.time[0] + step * np.arange(max(round(float(np.ptp(table.time)) / step), 1))
+            self.uniform[name] = time, self.log.at(name, time)
+        return self.uniform[name]
+
+
+def make_subject(log: RobotLog, robot: str | None = None) -> Subject:
+    """Find the robot of a log, and hold the log against it.
+
+    Args:
+        log: the log.
+        robot: name of the robot; the log's own if None.
+
+    Raises:
+        UserError: no such robot, or the log is of another one.
+    """
+    if robot is not None and robot not in robot_names():
+        raise UserError(f"no robot {robot!r}: {nearest(robot, robot_names())}")
+    name = robot or log.robot
+    if name is None or name not in robot_names():
+        return Subject(log)
+    found = load_robot(name)
+    known = found.description.joint_names
+    for joint in log.joint_names:
+        if joint not in known:
+            raise UserError(
+                f"{log.source}: joint {joint!r} is not one of {name}: {nearest(joint, known)}"
+            )
+    return Subject(log, found, compile_model(found))

@@ -1,0 +1,319 @@
+"""Checks of velocities against positions: unit, sign, order of joints, and lag.
+
+All compare how far a joint went, over a quarter of a second, with what its velocity adds up to: sums are
+as little disturbed by encoder steps as positions are, where differences of positions are nothing but.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.integrate import cumulative_trapezoid
+from scipy.optimize import minimize_scalar
+from scipy.signal import lfilter
+
+from simreal.check_log.finding import Finding, Picture
+from simreal.check_log.subject import Subject
+from simreal.state import FloatArray
+
+STRETCH = 0.25
+"""s, over which ways are compared."""
+SCALE_WARN, SCALE_FAIL = 0.05, 0.2
+"""Share by which the sum of a velocity may differ from the way."""
+PRECISE = 0.995
+"""Correlation from which on a small error of scale is no matter of coarse sampling."""
+UNIT_TOLERANCE = 0.12
+"""Share within which a ratio is taken for that of two units."""
+UNITS = {
+    "deg/s": 180 / np.pi,
+    "rpm": 60 / (2 * np.pi),
+    "rev/s": 1 / (2 * np.pi),
+    "rad/s beside positions in degrees": np.pi / 180,
+}
+"""Velocity as recorded over velocity in rad/s."""
+CORRELATED = 0.8
+"""Correlation from which on two ways belong to each other."""
+BETTER = 0.15
+"""By how much another joint's must exceed it, to say that the joints are swapped."""
+LONGEST_LAG = 0.1
+"""s, searched."""
+LAG_WARN, LAG_SAMPLES = 0.005, 0.75
+"""s and samples, from both of which on a lag matters to a controller or a fit."""
+CORNERS = (4.0, 600.0)
+"""rad/s, between which a derivative filter's corner is searched; a faster one is none."""
+SIMPLER = 0.8
+"""A model of the lag is named if its residual is below this share of the other one's."""
+CORNER_TOLERANCE = 0.05
+"""Share by which a corner may differ from the robot's description."""
+SUBSTEPS = (1, 2, 4)
+"""Euler steps of the filter within a sample, to tell its own rate."""
+LITTLE_MOTION = 8.0
+"""A joint whose ways are not this many times their noise says nothing."""
+
+
+def velocity_scale(subject: Subject) -> Finding:
+    """Velocities must be the derivatives of positions: same unit, sign and joint."""
+    ways = _ways(subject)
+    if ways is None:
+        return Finding("velocity_scale", "skip", "no joint_position with joint_velocity")
+    went, summed, names = ways
+    numbers: dict[str, float] = {}
+    verdict, text, advice = "pass", "", ""
+    for joint, name in enumerate(names):
+        own = _correlation(went[:, joint], summed[:, joint])
+        others = [abs(_correlation(went[:, other], summed[:, joint])) for other in range(len(names))]
+        best = int(np.argmax(others))
+        if not np.isfinite(own):
+            continue
+        scale = float(went[:, joint] @ summed[:, joint] / (went[:, joint] @ went[:, joint]))
+        numbers[f"scale_{name}"] = scale
+        if best != joint and others[best] > CORRELATED and others[best] > abs(own) + BETTER:
+            return Finding(
+                "velocity_scale",
+                "fail",
+                f"the velocity of {name} belongs to the position of {names[best]}: joints are swapped "
+                f"(correlation {others[best]:.3f} against {own:.3f})",
+                numbers | {"correlation": own, "correlation_swapped": others[best]},
+                "mend the order of columns in the mapping or the driver",
+            )
+        if abs(own) < CORRELATED:
+            verdict, text = (
+                "fail",
+                f"the velocity of {name} has little to do with its position ({own:.2f})",
+            )
+            advice = "is it the velocity of another joint, or of the motor before a gear?"
+        elif scale < 0:
+            verdict, text = "fail", f"the velocity of {name} has the wrong sign (ratio {scale:.3g})"
+            advice = "set its sign to -1 in the mapping, or mend the driver"
+        elif abs(scale - 1) > (SCALE_WARN if own > PRECISE else SCALE_FAIL) and verdict == "pass":
+            unit = next((u for u, r in UNITS.items() if abs(scale / r - 1) < UNIT_TOLERANCE), None)
+            verdict = "fail" if unit or abs(scale - 1) > SCALE_FAIL else "warn"
+            text = f"the velocity of {name} is {scale:.4g} times the derivative of its position"
+            text += f": {unit}?" if unit else ""
+            advice = "mend unit or scale in the mapping"
+    if not numbers:
+        return Finding(
+            "velocity_scale", "skip", "no joint moves enough to compare velocity and position"
+        )
+    if verdict == "pass":
+        low, high = min(numbers.values()), max(numbers.values())
+        text = f"velocities are {low:.3f} to {high:.3f} times the derivatives of positions"
+    return Finding("velocity_scale", verdict, text, numbers, advice)  # type: ignore[arg-type]
+
+
+def _ways(subject: Subject) -> tuple[FloatArray, FloatArray, tuple[str, ...]] | None:
+    """Way (n, joints) by positions and by velocities, after the best common lag, of joints that move."""
+    log = subject.log
+    if "joint_position" not in log or "joint_velocity" not in log or len(log["joint_position"]) < 20:
+        return None
+    time, position = subject.evenly("joint_position")
+    velocity = log.at("joint_velocity", time)
+    names = tuple(name for name in log["joint_position"].names if name in log["joint_velocity"].names)
+    columns = [log["joint_position"].names.index(name) for name in names]
+    others = [log["joint_velocity"].names.index(name) for name in names]
+    step = float(time[1] - time[0])
+    stretch = min(max(2, round(STRETCH / step)), len(time) // 2)
+    went = position[stretch:, columns] - position[:-stretch, columns]
+    total = cumulative_trapezoid(velocity[:, others], time, axis=0, initial=0)
+    summed = total[stretch:] - total[:-stretch]
+    # A lag lowers correlations of fast motions; most of it is taken out by the best whole shift.
+    shifts = range(round(LONGEST_LAG / step / 2) + 1)
+    lag = max(shifts, key=lambda shift: _agreement(went, summed, shift))
+    return went[: len(went) - lag], summed[lag:], names
+
+
+def _agreement(went: FloatArray, summed: FloatArray, shift: int) -> float:
+    pairs = [
+        abs(_correlation(went[: len(went) - shift, joint], summed[shift:, joint]))
+        for joint in range(went.shape[1])
+    ]
+    return float(np.nansum(pairs))
+
+
+def _correlation(one: FloatArray, other: FloatArray) -> float:
+    if np.ptp(one) == 0 or np.ptp(other) == 0:
+        return float("nan")
+    return float(np.corrcoef(one, other)[0, 1])
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How a joint's velocity lags its position.
+
+    Attributes:
+        delay: s, of the pure delay that fits best.
+        delay_residual: rad, of the way over `STRETCH` with it.
+        corner: rad/s, w of the derivative filter w s / (s + w) that fits best.
+        corner_residual: rad, likewise.
+    """
+
+    delay: float
+    delay_residual: float
+    corner: float
+    corner_residual: float
+
+    @property
+    def is_filter(self) -> bool:
+        """Whether a filter explains the lag clearly better than a delay."""
+        return self.corner_residual < SIMPLER * self.delay_residual
+
+    @property
+    def is_delay(self) -> bool:
+        """Whether a delay explains the lag clearly better than a filter."""
+        return self.delay_residual < SIMPLER * self.corner_residual
+
+
+def velocity_lag(subject: Subject) -> Finding:
+    """How much velocities lag positions, and whether as a pure delay or by a derivative filter."""
+    log = subject.log
+    if "joint_position" not in log or "joint_velocity" not in log or len(log["joint_position"]) < 50:
+        return Finding("velocity_lag", "skip", "no joint_position with joint_velocity")
+    time, position = subject.evenly("joint_position")
+    velocity = log.at("joint_velocity", time)
+    found: dict[str, Lag] = {}
+    for column, name in enumerate(log["joint_position"].names):
+        if name in log["joint_velocity"].names:
+            series = velocity[:, log["joint_velocity"].names.index(name)]
+            lag = fit_lag(time, position[:, column], series)
+            if lag is not None:
+                found[name] = lag
+    if not found:
+        return Finding("velocity_lag", "skip", "no joint moves enough to see a lag")
+    numbers: dict[str, float] = {}
+    for name, lag in found.items():
+        numbers |= {f"lag_ms_{name}": 1e3 * lag.delay}
+        if lag.is_filter:
+            numbers |= {f"corner_{name}": lag.corner}
+    name = max(found, key=lambda each: found[each].delay)
+    lag = found[name]
+    if lag.delay < max(LAG_WARN, LAG_SAMPLES * float(time[1] - time[0])):
+        text = f"velocities lag positions by {1e3 * lag.delay:.1f} ms at most"
+        return Finding("velocity_lag", "pass", text, numbers)
+    text = f"velocities lag positions by {1e3 * lag.delay:.1f} ms ({name}), {describe(lag, time)}"
+    column = log["joint_position"].names.index(name)
+    series = velocity[:, log["joint_velocity"].names.index(name)]
+    picture = _lag_picture(name, time, position[:, column], series, lag)
+    expected = subject.robot.config.sensing.velocity_filter if subject.robot else None
+    if expected and lag.is_filter:
+        step = float(time[1] - time[0])
+        corners = (lag.corner, *(euler_corner(lag.corner, step, n) for n in SUBSTEPS))
+        nearest = min(corners, key=lambda corner: abs(corner - expected))
+        if abs(nearest / expected - 1) < CORNER_TOLERANCE:
+            text += f"; the robot is described with {expected:g} s / (s + {expected:g})"
+            return Finding("velocity_lag", "pass", text, numbers, "", picture)
+    advice = (
+        "fit positions rather than velocities, or give the robot that filter (sensing.velocity_filter)"
+        if lag.is_filter
+        else "fit positions rather than velocities, or randomize the sensor's latency around it"
+    )
+    return Finding("velocity_lag", "warn", text, numbers, advice, picture)
+
+
+def describe(lag: Lag, time: FloatArray) -> str:
+    """What kind of lag it is, in words."""
+    if not lag.is_filter:
+        return "a pure delay" if lag.is_delay else "a delay or a filter: they cannot be told apart here"
+    step = float(time[1] - time[0])
+    euler = [f"{euler_corner(lag.corner, step, n):.1f} at {n / step:.0f} Hz" for n in SUBSTEPS]
+    text = f"a derivative filter w s / (s + w) with w = {lag.corner:.1f} rad/s"
+    return f"{text}, or if it runs by Euler steps {', '.join(euler)}"
+
+
+def fit_lag(time: FloatArray, position: FloatArray, velocity: FloatArray) -> Lag | None:
+    """Fit a delay and a derivative filter to a joint's velocity.
+
+    The sum of the velocity is, up to a constant, the position itself under a delay, and the position
+    through the low-pass w / (s + w) under the filter w s / (s + w).
+
+    Args:
+        time: (n,) s, in even steps.
+        position: (n,) rad.
+        velocity: (n,) rad/s.
+
+    Returns:
+        The fit, or None if the joint moves too little, or its velocity is not its position's.
+    """
+    step = float(time[1] - time[0])
+    stretch = min(max(2, round(STRETCH / step)), len(time) // 2)
+    total = cumulative_trapezoid(velocity, time, initial=0)
+    summed = total[stretch:] - total[:-stretch]
+
+    def residual(modelled: FloatArray) -> float:
+        return float(np.sqrt(np.mean((summed - (modelled[stretch:] - modelled[:-stretch])) ** 2)))
+
+    def with_delay(delay: float) -> float:
+        return residual(np.interp(time - delay, time, position))
+
+    def with_filter(log_corner: float) -> float:
+        return residual(low_pass(position, np.exp(log_corner), step))
+
+    delay = _minimum(with_delay, -0.2 * LONGEST_LAG, LONGEST_LAG, 61)
+    low, high = np.log(CORNERS)
+    corner = float(np.exp(_minimum(with_filter, low, high, 60)))
+    best = min(with_delay(delay), with_filter(np.log(corner)))
+    if not float(np.std(summed)) > LITTLE_MOTION * best:
+        return None
+    corner = _sharpened(position, velocity, corner, step)
+    return Lag(delay, with_delay(delay), corner, residual(low_pass(position, corner, step)))
+
+
+def _sharpened(position: FloatArray, velocity: FloatArray, corner: float, step: float) -> float:
+    """The corner near a first one that reproduces the velocity itself best, rad/s."""
+    skipped = min(round(5 / (corner * step)), len(position) // 2)
+
+    def residual(log_corner: float) -> float:
+        w = float(np.exp(log_corner))
+        modelled = w * (position - low_pass(position, w, step))
+        return float(np.sqrt(np.mean((modelled - velocity)[skipped:-1] ** 2)))
+
+    return float(np.exp(_minimum(residual, np.log(0.7 * corner), np.log(1.3 * corner), 15)))
+
+
+def euler_corner(corner: float, step: float, substeps: int) -> float:
+    """The w, rad/s, of the same filter run by so many Euler steps in each sample's step of `step` s.
+
+    An Euler step of h puts the pole at 1 - w h, not at exp(-w h): what looks like 52.7 rad/s is 50 at
+    500 Hz. With the motion a line between samples, both give the same velocities at the samples.
+    """
+    return float(substeps * (1 - np.exp(-corner * step / substeps)) / step)
+
+
+def low_pass(series: FloatArray, corner: float, step: float) -> FloatArray:
+    """A series that is a line between samples, through w / (s + w), from rest.
+
+    Args:
+        series: (n,).
+        corner: rad/s, w.
+        step: s.
+    """
+    pole = np.exp(-corner * step)
+    new = 1 - (1 - pole) / (corner * step)
+    old = (1 - pole) / (corner * step) - pole
+    return np.asarray(
+        lfilter([new, old], [1, -pole], series, zi=[series[0] - new * series[0]])[0], dtype=np.float64
+    )
+
+
+def _minimum(function: Callable[[float], float], low: float, high: float, points: int) -> float:
+    """Where a function is least: on a grid, then between its neighbours."""
+    grid = np.linspace(low, high, points)
+    at = int(np.argmin([function(float(each)) for each in grid]))
+    bounds = float(grid[max(at - 1, 0)]), float(grid[min(at + 1, points - 1)])
+    return float(minimize_scalar(function, bounds=bounds, method="bounded", options={"xatol": 1e-6}).x)
+
+
+def _lag_picture(
+    name: str, time: FloatArray, position: FloatArray, velocity: FloatArray, lag: Lag
+) -> Picture:
+    """Two seconds around the fastest motion."""
+    step = float(time[1] - time[0])
+    fastest = int(np.argmax(np.abs(velocity)))
+    part = slice(max(0, fastest - round(0.5 / step)), fastest + round(0.5 / step))
+    curves = {
+        f"{name}, logged": (time[part], velocity[part]),
+        "derivative of position": (time[part], np.gradient(position, step)[part]),
+    }
+    if lag.is_filter:
+        filtered = lag.corner * (position - low_pass(position, lag.corner, step))
+        curves["derivative through the filter"] = (time[part], filtered[part])
+    return Picture("rad/s", curves)

@@ -1,0 +1,120 @@
+"""`simreal check-log` and `simreal convert-log`."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.progress import Progress
+from rich.table import Table
+
+from simreal.cli_types import PATH, console, errors, print_json
+
+if TYPE_CHECKING:
+    from simreal.check_log.finding import Finding
+
+MAPPING_OPTION = click.option(
+    "--mapping",
+    metavar="FILE|NAME",
+    help="Which column is which channel, for CSV and npz: a file, or a name that ships (docs/logs.md).",
+)
+STYLES = {"pass": "green", "warn": "yellow", "fail": "red", "skip": "dim"}
+
+
+@click.command("check-log")
+@click.argument("logs", metavar="LOG...", type=PATH, nargs=-1, required=True)
+@click.option("--robot", metavar="NAME", help="Whose log it is; else what the log or its mapping says.")
+@MAPPING_OPTION
+@click.option("--report", type=PATH, help="Write an HTML page with pictures.")
+@click.option("--json", "as_json", is_flag=True, help="Print findings for programs.")
+def check_log(
+    logs: tuple[Path, ...], robot: str | None, mapping: str | None, report: Path | None, as_json: bool
+) -> None:
+    """Look for what is wrong with each LOG before anything is learned from it.
+
+    Exit status 1 if a check fails.
+    """
+    from simreal.check_log.checker import check_log as verb
+    from simreal.check_log.finding import worst
+    from simreal.check_log.subject import make_subject
+    from simreal.logs.formats import read_logs
+
+    found = [(path, log) for path in logs for log in read_logs(path, mapping)]
+    results: dict[str, list[Finding]] = {}
+    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        task = bar.add_task("", total=len(found))
+        for path, log in found:
+            bar.update(task, description=log.source)
+            # Files of one name may stand in several folders.
+            source = log.source if log.source not in results else f"{path.parent}/{log.source}"
+            results[source] = verb(make_subject(log, robot))
+            bar.advance(task)
+    if report is not None:
+        from simreal.check_log.page import add_checks
+        from simreal.report import Page
+
+        page = Page("simreal: check-log")
+        add_checks(page, results)
+        page.write(report)
+    if as_json:
+        print_json({source: _as_json(findings) for source, findings in results.items()})
+    else:
+        for source, findings in results.items():
+            _print(source, findings)
+        if report is not None:
+            console.print(f"page: {report}", soft_wrap=True)
+    if any(worst(findings) == "fail" for findings in results.values()):
+        sys.exit(1)
+
+
+def _as_json(findings: "list[Finding]") -> dict[str, Any]:
+    from simreal.check_log.finding import worst
+
+    return {
+        "verdict": worst(findings),
+        "checks": {
+            each.check: {
+                "verdict": each.verdict,
+                "text": each.text,
+                "numbers": {
+                    name: value if value == value else None for name, value in each.numbers.items()
+                },
+                "advice": each.advice,
+            }
+            for each in findings
+        },
+    }
+
+
+def _print(source: str, findings: "list[Finding]") -> None:
+    from simreal.check_log.finding import worst
+
+    table = Table("check", "", "finding", box=SIMPLE_HEAD, title=f"{source}: {worst(findings)}")
+    table.title_justify = "left"
+    for each in findings:
+        if each.verdict != "skip":
+            text = each.text + (f"\n-> {each.advice}" if each.advice else "")
+            table.add_row(each.check, each.verdict, text, style=STYLES[each.verdict])
+    console.print(table)
+    skipped = [each.check for each in findings if each.verdict == "skip"]
+    if skipped:
+        console.print(f"not checked: {', '.join(skipped)}\n", style="dim", soft_wrap=True)
+
+
+@click.command("convert-log")
+@click.argument("source", metavar="IN", type=PATH)
+@click.argument("target", metavar="OUT", type=PATH)
+@MAPPING_OPTION
+@click.option("--run", metavar="NAME", help="Which run, of a file that holds several.")
+def convert_log(source: Path, target: Path, mapping: str | None, run: str | None) -> None:
+    """Read the log IN and write it to OUT: .mcap, .parquet, or a folder as a LeRobot dataset.
+
+    Says what the format of OUT cannot hold.
+    """
+    from simreal.logs.formats import read_logs, select_runs, write_logs
+
+    logs = select_runs(read_logs(source, mapping), run, target)
+    for loss in write_logs(logs, target):
+        console.print(f"not kept: {loss}", style="yellow", soft_wrap=True)
+    console.print(f"log: {target}", soft_wrap=True)

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simreal.check_log.velocity_checks import euler_corner, fit_lag, low_pass
+
+STEP = 0.004
+TIME = STEP * np.arange(2500)
+
+
+def motion(seed: int) -> np.ndarray:
+    """Positions of some sines, whole encoder steps of 3 mrad."""
+    random = np.random.default_rng(seed)
+    waves = [np.sin(2 * np.pi * f * TIME + random.uniform(0, 6)) for f in random.uniform(0.3, 4, 6)]
+    return 0.003 * np.round(np.sum(waves, axis=0) / 6 / 0.003)
+
+
+@pytest.mark.parametrize("substeps", [1, 2, 4])
+def test_euler_steps_make_the_same_filter_of_another_corner(substeps: int) -> None:
+    """Forward Euler on a line between samples, written out."""
+    position, corner = motion(0), 52.7
+    fine = np.interp(np.arange(len(position) * substeps) / substeps, np.arange(len(position)), position)
+    own = euler_corner(corner, STEP, substeps)
+    smooth, told = position[0], []
+    for row, value in enumerate(fine):
+        if row % substeps == 0:
+            told.append(own * (value - smooth))
+        smooth += own * STEP / substeps * (value - smooth)
+    velocity = corner * (position - low_pass(position, corner, STEP))
+    np.testing.assert_allclose(velocity[:-1], told[:-1], atol=1e-10)
+
+
+@settings(max_examples=12, deadline=None)
+@given(corner=st.floats(15, 120), seed=st.integers(0, 99))
+def test_the_corner_of_a_filter_is_found(corner: float, seed: int) -> None:
+    position = motion(seed)
+    velocity = corner * (position - low_pass(position, corner, STEP))
+    lag = fit_lag(TIME, position, velocity + 0.01 * np.random.default_rng(1).standard_normal(len(TIME)))
+    assert lag is not None and lag.is_filter
+    assert lag.corner == pytest.approx(corner, rel=0.02)
+
+
+@settings(max_examples=12, deadline=None)
+@given(delay=st.floats(0.003, 0.06), seed=st.integers(0, 99))
+def test_a_delay_is_found(delay: float, seed: int) -> None:
+    position = motion(seed)
+    velocity = np.interp(TIME - delay, TIME, np.gradient(position, STEP))
+    lag = fit_lag(TIME, position, velocity)
+    assert lag is not None and not lag.is_filter
+    assert lag.delay == pytest.approx(delay, abs=0.001)
+
+
+def test_52_7_rad_per_s_is_50_at_500_hz() -> None:
+    assert euler_corner(52.68, 0.004, 2) == pytest.approx(50, abs=0.01)
+
+
+def test_a_velocity_that_is_not_the_position_s_has_no_lag() -> None:
+    noise = np.random.default_rng(0).standard_normal(len(TIME))
+    assert fit_lag(TIME, motion(0), noise) is None

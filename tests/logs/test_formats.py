@@ -1,0 +1,306 @@
+import json
+import string
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import mcap.writer
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from simreal.contract import ActionMapping, Contract, ObservationTerm, Provenance
+from simreal.deploy.recorder import Cycle, Event, Recorder
+from simreal.errors import UserError
+from simreal.logs.formats import read_logs, select_runs, write_logs
+from simreal.logs.robot_log import Channel, LogEvent, RobotLog
+from simreal.robots import load_robot
+from simreal.state import RobotCommand, RobotState
+
+NAMES = st.text(string.ascii_lowercase + "_", min_size=1, max_size=8)
+
+
+def contract() -> Contract:
+    return Contract(
+        robot=load_robot("qube").description,
+        control_rate=100.0,
+        observation=(ObservationTerm(source="joint_position"),),
+        action=ActionMapping(scale=(4.0,), offset=(0.0,)),
+        provenance=Provenance(task="qube_swingup", agent="ppo", seed=0, training_steps=0, versions={}),
+    )
+
+
+@st.composite
+def channels(draw: st.DrawFn, time: Any, names: tuple[str, ...], infinite: bool) -> Channel:
+    floats = st.floats(allow_nan=True, allow_infinity=infinite)
+    values = draw(hnp.arrays(np.float64, (len(time), len(names)), elements=floats))
+    logged = draw(st.none() | st.just(time + 0.001))
+    return Channel(
+        time, values, names, tuple(draw(st.sampled_from(["rad", "V", ""])) for _ in names), logged
+    )
+
+
+@st.composite
+def robot_logs(draw: st.DrawFn, infinite: bool = True) -> RobotLog:
+    """Logs with several clocks, missing values, events, and any finite times."""
+    joints = tuple(draw(st.lists(NAMES, min_size=1, max_size=3, unique=True)))
+    log = RobotLog("made.npz:run", joint_names=joints, actuator_joints={"motor": joints[0]})
+    finite = st.floats(-1e6, 1e6)
+    for name in ("joint_position", "joint_velocity", "commanded_voltage", "own"):
+        length = draw(st.integers(0 if name != "joint_position" else 2, 6))
+        time = draw(hnp.arrays(np.float64, length, elements=finite))
+        if name == "joint_velocity" and draw(st.booleans()):
+            time = log["joint_position"].time
+        names = joints if name.startswith("joint_") else ("motor",)
+        log.channels[name] = draw(channels(time, names, infinite))
+    log.start_ns = draw(st.integers(0, 2**60))
+    log.provenance = draw(st.dictionaries(NAMES, NAMES, max_size=2))
+    log.events = [LogEvent(0.5, "start", text) for text in draw(st.lists(NAMES, max_size=2))]
+    log.robot = draw(st.none() | st.just("qube"))
+    log.contract = contract() if draw(st.booleans()) else None
+    log.complete = draw(st.booleans())
+    return log
+
+
+def assert_same(one: RobotLog, other: RobotLog, losses: list[str] | None = None) -> None:
+    """All of two logs, to the last bit."""
+    for name in ("source", "joint_names", "actuator_joints", "robot", "contract", "start_ns"):
+        assert getattr(one, name) == getattr(other, name), name
+    assert (one.provenance, one.events, one.complete) == (other.provenance, other.events, other.complete)
+    assert list(one.channels) == list(other.channels)
+    for name, table in one.channels.items():
+        read = other.channels[name]
+        assert (table.names, table.units) == (read.names, read.units)
+        np.testing.assert_array_equal(table.time, read.time)
+        np.testing.assert_array_equal(table.values, read.values)
+        if len(table):
+            assert (table.logged is None) == (read.logged is None)
+        if table.logged is not None and read.logged is not None:
+            np.testing.assert_array_equal(table.logged, read.logged)
+
+
+@pytest.fixture
+def a_log() -> Callable[..., RobotLog]:
+    """Makes an even log of two joints: positions and velocities, one command less."""
+
+    def make(rows: int = 20, source: str = "chirp.npz:one") -> RobotLog:
+        time = 0.01 * np.arange(rows)
+        joints = ("arm", "pendulum")
+        values = np.random.default_rng(rows).standard_normal((rows, 2))
+        log = RobotLog(source, joint_names=joints, actuator_joints={"motor": "arm"}, robot="qube")
+        log.channels["joint_position"] = Channel(time, values, joints, ("rad", "rad"))
+        log.channels["joint_velocity"] = Channel(time, 2 * values, joints, ("rad/s", "rad/s"))
+        command = Channel(time[:-1], values[:-1, :1], ("motor",), ("V",))
+        log.channels["commanded_voltage"] = command
+        return log
+
+    return make
+
+
+few = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".mcap"])
+@few
+@given(log=robot_logs(infinite=False))
+def test_round_trips_are_exact(
+    suffix: str, log: RobotLog, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("log") / f"log{suffix}"
+    assert write_logs([log], path) == []
+    [read] = read_logs(path)
+    assert_same(log, read)
+
+
+@few
+@given(log=robot_logs(infinite=True))
+def test_infinite_numbers_are_kept_or_named(
+    log: RobotLog, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("log")
+    assert write_logs([log], folder / "log.parquet") == []
+    assert_same(log, read_logs(folder / "log.parquet")[0])
+    losses = write_logs([log], folder / "log.mcap")
+    infinite = [name for name, table in log.channels.items() if np.isinf(table.values).any()]
+    assert [loss.partition(":")[0] for loss in losses] == infinite
+    for name in infinite:
+        values = log.channels[name].values
+        values[np.isinf(values)] = np.nan
+    assert_same(log, read_logs(folder / "log.mcap")[0])
+
+
+def test_lerobot_keeps_logs_whose_channels_share_a_clock(
+    tmp_path: Path, a_log: Callable[..., RobotLog]
+) -> None:
+    logs = [a_log(20, "chirp.npz:one"), a_log(31, "chirp.npz:two")]
+    assert write_logs(logs, tmp_path / "set") == []
+    for one, other in zip(logs, read_logs(tmp_path / "set"), strict=True):
+        assert_same(one, other)
+
+
+def test_lerobot_names_what_it_cannot_hold(tmp_path: Path, a_log: Callable[..., RobotLog]) -> None:
+    log = a_log()
+    values = np.array([[1.0], [2.0]])
+    log.channels["timing"] = Channel(np.array([0.05, 0.11]), values, ("late",), ("ms",))
+    assert write_logs([log], tmp_path / "set") == [
+        "timing: its own times; each frame holds its last value before"
+    ]
+    [read] = read_logs(tmp_path / "set")
+    np.testing.assert_array_equal(read["joint_position"].values, log["joint_position"].values)
+    assert len(read["timing"]) == 2
+
+
+def test_the_files_of_a_lerobot_dataset(tmp_path: Path, a_log: Callable[..., RobotLog]) -> None:
+    """Key by key as LeRobot v3 documents them."""
+    write_logs([a_log(20), a_log(31)], tmp_path / "set")
+    info = json.loads((tmp_path / "set/meta/info.json").read_text())
+    assert info["codebase_version"] == "v3.0"
+    assert (info["fps"], info["total_episodes"], info["total_frames"]) == (100, 2, 51)
+    state = info["features"]["observation.state"]
+    assert state == {
+        "dtype": "float32",
+        "shape": [4],
+        "names": ["arm.pos", "pendulum.pos", "arm.vel", "pendulum.vel"],
+    }
+    path = info["data_path"].format(chunk_index=0, file_index=0)
+    frames = pyarrow.parquet.read_table(tmp_path / "set" / path)
+    assert set(frames.column_names) == set(info["features"])
+    assert not any("/" in name for name in info["features"])
+    assert frames["episode_index"].to_pylist() == [0] * 20 + [1] * 31
+    assert frames["index"].to_pylist() == list(range(51))
+    np.testing.assert_allclose(frames["timestamp"].to_numpy()[:3], [0, 0.01, 0.02], rtol=1e-6)
+    assert str(frames.schema.field("observation.state").type) == "fixed_size_list<element: float>[4]"
+    assert str(frames.schema.field("timestamp").type) == "float"
+    episodes = pyarrow.parquet.read_table(tmp_path / "set/meta/episodes/chunk-000/file-000.parquet")
+    assert episodes["length"].to_pylist() == [20, 31]
+    assert episodes["dataset_from_index"].to_pylist() == [0, 20]
+    assert episodes["dataset_to_index"].to_pylist() == [20, 51]
+    tasks = pyarrow.parquet.read_table(tmp_path / "set/meta/tasks.parquet")
+    assert tasks["task_index"].to_pylist() == [0]
+    stats = json.loads((tmp_path / "set/meta/stats.json").read_text())
+    assert set(stats["action"]) == {
+        "min",
+        "max",
+        "mean",
+        "std",
+        "count",
+        "q01",
+        "q10",
+        "q50",
+        "q90",
+        "q99",
+    }
+
+
+def test_lerobot_of_others(tmp_path: Path, a_log: Callable[..., RobotLog]) -> None:
+    """Without our key: names say which joint and quantity; a mapping says the units."""
+    write_logs([a_log(20), a_log(31)], tmp_path / "set")
+    path = tmp_path / "set/meta/info.json"
+    info = json.loads(path.read_text())
+    del info["simreal.log"]
+    path.write_text(json.dumps(info))
+    first, _ = read_logs(tmp_path / "set")
+    assert first["joint_velocity"].names == ("arm", "pendulum")
+    assert first["commanded_position"].names == ("motor",)
+    expected = a_log(20)["joint_position"].values.astype(np.float32)
+    np.testing.assert_array_equal(first["joint_position"].values, expected)
+    (tmp_path / "map.yaml").write_text(
+        "joints: [arm, pendulum]\ntime: {array: '{run}/timestamp'}\nchannels:\n"
+        "  joint_position: {array: '{run}/observation.state', columns: [0, 1], unit: deg}\n"
+    )
+    mapped = read_logs(tmp_path / "set", tmp_path / "map.yaml")
+    assert len(mapped) == 2
+    np.testing.assert_allclose(mapped[0]["joint_position"].values, np.deg2rad(expected))
+
+
+def test_other_versions_of_lerobot_are_refused(tmp_path: Path, a_log: Callable[..., RobotLog]) -> None:
+    write_logs([a_log()], tmp_path / "set")
+    path = tmp_path / "set/meta/info.json"
+    path.write_text(path.read_text().replace("v3.0", "v2.1"))
+    with pytest.raises(UserError, match=r"LeRobot dataset v2.1; v3.0 is read"):
+        read_logs(tmp_path / "set")
+
+
+def test_a_recorded_run(tmp_path: Path) -> None:
+    made: Contract = contract()
+    with Recorder(tmp_path / "flight.mcap", made, ("a", "b")) as recorder:
+        recorder.add(Event(0, "start", "of a test"))
+        for number in range(50):
+            value = np.array([0.1 * number, -0.1 * number])
+            at, arrived = 10_000_000 * number, 10_000_000 * number / 1e9 - 0.002
+            state = RobotState(arrived, value, 2 * value)
+            observation = value.astype(np.float32)
+            command = RobotCommand(value[1:])
+            nothing = np.zeros(0)
+            recorder.add(
+                Cycle(number, at, at, at, state, nothing, observation, value[:1], command, 1, 0)
+            )
+    [log] = read_logs(tmp_path / "flight.mcap")
+    assert (log.robot, log.contract, log.complete) == ("qube", made, True)
+    position = log["joint_position"]
+    np.testing.assert_allclose(np.diff(position.time), 0.01, atol=1e-9)
+    assert position.logged is not None
+    np.testing.assert_allclose(position.logged - position.time, 0.002, atol=1e-8)
+    np.testing.assert_array_equal(position.column("arm"), 0.1 * np.arange(50))
+    assert log["commanded_voltage"].units == ("V",)
+    assert log.actuator_joints == {"motor": "arm"}
+    assert [event.text for event in log.events] == ["of a test"]
+    # What goes through another format is still the same.
+    write_logs([log], tmp_path / "flight.parquet")
+    assert_same(log, read_logs(tmp_path / "flight.parquet")[0])
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".mcap"])
+def test_truncated_files(suffix: str, tmp_path: Path, a_log: Callable[..., RobotLog]) -> None:
+    path = tmp_path / f"log{suffix}"
+    write_logs([a_log(3000)], path)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 2 // 3])
+    if suffix == ".mcap":  # what is whole of it is read
+        [log] = read_logs(path)
+        assert not log.complete and len(log["joint_position"]) <= 3000
+        return
+    with pytest.raises(UserError, match=r"log.parquet: cut off, or no Parquet file"):
+        read_logs(path)
+
+
+def test_what_is_no_log(tmp_path: Path, a_log: Callable[..., RobotLog]) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "some.txt").write_text("text")
+    (tmp_path / "some.csv").write_text("a\n1\n")
+    pyarrow.parquet.write_table(pyarrow.table({"a": [1.0]}), tmp_path / "other.parquet")
+    for name, message in {
+        "absent.mcap": "no such log",
+        "folder": r"neither metadata.yaml \(rosbag2\) nor meta/info.json",
+        "some.txt": "a text file; logs are",
+        "some.csv": "Give it a --mapping",
+        "other.parquet": "simreal did not write",
+    }.items():
+        with pytest.raises(UserError, match=message):
+            read_logs(tmp_path / name)
+    for name, message in {"some.txt": "exists already", "log.h5": "logs are written as"}.items():
+        with pytest.raises(UserError, match=message):
+            write_logs([a_log()], tmp_path / name)
+
+
+def test_runs_are_chosen_by_name(a_log: Callable[..., RobotLog]) -> None:
+    logs = [a_log(20, "f:one"), a_log(21, "f:two")]
+    assert select_runs(logs, "two", Path("x.mcap")) == logs[1:]
+    assert select_runs(logs, None, Path("set")) == logs
+    with pytest.raises(UserError, match=r"2 runs, but x.mcap holds one"):
+        select_runs(logs, None, Path("x.mcap"))
+    with pytest.raises(UserError, match="no run 'twoo': did you mean 'two'"):
+        select_runs(logs, "twoo", Path("x.mcap"))
+
+
+def test_a_foreign_mcap(tmp_path: Path) -> None:
+    with (tmp_path / "other.mcap").open("wb") as file:
+        writer = mcap.writer.Writer(file)
+        writer.start(profile="", library="test")
+        writer.finish()
+    with pytest.raises(UserError, match="Profile is not ros2"):
+        read_logs(tmp_path / "other.mcap")

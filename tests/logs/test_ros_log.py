@@ -1,0 +1,129 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
+
+from simreal.errors import UserError
+from simreal.logs.formats import read_logs
+
+STORE = get_typestore(Stores.ROS2_HUMBLE)
+TYPES = STORE.types
+JOINT_STATE, IMU = "sensor_msgs/msg/JointState", "sensor_msgs/msg/Imu"
+EPOCH = 1_700_000_000 * 10**9
+
+
+def header(ns: int) -> object:
+    stamp = TYPES["builtin_interfaces/msg/Time"](ns // 10**9, ns % 10**9)
+    return TYPES["std_msgs/msg/Header"](stamp, "base")
+
+
+def joint_state(ns: int, names: list[str], *quantities: list[float]) -> object:
+    return TYPES[JOINT_STATE](header(ns), names, *(np.array(each, dtype=float) for each in quantities))
+
+
+def imu(ns: int) -> object:
+    vector, quaternion = TYPES["geometry_msgs/msg/Vector3"], TYPES["geometry_msgs/msg/Quaternion"]
+    none = np.zeros(9)
+    absent = np.array([-1.0, *np.zeros(8)])
+    return TYPES[IMU](
+        header(ns),
+        quaternion(0.1, 0.2, 0.3, 0.9),
+        none,
+        vector(1.0, 2.0, 3.0),
+        none,
+        vector(0.0, 0.0, 0.0),
+        absent,
+    )
+
+
+Messages = list[tuple[str, int, object]]
+
+
+def write(path: Path, plugin: StoragePlugin, topics: dict[str, str], messages: Messages) -> Path:
+    with Writer(path, version=9, storage_plugin=plugin) as writer:
+        connections = {t: writer.add_connection(t, kind, typestore=STORE) for t, kind in topics.items()}
+        for topic, ns, message in messages:
+            writer.write(connections[topic], ns, STORE.serialize_cdr(message, topics[topic]))
+    return path
+
+
+def messages(count: int) -> list[tuple[str, int, object]]:
+    made: list[tuple[str, int, object]] = []
+    for k in range(count):
+        ns = EPOCH + 5_000_000 * k
+        # Publishers may order joints as they like.
+        names, values = (["a", "b"], [k, -k]) if k % 2 else (["b", "a"], [-k, k])
+        made.append(
+            (
+                "/joint_states",
+                ns + 300_000,
+                joint_state(ns, names, values, [], [2.0 * v for v in values]),
+            )
+        )
+        made.append(("/joint_commands", ns, joint_state(0, ["a", "b"], [k + 0.5, 0.0], [], [])))
+        made.append(("/imu", ns + 100, imu(ns)))
+    return made
+
+
+TOPICS = {"/joint_states": JOINT_STATE, "/joint_commands": JOINT_STATE, "/imu": IMU}
+
+
+@pytest.mark.parametrize("plugin", list(StoragePlugin))
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_bag(plugin: StoragePlugin, alone: bool, tmp_path: Path) -> None:
+    path = write(tmp_path / "bag", plugin, TOPICS, messages(20))
+    if alone:
+        [path] = [each for each in path.iterdir() if each.suffix != ".yaml"]
+    [log] = read_logs(path)
+    assert log.start_ns == EPOCH
+    assert log.joint_names == ("b", "a")
+    position = log["joint_position"]
+    np.testing.assert_array_equal(position.column("a"), np.arange(20))
+    np.testing.assert_array_equal(position.column("b"), -np.arange(20))
+    np.testing.assert_array_equal(position.time, np.arange(20) * 5_000_000 / 1e9)
+    assert position.logged is not None
+    np.testing.assert_allclose(position.logged - position.time, 0.0003)
+    assert "joint_velocity" not in log
+    assert log["joint_effort"].time is position.time
+    np.testing.assert_array_equal(log["commanded_position"].column("a"), np.arange(20) + 0.5)
+    assert log["commanded_position"].logged is None  # its header has no stamp
+    np.testing.assert_array_equal(log["orientation"].values[3], [0.9, 0.1, 0.2, 0.3])
+    assert "linear_acceleration" not in log
+
+
+def test_joints_of_several_publishers_leave_gaps(tmp_path: Path) -> None:
+    sent = [
+        ("/joint_states", EPOCH, joint_state(EPOCH, ["a"], [1], [], [])),
+        ("/joint_states", EPOCH + 1, joint_state(EPOCH + 1, ["b"], [2], [], [])),
+    ]
+    path = write(tmp_path / "bag", StoragePlugin.MCAP, {"/joint_states": JOINT_STATE}, sent)
+    np.testing.assert_array_equal(
+        read_logs(path)[0]["joint_position"].values, [[1, np.nan], [np.nan, 2]]
+    )
+
+
+def test_faulty_bags(tmp_path: Path) -> None:
+    two = {"/left/joint_states": JOINT_STATE, "/right/joint_states": JOINT_STATE}
+    sent = [(topic, EPOCH, joint_state(EPOCH, ["a"], [1], [], [])) for topic in two]
+    path = write(tmp_path / "two", StoragePlugin.SQLITE3, two, sent)
+    with pytest.raises(UserError, match="several topics for joint_position: /left/joint_states, /right"):
+        read_logs(path)
+    path = write(tmp_path / "empty", StoragePlugin.SQLITE3, {"/other": "std_msgs/msg/Header"}, [])
+    with pytest.raises(UserError, match=r"no message of type .*; it has /other \(std_msgs/msg/Header\)"):
+        read_logs(path)
+    sent = [("/joint_states", EPOCH, joint_state(EPOCH, ["a", "b"], [1], [], []))]
+    path = write(tmp_path / "uneven", StoragePlugin.MCAP, {"/joint_states": JOINT_STATE}, sent)
+    with pytest.raises(UserError, match="/joint_states: 1 numbers of position for 2 names"):
+        read_logs(path)
+
+
+@pytest.mark.parametrize("plugin", list(StoragePlugin))
+def test_a_truncated_bag(plugin: StoragePlugin, tmp_path: Path) -> None:
+    path = write(tmp_path / "bag", plugin, TOPICS, messages(400))
+    [file] = [each for each in path.iterdir() if each.suffix != ".yaml"]
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError, match="bag: cut off, or no bag that can be read"):
+        read_logs(path)

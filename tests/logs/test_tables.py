@@ -1,0 +1,201 @@
+import gzip
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simreal.config import Document
+from simreal.configs.log_mappings import shipped_mappings
+from simreal.errors import UserError
+from simreal.logs.mapping import LogMapping, mapping_of, read_mapping
+from simreal.logs.tables import read_csv, read_tables
+
+REAL = Path(os.environ.get("SIMREAL_REAL_LOGS", Path(__file__).parents[3] / "shared/data/real"))
+NPZ = """
+joints: [arm, pendulum]
+actuators: {motor: arm}
+time: {step: dt}
+channels:
+  joint_position: {array: "{run}/states", columns: [0, 1], unit: deg, sign: [1, -1]}
+  commanded_voltage: {array: "{run}/actions"}
+  applied_voltage: {array: "{run}/applied", optional: true}
+provenance: {machine: test}
+provenance_from_name: '(?P<excitation>[a-z]+)_.*:(?P<day>[0-9-]+)'
+"""
+CSV = """
+joints: [hinge]
+file: "{run}_measured.csv*"
+time: {column: t, unit: ms}
+channels:
+  joint_position: {columns: [q]}
+  commanded_effort: {file: "{run}_desired.csv", columns: [1], unit: mN·m}
+"""
+
+
+def mapping(text: str) -> LogMapping:
+    return mapping_of(Document(text, "mapping.yaml"))
+
+
+def write_npz(folder: Path, **more: np.ndarray) -> Path:
+    path = folder / "chirp_1.npz"
+    arrays = {
+        "2021-04-02/states": np.arange(12.0).reshape(4, 3),
+        "2021-04-02/actions": np.arange(3.0),
+        "2021-04-01/states": np.zeros((4, 3)),
+        "2021-04-01/actions": np.zeros((3, 1)),
+        "2021-04-01/applied": np.ones((3, 1)),
+        "dt": np.array(0.5),
+    }
+    np.savez(path, **(arrays | more))
+    return path
+
+
+def write_csv(folder: Path, measured: str, desired: str) -> Path:
+    (folder / "one_measured.csv").write_text(measured)
+    (folder / "one_desired.csv").write_text(desired)
+    return folder / "one_measured.csv"
+
+
+def test_npz_of_several_runs(tmp_path: Path) -> None:
+    first, second = read_tables(write_npz(tmp_path), mapping(NPZ))
+    assert first.source == "chirp_1.npz:2021-04-01"
+    assert first.provenance == {"machine": "test", "excitation": "chirp", "day": "2021-04-01"}
+    assert "applied_voltage" in first and "applied_voltage" not in second
+    position = second["joint_position"]
+    np.testing.assert_array_equal(position.time, [0, 0.5, 1, 1.5])
+    np.testing.assert_allclose(
+        position.values, np.deg2rad(np.arange(12.0).reshape(4, 3)[:, :2] * [1, -1]), rtol=1e-15
+    )
+    assert position.names == ("arm", "pendulum") and position.units == ("rad", "rad")
+    assert second["commanded_voltage"].names == ("motor",)
+    assert len(second["commanded_voltage"]) == 3
+
+
+def test_csv_and_the_file_beside_it(tmp_path: Path) -> None:
+    [log] = read_tables(write_csv(tmp_path, "t,q\n0,1\n20,\n", "t,tau\n7,500\n8,1000\n"), mapping(CSV))
+    np.testing.assert_array_equal(log["joint_position"].values[:, 0], [1, np.nan])
+    np.testing.assert_allclose(log["joint_position"].time, [0, 0.02])
+    np.testing.assert_allclose(log["commanded_effort"].values[:, 0], [0.5, 1])
+    assert log["commanded_effort"].units == ("N·m",)
+
+
+def test_channels_of_one_clock_share_its_array(tmp_path: Path) -> None:
+    text = NPZ.replace('"{run}/actions"', '"{run}/states", columns: [2]')
+    log = read_tables(write_npz(tmp_path), mapping(text))[0]
+    assert log["joint_position"].time is log["commanded_voltage"].time
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    rows=st.lists(
+        st.tuples(st.floats(allow_nan=False), st.floats(allow_nan=False)), min_size=1, max_size=20
+    ),
+    zipped=st.booleans(),
+)
+def test_csv_keeps_every_bit(
+    rows: list[tuple[float, float]], zipped: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    text = "a,b\n" + "".join(f"{a!r},{b!r}\n" for a, b in rows)
+    path = tmp_path_factory.mktemp("csv") / "log.csv"
+    path.write_bytes(gzip.compress(text.encode()) if zipped else text.encode())
+    header, table = read_csv(path)
+    assert header == ("a", "b")
+    np.testing.assert_array_equal(table, rows)
+
+
+@pytest.mark.parametrize(
+    ("measured", "desired", "message"),
+    [
+        ("t,p\n0,1\n", "t,tau\n0,1\n", r"one_measured.csv: no column 'q' for joint_position"),
+        ("s,q\n0,1\n", "t,tau\n0,1\n", r"no column 't' for time"),
+        ("t,q\n0,1\n1\n", "t,tau\n0,1\n", r"one_measured.csv:3: 1 of 2 columns; is the file cut off\?"),
+        ("t,q\n0,1\n1,x\n", "t,tau\n0,1\n", r"one_measured.csv:3: column q: 'x' is no number"),
+        ("t,q\n0,1\n1,2\n", "t,tau\n0,1\n", r"commanded_effort has 1 rows, but there are 2 time stamps"),
+        ("t,q\n0,1\n,2\n", "t,tau\n0,1\n1,1\n", r"time of joint_position is no number in row 1"),
+        ("", "t,tau\n0,1\n", r"no rows below the header \(none\)"),
+    ],
+)
+def test_faulty_csv(measured: str, desired: str, message: str, tmp_path: Path) -> None:
+    text = CSV.replace(
+        "columns: [1]", "columns: [tau], time: {file: '{run}_measured.csv', column: t, unit: ms}"
+    )
+    with pytest.raises(UserError, match=message):
+        read_tables(write_csv(tmp_path, measured, desired), mapping(text))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("{run}/states", "{run}/stats", "no array named {run}/stats"),
+        ("columns: [0, 1]", "columns: [0, 3]", "2021-04-01/states has 3 columns, no column 3"),
+        ("dt", "dz", "no array 'dz' for time: valid: "),
+        ("columns: [0, 1], ", "", "joint_position has 3 columns for 2 names"),
+        ("{run}/actions", "{run}/action", "no array '2021-04-01/action' for commanded_voltage"),
+    ],
+)
+def test_an_npz_that_the_mapping_does_not_fit(
+    before: str, after: str, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError) as raised:
+        read_tables(write_npz(tmp_path), mapping(NPZ.replace(before, after)))
+    assert message in str(raised.value)
+    assert "chirp_1.npz" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("unit: deg", "unit: degrees", "mapping.yaml:6: channels.joint_position: no unit 'degrees'"),
+        ("motor: arm", "motor: leg", "actuator motor drives 'leg'"),
+        ("sign: [1, -1]", "sgn: 1", "unknown key 'sgn': did you mean 'sign'?"),
+        ("step: dt", "step: dt, array: t", "time needs exactly one of array, column, step"),
+        ("columns: [0, 1]", "columns: [0]", "1 columns, but 2 names"),
+        ("joint_position:", "joint_positon:", "did you mean 'joint_position'"),
+    ],
+)
+def test_a_faulty_mapping(before: str, after: str, message: str) -> None:
+    text = NPZ.replace(before, after)
+    if before == "joint_position:":
+        text = text.replace("unit: deg, ", "")
+    with pytest.raises(UserError) as raised:
+        mapping(text)
+    assert message in str(raised.value)
+
+
+def test_a_cut_or_foreign_npz(tmp_path: Path) -> None:
+    path = write_npz(tmp_path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match="cut off or damaged"):
+        read_tables(path, mapping(NPZ))
+    np.savez(path, states=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(UserError, match="arrays of numbers"):
+        read_tables(path, mapping(NPZ))
+
+
+def test_shipped_mappings_are_valid() -> None:
+    assert len(shipped_mappings()) == 3
+    for name in shipped_mappings():
+        assert read_mapping(name).channels
+    with pytest.raises(UserError, match="no mapping 'go2_chrip': did you mean 'go2_chirp'"):
+        read_mapping("go2_chrip")
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason=f"no real logs at {REAL} (SIMREAL_REAL_LOGS)")
+def test_real_logs_of_three_machines() -> None:
+    runs = read_tables(
+        REAL / "quanser_qube/swingup_energyctrl_2021-02_6s_250Hz.npz", read_mapping("qube_simurlacra")
+    )
+    assert len(runs) == 8
+    assert max(np.abs(run["commanded_voltage"].values).max() for run in runs) == pytest.approx(
+        11.6, abs=0.1
+    )
+    [go2] = read_tables(REAL / "unitree_go2_chirp/chirp_200Hz.npz", read_mapping("go2_chirp"))
+    assert go2["joint_position"].values.shape == (2818, 12)
+    [failure] = read_tables(
+        REAL / "dfki_simple_pendulum/pd_1nm_failure_measured.csv.gz", read_mapping("simple_pendulum")
+    )
+    assert set(failure["commanded_effort"].values.ravel()) == {0.9}
