@@ -21,7 +21,14 @@ from mcap.writer import CompressionType, Writer
 from simreal.contract import Contract
 from simreal.deploy.broadcast import Attached, attach
 from simreal.deploy.cycle import Cycle, Event, event_of
-from simreal.logs.messages import CONTRACT_METADATA, IMU_AXES, POSE_NAMES, PROFILE, TIMING_METADATA, TOPICS
+from simreal.logs.messages import (
+    CONTRACT_METADATA,
+    IMU_AXES,
+    POSE_NAMES,
+    PROFILE,
+    TIMING_METADATA,
+    TOPICS,
+)
 from simreal.observation import Float32Array, ObservationPipeline
 from simreal.state import FloatArray, RobotState
 

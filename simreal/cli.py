@@ -15,9 +15,9 @@ from simreal.cli_emulate import emulate
 from simreal.cli_evaluate import evaluate
 from simreal.cli_experiment import lint, preview
 from simreal.cli_export import export, inspect
+from simreal.cli_logs import check_log, convert_log
 from simreal.cli_preflight import preflight
 from simreal.cli_replay import replay
-from simreal.cli_logs import check_log, convert_log
 from simreal.cli_robot import robot
 from simreal.cli_sensitivity import sensitivity
 from simreal.cli_train import train, training_progress

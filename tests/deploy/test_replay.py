@@ -34,7 +34,7 @@ from simreal.deploy.provenance import provenance_of
 from simreal.deploy.replay import different, replay
 from simreal.deploy.supervisor import Phase
 from simreal.errors import UserError
-from simreal.logs.messages import PROVENANCE_METADATA, RobotLog, read_messages
+from simreal.logs.messages import PROVENANCE_METADATA, LogMessages, read_messages
 from simreal.observation import ObservationPipeline
 from simreal.robots import load_robot
 from simreal.state import RobotCommand, RobotState
@@ -204,7 +204,7 @@ def policy(policy_file: Callable[..., Path]) -> Policy:
 
 
 @pytest.fixture
-def log(policy: Policy, tmp_path: Path) -> RobotLog:
+def log(policy: Policy, tmp_path: Path) -> LogMessages:
     return read_messages(_record(tmp_path / "flight.mcap", policy, 1))
 
 
@@ -223,7 +223,7 @@ def log(policy: Policy, tmp_path: Path) -> RobotLog:
     ],
 )
 def test_one_changed_bit_is_named_with_its_cycle_and_how_much(
-    log: RobotLog, policy: Policy, topic: str, keys: tuple[str, ...], cycle: int, first: str
+    log: LogMessages, policy: Policy, topic: str, keys: tuple[str, ...], cycle: int, first: str
 ) -> None:
     place: Any = log.messages[topic][cycle]
     for key in keys[:-1]:
@@ -237,7 +237,7 @@ def test_one_changed_bit_is_named_with_its_cycle_and_how_much(
     assert found.deviations[first].cycles == 1
 
 
-def test_a_lost_sign_of_a_velocity_is_told_from_noise(log: RobotLog, policy: Policy) -> None:
+def test_a_lost_sign_of_a_velocity_is_told_from_noise(log: LogMessages, policy: Policy) -> None:
     for message in log.messages["/state"]:
         message["joint_velocity"]["arm"] *= -1.0
     found = replay(log, policy)
@@ -249,7 +249,7 @@ def test_a_lost_sign_of_a_velocity_is_told_from_noise(log: RobotLog, policy: Pol
 
 
 def test_a_log_of_another_policy_is_known_by_its_digest(
-    log: RobotLog, policy: Policy, policy_file: Callable[..., Path]
+    log: LogMessages, policy: Policy, policy_file: Callable[..., Path]
 ) -> None:
     other = load_policy(policy_file("other.onnx", bias=0.05, gain=-0.2))
     found = replay(log, other)
@@ -264,7 +264,7 @@ def test_a_log_of_another_policy_is_known_by_its_digest(
 
 
 def test_a_policy_under_another_contract_is_refused_by_name(
-    log: RobotLog, contract: Contract, policy_file: Callable[..., Path]
+    log: LogMessages, contract: Contract, policy_file: Callable[..., Path]
 ) -> None:
     terms = (contract.observation[0].model_copy(update={"scale": 2.0}), *contract.observation[1:])
     other = contract.model_copy(update={"observation": terms})
@@ -282,7 +282,7 @@ def test_a_policy_under_another_contract_is_refused_by_name(
         replay(log, load_policy(policy_file("fourth.onnx")))
 
 
-def test_another_computer_is_named(log: RobotLog, policy: Policy) -> None:
+def test_another_computer_is_named(log: LogMessages, policy: Policy) -> None:
     log.provenance["processor"] = "Zilog Z80"
     assert replay(log, policy).elsewhere["processor"][0] == "Zilog Z80"
 
