@@ -12,7 +12,7 @@ from simreal.cli_deploy import deploy
 from simreal.cli_evaluate import evaluate
 from simreal.cli_experiment import lint, preview
 from simreal.cli_export import export, inspect
-from simreal.cli_identify import identify
+from simreal.cli_identify import design, identify
 from simreal.cli_logs import check_log, convert_log
 from simreal.cli_robot import robot
 from simreal.cli_sensitivity import sensitivity
@@ -117,6 +117,7 @@ for command in (
     evaluate,
     sensitivity,
     export,
+    design,
     identify,
     inspect,
     deploy,

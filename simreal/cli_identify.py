@@ -47,7 +47,7 @@ def find_robot(name: str) -> "Robot":
     "stages",
     multiple=True,
     metavar="NAME[,NAME...]",
-    help="What is to be found: NAME, NAME[PATTERN], NAME=LOW:HIGH. Repeated, each adds to the model before.",
+    help="What to find: NAME, NAME[PATTERN], NAME=LOW:HIGH. Repeated, each adds to the model before.",
 )
 @click.option("--hold-out", multiple=True, metavar="PATTERN", help="Logs or groups to judge by.")
 @click.option("--set", "held", multiple=True, metavar="NAME=VALUE", help="A parameter that is known.")
@@ -155,6 +155,48 @@ def _print(found: "Identification") -> None:
     console.print(
         f"{found.split.how}; band covers {reached:.0f} % of it, with deviations times "
         f"{found.ensemble.factor:.3g}",
+        soft_wrap=True,
+    )
+
+
+@click.command()
+@click.argument("robot", metavar="ROBOT|EXPERIMENT")
+@click.option(
+    "--parameters", required=True, metavar="NAME[,NAME...]", help="What a log of it is to tell."
+)
+@click.option("--duration", type=click.FloatRange(min=2.0), default=10.0, show_default=True, help="s.")
+@click.option("--rate", type=click.FloatRange(min=1.0), default=100.0, show_default=True, help="Hz.")
+@click.option("--highest", type=click.FloatRange(min=0.4), default=5.0, show_default=True, help="Hz.")
+@click.option("--fixed-base", is_flag=True, help="The robot's base will be held.")
+@click.option("-o", "--output", type=PATH, default=Path("excitation.yaml"), show_default=True)
+def design(
+    robot: str,
+    parameters: str,
+    duration: float,
+    rate: float,
+    highest: float,
+    fixed_base: bool,
+    output: Path,
+) -> None:
+    """Find commands for ROBOT, within its limits, whose log tells PARAMETERS best."""
+    from simreal.adapt.design import design_excitation
+    from simreal.adapt.simulator import Setup
+    from simreal.adapt.unknowns import read_asked
+    from simreal.excitation_file import write_excitation
+
+    asked = [read_asked(name) for name in _names(parameters)]
+    with _progress() as tell:
+        found = design_excitation(
+            Setup(find_robot(robot), fixed_base), asked, duration, rate, highest, tell
+        )
+    write_excitation(output, found.excitation)
+    for joint, (excursion, speed) in found.reach.items():
+        console.print(
+            f"{joint}: at most {excursion:.3g} rad and {speed:.3g} rad/s from zero, in simulation"
+        )
+    console.print(
+        f"written: {output}, {found.excitation.duration:g} s; deviations of {len(found.names)} unknowns "
+        f"{found.gain:.2f} times smaller than with all frequencies alike",
         soft_wrap=True,
     )
 

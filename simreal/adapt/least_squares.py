@@ -133,11 +133,16 @@ class Search:
             if gain < SMALLEST_GAIN and (fixed_noise is not None or number > 8):
                 converged = True
                 break
-        nominal, jacobian, by_starts = self._differentiate(values, starts)
+        nominal, jacobian, by_starts = self._differentiate(values, starts, exact=True)
         assert noise is not None
         derivatives = self._derivatives(nominal, jacobian, by_starts, starts, noise)
         current = float(self._loss(nominal[None], starts[None], noise)[0])
         return Fit(values, starts, noise, current, derivatives, number, self._evaluations, converged)
+
+    def linearised(self, values: Values, noise: Noise) -> Derivatives:
+        """What the windows tell of the unknowns around some values, with the starts as measured."""
+        starts = self.simulator.windows.start_state
+        return self._derivatives(*self._differentiate(values, starts), starts, noise)
 
     def fit_starts(self, values: Values, noise: Noise, iterations: int = 6) -> Values:
         """(windows, 2, joints) starts that fit the valid measurements best, the unknowns as they are."""
@@ -158,7 +163,7 @@ class Search:
         return errors(self.simulator.windows, predicted, self._velocities)
 
     def _differentiate(
-        self, values: Values, starts: Values, of_unknowns: bool = True
+        self, values: Values, starts: Values, of_unknowns: bool = True, exact: bool = False
     ) -> tuple[Values, Values, Values]:
         """Errors, and their derivatives by steps of the unknowns and by deviations of the starts.
 
@@ -180,6 +185,13 @@ class Search:
         error = self._predict(candidates, all_starts)
         slopes = (error[1:] - error[0]) / PERTURBATION
         slopes[:own] *= sign[:, None, None, None]
+        if exact:
+            # From both sides: what unknowns do that only trade places must cancel.
+            ahead = candidates[1 : 1 + own]
+            behind = np.clip(2.0 * values - ahead, self._low, self._high)
+            other = self._predict(behind, all_starts[1 : 1 + own])
+            apart = np.diag(ahead - behind) / self._step
+            slopes[:own] = (error[1 : 1 + own] - other) / apart[:, None, None, None]
         return error[0], slopes[:own], slopes[own:]
 
     def _derivatives(

@@ -18,6 +18,8 @@ Values = NDArray[np.float64]
 ROUGH = frozenset({"backlash", "dead_zone", "stribeck_speed"})
 """Parameters whose derivatives say little: the motion jumps, or does not change at all."""
 GENERATIONS = 40
+SMALLEST = 10
+"""Members of a generation, at least."""
 WIDTH = 0.15
 """Of the first generation: standard deviation, in shares of the bounds' distance."""
 
@@ -41,12 +43,13 @@ def search_population(
         raise missing_extra("cma", "adapt") from None
     low = np.array([each.low for each in simulator.unknowns])
     high = np.array([each.high for each in simulator.unknowns])
-    options = {"bounds": [0.0, 1.0], "seed": seed, "verbose": -9, "maxiter": generations}
+    size = max(SMALLEST, 4 + int(3.0 * np.log(len(values))))
+    options = {"seed": seed, "verbose": -9, "maxiter": generations, "popsize": size}
     strategy = cma.CMAEvolutionStrategy((values - low) / (high - low), WIDTH, options)
     noise: Noise | None = None
     for generation in range(generations):
         shares = np.array(strategy.ask())
-        candidates = low + shares * (high - low)
+        candidates = low + _folded(shares) * (high - low)
         error = errors(simulator.windows, simulator.predict(candidates), velocities)
         if noise is None:
             first = errors(simulator.windows, simulator.predict(values[None]), velocities)[0]
@@ -57,5 +60,11 @@ def search_population(
             tell(f"generation {generation + 1}: loss {found.min():.4g}")
         if strategy.stop():
             break
-    best: Values = low + np.asarray(strategy.result.xbest) * (high - low)
+    best: Values = low + _folded(np.asarray(strategy.result.xbest)) * (high - low)
     return best
+
+
+def _folded(shares: Values) -> Values:
+    """Mirror what leaves [0, 1] back into it."""
+    inside: Values = 1.0 - np.abs(np.mod(shares, 2.0) - 1.0)
+    return inside

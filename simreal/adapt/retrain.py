@@ -1,4 +1,4 @@
-"""What identification means for training: the posterior as randomization, and policies held against it."""
+"""What identification means for training: a posterior to draw from, and policies held against it."""
 
 import json
 from collections.abc import Sequence

@@ -50,8 +50,9 @@ class Setup:
             free = [each for each in spec.joints if each.type == mujoco.mjtJoint.mjJNT_FREE]
             if not free:
                 raise UserError(f"robot {self.robot.name}: has no free base that could be fixed")
-            for joint in free:
-                spec.delete(joint)
+            # A keyframe holds the free joint's coordinates, too.
+            for part in [*free, *spec.keys]:
+                spec.delete(part)
 
     def world(self, count: int, entries: Mapping[str, ParameterConfig], steps: int = 1) -> World:
         """`count` simulations whose control step is so many physics steps."""
