@@ -16,6 +16,9 @@ Values = NDArray[np.float64]
 DRAWS = 400
 FEWEST_BLOCKS = 8
 """Fewer recordings than this are cut into blocks of neighbouring windows."""
+CONDITION = 500.0
+"""Ratio of the largest singular value to the smallest that means anything: below it are errors of
+derivatives, and how softly the engine lets friction stick."""
 KNOWN = 0.5
 """A combination counts as identified if its deviation is below this share of what its bounds leave."""
 
@@ -134,5 +137,6 @@ def _combinations(curvature: Values, spread: Values, names: list[str]) -> list[C
         shares = {names[index]: float(sign * vector[index]) for index in large}
         # A deviation of d left, in units of the bounds' own, of which the bounds keep d / sqrt(1 + d^2).
         kept = deviation / np.sqrt(1.0 + deviation**2)
-        found.append(Combination(float(np.sqrt(max(value, 0.0))), shares, bool(kept < KNOWN)))
+        identified = kept < KNOWN and value * CONDITION**2 > eigenvalues[-1]
+        found.append(Combination(float(np.sqrt(max(value, 0.0))), shares, bool(identified)))
     return found
