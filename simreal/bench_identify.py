@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -280,7 +281,7 @@ def synthetic(
 ) -> Recording:
     """A log of a simulated robot at 250 Hz under a multisine, with the encoder's steps."""
     robot, period = setup.robot, 0.004
-    stamps = period * np.arange(round(seconds / period) + 1)
+    stamps: Values = period * np.arange(round(seconds / period) + 1)
     joints, actuators = len(robot.description.joints), robot.description.actuators
     frequency = np.array([0.7, 1.3, 2.1, 3.4])
     phase = random.uniform(0.0, 2.0 * np.pi, (4, len(actuators)))
@@ -349,7 +350,7 @@ def band_coverage(folder: Path | None, tell: Tell) -> dict[str, Any]:
                 found.predicted[..., 0, :], found.windows.position, found.windows.valid, noise
             )
 
-        factor, calibrated = widen(lambda factor, logs=calibrate: share(factor, logs))
+        factor, calibrated = widen(partial(share, logs=calibrate))
         result[name] = {
             "factor": round(factor, 3),
             "calibrated": _rounded(calibrated),
@@ -446,7 +447,14 @@ def _sysid(sysid: Any, optimize: Any, simulator: Simulator, windows: Windows) ->
         changed.mass, changed.inertia = mass * value, inertia * value
 
     def of_joint(name: str, nominal: float) -> Callable[[Any, Any], None]:
-        return lambda spec, parameter: setattr(spec.joint("arm"), name, nominal * parameter.value[0])
+        def modify(spec: Any, parameter: Any) -> None:
+            value = getattr(spec.joint("arm"), name)
+            if np.ndim(value):  # of a polynomial, the linear term
+                value[0] = nominal * parameter.value[0]
+            else:
+                setattr(spec.joint("arm"), name, float(nominal * parameter.value[0]))
+
+        return modify
 
     modifiers = (
         strength,

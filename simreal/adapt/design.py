@@ -208,7 +208,8 @@ class _Judge:
         """(candidates, ticks, 2, joints) motions of the robot as it is thought to be."""
         windows = self._windows(commands)
         simulator = Simulator(self._setup, windows, self._asked)
-        return simulator.predict(starts(simulator.unknowns)[None])[0]
+        motion: Values = simulator.predict(starts(simulator.unknowns)[None])[0]
+        return motion
 
     def scores(self, coefficients: Values) -> Values:
         """(candidates,) log determinants of the information; far below where a limit is exceeded."""
