@@ -281,7 +281,7 @@ def synthetic(
 ) -> Recording:
     """A log of a simulated robot at 250 Hz under a multisine, with the encoder's steps."""
     robot, period = setup.robot, 0.004
-    stamps: Values = period * np.arange(round(seconds / period) + 1)
+    stamps = np.asarray(period * np.arange(round(seconds / period) + 1), dtype=np.float64)
     joints, actuators = len(robot.description.joints), robot.description.actuators
     frequency = np.array([0.7, 1.3, 2.1, 3.4])
     phase = random.uniform(0.0, 2.0 * np.pi, (4, len(actuators)))
