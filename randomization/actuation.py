@@ -52,9 +52,19 @@ class Actuation:
         return self._drives.quantities
 
     @property
+    def latency(self) -> Values:
+        """(count or 1, 1) s from a command to its force."""
+        return self._drives.of("latency")
+
+    @property
     def servos(self) -> NDArray[np.bool_]:
         """(actuators,) which of them are position servos."""
         return self._drives.servo
+
+    @property
+    def stall_torque(self) -> Values:
+        """(actuators,) largest torque or force at a joint at rest, as compiled."""
+        return self._motor.stall_torque
 
     @property
     def _wants_force(self) -> bool:
@@ -75,6 +85,8 @@ class Actuation:
         Raises:
             UserError: quantities that this robot's actuators cannot have, or that need others.
         """
+        if self._motor.has_offset:
+            self._refuse_other_laws()
         if self._wants_command or self._motor.sags:
             self._refuse_other_laws()
             self._channel.remember()
@@ -89,8 +101,8 @@ class Actuation:
             if not law_is_affine(model, model.actuator(name).id):
                 raise UserError(
                     f"actuator {name}: its force is not an affine function of command, position and "
-                    "velocity; without that, there is no load_friction, supply_sag, backlash, and no "
-                    "dead_zone of a servo"
+                    "velocity; without that, there is no load_friction, supply_sag, backlash, "
+                    "torque_offset, and no dead_zone of a servo"
                 )
 
     def reset(self, ids: Ids, velocity: Values, target: Values, random: EpisodeRandom) -> None:
@@ -169,6 +181,24 @@ class Actuation:
         if self._motor.sags:
             self._draw_power()
         self.early = self._channel.early(random, step + 1)
+
+    def play(self, recorded: Values) -> None:
+        """Let the robots move for one control step under commands of a recording.
+
+        Latency, jitter and loss are passed by: who plays knows when each command arrived.
+
+        Args:
+            recorded: (substeps, count, actuators) what arrives at each physics step.
+
+        Raises:
+            UserError: a supply that sags from control step to control step.
+        """
+        if self._motor.sags:
+            raise UserError("supply_sag: follows control steps, of which a recording is one: not here")
+        arrived = self._channel.play(recorded)
+        if self._modulates:
+            self._motor.begin_step()
+        self._physics.step(arrived, self._law_of_this_step() if self._modulates else None)
 
     def _law_of_this_step(self) -> StepLaw:
         if self._law is None:

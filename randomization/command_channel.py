@@ -134,6 +134,11 @@ class CommandChannel:
             self._in_force = self._arrived(self._sent)
         return target
 
+    def play(self, recorded: Values) -> Values:
+        """(substeps, count, actuators) what dead zones and ranges leave of commands as they arrive."""
+        self._in_force = self._within_range(self._beyond_dead_zone(recorded))
+        return self._in_force
+
     def _arrived(self, sent: Values) -> Values:
         """(substeps, count, actuators) what has arrived at each physics step of this control step."""
         delay, substeps = self._drives.state["delay"][:, 0], self._drives.physics.substeps

@@ -19,7 +19,8 @@ def encoder_defaults(config: SensingConfig, joints: int) -> dict[str, Values]:
 
     ``scale`` reading per true angle, about zero; ``bias`` rad or m, added; ``drift`` rad/sqrt(s) or
     m/sqrt(s), of a random walk that begins at zero with each episode; ``noise`` rad or m, standard
-    deviation of white noise on each reading; ``saturation`` rad or m, the largest reading to either
+    deviation of white noise on each reading; ``filter_corner`` rad/s of the velocity filter, 0 where the
+    velocity is read directly; ``saturation`` rad or m, the largest reading to either
     side; ``resolution`` rad or m per count, 0 reads continuously; ``velocity_noise`` rad/s or m/s,
     standard deviation of white noise on each reported velocity.
     """
@@ -28,6 +29,7 @@ def encoder_defaults(config: SensingConfig, joints: int) -> dict[str, Values]:
         "bias": np.zeros(joints),
         "drift": np.zeros(joints),
         "noise": np.zeros(joints),
+        "filter_corner": np.full(joints, config.velocity_filter or 0.0),
         "saturation": np.full(joints, np.inf),
         "resolution": np.full(joints, config.encoder_resolution),
         "velocity_noise": np.zeros(joints),
@@ -101,7 +103,7 @@ class Encoders:
         if self._filter_corner is None:
             samples[:, 1] = velocity.transpose(1, 2, 0)
         else:
-            self._differentiate(samples, self._filter_corner)
+            self._differentiate(samples)
         self._add_noise("velocity_noise", samples[:, 1], normal, ALL)
         return samples
 
@@ -154,8 +156,26 @@ class Encoders:
         if (deviation := self._quantities.get(name)) is not None:
             signal += normal[name] * deviation[ids].T
 
-    def _differentiate(self, samples: Values, corner: float) -> None:
+    def start_filter(self, position: Values, velocity: Values) -> None:
+        """Begin in motion: the state that a velocity filter has where it reports these.
+
+        Args:
+            position: (count, joints) rad or m.
+            velocity: (count, joints) rad/s or m/s, reported.
+        """
+        if self._filter_corner is not None:
+            self._filtered[:] = position.T - velocity.T / self._corner
+
+    @property
+    def _corner(self) -> Values | float:
+        """rad/s of the velocity filter, (joints, count) where that is randomized."""
+        values = self._quantities.get("filter_corner")
+        assert self._filter_corner is not None
+        return self._filter_corner if values is None else values.T
+
+    def _differentiate(self, samples: Values) -> None:
         """The filter w s / (s + w), forward Euler at the physics rate, as the Qube's server runs it."""
+        corner = self._corner
         for reading, velocity in samples:
             np.subtract(reading, self._filtered, out=velocity)
             velocity *= corner

@@ -1,5 +1,6 @@
 """From a command to the force of an actuator: its law, its limits, and the supply behind both."""
 
+import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,7 +8,7 @@ from simreal.errors import UserError
 from simreal.physics.interface import Ids
 from simreal.randomization.drives import LAW, SUPPLIED, UNLIMITED, Drives, Values, at
 
-FACTORS = ("strength", "kp", "kd")
+FACTORS = ("strength", "kp", "kd", "torque_constant", "resistance", "torque_offset")
 CURVE = ("corner_speed", "no_load_speed")
 LIMITS = ("effort_limit", *CURVE, "supply_sag")
 SUPPLY = ("supply_voltage", "supply_sag")
@@ -23,6 +24,9 @@ class Motor:
     Its quantities, of each simulation and of each actuator unless said otherwise:
         ``strength`` factor on the whole law.
         ``kp`` N·m/rad and ``kd`` N·m·s/rad of position servos.
+        ``torque_constant`` and ``resistance`` ratios to nominal of a motor under voltage, whose law is
+        k/R command - k²/R speed, the back-EMF constant being the torque constant.
+        ``torque_offset`` N·m or N at the joint, added to the law whatever the command.
         ``effort_limit`` N·m or N at the joint; infinite for none.
         ``corner_speed`` and ``no_load_speed`` rad/s or m/s: the full effort up to the corner speed, from
         there falling along a line to none at the no-load speed, when torque and speed have the same
@@ -60,6 +64,9 @@ class Motor:
             "strength": np.ones(size),
             "kp": model.actuator_gainprm[drives.actuators, 0].copy(),
             "kd": -model.actuator_biasprm[drives.actuators, 2],
+            "torque_constant": np.ones(size),
+            "resistance": np.ones(size),
+            "torque_offset": np.zeros(size),
             "effort_limit": np.where(limited, full * self._gear, np.inf),
             "corner_speed": np.zeros(size),
             "no_load_speed": drives.velocity_limit,
@@ -69,9 +76,23 @@ class Motor:
         drives.state.defaults |= {"power": np.zeros(1)}
 
     @property
+    def stall_torque(self) -> Values:
+        """(actuators,) N·m or N at the joint, as compiled: limit, or what the largest command gives."""
+        drives = self._drives
+        limit = drives.quantities.defaults["effort_limit"]
+        commanded = drives.quantities.defaults["kp"] * np.abs(drives.command_range).max(axis=0)
+        largest: Values = np.minimum(limit, np.abs(commanded * drives.gear))
+        return largest
+
+    @property
     def has_dead_zone(self) -> bool:
         """Whether servos ignore small position errors."""
         return self._has_servos and self._drives.exists("dead_zone")
+
+    @property
+    def has_offset(self) -> bool:
+        """Whether there is torque without a command."""
+        return self._drives.exists("torque_offset")
 
     @property
     def has_curve(self) -> bool:
@@ -135,6 +156,15 @@ class Motor:
         if drives.exists("strength"):
             gain *= drives.of("strength", ids)[..., None]
             bias *= drives.of("strength", ids)[..., None]
+        if drives.exists("torque_constant", "resistance"):
+            constant, resistance = drives.of("torque_constant", ids), drives.of("resistance", ids)
+            voltage = drives.are("voltage")
+            gain[..., 0] *= np.where(voltage, constant / resistance, 1.0)
+            bias[..., 2] *= np.where(voltage, constant**2 / resistance, 1.0)
+        if drives.exists("torque_offset"):
+            bias[..., 0] += drives.of("torque_offset", ids) / drives.gear
+            affine = int(mujoco.mjtBias.mjBIAS_AFFINE)
+            drives.physics.field("actuator_biastype")[at(ids, drives.actuators)] = affine
         share = np.where(self._scaled, self._constant_supply(ids), 1.0)
         gain *= share[..., None]
         bias[..., 1] *= share

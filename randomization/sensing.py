@@ -181,6 +181,30 @@ class Sensing:
         if drop is not None:
             self._dropped = chance[:, 1:] < drop
 
+    def trace(
+        self, position: Values, velocity: Values, reported: Values, random: EpisodeRandom
+    ) -> Values:
+        """What the encoders read along a whole motion, before anything delays it.
+
+        Args:
+            position: (count, steps, joints) true, after each physics step.
+            velocity: (count, steps, joints) true.
+            reported: (count, 2, joints) position and velocity that they reported as it began.
+            random: of the episodes.
+
+        Returns:
+            (2, count, steps, joints) positions and velocities.
+        """
+        self._encoders.start_filter(reported[:, 0], reported[:, 1])
+        samples = self._encoders.advance(position, velocity, random, np.ones(len(position), np.int64))
+        return samples.transpose(1, 3, 0, 2)
+
+    @property
+    def joint_age(self) -> Values:
+        """(count or 1, joints or 1) s from a joint's motion to its reading, drawn latencies together."""
+        given = [self.quantities.get(name) for name in ("latency", "joint_latency")]
+        return sum((each for each in given if each is not None), start=np.zeros((1, 1)))
+
     def read(self, time: NDArray[np.float64], extra_age: Values | None = None) -> RobotState:
         """What the controller knows now: (count, joints) readings, each as old as it comes late.
 

@@ -15,6 +15,7 @@ from simreal.cli_emulate import emulate
 from simreal.cli_evaluate import evaluate
 from simreal.cli_experiment import lint, preview
 from simreal.cli_export import export, inspect
+from simreal.cli_identify import design, identify
 from simreal.cli_logs import check_log, convert_log
 from simreal.cli_preflight import preflight
 from simreal.cli_replay import replay
@@ -122,6 +123,8 @@ for command in (
     evaluate,
     sensitivity,
     export,
+    design,
+    identify,
     inspect,
     deploy,
     replay,

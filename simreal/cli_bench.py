@@ -315,3 +315,34 @@ def bench_suite_return(
     from simreal.bench_suite import suite_return
 
     print_json(suite_return(_suite_names(tasks), seeds, steps, simulations, episodes, _tell))
+
+
+@bench.command("identify")
+@click.argument(
+    "what", type=click.Choice(["qube", "go2", "pendulum", "coverage", "truth", "latency", "sysid"])
+)
+@click.option("--data", type=PATH, help="Folder of real logs; SIMREAL_REAL_LOGS if absent.")
+@click.option("--day", "days", multiple=True, help="Of the Qube's logs, to hold out; all if absent.")
+@click.option("--draws", type=click.IntRange(min=1), default=100, show_default=True)
+@click.option("--windows", type=click.IntRange(min=1), default=72, show_default=True)
+def bench_identify(
+    what: str, data: Path | None, days: tuple[str, ...], draws: int, windows: int
+) -> None:
+    """Identification on real logs, of synthetic truth, and beside mujoco.sysid."""
+    from simreal import bench_identify as figures
+
+    match what:
+        case "qube":
+            print_json(figures.qube(data, days, _tell))
+        case "go2":
+            print_json(figures.go2(data, _tell))
+        case "pendulum":
+            print_json(figures.pendulum(data, _tell))
+        case "coverage":
+            print_json(figures.band_coverage(data, _tell))
+        case "truth":
+            print_json(figures.truth(draws, _tell))
+        case "latency":
+            print_json(figures.latency((3.0, 5.5, 9.0, 14.2, 19.0, 25.0), _tell))
+        case _:
+            print_json(figures.beside_sysid(data, windows, _tell))

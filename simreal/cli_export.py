@@ -27,7 +27,8 @@ def export(run_path: Path, output: Path) -> None:
 @click.command()
 @click.argument("policy", type=PATH)
 @click.option("--json", "as_json", is_flag=True, help="Print the contract for programs.")
-def inspect(policy: Path, as_json: bool) -> None:
+@click.option("--identified", type=PATH, help="Hold it against what `simreal identify` wrote.")
+def inspect(policy: Path, as_json: bool, identified: Path | None) -> None:
     """Print what POLICY, an exported .onnx file, believes about its robot."""
     from simreal.deploy.policy import load_policy
     from simreal.inspect import describe_contract
@@ -41,3 +42,10 @@ def inspect(policy: Path, as_json: bool) -> None:
     mismatch = loaded.golden_mismatch()
     verdict = "reproduced on this machine" if mismatch is None else f"NOT reproduced: {mismatch}"
     console.print(f"golden vectors: {len(loaded.golden.action)} steps, {verdict}")
+    if identified is not None:
+        from simreal.adapt.retrain import outside_trained
+        from simreal.randomization.posterior import read_posterior
+
+        remarks = outside_trained(read_posterior(identified), loaded.contract)
+        for remark in remarks or ["your robot lies within the ranges this policy was trained for"]:
+            console.print(remark, soft_wrap=True)

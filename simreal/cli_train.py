@@ -29,6 +29,9 @@ LINES_APART = 0.05
 @click.option("--seed", type=click.IntRange(min=0), help="0 if absent.")
 @PIN_OPTION
 @click.option("--run", "run_path", type=PATH, help="Run folder; a new one in runs/ if absent.")
+@click.option(
+    "--randomization", type=PATH, help="What `simreal identify` wrote: draw robots like the real one."
+)
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --run.")
 def train(
     experiment: str | None,
@@ -36,6 +39,7 @@ def train(
     seed: int | None,
     pins: tuple[str, ...],
     run_path: Path | None,
+    randomization: Path | None,
     resume: bool,
 ) -> None:
     """Train EXPERIMENT: a name of `simreal list`, or the path of a YAML file."""
@@ -48,8 +52,10 @@ def train(
     if resume:
         if run_path is None:
             raise UserError("--resume needs --run: the folder of the run to go on with")
-        if experiment is not None or seed is not None or pins:
-            raise UserError("--resume goes on with the run as it is: no EXPERIMENT, --seed or --pin")
+        if experiment is not None or seed is not None or pins or randomization is not None:
+            raise UserError(
+                "--resume goes on with the run as it is: no EXPERIMENT, --seed, --pin or --randomization"
+            )
         total = _resumed_steps(overrides)
         run = Run.open(run_path)
         _refuse_shortening(run, total)
@@ -57,6 +63,8 @@ def train(
         if experiment is None:
             raise UserError("which experiment? `simreal list` names them")
         overrides += tuple(f"pins.{pin}" for pin in pins)
+        if randomization is not None:
+            overrides += (_identified(experiment, overrides, randomization),)
         config = load_any_experiment(experiment, overrides)
         _refuse_faults(experiment, overrides)
         run = start_run(config, seed or 0, run_path)
@@ -70,6 +78,16 @@ def train(
         )
         sys.exit(130)
     _conclude(run)
+
+
+def _identified(experiment: str, overrides: tuple[str, ...], path: Path) -> str:
+    """The override that draws from an identification; what it replaces is told."""
+    from simreal.adapt.retrain import randomization_override
+
+    override, replaced = randomization_override(experiment, overrides, path)
+    instead = f", instead of {', '.join(replaced)}" if replaced else ""
+    console.print(f"robots are drawn from {path}{instead}", soft_wrap=True)
+    return override
 
 
 def _announce(run: "Run", asked: int, planned: int) -> None:

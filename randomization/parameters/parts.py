@@ -19,6 +19,8 @@ PartKind = Literal[
     "robot_joint",
     "robot_actuator",
     "robot_servo",
+    "voltage_motor",
+    "filtered_joint",
     "link",
     "object",
     "qpos",
@@ -177,6 +179,16 @@ PARTS: dict[PartKind, Callable[[World], Parts]] = {
     "distractor": _distractors,
     "robot_joint": lambda world: [(name, i) for i, name in enumerate(world.robot.joint_names)],
     "robot_actuator": lambda world: [(name, i) for i, name in enumerate(world.robot.actuator_names)],
+    "filtered_joint": lambda world: [
+        (name, i)
+        for i, name in enumerate(world.robot.joint_names)
+        if world.sensing.quantities.defaults["filter_corner"].all()
+    ],
+    "voltage_motor": lambda world: [
+        (actuator.name, i)
+        for i, actuator in enumerate(world.robot.actuators)
+        if actuator.command == "voltage"
+    ],
     "robot_servo": lambda world: [
         (name, i) for i, name in enumerate(world.robot.actuator_names) if world.actuation.servos[i]
     ],

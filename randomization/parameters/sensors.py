@@ -99,6 +99,15 @@ SENSORS: tuple[Parameter, ...] = (
         part="robot_joint",
     ),
     ArrayParameter(
+        name="velocity_filter",
+        unit="rad/s",
+        description="corner of the filter by which a joint's velocity is got from its encoder",
+        operation="scale",
+        fields=("sensing.filter_corner",),
+        part="filtered_joint",
+        lower=1e-3,
+    ),
+    ArrayParameter(
         name="encoder_resolution",
         unit="rad",
         description="size of an encoder count",

@@ -241,10 +241,11 @@ class BulletPhysics:
 
     def step(self, target: Values, law: StepLaw | None = None) -> None:
         """Advance each simulation by one control step, and flag what has left the finite numbers."""
-        self._command[:, self._layout.actuators] = target
+        commands = np.broadcast_to(target, (self.substeps, *target.shape[-2:]))
         self._readings = None
         self.positions[:, 0], self.velocities[:, 0] = self._qpos, self._qvel
         for substep in range(self.substeps):
+            self._command[:, self._layout.actuators] = commands[substep]
             if law is not None:
                 law()
             self._line.push(self._command)

@@ -28,6 +28,8 @@ STEPPER = np.dtype(
             "substeps",
             *("records", "record_count"),  # address and number of the `RECORD`s
             *("qpos", "qvel", "nq", "nv"),  # places in mjData, and sizes
+            *("ctrl", "nu"),  # place in mjData, and size
+            "controls",  # address of (count, substeps, nu) of each physics step, or 0
             "in_air",  # whether `_step_in_air` may be taken
             *("density", "viscosity"),  # places in mjModel
         )
@@ -88,6 +90,10 @@ def numbers(structure: Any, offset: int, size: int) -> Any:
 @njit(cache=True)
 def step_once(model: Any, data: Any, simulation: int, substep: int, stepper: Any) -> None:
     """Take a physics step of a simulation, and record what it comes to."""
+    if stepper.controls != 0:
+        first = (simulation * stepper.substeps + substep) * stepper.nu
+        control = carray(pointer_to(stepper.controls + 8 * first), stepper.nu, np.float64)
+        numbers(data, stepper.ctrl, stepper.nu)[:] = control
     if stepper.in_air and _is_thin(model, stepper):
         _step_in_air(model, data, stepper)
     else:
@@ -168,12 +174,17 @@ class Stepper:
         ]
         self._traces = traces
         self._records = np.array(rows, RECORD)
-        known = places["qpos"], places["qvel"], model.nq, model.nv
+        known = places["qpos"], places["qvel"], model.nq, model.nv, places["ctrl"], model.nu, 0
         option, options = field_offsets("mjModel")["opt"], field_offsets("mjOption")
         medium = False, option + options["density"], option + options["viscosity"]
         row = (substeps, self._records.ctypes.data, len(rows), *known, *medium)
         self._stepper = np.array([row], STEPPER)
         self.address: int = self._stepper.ctypes.data
+
+    def set_controls(self, controls: NDArray[np.float64] | None) -> None:
+        """Give each physics step its own, (count, substeps, nu), until told otherwise."""
+        self._controls = controls  # what is pointed to must stay
+        self._stepper["controls"] = 0 if controls is None else controls.ctypes.data
 
     def set_in_air(self, in_air: bool) -> None:
         """Whether the drag of a thin medium may be left out of the implicit integration."""

@@ -213,7 +213,8 @@ class Physics(Protocol):
         """Advance each simulation by one control step.
 
         Args:
-            target: (count, actuators) commands.
+            target: (count, actuators) commands, or (substeps, count, actuators) where each physics step
+                has its own.
             law: acts before each physics step.
         """
         ...

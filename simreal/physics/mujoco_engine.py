@@ -247,18 +247,29 @@ class MujocoPhysics:
 
     def step(self, target: NDArray[np.float64], law: StepLaw | None = None) -> None:
         """Advance each simulation by one control step, and flag what has left the finite numbers."""
-        self._ctrl[:, self._layout.actuators] = target
-        self.diverged |= self._advance(law)
+        controls = None
+        if target.ndim == 3:
+            controls = np.zeros((self.count, self.substeps, self.model.nu))
+            controls[..., self._layout.actuators] = target.transpose(1, 0, 2)
+        else:
+            self._ctrl[:, self._layout.actuators] = target
+        self.diverged |= self._advance(law, controls)
         # MuJoCo resets a simulation that leaves the finite numbers and counts a warning.
         self.diverged |= self._warning_counts.any(axis=1)
 
-    def _advance(self, law: StepLaw | None) -> NDArray[np.bool_]:
-        """Take the physics steps; (count,) where MuJoCo failed."""
+    def _advance(self, law: StepLaw | None, controls: NDArray[np.float64] | None) -> NDArray[np.bool_]:
+        """Take the physics steps; (count,) where MuJoCo failed.
+
+        Args:
+            law: acts before each of them.
+            controls: (count, substeps, nu) of each of them, if they differ.
+        """
         in_air = self._in_air
         if law is None and not in_air:
-            return self._batch.rollout(self.substeps, self._trace)
+            return self._batch.rollout(self.substeps, self._trace, controls)
         stepper = self._stepper
         stepper.set_in_air(in_air)
+        stepper.set_controls(controls)
         function, argument = stepper.function, stepper.address
         if law is not None:
             function, argument = law.compiled(stepper.address)

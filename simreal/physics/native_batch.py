@@ -192,16 +192,28 @@ class Batch:
         rows = _rows(np.arange(self.count) if ids is None else ids)
         self._check(_ENGINE.mjb_reset(self._batch, *rows, None, int(mujoco.mjtStage.mjSTAGE_ACC)))
 
-    def rollout(self, steps: int, out: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
+    def rollout(
+        self,
+        steps: int,
+        out: Mapping[str, NDArray[Any]],
+        controls: NDArray[np.float64] | None = None,
+    ) -> NDArray[np.bool_]:
         """Take physics steps, and write fields of the data after each into (count, steps, ...) arrays.
+
+        Args:
+            steps: how many.
+            out: name of a field to its array.
+            controls: (count, steps, nu), C-contiguous, set before each; they stay as they are if absent.
 
         Returns:
             (count,) where MuJoCo failed.
         """
+        control = None if controls is None else controls.ctypes.data
+        kind = 0 if controls is None else int(mujoco.mjtState.mjSTATE_CTRL)
         records = (_Record * len(out))(
             *(_Record(name.encode(), 0, values.ctypes.data) for name, values in out.items())
         )
-        _ENGINE.mjb_rollout(self._batch, None, 0, steps, None, 0, records, len(out))
+        _ENGINE.mjb_rollout(self._batch, None, 0, steps, control, kind, records, len(out))
         failed: NDArray[np.bool_] = self.status != 0
         return failed
 

@@ -117,6 +117,8 @@ def make_robot(tmp_path: Path) -> MakeRobot:
 
 def _actuator(actuator: mujoco.MjsActuator, unit: str) -> dict[str, str | float]:
     command = {"command": "effort", "unit": {"rad": "N·m", "m": "N"}[unit]}
+    if actuator.biasprm[2] != 0.0:
+        command = {"command": "voltage", "unit": "V"}
     if actuator.biasprm[1] != 0.0:
         command = {"command": "position", "unit": unit}
     return {"name": actuator.name, "joint": actuator.target, "lower": -100, "upper": 100} | command

@@ -645,3 +645,26 @@ def test_a_motor_that_filters_its_command_has_no_play(make_rig: MakeRig) -> None
 def test_latency_and_jitter_together_have_a_history_or_are_refused(make_rig: MakeRig) -> None:
     with pytest.raises(UserError, match="1200 ms"):
         make_rig("effort", action_latency_ms=700.0, action_latency_jitter_ms=500.0)
+
+
+# Motor constants
+
+
+def test_a_motor_under_voltage_has_the_torque_and_the_back_emf_of_its_constants(
+    make_rig: MakeRig,
+) -> None:
+    """From rest: (k/R V - k²/R v) / J, with the compiled law times the ratios of both constants."""
+    constant, resistance = np.array([1.0, 1.3, 1.0]), np.array([1.0, 1.0, 0.8])
+    rig = make_rig("voltage", torque_constant=constant, motor_resistance=resistance)
+    _, velocities = rig.hold(5.0, 1.5)
+    gain = TORQUE_PER_VOLT * constant / resistance
+    damping = BACK_EMF * constant**2 / resistance
+    np.testing.assert_allclose(velocities[:, 0] / TIMESTEP, gain * 5.0 / TOTAL, rtol=5e-3)
+    settled = gain * 5.0 / damping * (1.0 - np.exp(-damping / TOTAL * 1.5))
+    np.testing.assert_allclose(velocities[:, -1], settled, rtol=1e-3)
+
+
+def test_an_offset_of_the_torque_acts_without_a_command(make_rig: MakeRig) -> None:
+    rig = make_rig("effort", torque_offset=[0.0, 0.02, -0.01])
+    _, velocities = rig.hold(0.0, 0.1)
+    np.testing.assert_allclose(velocities[:, -1], np.array([0.0, 0.02, -0.01]) / TOTAL * 0.1, atol=1e-12)

@@ -230,3 +230,19 @@ def test_each_parameter_changes_what_is_observed_and_not_the_motion(name: str) -
         moved.append(env.physics.joint_position.copy())
     assert (moved[0] == moved[1]).all()
     assert (np.array(seen[0]) != np.array(seen[1])).any()
+
+
+def test_a_slower_velocity_filter_lags_more() -> None:
+    """On a ramp, w s / (s + w) is late by 1 / w; factors are on the robot's own corner of 50 rad/s."""
+    corner = np.array([1.0, 0.5, 2.0]) * 50.0
+    world = build_world(load_robot("qube"), 3, specify(velocity_filter=uniform(0.5, 2.0)), {}, threads=1)
+    world.array("sensing.filter_corner")[:] = corner[:, None]
+    steps = np.arange(1, 501)
+    time = 0.002 * steps
+    position = np.broadcast_to(0.5 * time[None, :, None] ** 2, (3, 500, 2))
+    reported = np.zeros((3, 2, 2))
+    random = EpisodeRandom(episode_seed(0, np.arange(3)))
+    world.array("sensing.resolution")[:] = 0.0
+    readings = world.sensing.trace(position, position, reported, random)
+    lag = time[-1] - readings[1, :, -1, 0]
+    np.testing.assert_allclose(lag, 1.0 / corner, atol=0.0025)

@@ -1,0 +1,255 @@
+"""What to record next: commands that a robot's limits allow and that tell chosen parameters best.
+
+D-optimal design (Atkinson, Donev and Tobias, Optimum Experimental Designs, 2007): of all sums of a few
+sines, the one whose log would make the determinant of the unknowns' information largest (Swevers et al.,
+IEEE Trans. Robotics and Automation 13, 1997, for the basis). Information is that of windows whose starts
+are fitted along, as identification will have it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simreal.adapt.least_squares import Search
+from simreal.adapt.recording import Recording
+from simreal.adapt.residuals import Noise
+from simreal.adapt.simulator import Setup, Simulator
+from simreal.adapt.unknowns import Asked, starts
+from simreal.adapt.windows import Windows, cut
+from simreal.contract import Actuator
+from simreal.errors import missing_extra
+from simreal.excitation_file import Excitation
+
+Values = NDArray[np.float64]
+
+HARMONICS = 6
+LOWEST = 0.2
+"""Hz."""
+RAMP = 1.0
+"""s, over which an excitation begins and ends: a robot is not to be jerked."""
+MARGIN = 0.85
+"""Of a joint's limits, which the design may use."""
+SPAN = 0.7
+"""Of an actuator's range."""
+NOISE = 1e-3
+"""rad, of a measurement. Its size changes no design."""
+POPULATION, GENERATIONS = 12, 25
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """What was found.
+
+    Attributes:
+        excitation: to play.
+        gain: by which the mean deviation of the unknowns is smaller than with a plain chirp.
+        names: of the unknowns.
+        reach: joint to the largest excursion and speed, from zero.
+    """
+
+    excitation: Excitation
+    gain: float
+    names: list[str]
+    reach: dict[str, tuple[float, float]]
+
+
+def design_excitation(
+    setup: Setup,
+    asked: Sequence[Asked],
+    duration: float,
+    rate: float,
+    highest: float,
+    tell: Callable[[str], None] | None = None,
+    generations: int = GENERATIONS,
+    seed: int = 1,
+) -> Design:
+    """Search for the excitation.
+
+    Args:
+        setup: of the robot.
+        asked: what is to be found.
+        duration: s.
+        rate: Hz, of commands and measurements.
+        highest: Hz, of the sines.
+        tell: is told how far it is.
+        generations: of the search.
+        seed: of it.
+
+    Raises:
+        UserError: names that do not fit the robot; the package `cma` is not installed.
+    """
+    try:
+        import cma
+    except ModuleNotFoundError:
+        raise missing_extra("cma", "adapt") from None
+    family = _Family(setup, duration, rate, highest)
+    judge = _Judge(setup, asked, family)
+    options = {"seed": seed, "verbose": -9, "popsize": POPULATION, "maxiter": generations}
+    strategy = cma.CMAEvolutionStrategy(family.chirplike(), 0.3, options)
+    best, best_score = family.chirplike(), -np.inf
+    reference = float(judge.scores(family.chirplike()[None])[0])
+    for generation in range(generations):
+        candidates = np.array(strategy.ask())
+        scores = judge.scores(candidates)
+        strategy.tell(list(candidates), (-scores).tolist())
+        if scores.max() > best_score:
+            best, best_score = candidates[int(scores.argmax())], float(scores.max())
+        if tell is not None:
+            tell(f"generation {generation + 1} of {generations}: log determinant {best_score:.4g}")
+        if strategy.stop():
+            break
+    commands = family.commands(best[None])[0]
+    description = setup.robot.description
+    excitation = Excitation(
+        robot=description.name,
+        actuators=description.actuator_names,
+        units=tuple(each.unit for each in description.actuators),
+        rate=rate,
+        targets=tuple(tuple(map(float, row)) for row in commands),
+        provenance=f"simreal design for {', '.join(judge.names)}",
+    )
+    # A log determinant is the sum of the logarithms of all variances' inverses.
+    gain = float(np.exp(0.5 * (best_score - reference) / len(judge.names)))
+    return Design(excitation, gain, judge.names, judge.reach(best))
+
+
+class _Family:
+    """Sums of sines, one set of coefficients for each actuator."""
+
+    def __init__(self, setup: Setup, duration: float, rate: float, highest: float) -> None:
+        self.time = np.arange(round(duration * rate) + 1) / rate
+        self.rate, self._actuators = rate, setup.robot.description.actuators
+        frequency = np.geomspace(LOWEST, max(highest, 2.0 * LOWEST), HARMONICS)
+        angle = 2.0 * np.pi * self.time[:, None] * frequency
+        ends = np.minimum(self.time, self.time[-1] - self.time) / min(RAMP, 0.25 * duration)
+        ramp = np.clip(ends, 0.0, 1.0)
+        self._waves = ramp[:, None] * np.concatenate((np.sin(angle), np.cos(angle)), axis=1)
+        bounds = [_bounds(each, setup) for each in self._actuators]
+        self._centre = np.array([centre for centre, _ in bounds])
+        self._span = np.array([span for _, span in bounds])
+
+    def chirplike(self) -> Values:
+        """(coefficients,) where the search begins: all frequencies alike."""
+        width = self._waves.shape[1]
+        size = 0.5 / np.sqrt(width)
+        phase = np.arange(len(self._actuators) * width) * 2.4
+        start: Values = size * np.cos(phase)
+        return start
+
+    def commands(self, coefficients: Values) -> Values:
+        """(candidates, ticks, actuators), each within its bounds: a sum that is too large shrinks."""
+        shaped = coefficients.reshape(len(coefficients), len(self._actuators), -1)
+        waves = np.einsum("tk,cak->cta", self._waves, shaped)
+        largest = np.abs(waves).max(axis=1, keepdims=True)
+        bounded: Values = self._centre + self._span * waves / np.maximum(largest, 1.0)
+        return bounded
+
+
+def _bounds(actuator: Actuator, setup: Setup) -> tuple[float, float]:
+    """Centre and span of an actuator's commands; of a servo, around its default position."""
+    joint = next(each for each in setup.robot.description.joints if each.name == actuator.joint)
+    if actuator.command != "position":
+        centre = 0.5 * (actuator.lower + actuator.upper)
+        return centre, SPAN * 0.5 * (actuator.upper - actuator.lower)
+    centre = joint.default_position
+    return centre, SPAN * min(centre - actuator.lower, actuator.upper - centre)
+
+
+class _Judge:
+    """Simulates candidates, and says how much their logs would tell."""
+
+    def __init__(self, setup: Setup, asked: Sequence[Asked], family: _Family) -> None:
+        self._setup, self._asked, self._family = setup, asked, family
+        description = setup.robot.description
+        safety = setup.robot.config.safety
+        self._low, self._high, self._speed = np.tile(
+            [[-np.inf], [np.inf], [np.inf]], len(description.joints)
+        )
+        for column, joint in enumerate(description.joints):
+            low, high = safety.joint_position.get(joint.name, (joint.lower, joint.upper))
+            self._low[column] = -np.inf if low is None else MARGIN * low
+            self._high[column] = np.inf if high is None else MARGIN * high
+            speed = safety.joint_velocity.get(joint.name, joint.velocity_limit)
+            self._speed[column] = np.inf if speed is None else MARGIN * speed
+        self._rest = np.array([each.default_position for each in description.joints])
+        self.names = Simulator(
+            setup, self._windows(family.commands(family.chirplike()[None])), asked
+        ).names
+
+    def _windows(self, commands: Values) -> Windows:
+        """The whole of each candidate as one window, from rest."""
+        time = self._family.time
+        joints = len(self._rest)
+        still = np.broadcast_to(self._rest, (len(time), joints))
+        recordings = tuple(
+            Recording(f"candidate {number}", "design", time, each, time, still, None)
+            for number, each in enumerate(commands)
+        )
+        count = len(recordings)
+        state = np.zeros((count, 2, joints))
+        state[:, 0] = self._rest
+        return Windows(
+            recordings,
+            np.arange(count),
+            np.zeros(count),
+            float(time[-1]),
+            np.tile(time, (count, 1)),
+            np.tile(still, (count, 1, 1)),
+            None,
+            np.ones((count, len(time)), dtype=bool),
+            state,
+            np.full((count, 2, joints), NOISE),
+            None,
+        )
+
+    def _nominal(self, commands: Values) -> Values:
+        """(candidates, ticks, 2, joints) motions of the robot as it is thought to be."""
+        windows = self._windows(commands)
+        simulator = Simulator(self._setup, windows, self._asked)
+        motion: Values = simulator.predict(starts(simulator.unknowns)[None])[0]
+        return motion
+
+    def scores(self, coefficients: Values) -> Values:
+        """(candidates,) log determinants of the information; far below where a limit is exceeded."""
+        commands = self._family.commands(coefficients)
+        motion = self._nominal(commands)
+        excess = self._excess(motion)
+        recordings = [
+            Recording(
+                f"candidate {number}",
+                "design",
+                self._family.time,
+                command,
+                self._family.time,
+                np.nan_to_num(each[:, 0]),
+                None,
+            )
+            for number, (command, each) in enumerate(zip(commands, motion, strict=True))
+        ]
+        windows = cut(recordings, 1.0, resolution=NOISE)
+        simulator = Simulator(self._setup, windows, self._asked)
+        noise = Noise(np.full(len(self._rest), NOISE))
+        jacobian = Search(simulator).linearised(starts(simulator.unknowns), noise).eliminate()[1]
+        wide = np.array([(each.high - each.low) / each.step for each in simulator.unknowns])
+        scores = np.empty(len(commands))
+        for number in range(len(commands)):
+            part = (jacobian[windows.source == number] * wide).reshape(-1, len(wide))
+            _, scores[number] = np.linalg.slogdet(part.T @ part + np.eye(len(wide)))
+        result: Values = np.where(excess > 0.0, -100.0 * (1.0 + excess), scores)
+        return result
+
+    def _excess(self, motion: Values) -> Values:
+        """(candidates,) by which limits are exceeded, in rad and rad/s."""
+        position, speed = motion[:, :, 0], np.abs(motion[:, :, 1])
+        beyond = np.maximum(self._low - position, 0.0) + np.maximum(position - self._high, 0.0)
+        beyond = beyond + np.maximum(speed - self._speed, 0.0)
+        largest: Values = np.nan_to_num(beyond, nan=1e3).max(axis=(1, 2))
+        return largest
+
+    def reach(self, coefficients: Values) -> dict[str, tuple[float, float]]:
+        """Joint to the largest excursion and speed of a candidate."""
+        motion = np.abs(self._nominal(self._family.commands(coefficients[None]))[0]).max(axis=0)
+        names = self._setup.robot.description.joint_names
+        return {name: (float(motion[0, i]), float(motion[1, i])) for i, name in enumerate(names)}

@@ -1,0 +1,162 @@
+"""Fits a model to recordings, and predicts others with it: the steps that identification is made of."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simreal.adapt.least_squares import MOST_ITERATIONS, Fit, Search
+from simreal.adapt.population import ROUGH, search_population
+from simreal.adapt.recording import Recording
+from simreal.adapt.residuals import Noise, errors
+from simreal.adapt.simulator import Setup, Simulator
+from simreal.adapt.unknowns import Asked, starts
+from simreal.adapt.windows import Windows, cut
+
+Values = NDArray[np.float64]
+Tell = Callable[[str], None]
+
+LEAD = 0.05
+"""s before a window to predict, from which its start is estimated."""
+SHORT = 0.5
+"""Share of the windows' length with which a search begins: far from the truth, long windows mislead."""
+SHORT_ITERATIONS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Cutting:
+    """How recordings are cut into windows.
+
+    Attributes:
+        length: s.
+        stride: s from one to the next for a fit; the length if absent.
+        velocities: whether the velocities that the robot reports count.
+    """
+
+    length: float
+    stride: float | None = None
+    velocities: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A model and what was found.
+
+    Attributes:
+        simulator: of the windows that it was fitted to.
+        fit: the result.
+    """
+
+    simulator: Simulator
+    fit: Fit
+
+    @property
+    def by_name(self) -> dict[str, float]:
+        """Unknown to value."""
+        return dict(zip(self.simulator.names, map(float, self.fit.values), strict=True))
+
+    @property
+    def at_bounds(self) -> list[str]:
+        """Unknowns that the search would have taken further, and those at zero, their physical end."""
+        return [
+            unknown.name
+            for unknown, value in zip(self.simulator.unknowns, self.fit.values, strict=True)
+            if min(value - unknown.low, unknown.high - value) < 1e-3 * (unknown.high - unknown.low)
+        ]
+
+
+def fit_model(
+    setup: Setup,
+    recordings: Sequence[Recording],
+    asked: Sequence[Asked],
+    cutting: Cutting,
+    given: Mapping[str, float] | None = None,
+    tell: Tell | None = None,
+    iterations: int = MOST_ITERATIONS,
+) -> Fitted:
+    """Find the unknowns on all windows: on short ones first, unless values are given to begin with.
+
+    Raises:
+        UserError: names that do not fit the robot, or recordings shorter than a window.
+    """
+    resolution = setup.robot.config.sensing.encoder_resolution
+    windows = cut(recordings, cutting.length, cutting.stride, resolution)
+    simulator = Simulator(setup, windows, asked)
+    values = starts(simulator.unknowns, given)
+    if given is None:
+        short = cut(recordings, SHORT * cutting.length, cutting.stride or cutting.length, resolution)
+        beginner = Simulator(setup, short, asked)
+        if any(unknown.name.partition("[")[0] in ROUGH for unknown in beginner.unknowns):
+            values = search_population(beginner, values, cutting.velocities, tell)
+        values = Search(beginner, cutting.velocities, tell).run(values, None, SHORT_ITERATIONS).values
+    return Fitted(simulator, Search(simulator, cutting.velocities, tell).run(values, None, iterations))
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Windows that were predicted from their starts.
+
+    Attributes:
+        windows: the leads' measurements not valid any more.
+        predicted: (candidates, windows, samples, 2, joints).
+        error: (candidates, windows, samples, channels), predicted less measured.
+    """
+
+    windows: Windows
+    predicted: Values
+    error: Values
+
+    def root_mean_square(self) -> Values:
+        """(candidates, channels) over all valid measurements."""
+        total = np.sum(np.nan_to_num(self.error, nan=np.inf) ** 2, axis=(1, 2))
+        result: Values = np.sqrt(total / max(1, int(self.windows.valid.sum())))
+        return result
+
+
+def predict_windows(
+    setup: Setup,
+    recordings: Sequence[Recording],
+    asked: Sequence[Asked],
+    values: Values,
+    cutting: Cutting,
+    between: tuple[float, float] = (0.0, 1.0),
+    start_draws: np.random.Generator | None = None,
+) -> Prediction:
+    """Predict windows open loop, each from a start that is estimated from what was measured before it.
+
+    Args:
+        setup: of the robot.
+        recordings: to predict.
+        asked: the unknowns.
+        values: (candidates, unknowns); the first is the one by which starts are estimated.
+        cutting: of the recordings.
+        between: shares of each recording within which windows lie.
+        start_draws: draws each candidate's starts from their uncertainty, too.
+    """
+    resolution = setup.robot.config.sensing.encoder_resolution
+    windows = cut(recordings, cutting.length, cutting.stride, resolution, between, LEAD)
+    start = _starts_from_leads(setup, windows, asked, values[0])
+    all_starts = np.repeat(start[None], len(values), axis=0)
+    if start_draws is not None:
+        all_starts += windows.start_deviation * start_draws.standard_normal(all_starts.shape)
+        all_starts[0] = start
+    predicted = Simulator(setup, windows, asked).predict(values, all_starts)
+    told = windows.only(windows.valid & ~windows.leads)
+    return Prediction(told, predicted, errors(told, predicted, cutting.velocities))
+
+
+def _starts_from_leads(setup: Setup, windows: Windows, asked: Sequence[Asked], values: Values) -> Values:
+    """(windows, 2, joints) starts that fit the leads."""
+    samples = max(2, int(windows.leads.sum(axis=1).max()) + 1)
+    lead = replace(
+        windows,
+        length=windows.lead,
+        time=windows.time[:, :samples],
+        position=windows.position[:, :samples],
+        velocity=None if windows.velocity is None else windows.velocity[:, :samples],
+        valid=windows.leads[:, :samples],
+    )
+    # Of a reading, some times the error that a cubic through many of them leaves.
+    noise = Noise(np.maximum(3.0 * np.median(windows.start_deviation[:, 0], axis=0), 1e-5))
+    return Search(Simulator(setup, lead, asked)).fit_starts(values, noise)

@@ -1,0 +1,268 @@
+"""Gauss-Newton with bounds on many windows: each iteration is two batches of simulations.
+
+One batch differentiates: a simulation of each window for each unknown, shifted a little. The other tries
+steps of several lengths at once (Levenberg and Marquardt's damping), and the best is taken.
+
+The start of each window is uncertain, too. It is an unknown of that window alone, held by what the
+measurements around it say, and is eliminated window by window: the unknowns of all windows are then
+found as if each start had been fitted along (variable projection, Golub and Pereyra, SIAM J. Numer.
+Anal. 10, 1973, in its linearised form).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simreal.adapt.residuals import Noise, errors, estimate_noise, loss, scaled, weights
+from simreal.adapt.simulator import Simulator
+
+Values = NDArray[np.float64]
+
+DAMPINGS = np.array([0.0, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0])
+"""Tried at once, as multiples of the curvature's diagonal."""
+PERTURBATION = 0.02
+"""Of an unknown's step, for derivatives."""
+MOST_ITERATIONS = 30
+SMALLEST_GAIN = 1e-4
+"""Share of the loss below which a step is the last."""
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Derivatives:
+    """A linear model of the residuals around some values.
+
+    Attributes:
+        residual: (windows, rows) in standard deviations, weighted, with the starts' own rows.
+        jacobian: (windows, rows, unknowns) by the unknowns' steps.
+        starts: (windows, rows, 2 joints) by the starts' deviations.
+    """
+
+    residual: Values
+    jacobian: Values
+    starts: Values
+
+    def eliminate(self) -> tuple[Values, Values]:
+        """Residual and Jacobian of what no start can explain, (windows, rows), (windows, rows, n)."""
+        basis = np.linalg.qr(self.starts)[0]
+        residual = self.residual - np.einsum(
+            "wrk,wk->wr", basis, np.einsum("wrk,wr->wk", basis, self.residual)
+        )
+        jacobian = self.jacobian - basis @ (basis.transpose(0, 2, 1) @ self.jacobian)
+        return residual, jacobian
+
+    def starts_for(self, step: Values) -> Values:
+        """(windows, 2 joints) best change of the starts beside a change of the unknowns."""
+        rest = self.residual + self.jacobian @ step
+        curvature = self.starts.transpose(0, 2, 1) @ self.starts
+        gradient = np.einsum("wrk,wr->wk", self.starts, rest)
+        found: Values = -np.linalg.solve(curvature, gradient[..., None])[..., 0]
+        return found
+
+
+@dataclass(slots=True)
+class Fit:
+    """What a search found.
+
+    Attributes:
+        values: (unknowns,).
+        starts: (windows, 2, joints) as fitted along.
+        noise: by channel, of the fit.
+        loss: Huber's, in units of variance.
+        derivatives: around them.
+        iterations: taken.
+        evaluations: simulations of a window.
+        converged: whether the last step gained less than `SMALLEST_GAIN`.
+    """
+
+    values: Values
+    starts: Values
+    noise: Noise
+    loss: float
+    derivatives: Derivatives
+    iterations: int
+    evaluations: int
+    converged: bool
+
+
+class Search:
+    """Gauss-Newton on the windows of a simulator."""
+
+    def __init__(
+        self, simulator: Simulator, velocities: bool = False, tell: Progress | None = None
+    ) -> None:
+        """Prepare; with `velocities`, those that the robot reports count as well as positions."""
+        self.simulator = simulator
+        self._velocities = velocities
+        self._tell = tell
+        unknowns = simulator.unknowns
+        self._low = np.array([each.low for each in unknowns])
+        self._high = np.array([each.high for each in unknowns])
+        self._step = np.array([each.step for each in unknowns])
+        self._evaluations = 0
+
+    def run(self, values: Values, noise: Noise | None = None, iterations: int = MOST_ITERATIONS) -> Fit:
+        """Search from (unknowns,) values.
+
+        Args:
+            values: within the bounds.
+            noise: by channel; estimated anew in each of the first iterations if absent.
+            iterations: at most.
+        """
+        windows = self.simulator.windows
+        starts, fixed_noise = windows.start_state.copy(), noise
+        converged, number, current = False, 0, np.inf
+        for number in range(1, iterations + 1):
+            nominal, jacobian, by_starts = self._differentiate(values, starts)
+            if fixed_noise is None and number <= 8:
+                noise = estimate_noise(nominal, windows, windows.position.shape[2])
+            assert noise is not None
+            derivatives = self._derivatives(nominal, jacobian, by_starts, starts, noise)
+            current = self._loss(nominal[None], starts[None], noise)[0]
+            best, values_new, starts_new = self._try(derivatives, values, starts, noise)
+            if self._tell is not None:
+                self._tell(f"iteration {number}: loss {current:.4g}")
+            if not best < current:
+                converged = True
+                break
+            gain = (current - best) / max(current, 1e-300)
+            values, starts, current = values_new, starts_new, best
+            if gain < SMALLEST_GAIN and (fixed_noise is not None or number > 8):
+                converged = True
+                break
+        nominal, jacobian, by_starts = self._differentiate(values, starts, exact=True)
+        assert noise is not None
+        derivatives = self._derivatives(nominal, jacobian, by_starts, starts, noise)
+        current = float(self._loss(nominal[None], starts[None], noise)[0])
+        return Fit(values, starts, noise, current, derivatives, number, self._evaluations, converged)
+
+    def linearised(self, values: Values, noise: Noise) -> Derivatives:
+        """What the windows tell of the unknowns around some values, with the starts as measured."""
+        starts = self.simulator.windows.start_state
+        return self._derivatives(*self._differentiate(values, starts), starts, noise)
+
+    def fit_starts(self, values: Values, noise: Noise, iterations: int = 6) -> Values:
+        """(windows, 2, joints) starts that fit the valid measurements best, the unknowns as they are."""
+        windows = self.simulator.windows
+        starts, deviation = windows.start_state.copy(), windows.start_deviation
+        for _ in range(iterations):
+            error, _, by_starts = self._differentiate(values, starts, of_unknowns=False)
+            none = np.zeros((0, *error.shape))
+            derivatives = self._derivatives(error, none, by_starts, starts, noise)
+            change = derivatives.starts_for(np.zeros(0)).reshape(deviation.shape)
+            starts += deviation * np.clip(change, -3.0, 3.0)
+        return starts
+
+    def _predict(self, values: Values, starts: Values) -> Values:
+        """(candidates, windows, samples, channels) errors."""
+        self._evaluations += len(values) * len(starts[0])
+        predicted = self.simulator.predict(values, starts)
+        return errors(self.simulator.windows, predicted, self._velocities)
+
+    def _differentiate(
+        self, values: Values, starts: Values, of_unknowns: bool = True, exact: bool = False
+    ) -> tuple[Values, Values, Values]:
+        """Errors, and their derivatives by steps of the unknowns and by deviations of the starts.
+
+        Returns:
+            (windows, samples, channels), and (unknowns or 2 joints, windows, samples, channels) twice.
+        """
+        deviation = self.simulator.windows.start_deviation
+        own, of_start = len(values) if of_unknowns else 0, int(np.prod(deviation.shape[1:]))
+        candidates = np.tile(values, (1 + own + of_start, 1))
+        change = PERTURBATION * self._step[:own]
+        # Away from a bound, so that it stays within.
+        sign = np.where(values[:own] + change > self._high[:own], -1.0, 1.0)
+        candidates[1 + np.arange(own), np.arange(own)] += sign * change
+        all_starts = np.repeat(starts[None], len(candidates), axis=0)
+        flat = all_starts.reshape(len(candidates), len(starts), of_start)
+        moved = PERTURBATION * deviation.reshape(len(starts), of_start)
+        for column in range(of_start):
+            flat[1 + own + column, :, column] += moved[:, column]
+        error = self._predict(candidates, all_starts)
+        slopes = (error[1:] - error[0]) / PERTURBATION
+        slopes[:own] *= sign[:, None, None, None]
+        if exact:
+            # From both sides: what unknowns do that only trade places must cancel.
+            ahead = candidates[1 : 1 + own]
+            behind = np.clip(2.0 * values - ahead, self._low, self._high)
+            other = self._predict(behind, all_starts[1 : 1 + own])
+            apart = np.diag(ahead - behind) / self._step
+            slopes[:own] = (error[1 : 1 + own] - other) / apart[:, None, None, None]
+        return error[0], slopes[:own], slopes[own:]
+
+    def _derivatives(
+        self, error: Values, jacobian: Values, by_starts: Values, starts: Values, noise: Noise
+    ) -> Derivatives:
+        count = len(starts)
+        deviation = self.simulator.windows.start_deviation
+        residual = scaled(error, noise)
+        weight = weights(residual)
+        residual, weight = (each.reshape(count, -1) for each in (weight * residual, weight))
+        by_all = [
+            np.nan_to_num(scaled(each, noise).reshape(len(each), *weight.shape) * weight).transpose(
+                1, 2, 0
+            )
+            for each in (jacobian, by_starts)
+        ]
+        own = ((starts - self.simulator.windows.start_state) / deviation).reshape(count, -1)
+        identity = np.broadcast_to(np.eye(own.shape[1]), (count, own.shape[1], own.shape[1]))
+        nothing = np.zeros((count, own.shape[1], by_all[0].shape[2]))
+        return Derivatives(
+            np.concatenate((residual, own), axis=1),
+            np.concatenate((by_all[0], nothing), axis=1),
+            np.concatenate((by_all[1], identity), axis=1),
+        )
+
+    def _loss(self, error: Values, starts: Values, noise: Noise) -> Values:
+        """(candidates,) loss, what the starts deviate from their measurement included."""
+        windows = self.simulator.windows
+        own = (starts - windows.start_state) / windows.start_deviation
+        total: Values = loss(scaled(error, noise)) + 0.5 * (own**2).reshape(len(starts), -1).sum(axis=1)
+        return total
+
+    def _try(
+        self, derivatives: Derivatives, values: Values, starts: Values, noise: Noise
+    ) -> tuple[float, Values, Values]:
+        """Try steps of all dampings at once; the best loss, and where it is."""
+        residual, jacobian = derivatives.eliminate()
+        flat = jacobian.reshape(-1, jacobian.shape[2])
+        curvature, gradient = flat.T @ flat, flat.T @ residual.reshape(-1)
+        candidates = np.stack(
+            [self._bounded_step(curvature, gradient, values, damping) for damping in DAMPINGS]
+        )
+        deviation = self.simulator.windows.start_deviation
+        steps = (candidates - values) / self._step
+        moved = [
+            starts + deviation * derivatives.starts_for(step).reshape(deviation.shape) for step in steps
+        ]
+        all_starts = np.stack(moved)
+        found = self._loss(self._predict(candidates, all_starts), all_starts, noise)
+        best = int(np.nanargmin(found))
+        return float(found[best]), candidates[best], all_starts[best]
+
+    def _bounded_step(
+        self, curvature: Values, gradient: Values, values: Values, damping: float
+    ) -> Values:
+        """A damped step within the bounds: what would cross one is put onto it, the rest solved anew."""
+        diagonal = np.diag(curvature)
+        floor = 1e-9 * max(float(diagonal.max(initial=0.0)), 1e-12)
+        damped = curvature + np.diag(damping * diagonal + floor)
+        free, step = np.ones(len(values), dtype=bool), np.zeros(len(values))
+        low, high = (self._low - values) / self._step, (self._high - values) / self._step
+        for _ in range(len(values) + 1):
+            fixed = ~free
+            rest = gradient[free] + damped[np.ix_(free, fixed)] @ step[fixed]
+            if not free.any():
+                break
+            step[free] = -np.linalg.lstsq(damped[np.ix_(free, free)], rest, rcond=None)[0]
+            crossed = free & ((step < low) | (step > high))
+            if not crossed.any():
+                break
+            step = np.clip(step, low, high)
+            free &= ~crossed
+        bounded: Values = np.clip(values + step * self._step, self._low, self._high)
+        return bounded

@@ -1,0 +1,178 @@
+"""The report of an identification: what was found, how sure it is, and how well it predicts."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from simreal.adapt.ensemble import RATE, band
+from simreal.adapt.identify import Identification
+from simreal.report import COLOUR, SECOND_COLOUR, Page, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHOWN_WINDOWS = 3
+LAGS = 60
+"""Samples, of the residuals' correlation."""
+
+
+def parameter_rows(found: Identification) -> list[tuple[str, str, str, str, str]]:
+    """Name, value, deviation, bounds and a remark for each unknown of the chosen model."""
+    best = found.best
+    rows = []
+    for unknown, value, deviation, prior in zip(
+        best.fitted.simulator.unknowns,
+        best.fitted.fit.values,
+        found.deviations,
+        found.uncertainty.prior,
+        strict=True,
+    ):
+        remark = "hardly told by these logs" if deviation > 0.5 * prior else ""
+        if unknown.name in best.fitted.at_bounds:
+            remark = "at its bound: not credible"
+        unit = "" if unknown.unit == "1" else f" {unknown.unit}"
+        kind = {"scale": "times nominal", "add": "added", "absolute": ""}[unknown.operation]
+        rows.append(
+            (
+                unknown.name,
+                f"{value:.4g}{unit} {kind}".strip(),
+                f"± {deviation:.2g}",
+                f"{unknown.low:g} to {unknown.high:g}",
+                remark,
+            )
+        )
+    return rows
+
+
+def model_rows(found: Identification) -> list[tuple[str, str, str, str]]:
+    """What each nested model adds, its score, and which is offered."""
+    rows = []
+    known: set[str] = set()
+    best = min(each.score for each in found.candidates)
+    for index, each in enumerate(found.candidates):
+        names = {unknown.name for unknown in each.fitted.simulator.unknowns}
+        added = [u.name for u in each.fitted.simulator.unknowns if u.name not in known]
+        known = names
+        shown = ", ".join(added[:6]) + (f" and {len(added) - 6} more" if len(added) > 6 else "")
+        error = ", ".join(f"{value:.4g}" for value in each.prediction.root_mean_square()[0])
+        excess = f"{each.score - best:.3g} ± {each.standard_error:.2g}"
+        chosen = "offered: the simplest within one standard error" if index == found.chosen else ""
+        rows.append((f"{len(names)}: + {shown}", error, excess, chosen))
+    return rows
+
+
+def combination_lines(found: Identification) -> list[str]:
+    """What the logs cannot tell apart, a line for each."""
+    return [
+        f"not identifiable: {each.describe()} (singular value {each.singular_value:.2g})"
+        for each in found.uncertainty.combinations
+        if not each.identified
+    ]
+
+
+def write_page(found: Identification, path: Path) -> None:
+    """Write the HTML report."""
+    page = Page(f"Identification of {found.setup.robot.name}")
+    best = found.best
+    windows = best.fitted.simulator.windows
+    page.text(
+        f"{len(windows)} windows of {windows.length:g} s fitted, "
+        f"{len(best.prediction.windows)} predicted; {found.split.how}."
+    )
+    page.heading("Parameters")
+    page.table(("", "value", "deviation", "bounds", ""), parameter_rows(found))
+    page.text(
+        "Deviations come from resampling blocks of windows: residuals within one are correlated. "
+        f"In the file they are {found.ensemble.factor:.3g} times as large, so that the band of the "
+        f"ensemble covers {100 * found.ensemble.coverage.mean():.0f} % of what was held out "
+        f"(wanted: {100 * RATE:.0f} %).",
+        note=True,
+    )
+    page.heading("Models")
+    joints = found.setup.robot.description.joint_names
+    nominal = ", ".join(f"{value:.4g}" for value in found.nominal.root_mean_square()[0])
+    page.table(
+        (
+            "unknowns",
+            f"held-out error, {', '.join(joints[:4])}{' ...' if len(joints) > 4 else ''}",
+            "score above the best",
+            "",
+        ),
+        [("0: the model as it is", nominal, "", ""), *model_rows(found)],
+    )
+    page.heading("What the logs can tell")
+    lines = combination_lines(found)
+    for line in lines or ["Every combination of the unknowns is told by these logs."]:
+        page.text(line)
+    page.picture(_singular_values(found))
+    page.heading("Held-out windows")
+    page.picture(_held_out(found))
+    page.heading("Residuals")
+    page.text("Over time within windows, and how they hang together from sample to sample.")
+    page.picture(_residuals(found))
+    page.write(path)
+
+
+def _singular_values(found: Identification) -> "Figure":
+    figure, (axis,) = new_figure(1, width=7.0, height=2.4)
+    values = [max(each.singular_value, 1e-6) for each in found.uncertainty.combinations]
+    colours = [COLOUR if each.identified else SECOND_COLOUR for each in found.uncertainty.combinations]
+    axis.bar(np.arange(len(values)), values, color=colours)
+    axis.set_yscale("log")
+    axis.set_xlabel("combination of unknowns")
+    axis.set_ylabel("singular value")
+    return figure
+
+
+def _held_out(found: Identification) -> "Figure":
+    prediction = found.best.prediction
+    windows = prediction.windows
+    joints = found.setup.robot.description.joint_names
+    shown = min(4, len(joints))
+    size = np.sqrt((np.nan_to_num(prediction.error[0], nan=9.0) ** 2).mean(axis=(1, 2)))
+    order = np.argsort(size)
+    picked = order[np.linspace(0, len(order) - 1, min(SHOWN_WINDOWS, len(order))).astype(int)]
+    low, high = band(found.predicted, found.noise)
+    figure, axes = new_figure(len(picked), shown, width=3.2, height=2.0)
+    for row in range(shown):
+        for column, window in enumerate(picked):
+            axis = axes[row * len(picked) + column]
+            keep = windows.valid[window]
+            time = windows.time[window][keep] - windows.lead
+            axis.fill_between(
+                time, low[window, keep, row], high[window, keep, row], color=COLOUR, alpha=0.2, lw=0
+            )
+            axis.plot(time, windows.position[window, keep, row], color="#222", lw=1.0)
+            axis.plot(time, prediction.predicted[0, window, keep, 0, row], color=COLOUR, lw=1.0)
+            if column == 0:
+                axis.set_ylabel(joints[row], fontsize=8)
+            if row == 0:
+                place = ("best", "middle", "worst")[column] if len(picked) == 3 else ""
+                axis.set_title(place, fontsize=8)
+            axis.tick_params(labelsize=7)
+    return figure
+
+
+def _residuals(found: Identification) -> "Figure":
+    prediction = found.best.prediction
+    joints = found.setup.robot.description.joint_names
+    shown = min(4, len(joints))
+    figure, axes = new_figure(shown, 2, width=3.2, height=2.0)
+    valid = prediction.windows.valid
+    for joint in range(shown):
+        error = np.where(valid, np.nan_to_num(prediction.error[0, ..., joint]), np.nan)
+        time = prediction.windows.time[0] - prediction.windows.lead
+        axes[joint].plot(time, error.T, color=COLOUR, lw=0.5, alpha=0.4)
+        axes[joint].set_title(joints[joint], fontsize=8)
+        series = np.nan_to_num(error)
+        power = max(float((series**2).sum()), 1e-30)
+        lags = range(min(LAGS, series.shape[1] - 1))
+        correlation = [
+            float((series[:, : series.shape[1] - lag] * series[:, lag:]).sum()) / power for lag in lags
+        ]
+        axes[shown + joint].bar(list(lags), correlation, color=COLOUR, width=1.0)
+        axes[shown + joint].set_xlabel("lag, samples", fontsize=8)
+        for axis in (axes[joint], axes[shown + joint]):
+            axis.tick_params(labelsize=7)
+    return figure

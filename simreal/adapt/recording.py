@@ -1,0 +1,137 @@
+"""What identification takes from a log: commands as they were sent, and what the joints did."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simreal.contract import RobotDescription
+from simreal.errors import UserError, nearest
+from simreal.logs.robot_log import Channel, RobotLog
+
+Values = NDArray[np.float64]
+
+INPUTS = {
+    "voltage": ("applied_voltage", "commanded_voltage"),
+    "effort": ("applied_effort", "commanded_effort"),
+    "position": ("commanded_position",),
+}
+"""Kind of an actuator's command to the channels that hold it: what was applied says more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One log of one robot, in the order of its description.
+
+    Attributes:
+        name: for people.
+        group: excitation and day: what held-out data differ in.
+        command_time: (m,) s, at which each command was sent.
+        command: (m, actuators) in the actuators' units; each holds until the next.
+        time: (n,) s of the measurements.
+        position: (n, joints) rad or m.
+        velocity: (n, joints) rad/s or m/s as the robot reports them, or None.
+    """
+
+    name: str
+    group: str
+    command_time: Values
+    command: Values
+    time: Values
+    position: Values
+    velocity: Values | None
+
+    @property
+    def period(self) -> float:
+        """Median time between measurements, s."""
+        return float(np.median(np.diff(self.time)))
+
+
+def make_recording(log: RobotLog, robot: RobotDescription, channel: str | None = None) -> Recording:
+    """Take what identification needs from a log.
+
+    Args:
+        log: of that robot.
+        robot: its description.
+        channel: that drives the actuators; what was applied, else what was commanded, if absent.
+
+    Raises:
+        UserError: a log of another robot, one without commands or positions, a number that is none,
+            or time that runs backwards.
+    """
+    if log.robot not in (None, robot.name):
+        raise UserError(f"{log.source}: a log of robot {log.robot}, not of {robot.name}")
+    commands = _command_channel(log, robot, channel)
+    measured = log["joint_position"]
+    position = _ordered(log, "joint_position", measured, robot.joint_names)
+    velocity = None
+    if "joint_velocity" in log:
+        table = log["joint_velocity"]
+        values = _ordered(log, "joint_velocity", table, robot.joint_names)
+        if len(table.time) == len(measured.time) and np.allclose(table.time, measured.time):
+            velocity = values
+    _refuse_broken_time(log, "joint_position", measured)
+    _refuse_broken_time(log, commands[0], log[commands[0]])
+    return Recording(
+        log.source,
+        _group(log),
+        log[commands[0]].time,
+        commands[1],
+        measured.time,
+        position,
+        velocity,
+    )
+
+
+def _group(log: RobotLog) -> str:
+    known = [log.provenance[key] for key in ("excitation", "day") if key in log.provenance]
+    return " ".join(known) or log.source
+
+
+def _command_channel(log: RobotLog, robot: RobotDescription, channel: str | None) -> tuple[str, Values]:
+    kinds = {actuator.command for actuator in robot.actuators}
+    if len(kinds) > 1 and channel is None:
+        raise UserError(
+            f"robot {robot.name}: actuators of several kinds ({', '.join(sorted(kinds))}): say --input"
+        )
+    wanted = (channel,) if channel is not None else INPUTS[next(iter(kinds))]
+    found = log.first(wanted)
+    if found is None:
+        raise UserError(
+            f"{log.source}: no {' and no '.join(wanted)}, which drives the actuators of {robot.name}: "
+            f"{nearest(wanted[0], log.channels)}"
+        )
+    # Of a measured effort, the columns are joints.
+    names = [each.name for each in robot.actuators]
+    if found.startswith("joint_"):
+        names = [each.joint for each in robot.actuators]
+    return found, _ordered(log, found, log[found], names)
+
+
+def _ordered(log: RobotLog, channel: str, table: Channel, names: Iterable[str]) -> Values:
+    missing = [name for name in names if name not in table.names]
+    if missing:
+        raise UserError(
+            f"{log.source}: {channel} has no {missing[0]!r}: {nearest(missing[0], table.names)}"
+        )
+    values = np.stack([table.column(name) for name in names], axis=1)
+    if not np.isfinite(values).all():
+        row, column = np.argwhere(~np.isfinite(values))[0]
+        raise UserError(
+            f"{log.source}: {channel} of {list(names)[column]} is no number in row {row} "
+            f"({table.time[row]:.3f} s)"
+        )
+    return values
+
+
+def _refuse_broken_time(log: RobotLog, channel: str, table: Channel) -> None:
+    if len(table) < 2:
+        raise UserError(f"{log.source}: {channel} has {len(table)} rows")
+    backwards = np.flatnonzero(np.diff(table.time) <= 0.0)
+    if backwards.size:
+        row = int(backwards[0]) + 1
+        raise UserError(
+            f"{log.source}: the time of {channel} does not advance in row {row} "
+            f"({table.time[row]:.4f} s): see simreal check-log"
+        )

@@ -1,0 +1,142 @@
+"""How well a fit knows its unknowns: what logs cannot tell apart, and intervals that do not flatter.
+
+Residuals of a simulation are no white noise: a window that begins to be wrong stays wrong. A covariance
+that counts each sample as news is too small by far. Here whole blocks of windows are resampled.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simreal.adapt.fitting import Fitted
+
+Values = NDArray[np.float64]
+
+DRAWS = 400
+FEWEST_BLOCKS = 8
+"""Fewer recordings than this are cut into blocks of neighbouring windows."""
+CONDITION = 500.0
+"""Ratio of the largest singular value to the smallest that means anything: below it are errors of
+derivatives, and how softly the engine lets friction stick."""
+KNOWN = 0.5
+"""A combination counts as identified if its deviation is below this share of what its bounds leave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """A direction in the space of unknowns.
+
+    Attributes:
+        singular_value: standard deviations of the residuals per deviation of the bounds.
+        shares: unknown to its part in the direction, the largest ones, in deviations of their bounds.
+        identified: whether the logs tell it.
+    """
+
+    singular_value: float
+    shares: dict[str, float]
+    identified: bool
+
+    def describe(self) -> str:
+        """For people: ``mass[arm] +0.71, torque_constant[motor] +0.70``."""
+        return ", ".join(f"{name} {share:+.2f}" for name, share in self.shares.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertainty:
+    """Of a fit.
+
+    Attributes:
+        covariance: (unknowns, unknowns) of the values, in their units, without bounds.
+        prior: (unknowns,) standard deviations that the bounds alone leave: of a uniform distribution.
+        combinations: from the best to the least identified.
+    """
+
+    covariance: Values
+    prior: Values
+    combinations: list[Combination]
+
+    @property
+    def bounded_covariance(self) -> Values:
+        """The covariance with what the bounds say."""
+        return widened(self.covariance, self.prior, 1.0)
+
+
+def widened(covariance: Values, prior: Values, factor: float) -> Values:
+    """A covariance with deviations times a factor, and then within what the bounds leave."""
+    scale = prior[:, None] * prior
+    size = covariance / scale * factor**2
+    # In deviations of the bounds, the prior is the identity.
+    eigenvalues, vectors = np.linalg.eigh(0.5 * (size + size.T))
+    kept = np.maximum(eigenvalues, 1e-12)
+    inside: Values = (vectors * (kept / (1.0 + kept))) @ vectors.T * scale
+    return inside
+
+
+def uncertainty(fitted: Fitted, seed: int = 0) -> Uncertainty:
+    """By a block bootstrap of one Gauss-Newton step each (Davison and Hinkley, 1997, section 2.7)."""
+    unknowns = fitted.simulator.unknowns
+    step = np.array([each.step for each in unknowns])
+    prior = np.array([each.high - each.low for each in unknowns]) / np.sqrt(12.0)
+    residual, jacobian = fitted.fit.derivatives.eliminate()
+    jacobian = jacobian * (prior / step)  # by deviations of the bounds
+    blocks = _blocks(fitted)
+    gradients = np.stack([np.einsum("wrk,wr->k", jacobian[each], residual[each]) for each in blocks])
+    curvatures = np.stack([np.einsum("wrk,wrl->kl", jacobian[each], jacobian[each]) for each in blocks])
+    # What no residual tells is left to the bounds, with a deviation of one.
+    ridge = np.eye(len(unknowns))
+    random, count = np.random.default_rng(seed), len(blocks)
+    drawn = np.empty((DRAWS, len(unknowns)))
+    for draw in range(DRAWS):
+        chosen = random.integers(count, size=count)
+        drawn[draw] = -np.linalg.solve(
+            curvatures[chosen].sum(axis=0) + ridge, gradients[chosen].sum(axis=0)
+        )
+    drawn -= drawn.mean(axis=0)
+    # A mean of few blocks varies less than they say.
+    spread = drawn.T @ drawn / DRAWS * count / max(1, count - 1)
+    total = curvatures.sum(axis=0)
+    white = np.linalg.inv(total + ridge)
+    spread = _at_least(spread, white)
+    covariance = spread * (prior[:, None] * prior)
+    return Uncertainty(covariance, prior, _combinations(total, spread, fitted.simulator.names))
+
+
+def _at_least(spread: Values, white: Values) -> Values:
+    """The larger of two covariances along the second: white residuals are the best case."""
+    eigenvalues, vectors = np.linalg.eigh(white)
+    along = np.einsum("ki,kl,li->i", vectors, spread, vectors)
+    lacking = np.maximum(eigenvalues - along, 0.0)
+    larger: Values = spread + (vectors * lacking) @ vectors.T
+    return larger
+
+
+def _blocks(fitted: Fitted) -> list[NDArray[np.int64]]:
+    """Windows of each recording together; of few recordings, runs of neighbouring windows."""
+    source = fitted.simulator.windows.source
+    recordings = np.unique(source)
+    if len(recordings) >= FEWEST_BLOCKS:
+        return [np.flatnonzero(source == each) for each in recordings]
+    runs = -(-FEWEST_BLOCKS * 2 // len(recordings))
+    parts = []
+    for each in recordings:
+        members = np.flatnonzero(source == each)
+        parts += [part for part in np.array_split(members, min(runs, len(members))) if part.size]
+    return parts
+
+
+def _combinations(curvature: Values, spread: Values, names: list[str]) -> list[Combination]:
+    """Directions of the curvature, with the deviation that each has in the end."""
+    eigenvalues, vectors = np.linalg.eigh(curvature)
+    found = []
+    for value, vector in zip(eigenvalues[::-1], vectors.T[::-1], strict=True):
+        deviation = float(np.sqrt(vector @ spread @ vector))
+        order = np.argsort(-np.abs(vector))
+        large = [index for index in order if abs(vector[index]) >= 0.25 * np.abs(vector).max()][:5]
+        sign = np.sign(vector[order[0]])
+        shares = {names[index]: float(sign * vector[index]) for index in large}
+        # A deviation of d left, in units of the bounds' own, of which the bounds keep d / sqrt(1 + d^2).
+        kept = deviation / np.sqrt(1.0 + deviation**2)
+        identified = kept < KNOWN and value * CONDITION**2 > eigenvalues[-1]
+        found.append(Combination(float(np.sqrt(max(value, 0.0))), shares, bool(identified)))
+    return found

@@ -1,0 +1,251 @@
+"""What is to be identified: parameters of the randomization, with bounds and a start."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simreal.errors import UserError, nearest
+from simreal.randomization.parameters import PARAMETERS, Operation, Parameter, matching
+from simreal.randomization.specification import ParameterConfig, constant
+from simreal.randomization.world import World
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """One number to be found.
+
+    Attributes:
+        name: a parameter's, or ``parameter[pattern]``: all parts that match have this one value.
+        columns: names of the parts' values, as the randomizer has them.
+        operation: on the compiled values.
+        unit: of the number; a factor has none.
+        start: where the search begins: as in the model, if its bounds allow.
+        low: lower bound.
+        high: upper bound.
+        step: by which it changes noticeably; errors and steps are measured in it.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    operation: Operation
+    unit: str
+    start: float
+    low: float
+    high: float
+    step: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """Default bounds of a parameter: factors of the compiled value, or values.
+
+    Attributes:
+        scale: lowest and highest factor; none if only values make sense.
+        absolute: lowest and highest value, for parts whose compiled value is zero, or in any case.
+        step: of an absolute value.
+    """
+
+    scale: tuple[float, float] | None
+    absolute: tuple[float, float] | None = None
+    step: float = 0.0
+
+
+WIDE, NARROW = (0.1, 10.0), (0.5, 2.0)
+REACH: dict[str, _Reach] = {
+    "mass": _Reach((0.3, 3.0)),
+    "centre_of_mass": _Reach(None, (-0.05, 0.05), 0.002),
+    "inertia_stretch": _Reach((0.3, 3.0)),
+    "inertia_shear": _Reach(None, (-0.5, 0.5), 0.02),
+    "link_length": _Reach((0.7, 1.4)),
+    "payload_mass": _Reach(None, (0.0, 5.0), 0.05),
+    "joint_damping": _Reach((0.0, 10.0), (0.0, 2.0), 0.01),
+    "joint_frictionloss": _Reach((0.0, 10.0), (0.0, 2.0), 0.01),
+    "joint_armature": _Reach(WIDE, (0.0, 0.1), 0.001),
+    "joint_stiffness": _Reach((0.0, 10.0), (0.0, 5.0), 0.01),
+    "spring_reference": _Reach(None, (-1.5, 1.5), 0.05),
+    "motor_strength": _Reach(NARROW),
+    "torque_constant": _Reach(NARROW),
+    "motor_resistance": _Reach(NARROW),
+    "torque_offset": _Reach(None, (-0.5, 0.5), 0.005),
+    "kp": _Reach((0.2, 5.0)),
+    "kd": _Reach((0.1, 10.0), (0.0, 10.0), 0.02),
+    "backlash": _Reach(None, (0.0, 0.1), 0.005),
+    "stribeck_friction": _Reach(None, (1.0, 5.0), 0.1),
+    "stribeck_speed": _Reach(None, (0.005, 2.0), 0.05),
+    "load_friction": _Reach(None, (0.0, 0.5), 0.02),
+    "dead_zone": _Reach(None, (0.0, 0.6), 0.05),
+    "action_latency_ms": _Reach(None, (0.0, 40.0), 1.0),
+    "sensor_latency_ms": _Reach(None, (0.0, 40.0), 1.0),
+    "joint_latency_ms": _Reach(None, (0.0, 40.0), 1.0),
+    "encoder_bias": _Reach(None, (-0.2, 0.2), 0.005),
+    "encoder_scale_error": _Reach((0.8, 1.25)),
+    "velocity_filter": _Reach((0.2, 5.0)),
+    "floor_slope": _Reach(None, (-0.1, 0.1), 0.005),
+    "air_density": _Reach(None, (0.0, 20.0), 0.5),
+    "air_viscosity": _Reach(None, (0.0, 0.05), 1e-3),
+    "supply_voltage": _Reach(NARROW),
+    "gravity": _Reach(None, (-2.0, 2.0), 0.05),
+}
+"""What can be identified, and within which bounds unless others are given."""
+
+TORQUES = {"joint_frictionloss", "torque_offset", "joint_damping", "joint_stiffness"}
+"""Absolute bounds of these are for a joint of some N·m, and shrink or grow with the actuators."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A parameter as a command line has it: ``NAME``, ``NAME[PATTERN]``, either with ``=LOW:HIGH``.
+
+    Attributes:
+        name: of the parameter.
+        pattern: of its parts; each part has a value of its own if absent.
+        bounds: as given.
+    """
+
+    name: str
+    pattern: str | None
+    bounds: tuple[float, float] | None
+
+
+def read_asked(text: str) -> Asked:
+    """Read ``mass[arm]=0.5:2``.
+
+    Raises:
+        UserError: a parameter that cannot be identified, or bounds that are none.
+    """
+    label, _, given = text.partition("=")
+    name, _, pattern = label.partition("[")
+    if name not in PARAMETERS:
+        raise UserError(f"no parameter {name!r}: {nearest(name, REACH)}")
+    if name not in REACH:
+        raise UserError(
+            f"{name}: no motion of the joints tells it; {', '.join(REACH)} can be identified"
+        )
+    bounds = _bounds(text, given) if given else None
+    return Asked(name, pattern.removesuffix("]") or None, bounds)
+
+
+def _bounds(text: str, given: str) -> tuple[float, float]:
+    low, _, high = given.partition(":")
+    try:
+        bounds = float(low), float(high)
+    except ValueError:
+        raise UserError(f"{text}: expected bounds as LOW:HIGH, got {given!r}") from None
+    if not (math.isfinite(bounds[0]) and math.isfinite(bounds[1]) and bounds[0] < bounds[1]):
+        raise UserError(f"{text}: LOW must be below HIGH, both numbers")
+    return bounds
+
+
+def resolve(asked: Sequence[Asked], world: World) -> list[Unknown]:
+    """What is to be found on a robot.
+
+    Raises:
+        UserError: a pattern that matches no part, or two that match the same one.
+    """
+    found = [unknown for each in asked for unknown in _of(each, world)]
+    owner: dict[str, str] = {}
+    for unknown in found:
+        for column in unknown.columns:
+            if column in owner:
+                raise UserError(f"{unknown.name}: {column} is also {owner[column]}")
+            owner[column] = unknown.name
+    return found
+
+
+def _of(asked: Asked, world: World) -> list[Unknown]:
+    parameter = PARAMETERS[asked.name]
+    names = parameter.elements(world)
+    defaults = parameter.default(world)
+    if not names:
+        if not parameter.of_whole:
+            raise UserError(f"robot {world.robot.name} has nothing that {parameter.name} acts on")
+        return [_unknown(parameter, asked, parameter.name, (parameter.name,), defaults, world)]
+    if asked.pattern is None:
+        labels = [f"{parameter.name}[{name}]" for name in names]
+        return [
+            _unknown(parameter, asked, label, (label,), defaults[[index]], world)
+            for index, label in enumerate(labels)
+        ]
+    matched = matching(asked.pattern, names)
+    if not matched:
+        raise UserError(
+            f"{asked.name}[{asked.pattern}] matches nothing: {nearest(asked.pattern, names)}"
+        )
+    columns = tuple(f"{parameter.name}[{names[index]}]" for index in matched)
+    label = f"{parameter.name}[{asked.pattern}]"
+    return [_unknown(parameter, asked, label, columns, defaults[matched], world)]
+
+
+def _unknown(
+    parameter: Parameter,
+    asked: Asked,
+    name: str,
+    columns: tuple[str, ...],
+    default: Values,
+    world: World,
+) -> Unknown:
+    reach = REACH[parameter.name]
+    if reach.scale is not None and (default != 0.0).all() and np.isfinite(default).all():
+        low, high = asked.bounds or reach.scale
+        start = float(np.clip(1.0, low, high))
+        return Unknown(name, columns, "scale", "1", start, low, high, 0.05 * start)
+    if reach.absolute is None:
+        raise UserError(
+            f"{name}: is zero in the model, and has no factor to be found: give the model one"
+        )
+    size = _torque_size(world) if parameter.name in TORQUES else 1.0
+    low, high = asked.bounds or (reach.absolute[0] * size, reach.absolute[1] * size)
+    start = float(np.clip(default.mean(), low, high))
+    return Unknown(name, columns, "absolute", parameter.unit, start, low, high, reach.step * size)
+
+
+def _torque_size(world: World) -> float:
+    """Largest torque of the weakest actuator, in units of 10 N·m."""
+    limits = world.actuation.stall_torque
+    return float(np.min(limits)) / 10.0
+
+
+def specification(unknowns: Sequence[Unknown]) -> dict[str, ParameterConfig]:
+    """Entries of a randomization that draw each unknown within its bounds."""
+    entries: dict[str, ParameterConfig] = {}
+    for unknown in unknowns:
+        for column in unknown.columns:
+            parameter, _, part = column.partition("[")
+            content: dict[str, Any] = {
+                "parameter": parameter,
+                "target": part.removesuffix("]") or "*",
+                "operation": unknown.operation,
+                "distribution": {"type": "uniform", "low": unknown.low, "high": unknown.high},
+            }
+            entries[column] = ParameterConfig.model_validate(content)
+    return entries
+
+
+def held_entries(values: Mapping[str, float]) -> dict[str, ParameterConfig]:
+    """Entries that hold parameters, ``NAME`` or ``NAME[PATTERN]``, at absolute values.
+
+    Raises:
+        UserError: a name that is no parameter.
+    """
+    entries = {}
+    for name, value in values.items():
+        parameter, _, target = name.partition("[")
+        if parameter not in PARAMETERS:
+            raise UserError(f"no parameter {parameter!r}: {nearest(parameter, PARAMETERS)}")
+        entry = constant(parameter, target.removesuffix("]") or "*", value)
+        entries[f"held {name}"] = entry.model_copy(update={"operation": "absolute"})
+    return entries
+
+
+def starts(unknowns: Sequence[Unknown], given: Mapping[str, float] | None = None) -> Values:
+    """(unknowns,) where the search begins: values given by name count more than the model's."""
+    known = given or {}
+    return np.array(
+        [np.clip(known.get(each.name, each.start), each.low, each.high) for each in unknowns]
+    )

@@ -1,0 +1,213 @@
+"""`simreal identify` and `simreal design`: from logs to a simulator that matches, and what to record."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.table import Table
+
+from simreal.cli_types import PATH, console, errors, numbers_by_name
+from simreal.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simreal.adapt.identify import Identification
+    from simreal.robots import Robot
+
+
+def find_robot(name: str) -> "Robot":
+    """The robot of that name, or of an experiment of that name."""
+    from simreal.experiment import ExperimentConfig, load_any_experiment
+    from simreal.robots import load_robot, robot_names
+
+    if name in robot_names():
+        return load_robot(name)
+    try:
+        experiment = load_any_experiment(name)
+    except UserError as error:
+        if "no experiment" not in str(error):
+            raise
+        raise UserError(
+            f"no robot or experiment {name!r}: {nearest(name, robot_names())}, or a YAML file"
+        ) from None
+    if not isinstance(experiment, ExperimentConfig):
+        raise UserError(f"{name}: no robot of simreal's stands behind a task of dm_control")
+    return load_robot(experiment.robot)
+
+
+@click.command()
+@click.argument("robot", metavar="ROBOT|EXPERIMENT")
+@click.option("--log", "logs", type=PATH, multiple=True, required=True, help="A log; may be repeated.")
+@click.option("--mapping", help="How to read CSV and npz files: a name, or a YAML file.")
+@click.option(
+    "--parameters",
+    "stages",
+    multiple=True,
+    metavar="NAME[,NAME...]",
+    help="What to find: NAME, NAME[PATTERN], NAME=LOW:HIGH. Repeated, each adds to the model before.",
+)
+@click.option("--hold-out", multiple=True, metavar="PATTERN", help="Logs or groups to judge by.")
+@click.option("--set", "held", multiple=True, metavar="NAME=VALUE", help="A parameter that is known.")
+@click.option("--fixed-base", is_flag=True, help="The robot's base was held.")
+@click.option("--input", "channel", help="Channel that drove the actuators, such as joint_effort.")
+@click.option("--window", type=click.FloatRange(min=0.02), default=0.5, show_default=True, help="s.")
+@click.option("--stride", type=click.FloatRange(min=0.01), help="s between windows; --window if absent.")
+@click.option("--timestep", type=click.FloatRange(min=1e-5), help="s; the model's own if absent.")
+@click.option("--velocities", is_flag=True, help="Let reported velocities count, not positions alone.")
+@click.option("--policy", type=PATH, help="Exported policy to hold against what was found.")
+@click.option("-o", "--output", type=PATH, default=Path("identified.yaml"), show_default=True)
+@click.option("--report", type=PATH, help="HTML report to write.")
+def identify(
+    robot: str,
+    logs: tuple[Path, ...],
+    mapping: str | None,
+    stages: tuple[str, ...],
+    hold_out: tuple[str, ...],
+    held: tuple[str, ...],
+    fixed_base: bool,
+    channel: str | None,
+    window: float,
+    stride: float | None,
+    timestep: float | None,
+    velocities: bool,
+    policy: Path | None,
+    output: Path,
+    report: Path | None,
+) -> None:
+    """Find the parameters of ROBOT from logs of it, and write them as a randomization."""
+    from simreal.adapt.fitting import Cutting
+    from simreal.adapt.identify import identify as run
+    from simreal.adapt.identify import posterior
+    from simreal.adapt.models import nested_models
+    from simreal.adapt.recording import make_recording
+    from simreal.adapt.simulator import Setup
+    from simreal.adapt.unknowns import read_asked
+    from simreal.logs.formats import read_logs
+    from simreal.randomization.posterior import write_posterior
+
+    machine = find_robot(robot)
+    setup = Setup(machine, fixed_base, timestep, numbers_by_name("--set", held))
+    recordings = [
+        make_recording(each, machine.description, channel)
+        for path in logs
+        for each in read_logs(path, mapping)
+    ]
+    nested = [[read_asked(name) for name in _names(stage)] for stage in stages]
+    nested = nested or nested_models(setup.world(1, {}))
+    with _progress() as tell:
+        found = run(setup, recordings, nested, Cutting(window, stride, velocities), hold_out, tell)
+    result = posterior(found, logs)
+    write_posterior(output, result)
+    _print(found)
+    if report is not None:
+        from simreal.adapt.page import write_page
+
+        write_page(found, report)
+        console.print(f"report: {report}")
+    if policy is not None:
+        _hold_against(policy, output)
+    console.print(
+        f"written: {output}\nnext:\n  simreal train EXPERIMENT --randomization {output}", soft_wrap=True
+    )
+
+
+def _names(stage: str) -> list[str]:
+    """Split at commas outside of brackets."""
+    names, depth = [""], 0
+    for letter in stage:
+        depth += {"[": 1, "]": -1}.get(letter, 0)
+        if letter == "," and depth == 0:
+            names.append("")
+        else:
+            names[-1] += letter
+    return [name.strip() for name in names if name.strip()]
+
+
+@contextmanager
+def _progress() -> "Iterator[Callable[[str], None]]":
+    """A line that changes in a terminal, lines elsewhere."""
+    if not console.is_terminal:
+        yield lambda text: console.print(text, soft_wrap=True)
+        return
+    with console.status("reading") as status:
+        yield lambda text: status.update(text)
+
+
+def _print(found: "Identification") -> None:
+    from simreal.adapt.page import combination_lines, model_rows, parameter_rows
+
+    table = Table("parameter", "value", "deviation", "bounds", "")
+    for row in parameter_rows(found):
+        table.add_row(*row)
+    console.print(table)
+    models = Table("unknowns", "held-out error", "score above the best", "")
+    nominal = ", ".join(f"{value:.4g}" for value in found.nominal.root_mean_square()[0])
+    models.add_row("0: the model as it is", nominal, "", "")
+    for each in model_rows(found):
+        models.add_row(*each)
+    console.print(models)
+    for line in combination_lines(found):
+        errors.print(line, style="yellow", soft_wrap=True)
+    reached = 100 * found.ensemble.coverage.mean()
+    console.print(
+        f"{found.split.how}; band covers {reached:.0f} % of it, with deviations times "
+        f"{found.ensemble.factor:.3g}",
+        soft_wrap=True,
+    )
+
+
+@click.command()
+@click.argument("robot", metavar="ROBOT|EXPERIMENT")
+@click.option(
+    "--parameters", required=True, metavar="NAME[,NAME...]", help="What a log of it is to tell."
+)
+@click.option("--duration", type=click.FloatRange(min=2.0), default=10.0, show_default=True, help="s.")
+@click.option("--rate", type=click.FloatRange(min=1.0), default=100.0, show_default=True, help="Hz.")
+@click.option("--highest", type=click.FloatRange(min=0.4), default=5.0, show_default=True, help="Hz.")
+@click.option("--fixed-base", is_flag=True, help="The robot's base will be held.")
+@click.option("-o", "--output", type=PATH, default=Path("excitation.yaml"), show_default=True)
+def design(
+    robot: str,
+    parameters: str,
+    duration: float,
+    rate: float,
+    highest: float,
+    fixed_base: bool,
+    output: Path,
+) -> None:
+    """Find commands for ROBOT, within its limits, whose log tells PARAMETERS best."""
+    from simreal.adapt.design import design_excitation
+    from simreal.adapt.simulator import Setup
+    from simreal.adapt.unknowns import read_asked
+    from simreal.excitation_file import write_excitation
+
+    asked = [read_asked(name) for name in _names(parameters)]
+    with _progress() as tell:
+        found = design_excitation(
+            Setup(find_robot(robot), fixed_base), asked, duration, rate, highest, tell
+        )
+    write_excitation(output, found.excitation)
+    for joint, (excursion, speed) in found.reach.items():
+        console.print(
+            f"{joint}: at most {excursion:.3g} rad and {speed:.3g} rad/s from zero, in simulation"
+        )
+    console.print(
+        f"written: {output}, {found.excitation.duration:g} s; deviations of {len(found.names)} unknowns "
+        f"{found.gain:.2f} times smaller than with all frequencies alike",
+        soft_wrap=True,
+    )
+
+
+def _hold_against(policy: Path, identified: Path) -> None:
+    from simreal.adapt.retrain import outside_trained
+    from simreal.deploy.policy import load_policy
+    from simreal.randomization.posterior import read_posterior
+
+    remarks = outside_trained(read_posterior(identified), load_policy(policy).contract)
+    for remark in remarks:
+        errors.print(remark, style="yellow", soft_wrap=True)
+    if not remarks:
+        console.print(f"{policy}: was trained for robots like this one")

@@ -1,0 +1,66 @@
+"""`simreal identify` from files to a file, on a Qube whose parameters are known."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from simreal.adapt.simulator import Setup
+from simreal.bench_identify import synthetic
+from simreal.cli import cli
+from simreal.randomization.posterior import read_posterior
+from simreal.robots import load_robot
+
+MAPPING = """
+robot: qube
+joints: [arm, pendulum]
+actuators: {motor: arm}
+time: {array: time}
+channels:
+  joint_position: {array: position}
+  commanded_voltage: {array: command}
+provenance_from_name: '(?P<excitation>[a-z]+)'
+"""
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    """Two logs of a robot with a stronger motor and more friction, and their mapping."""
+    (tmp_path / "mapping.yaml").write_text(MAPPING)
+    options = ["--mapping", str(tmp_path / "mapping.yaml")]
+    names = ("torque_constant", "joint_frictionloss[arm]")
+    for seed, name in enumerate(("sines", "others")):
+        recording = synthetic(
+            Setup(load_robot("qube")), names, np.array([1.15, 2.0]), 4.0, np.random.default_rng(seed)
+        )
+        path = tmp_path / f"{name}.npz"
+        np.savez(path, time=recording.time, position=recording.position, command=recording.command)
+        options += ["--log", str(path)]
+    return options
+
+
+def test_from_logs_to_a_randomization(files: list[str], tmp_path: Path) -> None:
+    output, report = tmp_path / "identified.yaml", tmp_path / "report.html"
+    parameters = ["--parameters", "torque_constant,joint_frictionloss[arm]"]
+    written = ["-o", str(output), "--report", str(report)]
+    result = CliRunner().invoke(cli, ["identify", "qube", *files, *parameters, *written])
+    assert result.exit_code == 0, result.output
+    assert "held out: others" in result.output
+    found = read_posterior(output)
+    assert found.names == ["torque_constant[motor]", "joint_frictionloss[arm]"]
+    assert np.mean(found.samples, axis=0) == pytest.approx([1.15, 2.0], rel=0.1)
+    assert [source.file for source in found.sources] == ["sines.npz", "others.npz"]
+    assert "Identification of qube" in report.read_text()
+
+
+def test_what_is_wrong_is_told_in_one_message(files: list[str], tmp_path: Path) -> None:
+    for arguments, said in (
+        (["identify", "cube", *files], "no robot or experiment 'cube': did you mean"),
+        (["identify", "go2", *files], "a log of robot qube, not of go2"),
+        (["identify", "qube", *files, "--parameters", "mas"], "no parameter 'mas'"),
+        (["identify", "qube", *files, "--window", "9"], "no window of 9 s in the logs"),
+        (["identify", "qube", *files, "--set", "friktion=1"], "no parameter 'friktion'"),
+    ):
+        result = CliRunner().invoke(cli, [*arguments, "-o", str(tmp_path / "x.yaml")])
+        assert said in str(result.exception)

@@ -1,0 +1,31 @@
+"""Excitations that a robot's limits allow, and that tell more than what they began with."""
+
+import numpy as np
+
+from simreal.adapt.design import design_excitation
+from simreal.adapt.population import search_population
+from simreal.adapt.simulator import Setup, Simulator
+from simreal.adapt.unknowns import read_asked, starts
+from simreal.adapt.windows import cut
+from simreal.robots import Robot, load_robot
+
+
+def test_a_design_for_the_qube_keeps_its_limits_and_gains() -> None:
+    robot = load_robot("qube")
+    asked = [read_asked(name) for name in ("joint_frictionloss[arm]", "motor_resistance")]
+    found = design_excitation(Setup(robot), asked, 4.0, 50.0, 3.0, generations=3)
+    found.excitation.refuse_unfit(robot.description)
+    assert found.gain >= 1.0
+    low, high = robot.config.safety.joint_position["arm"]
+    assert found.reach["arm"][0] <= min(-low, high)
+    commands = found.excitation.commands
+    assert commands[0] == commands[-1] == 0.0  # begins and ends at rest
+    assert np.abs(np.diff(commands[:, 0])).max() < 1.5
+
+
+def test_a_population_finds_a_dead_zone(link: Robot, record) -> None:  # type: ignore[no-untyped-def]
+    """Derivatives at zero say nothing of it."""
+    recording = record({"dead_zone": 0.4}, 3.0)
+    simulator = Simulator(Setup(link), cut([recording], 0.5), [read_asked("dead_zone")])
+    found = search_population(simulator, starts(simulator.unknowns), generations=12)
+    np.testing.assert_allclose(found, [0.4], atol=0.06)

@@ -1,0 +1,104 @@
+"""From logs of a known robot to a posterior that training reads."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from simreal.adapt.fitting import Cutting
+from simreal.adapt.identify import Identification, identify, posterior, split
+from simreal.adapt.page import combination_lines, write_page
+from simreal.adapt.recording import Recording
+from simreal.adapt.simulator import Setup
+from simreal.adapt.unknowns import read_asked, resolve
+from simreal.errors import UserError
+from simreal.randomization.posterior import read_posterior, write_posterior
+from simreal.robots import Robot
+
+Record = Callable[..., Recording]
+TRUTH = {"joint_damping": 1.5, "joint_frictionloss": 0.6}
+
+
+@pytest.fixture
+def logs(record: Record) -> list[Recording]:
+    return [record(TRUTH, 3.0, seed, group=f"multisine {seed // 2}") for seed in range(4)]
+
+
+@pytest.fixture
+def found(link: Robot, logs: list[Recording]) -> Identification:
+    nested = [
+        [read_asked("joint_damping")],
+        [read_asked("joint_frictionloss")],
+        [read_asked("torque_offset")],
+    ]
+    return identify(Setup(link), logs, nested, Cutting(0.5))
+
+
+def test_the_simplest_model_that_predicts_is_offered_and_its_band_covers(
+    found: Identification, tmp_path: Path
+) -> None:
+    assert found.chosen == 1  # friction is needed, the offset is nothing
+    assert found.split.how == "held out: multisine 1"
+    for name, value in TRUTH.items():
+        assert found.best.fitted.by_name[f"{name}[hinge]"] == pytest.approx(value, rel=0.1)
+    assert found.ensemble.coverage.mean() >= 0.9
+    assert found.ensemble.factor < 5.0
+    assert not found.best.fitted.at_bounds
+    source = tmp_path / "a.mcap"
+    source.write_bytes(b"log")
+    result = posterior(found, [source])
+    write_posterior(tmp_path / "identified.yaml", result)
+    again = read_posterior(tmp_path / "identified.yaml")
+    assert again == result
+    assert again.names == ["joint_damping[hinge]", "joint_frictionloss[hinge]"]
+    middle = np.array(again.samples).mean(axis=0)
+    np.testing.assert_allclose(middle, list(TRUTH.values()), rtol=0.15)
+    write_page(found, tmp_path / "report.html")
+    assert "offered" in (tmp_path / "report.html").read_text()
+
+
+def test_what_no_log_tells_apart_is_named(link: Robot, logs: list[Recording]) -> None:
+    """All of the motion scales with the motor: gravity, inertia and friction along with it."""
+    names = ["mass", "motor_strength", "joint_armature", "joint_damping", "joint_frictionloss"]
+    result = identify(Setup(link), logs[:2], [[read_asked(name) for name in names]], Cutting(0.5))
+    (line,) = combination_lines(result)
+    assert "mass[link]" in line
+    assert "motor_strength[motor]" in line
+
+
+def test_parts_of_a_split_share_no_log(record: Record) -> None:
+    logs = [record({"mass": 1.0}, 1.0, seed, group=f"chirp {seed}") for seed in range(3)]
+    parts = split(logs, ["chirp 1"])
+    assert [each.group for each in parts.fitted] == ["chirp 0", "chirp 2"]
+    assert [each.group for each in parts.held_out] == ["chirp 1"]
+    alone = split(logs[:1], [])
+    assert alone.between == (0.7, 1.0)
+    assert alone.fitted[0].time[-1] < 0.71
+    with pytest.raises(UserError, match="--hold-out sine: no such log"):
+        split(logs, ["sine"])
+    with pytest.raises(UserError, match="holds out every log"):
+        split(logs, ["chirp*"])
+
+
+def test_a_parameter_is_asked_for_by_name_part_and_bounds(link: Robot) -> None:
+    world = Setup(link).world(1, {})
+    (unknown,) = resolve([read_asked("mass[li*]=0.5:2")], world)
+    assert (unknown.name, unknown.columns, unknown.low, unknown.high) == (
+        "mass[li*]",
+        ("mass[link]",),
+        0.5,
+        2.0,
+    )
+    for text, said in (
+        ("masss", "no parameter 'masss'"),
+        ("encoder_noise", "no motion of the joints tells it"),
+        ("mass=2:1", "LOW must be below HIGH"),
+        ("mass=a:b", "expected bounds as LOW:HIGH"),
+    ):
+        with pytest.raises(UserError, match=said):
+            read_asked(text)
+    with pytest.raises(UserError, match="matches nothing"):
+        resolve([read_asked("mass[arm]")], world)
+    with pytest.raises(UserError, match="is also"):
+        resolve([read_asked("mass"), read_asked("mass[link]")], world)

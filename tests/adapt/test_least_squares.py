@@ -1,0 +1,60 @@
+"""Gauss-Newton finds what a log was made with."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from simreal.adapt.least_squares import Search
+from simreal.adapt.recording import Recording
+from simreal.adapt.simulator import Setup, Simulator
+from simreal.adapt.unknowns import read_asked, starts
+from simreal.adapt.windows import cut
+from simreal.robots import Robot
+
+Record = Callable[..., Recording]
+TRUTH = {"mass": 1.2, "joint_damping": 0.7, "joint_frictionloss": 1.6, "joint_armature": 2.0}
+
+
+def search(setup: Setup, recording: Recording, names: list[str]) -> Search:
+    windows = cut([recording], 0.6)
+    return Search(Simulator(setup, windows, [read_asked(name) for name in names]))
+
+
+def test_inertia_and_friction_of_a_link_are_found(link: Robot, record: Record) -> None:
+    found = search(Setup(link), record(TRUTH), list(TRUTH))
+    fit = found.run(starts(found.simulator.unknowns))
+    assert fit.converged
+    np.testing.assert_allclose(fit.values, list(TRUTH.values()), rtol=0.08)
+    assert fit.noise.position == pytest.approx(1e-3, rel=0.2)
+
+
+@pytest.mark.parametrize("latency", [3.0, 11.3, 25.0])
+def test_a_latency_between_physics_steps_is_found(link: Robot, record: Record, latency: float) -> None:
+    truth = {"action_latency_ms": latency, "joint_damping": 1.3}
+    found = search(Setup(link), record(truth, timestep=0.0005), list(truth))
+    fit = found.run(starts(found.simulator.unknowns))
+    assert fit.values[0] == pytest.approx(latency, abs=1.0)
+
+
+def test_a_bound_is_kept(link: Robot, record: Record) -> None:
+    found = search(Setup(link), record({"mass": 1.5}), ["mass=0.8:1.2"])
+    fit = found.run(starts(found.simulator.unknowns))
+    assert fit.values == pytest.approx([1.2])
+
+
+def test_outliers_hardly_matter(link: Robot, record: Record) -> None:
+    recording = record({"mass": 1.3})
+    recording.position[::97] += 0.3
+    found = search(Setup(link), recording, ["mass"])
+    fit = found.run(starts(found.simulator.unknowns))
+    assert fit.values == pytest.approx([1.3], rel=0.02)
+
+
+def test_derivatives_are_those_of_the_motion(link: Robot, record: Record) -> None:
+    """By finite differences of the whole residual, with starts that follow."""
+    found = search(Setup(link), record({"mass": 1.3}), ["mass", "joint_damping"])
+    fit = found.run(starts(found.simulator.unknowns))
+    residual, jacobian = fit.derivatives.eliminate()
+    gradient = np.einsum("wrk,wr->k", jacobian, residual)
+    assert np.abs(gradient).max() < 0.02 * np.linalg.norm(jacobian, axis=(0, 1)).max()

@@ -1,0 +1,95 @@
+"""What identification takes from logs, and what it refuses."""
+
+import numpy as np
+import pytest
+
+from simreal.adapt.recording import make_recording
+from simreal.adapt.windows import cut
+from simreal.errors import UserError
+from simreal.logs.robot_log import Channel, RobotLog
+from simreal.robots import load_robot
+
+QUBE = load_robot("qube").description
+TIME = 0.004 * np.arange(500)
+
+
+def log(**changes: Channel) -> RobotLog:
+    both = np.stack((np.sin(TIME), np.cos(3.0 * TIME)), axis=1)
+    channels = {
+        "joint_position": Channel(TIME, both, ("arm", "pendulum"), ("rad", "rad")),
+        "commanded_voltage": Channel(TIME, both[:, :1], ("motor",), ("V",)),
+    }
+    provenance = {"excitation": "chirp", "day": "2021-02-10"}
+    return RobotLog("a.npz:1", channels | changes, robot="qube", provenance=provenance)
+
+
+def test_columns_come_in_the_order_of_the_robot() -> None:
+    swapped = log()["joint_position"]
+    recording = make_recording(
+        log(joint_position=Channel(TIME, swapped.values[:, ::-1], ("pendulum", "arm"), ("rad", "rad"))),
+        QUBE,
+    )
+    np.testing.assert_array_equal(recording.position, swapped.values)
+    assert recording.group == "chirp 2021-02-10"
+    assert recording.velocity is None
+
+
+def test_what_was_applied_says_more_than_what_was_asked() -> None:
+    applied = Channel(TIME, np.full((500, 1), 2.0), ("motor",), ("V",))
+    assert (make_recording(log(applied_voltage=applied), QUBE).command == 2.0).all()
+
+
+def broken_position(row: int, value: float) -> Channel:
+    values = log()["joint_position"].values.copy()
+    values[row, 1] = value
+    return Channel(TIME, values, ("arm", "pendulum"), ("rad", "rad"))
+
+
+BACKWARDS = TIME.copy()
+BACKWARDS[100] = BACKWARDS[98]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"joint_position": broken_position(7, np.nan)}, "pendulum is no number in row 7"),
+        (
+            {"joint_position": Channel(TIME, np.zeros((500, 1)), ("arm",), ("rad",))},
+            "joint_position has no 'pendulum'",
+        ),
+        (
+            {"commanded_voltage": Channel(BACKWARDS, np.zeros((500, 1)), ("motor",), ("V",))},
+            "does not advance in row 100",
+        ),
+    ],
+)
+def test_a_fault_is_told_with_its_place(changes: dict[str, Channel], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        make_recording(log(**changes), QUBE)
+
+
+def test_a_log_of_another_robot_or_without_commands_is_refused() -> None:
+    other = log()
+    other.robot = "go2"
+    with pytest.raises(UserError, match="a log of robot go2, not of qube"):
+        make_recording(other, QUBE)
+    silent = log()
+    del silent.channels["commanded_voltage"]
+    with pytest.raises(UserError, match="no applied_voltage and no commanded_voltage"):
+        make_recording(silent, QUBE)
+
+
+def test_windows_start_with_the_velocity_of_the_motion() -> None:
+    recording = make_recording(log(), QUBE)
+    windows = cut([recording], 0.5, lead=0.1)
+    for row in range(len(windows)):
+        start = windows.start[row]
+        np.testing.assert_allclose(
+            windows.start_state[row],
+            [[np.sin(start), np.cos(3 * start)], [np.cos(start), -3 * np.sin(3 * start)]],
+            atol=2e-4,
+        )
+    assert windows.length == pytest.approx(0.6)
+    assert windows.leads.sum(axis=1) == pytest.approx(25, abs=1)
+    with pytest.raises(UserError, match=r"no window of 5 s.*longest has 2 s"):
+        cut([recording], 5.0)

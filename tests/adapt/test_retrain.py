@@ -1,0 +1,64 @@
+"""A posterior in training, and against a policy."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from simreal.adapt.retrain import outside_trained, randomization_override
+from simreal.contract import Contract
+from simreal.environment import make_environment
+from simreal.errors import UserError
+from simreal.experiment import load_experiment
+from simreal.randomization.posterior import Posterior, PosteriorParameter, write_posterior
+
+
+def identified(damping: float, robot: str = "qube") -> Posterior:
+    random = np.random.default_rng(0)
+    columns = (
+        ("mass[arm]", "1", "scale", 0.3, 3.0, 1.05),
+        ("joint_damping[arm]", "1", "scale", 0.0, 10.0, damping),
+        ("action_latency_ms", "ms", "absolute", 0.0, 40.0, 6.0),
+    )
+    parameters = tuple(
+        PosteriorParameter(name=name, unit=unit, operation=operation, low=low, high=high)  # type: ignore[arg-type]
+        for name, unit, operation, low, high, _ in columns
+    )
+    centre = np.array([each[-1] for each in columns])
+    rows = centre * (1.0 + 0.01 * random.standard_normal((50, 3)))
+    return Posterior(robot=robot, parameters=parameters, samples=tuple(map(tuple, rows.tolist())))
+
+
+def test_training_draws_robots_from_what_was_identified(tmp_path: Path) -> None:
+    path = tmp_path / "identified.yaml"
+    write_posterior(path, identified(2.0))
+    override, replaced = randomization_override("qube_swingup", (), path)
+    assert {"mass", "joint_damping"} <= set(replaced)
+    experiment = load_experiment("qube_swingup", (override,))
+    environment = make_environment(experiment, 64, threads=1)
+    environment.reset()
+    ranges = {each.name: each for each in environment.randomizer.trained_ranges()}
+    assert ranges["mass[arm]"].low > 1.0
+    assert ranges["action_latency_ms"].high < 6.5
+    assert "mass[pendulum]" not in ranges
+
+
+def test_another_robot_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "identified.yaml"
+    write_posterior(path, identified(1.0, robot="go2"))
+    with pytest.raises(UserError, match="identified on robot go2, not on qube"):
+        randomization_override("qube_swingup", (), path)
+
+
+@pytest.fixture
+def contract() -> Contract:
+    experiment = load_experiment("qube_swingup")
+    return make_environment(experiment, 1, threads=1).contract
+
+
+def test_a_robot_outside_of_what_a_policy_has_met_is_named(contract: Contract) -> None:
+    (remark,) = outside_trained(identified(9.0), contract)
+    assert remark.startswith(
+        "your robot lies outside the range this policy was trained for: joint damping of arm is "
+    )
+    assert outside_trained(identified(1.0), contract) == []
