@@ -234,8 +234,11 @@ class _Loop:
         self._travel.add(state.joint_position)
         observation = action = command = None
         if self._supervisor.state_allows(state, now * 1e-9):
+            if self._cycles == 0:
+                self._to_command.begin(state.joint_position)
             observe = self._observe.begin if self._cycles == 0 else self._observe
-            observation = observe(state, self._action, command=self._asked)
+            told = self._to_command.target
+            observation = observe(state, self._action, command=self._asked, target=told)
             action = self._policy.act(observation[None])[0].astype(np.float64)
             command = self._supervisor.allowed(action, self._to_command(action))
             self._action = np.clip(action, -1.0, 1.0)

@@ -12,10 +12,10 @@ from typing import Any, Self
 
 from mcap.writer import CompressionType, Writer
 
-from simreal.contract import Contract
+from simreal.contract import AXES, Contract
 from simreal.errors import UserError
 from simreal.logs import CONTRACT_METADATA, PROFILE, TOPICS
-from simreal.observation import AXES, QUATERNION, Float32Array
+from simreal.observation import QUATERNION, Float32Array
 from simreal.state import FloatArray, RobotCommand, RobotState
 
 QUEUE_LENGTH = 10_000

@@ -38,3 +38,8 @@ def test_the_go2_walks_as_its_report_says() -> None:
     assert found.ended_by.get("fallen", 0) <= 2
     assert found.metrics["velocity_error_m_s"].value < 0.25
     assert found.metrics["yaw_rate_error_rad_s"].value < 0.25
+
+
+def test_the_so101_reaches_as_its_report_says() -> None:
+    found = evaluate(load_candidate(Path("so101_reach")), episodes=64, seed=5).summary
+    assert found.success.value > 0.85
