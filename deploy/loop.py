@@ -379,8 +379,10 @@ class _Loop:
         return periods > 0
 
     def _observation(self, state: RobotState, asked: FloatArray) -> Float32Array:
+        if self._target is None:
+            self._to_command.begin(state.joint_position)
         observe = self._observe.begin if self._target is None else self._observe
-        return observe(state, self._action, command=asked)
+        return observe(state, self._action, command=asked, target=self._to_command.target)
 
     def _propose(self, action: FloatArray) -> None:
         target = self._to_command(action).target

@@ -167,8 +167,10 @@ class Policy:
         previous, inference = np.zeros(len(self.contract.robot.actuators)), self.inference()
         for step in range(len(golden.action)):
             state, asked = golden.state(step), np.array(golden.asked[step] if golden.asked else ())
+            if step == 0:
+                to_command.begin(state.joint_position)
             observe = pipeline.begin if step == 0 else pipeline
-            observation = observe(state, previous, command=asked)
+            observation = observe(state, previous, command=asked, target=to_command.target)
             wrong = _deviation(observation, golden.observation[step], OBSERVATION_TOLERANCE)
             if wrong is not None:
                 return GoldenMismatch(step, pipeline.names[wrong[0]], *wrong[1:])

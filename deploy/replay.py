@@ -4,6 +4,7 @@ At each cycle the pipeline is given the logged state, previous action and comman
 logged observation, so that a deviation does not breed others. Only a history term remembers.
 """
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simreal.action import ActionPipeline
 from simreal.contract import Contract, behaviour_differences
 from simreal.deploy.logged_cycles import LoggedCycle, logged_cycles
 from simreal.deploy.policy import Policy
@@ -143,10 +145,13 @@ class _Replayer:
         self._recurrent = bool(policy.contract.hidden_states)
         self._carried = True
         self._observe = ObservationPipeline(policy.contract)
+        self._to_command = ActionPipeline(policy.contract)
         self._actuators = policy.contract.robot.actuator_names
         self._previous = np.zeros(len(self._actuators))
-        # So many cycles after a gap remember what was in it.
+        # So many cycles after a gap remember what was in it; where steps add up, all of them.
         self._memory = max(term.history - 1 + (term.source == "previous_action") for term in terms)
+        if policy.contract.action.relative_to == "previous_target":
+            self._memory = sys.maxsize
         self._expected = self._unknown = 0
         self._begins = True
 
@@ -161,6 +166,7 @@ class _Replayer:
                 self._step(cycle, cycle.observation)
             if cycle.action is not None:
                 self._previous = cycle.action
+                self._to_command(cycle.action)
             if not cycle.running:  # it will begin anew
                 self._begins = True
 
@@ -180,11 +186,14 @@ class _Replayer:
 
     def _observed(self, cycle: LoggedCycle) -> Float32Array:
         if not self._begins:
-            return self._observe(cycle.state, self._previous, command=cycle.asked)
+            told = self._to_command.target
+            return self._observe(cycle.state, self._previous, command=cycle.asked, target=told)
         self._begins, self._unknown, self._carried = False, 0, True
         self._previous = np.zeros(len(self._actuators))
         self._infer.begin()
-        return self._observe.begin(cycle.state, self._previous, command=cycle.asked)
+        self._to_command.begin(cycle.state.joint_position)
+        told = self._to_command.target
+        return self._observe.begin(cycle.state, self._previous, command=cycle.asked, target=told)
 
     def _act(
         self, cycle: LoggedCycle, logged: FloatArray, seen: FloatArray, observation: Float32Array

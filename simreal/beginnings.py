@@ -31,6 +31,7 @@ class Beginnings:
         privileged: (n, size) what a critic sees besides.
         world: its first n rows stand at their starts.
         pipeline: its first n rows remember their first observations.
+        to_command: its first n rows remember what the actuators were told before.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Beginnings:
         shares = np.cumsum(list(initial_states.values()))
         self._edges = shares / shares[-1]
         self._action = np.zeros((world.physics.count, len(contract.robot.actuators)))
-        self._target = ActionPipeline(contract)(self._action).target
+        self.to_command = ActionPipeline(contract, (world.physics.count,))
         self._commands, self._privileged = commands, privileged
         self.command = np.zeros((0, commands.size))
         self.privileged = np.zeros((0, 0), dtype=np.float32)
@@ -81,10 +82,14 @@ class Beginnings:
         """
         random, ids = EpisodeRandom(seeds), np.arange(len(seeds))
         self._randomizer.apply(ids, draws)
-        self.world.reset(ids, self._start(random), self._target[ids], random)
+        start = self._start(random)
+        self.to_command.begin(start.joint_position, ids)
+        self.world.reset(ids, start, self.to_command.target[ids], random)
         self.command = self._commands.draw(random, np.zeros(len(ids), dtype=np.int64))
         state = self.world.read(np.zeros(self.capacity)).rows(ids)
-        self.observation = self.pipeline.begin(state, self._action[ids], ids, self.command)
+        self.to_command.begin(state.joint_position, ids)
+        told = self.to_command.target[ids]
+        self.observation = self.pipeline.begin(state, self._action[ids], ids, self.command, told)
         self.privileged = self._look(draws)
 
     def _look(self, draws: NDArray[np.float64]) -> Float32Array:

@@ -81,7 +81,7 @@ class _Pair:
         self._bare = Batch(env.physics.model, env.count)
         self._bare.reset()
         self._fields = {name: self._bare.expand(name) for name in env.physics.expanded_fields}
-        self._to_command = ActionPipeline(env.contract)
+        self._to_command = ActionPipeline(env.contract, (env.count,))
 
     def seconds(self, actions: Any) -> tuple[float, float]:
         """Of the bare batch and of the environment, for the same (steps, count, size) actions."""

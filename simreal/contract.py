@@ -25,13 +25,26 @@ ObservationSource = Literal[
     "command",
     "object_position",
     "object_orientation",
+    "object_to_command",
+    "tool_position",
+    "tool_to_command",
+    "tool_to_object",
+    "following_error",
     "previous_action",
     "task",
 ]
-"""`task` is what a simulated task computes by itself, as those of dm_control; no robot measures it."""
+"""Places are in the frame of the robot's base; `A_to_B` is the way from one place to another, and a
+command is a place by what of it is called x, y, z. `following_error` is what each position servo was
+last told, less where its joint is measured. `task` is what a simulated task computes by itself, as
+those of dm_control; no robot measures it."""
 JOINT_SOURCES = frozenset(name for name in get_args(ObservationSource) if name.startswith("joint_"))
 IMU_SOURCES = frozenset({"angular_velocity", "linear_acceleration", "projected_gravity"})
-OBJECT_SOURCES = frozenset({"object_position", "object_orientation"})
+OBJECT_SOURCES = frozenset(
+    {"object_position", "object_orientation", "object_to_command", "tool_to_object"}
+)
+TOOL_SOURCES = frozenset({"tool_position", "tool_to_command", "tool_to_object"})
+COMMAND_SOURCES = frozenset({"command", "object_to_command", "tool_to_command"})
+AXES = ("x", "y", "z")
 
 
 class Joint(Config):
@@ -96,6 +109,34 @@ class Command(Config):
         return self
 
 
+class Link(Config):
+    """One step of the chain to a tool: a displacement, a turn, and the joint that follows them."""
+
+    position: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """m, of this link's frame in that of the link before; of the first, in the base's."""
+    orientation: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 0.0)
+    """Quaternion w, x, y, z of any length but 0, likewise, where the joint is at zero."""
+    joint: str | None = None
+    """What moves this link; absent for one that is fixed to the link before."""
+    axis: tuple[float, float, float] = (0.0, 0.0, 1.0)
+    """Of the joint, in this link's frame."""
+
+    @model_validator(mode="after")
+    def _has_directions(self) -> Self:
+        if not any(self.orientation) or not any(self.axis):
+            raise ValueError("orientation and axis must not be all zeros")
+        return self
+
+
+class Tool(Config):
+    """A point of the robot that is to come to some place, and the chain that leads to it."""
+
+    name: str
+    """Of the model's site."""
+    chain: tuple[Link, ...] = Field(min_length=1)
+    """From the base outwards."""
+
+
 class RobotDescription(Config):
     """What a robot is to a policy: its joints and actuators, in order, and whether it has an IMU."""
 
@@ -107,6 +148,8 @@ class RobotDescription(Config):
     """In the order of every command and action."""
     imu: bool = False
     """Whether it has an IMU; `sensing.imu` then names the model's sensors."""
+    tools: tuple[Tool, ...] = ()
+    """What policies may ask the place of."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -118,6 +161,11 @@ class RobotDescription(Config):
             if actuator.joint not in joints:
                 hint = nearest(actuator.joint, joints)
                 raise ValueError(f"actuator {actuator.name} drives {actuator.joint!r}: {hint}")
+        for tool in self.tools:
+            for link in tool.chain:
+                if link.joint is not None and link.joint not in joints:
+                    hint = nearest(link.joint, joints)
+                    raise ValueError(f"tool {tool.name} moves with {link.joint!r}: {hint}")
         return self
 
     @property
@@ -146,15 +194,19 @@ class ObservationTerm(Config):
     source: ObservationSource
     joints: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Names, in this order; every joint if absent. For joint quantities only."""
+    tool: str | None = None
+    """Which of the robot's tools, for `tool_...` alone."""
     scale: float = 1.0
     clip: float | None = Field(default=None, gt=0)
     history: int = Field(default=1, ge=1, le=1000)
     fill: Literal["first", "zero"] = "first"
 
     @model_validator(mode="after")
-    def _joints_belong_to_joint_sources(self) -> Self:
+    def _names_belong_to_their_sources(self) -> Self:
         if self.joints is not None and self.source not in JOINT_SOURCES:
             raise ValueError(f"{self.source} has no joints")
+        if (self.tool is not None) != (self.source in TOOL_SOURCES):
+            raise ValueError(f"{self.source}: " + ("no tool" if self.tool else "which tool?"))
         return self
 
 
@@ -176,6 +228,9 @@ class ActionMapping(Config):
     offset: tuple[float, ...]
     choices: tuple[Choice, ...] = ()
     """The only actions of a policy that chooses, in the order in which it numbers them."""
+    relative_to: Literal["zero", "previous_target"] = "zero"
+    """`previous_target`: what comes out is added to what the actuator was last told, and at first to
+    where its joint is measured. For position servos alone."""
 
 
 class HiddenState(Config):
@@ -249,10 +304,20 @@ class Contract(Config):
                     raise ValueError(f"observation {term.source}: no joint {joint!r}: {hint}")
             if term.source in IMU_SOURCES and not self.robot.imu:
                 raise ValueError(f"observation {term.source}: robot {self.robot.name} has no IMU")
-            if term.source == "command" and not self.commands:
-                raise ValueError("observation command: nothing is asked of this policy")
+            if term.source in COMMAND_SOURCES and not self.commands:
+                raise ValueError(f"observation {term.source}: nothing is asked of this policy")
+            if term.source.endswith("_to_command") and not self.commanded_axes:
+                raise ValueError(f"observation {term.source}: no command is called x, y or z")
+            tools = [tool.name for tool in self.robot.tools]
+            if term.tool is not None and term.tool not in tools:
+                hint = nearest(term.tool, tools)
+                raise ValueError(f"observation {term.source}: no tool {term.tool!r}: {hint}")
             if term.source in OBJECT_SOURCES and not self.objects:
                 raise ValueError(f"observation {term.source}: there is no object around the robot")
+            if term.source == "following_error":
+                self._refuse_other_than_servos("observation following_error")
+        if self.action.relative_to == "previous_target":
+            self._refuse_other_than_servos("action.relative_to previous_target")
         actuators = len(self.robot.actuators)
         if len(self.action.scale) != actuators or len(self.action.offset) != actuators:
             raise ValueError(f"action: scale and offset need {actuators} numbers each")
@@ -260,6 +325,19 @@ class Contract(Config):
             if len(choice.action) != actuators:
                 raise ValueError(f"action {choice.name}: {len(choice.action)} numbers, not {actuators}")
         return self
+
+    @property
+    def commanded_axes(self) -> tuple[str, ...]:
+        """Which of x, y, z are asked of the policy."""
+        names = [command.name for command in self.commands]
+        return tuple(axis for axis in AXES if axis in names)
+
+    def _refuse_other_than_servos(self, what: str) -> None:
+        for actuator in self.robot.actuators:
+            if actuator.command != "position":
+                raise ValueError(
+                    f"{what}: actuator {actuator.name} takes {actuator.command}, not a position"
+                )
 
     def to_json(self) -> str:
         """The contract as JSON; floats keep every bit."""

@@ -84,7 +84,7 @@ class BatchEnv(Environment):
             ahead, randomizer, contract, self.task, starts, self._commands, self._critic
         )
         self._pipeline = ObservationPipeline(contract, (count,))
-        self._to_command = ActionPipeline(contract)
+        self._to_command = ActionPipeline(contract, (count,))
         self._rewards = [(w, self.task.rewards[name]) for name, w in experiment.rewards.items()]
         super().__init__(
             contract,
@@ -114,6 +114,7 @@ class BatchEnv(Environment):
         ready = self._beginnings
         self._world.take(ids, ready.world, rows)
         self._pipeline.take(ids, ready.pipeline, rows)
+        self._to_command.take(ids, ready.to_command, rows)
         self.command[ids] = ready.command[rows]
         self._action[ids] = 0.0
         return ready.observation[rows], ready.privileged[rows]
@@ -131,6 +132,11 @@ class BatchEnv(Environment):
     def measured_state(self) -> RobotState:
         """What the controllers know now: (count, joints) arrays, time in s since the episode began."""
         return self._world.read(self._elapsed / self.experiment.control_rate)
+
+    @property
+    def target(self) -> NDArray[np.float64]:
+        """(count, actuators) what the actuators were last told, in their units."""
+        return self._to_command.target
 
     def step(self, action: NDArray[np.floating]) -> Step:
         """Take (count, actuators) actions in [-1, 1]; see the base class."""
@@ -152,7 +158,7 @@ class BatchEnv(Environment):
         for place, function in enumerate(self.task.metrics.values()):
             self._metric_sums[:, place] += np.where(diverged, 0.0, function(motion))
         self._change_commands(motion)
-        observation = self._pipeline(self.measured_state(), self._action, self.command)
+        observation = self._pipeline(self.measured_state(), self._action, self.command, self.target)
         privileged = self._critic.see(motion, self._draws)
         if diverged.any():
             # The last sane observation stands in for one of a simulation that has blown up.

@@ -84,8 +84,8 @@ def chirp(control_rate: float) -> Values:
 def chirp_commands(contract: Contract) -> Values:
     """(steps + 1, actuators) the chirp on all actuators at once; before it, one of rest."""
     waves = np.concatenate((np.zeros(1), chirp(contract.control_rate)))
-    actuators = len(contract.robot.actuators)
-    return ActionPipeline(contract)(np.tile(waves[:, None], actuators)).target
+    to_command, actuators = ActionPipeline(contract), len(contract.robot.actuators)
+    return np.stack([to_command(np.full(actuators, value)).target for value in waves])
 
 
 def steps_of_chirp(world: World, contract: Contract, random: EpisodeRandom) -> Iterator[int]:

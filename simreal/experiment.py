@@ -56,6 +56,8 @@ class ActionConfig(Config):
     """The policy chooses among so many evenly spaced actions of each actuator, in all combinations."""
     motions: dict[str, float | tuple[float, ...]] = {}
     """The policy chooses among these actions in [-1, 1], by name."""
+    relative_to: Literal["zero", "previous_target"] = "zero"
+    """`previous_target`: actions are steps from what a position servo was last told."""
 
 
 class TrainConfig(Config):

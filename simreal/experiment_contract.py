@@ -49,7 +49,11 @@ def make_contract(
             robot=robot,
             control_rate=experiment.control_rate,
             observation=experiment.observation,
-            action=ActionMapping(**numbers, choices=action_choices(experiment.action, actuators)),
+            action=ActionMapping(
+                **numbers,
+                choices=action_choices(experiment.action, actuators),
+                relative_to=experiment.action.relative_to,
+            ),
             objects=task.objects,
             commands=described_commands(experiment, task),
             trained_ranges=tuple(ranges),

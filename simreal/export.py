@@ -166,6 +166,7 @@ def golden_vectors(env: BatchEnv, module: Module) -> GoldenVectors:
     asked = bool(env.contract.commands)
     to_command = ActionPipeline(env.contract)
     observation = env.reset(seed=0)
+    to_command.begin(env.measured_state().joint_position[0])
     for _ in range(GOLDEN_STEPS):
         action = act_with(module, observation)
         state = env.measured_state()

@@ -92,7 +92,7 @@ def make_symmetry(
     for name in reversed_commands:
         if name not in [each.name for each in contract.commands]:
             raise UserError(f"mirror: nothing called {name!r} is asked of this policy")
-    images = {"command": command, "previous_action": actuators}
+    images = {"command": command, "previous_action": actuators, "following_error": actuators}
     terms = [
         _repeated(images.get(term.source) or _term_image(term, contract, joints), term.history)
         for term in contract.observation

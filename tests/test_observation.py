@@ -5,18 +5,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from simreal.contract import (
     ActionMapping,
     Actuator,
+    Command,
     Contract,
     Joint,
     ObservationTerm,
     Provenance,
     RobotDescription,
 )
+from simreal.errors import UserError
 from simreal.observation import ObservationPipeline
+from simreal.robots import load_robot
 from simreal.state import RobotState
+from simreal.tasks.so101_kinematics import GRASP, site_position
 
 JOINTS = ("hip", "knee", "ankle")
 ACTUATORS = ("left", "right")
@@ -223,3 +228,81 @@ def test_the_same_quantity_in_two_terms_has_two_names() -> None:
         contract(term("joint_velocity", joints=["hip"]), term("joint_velocity", joints=["hip"], scale=2))
     ).names
     assert names == ("joint_velocity[hip]", "joint_velocity[hip] #2")
+
+
+def arm_with_cubes(*terms: ObservationTerm, commands: str = "xyz") -> Contract:
+    return Contract(
+        robot=load_robot("so101").description,
+        control_rate=25.0,
+        observation=terms,
+        action=ActionMapping(scale=(0.1,) * 6, offset=(0.0,) * 6, relative_to="previous_target"),
+        commands=tuple(Command(name=name, unit="m", low=-1.0, high=1.0) for name in commands),
+        objects=("cube", "other"),
+        provenance=Provenance(task="t", agent="a", seed=0, training_steps=0, versions={}),
+    )
+
+
+def test_ways_between_tool_objects_and_what_is_asked() -> None:
+    made = arm_with_cubes(
+        term("tool_position", tool="grasp"),
+        term("tool_to_command", tool="grasp"),
+        term("tool_to_object", tool="grasp"),
+        term("object_to_command"),
+        term("following_error", scale=2.0),
+        commands="yqx",
+    )
+    random = np.random.default_rng(1)
+    joints, pose = random.uniform(-1.0, 1.0, (3, 6)), random.uniform(-1.0, 1.0, (3, 2, 7))
+    command, target = random.uniform(-1.0, 1.0, (3, 3)), random.uniform(-1.0, 1.0, (3, 6))
+    state = RobotState(0.0, joints, 0.0 * joints, object_pose=pose)
+    pipeline = ObservationPipeline(made, (3,))
+    seen = pipeline.begin(state, 0.0 * joints, command=command, target=target)
+    tool, asked = site_position(joints, GRASP), command[:, [2, 0]]
+    parts = [
+        tool,
+        asked - tool[:, :2],
+        pose[:, 0, :3] - tool,
+        pose[:, 1, :3] - tool,
+        asked - pose[:, 0, :2],
+        asked - pose[:, 1, :2],
+        2.0 * (target - joints),
+    ]
+    np.testing.assert_allclose(seen, np.concatenate(parts, axis=1), atol=1e-6)
+    assert pipeline.names[3:5] == ("tool_to_command[x]", "tool_to_command[y]")
+    assert pipeline.names[8:13:2] == (
+        "tool_to_object[other.x]",
+        "tool_to_object[other.z]",
+        "object_to_command[cube.y]",
+    )
+    alone = ObservationPipeline(made).begin(
+        state.row(1), np.zeros(6), command=command[1], target=target[1]
+    )
+    np.testing.assert_array_equal(alone, seen[1])
+
+
+def test_a_following_error_needs_a_target() -> None:
+    pipeline = ObservationPipeline(arm_with_cubes(term("following_error")))
+    with pytest.raises(UserError, match="last told"):
+        pipeline.begin(RobotState(0.0, np.zeros(6), np.zeros(6)), np.zeros(6), command=np.zeros(3))
+
+
+@pytest.mark.parametrize(
+    ("source", "tool", "commands", "message"),
+    [
+        ("tool_position", "grip", "x", "no tool 'grip'"),
+        ("tool_to_command", "grasp", "qr", "no command is called x, y or z"),
+        ("tool_to_command", "grasp", "", "nothing is asked"),
+        ("object_to_command", None, "qr", "no command is called x, y or z"),
+    ],
+)
+def test_ways_from_or_to_what_there_is_not_are_refused(
+    source: str, tool: str | None, commands: str, message: str
+) -> None:
+    with pytest.raises(ValidationError, match=message):
+        arm_with_cubes(term(source, tool=tool), commands=commands)
+
+
+@pytest.mark.parametrize(("source", "tool"), [("tool_position", None), ("command", "grasp")])
+def test_a_tool_belongs_to_what_is_seen_of_a_tool(source: str, tool: str | None) -> None:
+    with pytest.raises(ValidationError, match="tool"):
+        term(source, tool=tool)

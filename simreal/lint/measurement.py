@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.action import ActionPipeline
 from simreal.beginnings import Beginnings
 from simreal.commands import Commands
 from simreal.contract import Contract
@@ -153,14 +152,14 @@ def run(
     random = _begin(setting)
     observation = setting.beginnings.observation
     comparison = _Comparison(setting, observation)
-    acts, to_command = comparison.differ(observation), ActionPipeline(setting.contract)
+    acts, to_command = comparison.differ(observation), setting.beginnings.to_command
     clipped, steps = np.zeros(observation.shape[1]), 0
     while steps * period < (least if _all_act(groups, acts) else length):
         steps += 1
         action = _actions(setting, random, to_command.size, steps)
         world.advance(to_command(action).target, random, np.full(len(action), steps))
         state = world.read(np.full(len(action), steps * period))
-        observation = pipeline(state, action, setting.beginnings.command)
+        observation = pipeline(state, action, setting.beginnings.command, to_command.target)
         acts |= comparison.differ(observation)
         clipped += (np.abs(observation) >= limits).mean(axis=0)
     diverged = setting.blocks(world.physics.diverged)

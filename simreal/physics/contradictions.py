@@ -8,11 +8,14 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.contract import Actuator, Joint, RobotDescription
+from simreal.contract import Actuator, Joint, RobotDescription, Tool
+from simreal.kinematics import Chain
 from simreal.physics.drives import Drive, on_joint, read_drives
 
-Subject = Literal["range", "unit", "drive"]
+Subject = Literal["range", "unit", "drive", "place"]
 
+SAME_PLACE = 1e-5
+"""m, by which a tool's chain and its site may differ: digits that were rounded."""
 COMMAND_UNITS = {
     ("effort", False): "N·m",
     ("effort", True): "N",
@@ -30,14 +33,14 @@ class Contradiction:
 
     Attributes:
         subject: what it is about.
-        kind: of the part, ``joint`` or ``actuator``.
+        kind: of the part, ``joint``, ``actuator`` or ``tool``.
         name: of the part.
         what: what each of them says.
         mend: what makes them agree.
     """
 
     subject: Subject
-    kind: Literal["joint", "actuator"]
+    kind: Literal["joint", "actuator", "tool"]
     name: str
     what: str
     mend: str
@@ -47,7 +50,7 @@ class Contradiction:
 
 
 def contradictions(model: mujoco.MjModel, robot: RobotDescription) -> Iterator[Contradiction]:
-    """All of them; joints and actuators that the model lacks are passed over."""
+    """All of them; joints, actuators and sites that the model lacks are passed over."""
     for joint in robot.joints:
         index = _found(model, mujoco.mjtObj.mjOBJ_JOINT, joint.name)
         if index >= 0:
@@ -58,6 +61,10 @@ def contradictions(model: mujoco.MjModel, robot: RobotDescription) -> Iterator[C
         if index >= 0:
             yield from _of_actuator(model, index, actuator)
             yield from _of_gains(actuator, drives.get(index))
+    for tool in robot.tools:
+        index = _found(model, mujoco.mjtObj.mjOBJ_SITE, tool.name)
+        if index >= 0:
+            yield from _of_tool(model, index, tool, robot)
 
 
 def _found(model: mujoco.MjModel, kind: mujoco.mjtObj, name: str) -> int:
@@ -114,6 +121,24 @@ def _of_gains(actuator: Actuator, drive: Drive | None) -> Iterator[Contradiction
             what = f"{name} {given:g} in robot.yaml, {compiled:g} in the model"
             mend = "give both the gains that the machine's servo is set to"
             yield Contradiction("drive", "actuator", actuator.name, what, mend)
+
+
+def _of_tool(
+    model: mujoco.MjModel, site: int, tool: Tool, robot: RobotDescription
+) -> Iterator[Contradiction]:
+    """Where a tool's chain puts it, against the model's site, with every joint off its zero."""
+    data = mujoco.MjData(model)
+    position = np.linspace(0.2, 0.5, len(robot.joints))
+    for name, value in zip(robot.joint_names, position, strict=True):
+        joint = _found(model, mujoco.mjtObj.mjOBJ_JOINT, name)
+        if joint < 0:
+            return
+        data.qpos[model.jnt_qposadr[joint]] = value
+    mujoco.mj_kinematics(model, data)
+    apart = float(np.linalg.norm(Chain(tool, robot)(position) - data.site_xpos[site]))
+    if apart > SAME_PLACE:
+        what = f"its chain in robot.yaml leads {1e3 * apart:.2g} mm beside the model's site"
+        yield Contradiction("place", "tool", tool.name, what, "give the chain the model's own frames")
 
 
 def _of_range(

@@ -64,6 +64,8 @@ def refuse_contradictions(model: mujoco.MjModel, robot: Robot) -> None:
         named_id(model, mujoco.mjtObj.mjOBJ_JOINT, name, robot)
     for name in robot.description.actuator_names:
         named_id(model, mujoco.mjtObj.mjOBJ_ACTUATOR, name, robot)
+    for tool in robot.description.tools:
+        named_id(model, mujoco.mjtObj.mjOBJ_SITE, tool.name, robot)
     found = list(contradictions(model, robot.description))
     if found:
         listed = "\n  ".join(map(str, found))
@@ -80,6 +82,7 @@ def named_id(model: mujoco.MjModel, kind: mujoco.mjtObj, name: str, robot: Robot
             mujoco.mjtObj.mjOBJ_JOINT: ("joint", model.njnt),
             mujoco.mjtObj.mjOBJ_ACTUATOR: ("actuator", model.nu),
             mujoco.mjtObj.mjOBJ_SENSOR: ("sensor", model.nsensor),
+            mujoco.mjtObj.mjOBJ_SITE: ("site", model.nsite),
         }[kind]
         valid = [mujoco.mj_id2name(model, kind, i) or "" for i in range(count)]
         hint = nearest(name, valid)

@@ -6,7 +6,7 @@ from simreal.episode_random import EpisodeRandom
 from simreal.physics.interface import Start
 from simreal.rotations import about_z
 from simreal.state import FloatArray
-from simreal.tasks.so101_kinematics import HOME, PAN_AXIS, pointing_down
+from simreal.tasks.so101_kinematics import HOME, PAN_AXIS, pitch, pointing_down, roll
 from simreal.tasks.tabletop import cube_position
 from simreal.tasks.task import Motion
 
@@ -20,6 +20,8 @@ WIDE_OPEN = 0.7
 """rad, of the gripper: wider than the largest cube."""
 BESIDE_FIXED_JAW = 0.010
 """m, by which the grasp site stays back from a cube of unknown size: the fixed jaw stays clear."""
+TIP_BELOW_FRAME = 0.0036
+"""m, from the gripper's frame to the tips along the direction in which it points."""
 POINTING_DOWN = (0.10, 0.26)
 """m, from the axis of pan, between which the gripper can point down at the table."""
 
@@ -79,6 +81,29 @@ def jaws_beside_cube(random: EpisodeRandom) -> Start:
 def jaws_from_cube(motion: Motion) -> FloatArray:
     """(count,) m, from between the jaws to the cube's centre."""
     return np.asarray(np.linalg.norm(motion.sensor("grasp_position") - cube_position(motion), axis=1))
+
+
+def cube_motion(motion: Motion) -> FloatArray:
+    """(count, 12) where the cube is from the jaws in m, and the velocities of cube and joints."""
+    physics = motion.simulated
+    way = cube_position(motion) - motion.sensor("grasp_position")
+    return np.concatenate([way, physics.free_velocity[:, 0, :3], motion.joint_velocity], axis=1)
+
+
+def off_vertical(motion: Motion) -> FloatArray:
+    """Squared angles in rad², by which the gripper does not point down, and its jaws are rolled."""
+    joints = motion.joint_position
+    angles: FloatArray = (pitch(joints) - 0.5 * np.pi) ** 2 + 0.25 * roll(joints) ** 2
+    return angles
+
+
+def tips_on_table(motion: Motion) -> FloatArray:
+    """0 with the jaws' tips 5 mm above the table or more, 1 where they touch it.
+
+    A gripper that leans on the table sticks to it, and its servos' targets lead ever further down.
+    """
+    height = motion.sensor("gripper_position")[:, 2] - TIP_BELOW_FRAME
+    return np.asarray(np.clip(1.0 - height / 0.005, 0.0, 2.0))
 
 
 def near_cube(motion: Motion) -> FloatArray:

@@ -8,9 +8,12 @@ from simreal.state import FloatArray
 from simreal.tasks.so101_cube import (
     LARGEST_HALF_SIZE,
     cube_apart,
+    cube_motion,
     jaws_around_cube,
     jaws_from_cube,
     near_cube,
+    off_vertical,
+    tips_on_table,
 )
 from simreal.tasks.so101_kinematics import GRIPPER
 from simreal.tasks.tabletop import CUBE, add_table_with_cube, cube_lost, cube_position
@@ -71,6 +74,8 @@ TASK = Task(
         "raised": raised,
         "towards_target": towards_target,
         "at_target": at_target,
+        "off_vertical": off_vertical,
+        "tips_on_table": tips_on_table,
         "action_change": action_change,
     },
     terminations={"cube_lost": cube_lost},
@@ -83,4 +88,5 @@ TASK = Task(
         Command(name="z", unit="m", low=0.07, high=0.15),
     ),
     metrics={"distance": distance_to_target, "raised": raised},
+    privileged={"cube_motion": cube_motion},
 )

@@ -118,8 +118,10 @@ def near(motion: Motion) -> FloatArray:
 
 
 def at_target(motion: Motion) -> FloatArray:
-    """1 at the target, 0.37 at 1 cm from it: rewards precision."""
-    closeness: FloatArray = np.exp(-((distance_to_target(motion) / WITHIN) ** 2))
+    """1 at the target, 0.37 where one error is as large as allowed: rewards being precise in all."""
+    angles = pitch_error(motion) ** 2 + roll_error(motion) ** 2
+    away = (distance_to_target(motion) / WITHIN) ** 2 + angles / WITHIN_ANGLE**2
+    closeness: FloatArray = np.exp(-away)
     return closeness
 
 

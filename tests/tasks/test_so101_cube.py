@@ -38,10 +38,7 @@ class Script:
 
     def __init__(self, env: BatchEnv) -> None:
         self.env = env
-        self._scale, self._offset = (
-            np.array(env.contract.action.scale),
-            np.array(env.contract.action.offset),
-        )
+        self._scale = np.array(env.contract.action.scale)
         self._added = np.zeros((env.count, 6))
         self._from = env.physics.joint_position.copy()
         self.episodes: list[Episode] = []
@@ -53,7 +50,7 @@ class Script:
             error = wanted - self.env.measured_state().joint_position
             error[:, GRIPPER] = 0.0
             self._added += 0.15 * np.where(np.abs(error) < 0.15, error, 0.0)
-            step_taken = self.env.step((wanted + self._added - self._offset) / self._scale)
+            step_taken = self.env.step((wanted + self._added - self.env.target) / self._scale)
             self.episodes += step_taken.episodes
         self._from = posture.copy()
 
