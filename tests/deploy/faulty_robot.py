@@ -30,7 +30,7 @@ from simreal.deploy.sim_wire import (
 
 DELAY = 0.05
 """s."""
-AFTERWARDS = 1.0
+AFTERWARDS = 3.5
 """s for which a robot is watched whose controller is gone."""
 
 

@@ -1,5 +1,6 @@
 """Excitations: what is refused, and that the loop's pipeline gives back what the file says."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +15,28 @@ from simreal.deploy.excitation import load_excitation
 from simreal.deploy.loop import deploy
 from simreal.errors import UserError
 from simreal.logs.messages import read_messages
+from simreal.robots import load_robot
+
+ROBOT = load_robot("so101").description
+PAN, ROLL = (ROBOT.actuator_names.index(name) for name in ("shoulder_pan", "wrist_roll"))
+
+
+def whole(row: Sequence[float]) -> list[float]:
+    """A row of all actuators, of which two leave the default posture."""
+    targets = list(ROBOT.default_position)
+    targets[PAN], targets[ROLL] = float(row[0]), float(row[1])
+    return targets
 
 
 def _write(folder: Path, **changes: object) -> Path:
     rows = [[0.2 * np.sin(0.1 * k), 0.1 * np.cos(0.1 * k) - 0.1] for k in range(50)]
     content: dict[str, object] = {
+        "format": "simreal-excitation",
         "robot": "so101",
-        "joints": ["shoulder_pan", "wrist_roll"],
-        "unit": "rad",
-        "period": 0.02,
-        "targets": [[float(value) for value in row] for row in rows],
+        "actuators": list(ROBOT.actuator_names),
+        "units": ["rad"] * 6,
+        "rate": 50.0,
+        "targets": [whole(row) for row in rows],
     }
     path = folder / "excitation.yaml"
     path.write_text(yaml.safe_dump(content | changes))
@@ -35,21 +48,14 @@ def _write(folder: Path, **changes: object) -> Path:
 def test_the_pipeline_commands_what_the_file_says(
     tmp_path: Path, rows: list[tuple[float, float]]
 ) -> None:
-    policy = load_excitation(_write(tmp_path, targets=[list(row) for row in rows]))
+    policy = load_excitation(_write(tmp_path, targets=[whole(row) for row in rows]))
     player, to_command = policy.warmed_up(), ActionPipeline(policy.contract)
-    robot = policy.contract.robot
-    driven = [each.joint for each in robot.actuators]
-    pan, roll = driven.index("shoulder_pan"), driven.index("wrist_roll")
-    rest = dict(zip(robot.joint_names, robot.default_position, strict=True))
     for row in [*rows, rows[-1]]:
         target = to_command(player(np.zeros(6, np.float32)).astype(np.float64)).target
-        assert target[[pan, roll]] == pytest.approx(row, abs=1e-6)
-        others = [place for place in range(len(driven)) if place not in (pan, roll)]
-        assert target[others] == pytest.approx([rest[driven[place]] for place in others], abs=1e-6)
+        assert target == pytest.approx(whole(row), abs=1e-6)
     player.begin()
-    assert to_command(player(np.zeros(6, np.float32)).astype(np.float64)).target[pan] == pytest.approx(
-        rows[0][0], abs=1e-6
-    )
+    first = to_command(player(np.zeros(6, np.float32)).astype(np.float64)).target
+    assert first == pytest.approx(whole(rows[0]), abs=1e-6)
 
 
 def test_it_is_a_policy_of_its_robot_at_its_rate(tmp_path: Path) -> None:
@@ -65,14 +71,14 @@ def test_it_is_a_policy_of_its_robot_at_its_rate(tmp_path: Path) -> None:
     ("changes", "words"),
     [
         ({"robot": "so100"}, ["so100"]),
-        ({"joints": ["shoulder_pan", "wrist_rol"]}, ["'wrist_rol'", "'wrist_roll'"]),
-        ({"unit": "V"}, ["shoulder_pan takes rad", "in V"]),
-        ({"targets": [[0.0, 0.0], [9.0, 0.0]]}, ["shoulder_pan goes to 9 rad in row 1", "outside"]),
-        ({"targets": [[0.0, 0.0], [0.5, 0.0]]}, ["shoulder_pan would move at 25 rad/s"]),
-        ({"targets": [[0.0, 0.0], [0.5]]}, ["row 1 has 1 numbers for 2 joints"]),
-        ({"targets": [[0.0, 0.0], [float("nan"), 0.0]]}, ["targets"]),
-        ({"joints": ["wrist_roll", "wrist_roll"]}, ["stands twice"]),
-        ({"perod": 0.1}, ["unknown key 'perod'", "'period'"]),
+        ({"actuators": ["shoulder_pan"] * 6}, ["the excitation moves shoulder_pan"]),
+        ({"units": ["V"] * 6}, ["actuator shoulder_pan: V in the file, rad here"]),
+        ({"targets": [whole((0, 0)), whole((9, 0))]}, ["shoulder_pan", "to 9 rad, beyond"]),
+        ({"targets": [whole((0, 0)), whole((0.5, 0))]}, ["shoulder_pan would move at 25 rad/s"]),
+        ({"targets": [whole((0, 0)), [0.5]]}, ["row 1 has 1 numbers for 6 actuators"]),
+        ({"targets": [whole((0, 0)), [float("nan")] * 6]}, ["targets"]),
+        ({"format": "other"}, ["not an excitation"]),
+        ({"rat": 0.1}, ["unknown key 'rat'", "'rate'"]),
     ],
 )
 def test_what_is_wrong_with_it_is_said(
@@ -85,15 +91,14 @@ def test_what_is_wrong_with_it_is_said(
 
 def test_it_is_played_under_the_supervisor_and_replays_in_the_log(tmp_path: Path) -> None:
     rows = [[0.1 * float(np.sin(0.2 * k)), 0.0] for k in range(30)]
-    policy, log = load_excitation(_write(tmp_path, targets=rows)), tmp_path / "flight.mcap"
+    path = _write(tmp_path, targets=[whole(row) for row in rows])
+    policy, log = load_excitation(path), tmp_path / "flight.mcap"
     outcome = deploy(policy, open_driver("sim", "so101"), policy.duration, log)
     read = read_messages(log)
     assert read.provenance["policy_sha256"] == policy.digest
     sent = read.array("/command")
-    robot = policy.contract.robot
-    pan = robot.actuator_names.index(robot.actuators[0].name)
     assert outcome.cycles > 10
     # A skipped period delays a row, and no row is left out.
-    played = sent[-len(read.messages["/action"]) :, pan]
+    played = sent[-len(read.messages["/action"]) :, PAN]
     assert np.abs(played[-1] - rows[min(outcome.cycles, 30) - 1][0]) < 0.1
-    assert np.ptp(sent[:, pan]) > 0.05 or outcome.fault is not None
+    assert np.ptp(sent[:, PAN]) > 0.05 or outcome.fault is not None

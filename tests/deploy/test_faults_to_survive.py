@@ -171,7 +171,7 @@ def _wait_until(condition: Callable[[], bool]) -> None:
 def _gone(record: Path) -> bool:
     lines = read_record(record)
     left = [line["at"] for line in lines if line["kind"] == "gone"]
-    return bool(left) and lines[-1]["at"] > left[0] + 0.9
+    return bool(left) and lines[-1]["at"] > left[0] + 3.2
 
 
 def test_a_killed_control_process_leaves_the_robot_braking_within_its_watchdog(
@@ -188,9 +188,9 @@ def test_a_killed_control_process_leaves_the_robot_braking_within_its_watchdog(
     states = [line for line in lines if line["kind"] == "state" and line["at"] > killed]
     speeds = {round(line["at"] - killed, 3): abs(line["velocity"][0]) for line in states}
     before = max(speed for at, speed in speeds.items() if at < 0.05)
-    after = max(speed for at, speed in speeds.items() if at > 0.8)
+    after = max(speed for at, speed in speeds.items() if at > 2.7)
     assert before > 0.5
-    assert after < 0.9 * before  # the pendulum, which no motor brakes, still swings the arm
+    assert after < 0.7 * before  # the pendulum, which no motor brakes, still swings the arm
     _wait_until(lambda: read_messages(tmp_path / "flight.mcap").complete)
     assert "ended without a word" in read_messages(tmp_path / "flight.mcap").events()[-1]
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simreal.deploy.bounds import StateBounds
 from simreal.deploy.drivers import DriverError, open_driver
 from simreal.deploy.drivers.unitree import UnitreeDriver
 from simreal.deploy.emulators import unitree_codec as written_out
 from simreal.deploy.emulators.faults import parse_fault, random_faults
-from simreal.deploy.supervisor import state_fault
 from simreal.deploy.unitree.arrival import ArrivalClock
 from simreal.deploy.unitree.layout import Frame, decode
 from simreal.deploy.unitree.measurement import Reader
@@ -175,7 +175,8 @@ def test_a_state_is_the_bodys_in_the_order_of_the_contract(go2: MakeBench) -> No
         assert driver.health.foot_force.sum() == pytest.approx(15.0 * 9.81, rel=0.1)
         assert driver.health.current is not None
         assert driver.health.current < 0
-        assert state_fault(state, bench.monotonic(), GO2.description, GO2.config.safety) is None
+        bounds = StateBounds(GO2.description, GO2.config.safety)
+        assert bounds.violation(state, bench.monotonic()) is None
 
 
 def test_time_is_that_of_arrival_and_a_silent_robot_grows_old(go2: MakeBench) -> None:
