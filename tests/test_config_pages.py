@@ -9,7 +9,8 @@ from pydantic import Field
 from simreal.agents.config import PPOConfig
 from simreal.config import Config
 from simreal.config_pages import AGENTS, agent_page, field_meanings, robot_page
-from simreal.contract import Actuator, Joint, RobotDescription
+from simreal.contract import Actuator, Joint, Link, RobotDescription, Tool
+from simreal.robots.can_wire import CanConfig, CanLimits, CanMotorConfig
 from simreal.robots.loader import (
     ImuConfig,
     MirrorConfig,
@@ -20,7 +21,11 @@ from simreal.robots.loader import (
 )
 
 DOCS = Path(__file__).parent.parent / "docs"
-PARTS = (Joint, Actuator, RobotDescription, ImuConfig, SensingConfig, SafetyConfig, WireConfig)
+PARTS = (
+    *(Joint, Actuator, Link, Tool, RobotDescription),
+    *(ImuConfig, SensingConfig, SafetyConfig),
+    *(CanLimits, CanMotorConfig, CanConfig, WireConfig),
+)
 
 
 def rows(page: str) -> list[list[str]]:

@@ -265,7 +265,9 @@ def test_what_is_neither_run_nor_policy_is_refused(tmp_path: Path) -> None:
 def flight(steps: int, upright: int) -> LogMessages:
     """A log of so many steps, the last of which stand upright."""
     angles = [0.0] * (steps - upright) + [np.pi] * upright
+    each = np.arange(steps)
     return LogMessages(
+        times={"/state": each, "/action": each, "/timing": each},
         messages={
             "/state": [
                 {
@@ -276,7 +278,7 @@ def flight(steps: int, upright: int) -> LogMessages:
             ],
             "/action": [{"motor": 0.0}] * steps,
             "/timing": [{"overruns": 0}] * steps,
-        }
+        },
     )
 
 

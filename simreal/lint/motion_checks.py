@@ -163,11 +163,14 @@ def _limits(contract: Contract) -> NDArray[np.float64]:
 
 
 def _clips(subject: Subject, contract: Contract, clipped: NDArray[np.float64]) -> Iterator[Finding]:
-    """Terms that are cut nearly always."""
+    """Terms that are cut nearly always, but for a close look at what another term shows whole."""
     ends = np.cumsum(widths(contract))
+    whole = [(term.source, term.tool) for term in contract.observation if term.clip is None]
     for index, shares in enumerate(np.split(clipped, ends[:-1])):
         if shares.max() >= ALWAYS:
             term = subject.experiment.observation[index]
+            if (term.source, term.tool) in whole:
+                continue
             where = subject.document.where(("observation", index))
             what = (
                 f"observation {term.source}: {100 * shares.max():.0f} % of the values stand at the clip "

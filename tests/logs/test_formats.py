@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from simreal.contract import ActionMapping, Contract, ObservationTerm, Provenance
-from simreal.deploy.recorder import Cycle, Event, Recorder
+from simreal.deploy.cycle import Event
 from simreal.errors import UserError
 from simreal.logs.formats import read_logs, select_runs, write_logs
 from simreal.logs.robot_log import Channel, LogEvent, RobotLog
 from simreal.robots import load_robot
-from simreal.state import RobotCommand, RobotState
+
+from .flights import cycle, write_flight
 
 NAMES = st.text(string.ascii_lowercase + "_", min_size=1, max_size=8)
 
@@ -227,18 +228,16 @@ def test_other_versions_of_lerobot_are_refused(tmp_path: Path, a_log: Callable[.
 
 def test_a_recorded_run(tmp_path: Path) -> None:
     made: Contract = contract()
-    with Recorder(tmp_path / "flight.mcap", made, ("a", "b")) as recorder:
-        recorder.add(Event(0, "start", "of a test"))
-        for number in range(50):
-            value = np.array([0.1 * number, -0.1 * number])
-            at, arrived = 10_000_000 * number, 10_000_000 * number / 1e9 - 0.002
-            state = RobotState(arrived, value, 2 * value)
-            observation = value.astype(np.float32)
-            command = RobotCommand(value[1:])
-            nothing = np.zeros(0)
-            recorder.add(
-                Cycle(number, at, at, at, state, nothing, observation, value[:1], command, 1, 0)
-            )
+    cycles = [
+        cycle(
+            number,
+            10_000_000 * number,
+            0.01 * number - 0.002,
+            np.array([0.1 * number, -0.1 * number]),
+        )
+        for number in range(50)
+    ]
+    write_flight(tmp_path / "flight.mcap", made, [Event(0, "start", "of a test"), *cycles])
     [log] = read_logs(tmp_path / "flight.mcap")
     assert (log.robot, log.contract, log.complete) == ("qube", made, True)
     position = log["joint_position"]

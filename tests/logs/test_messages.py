@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from mcap.writer import CompressionType, Writer
 
 from simreal.contract import ActionMapping, Contract, ObservationTerm, Provenance
-from simreal.deploy.recorder import Cycle, Event, Recorder
+from simreal.deploy.cycle import Event
 from simreal.errors import UserError
 from simreal.logs.messages import LogMessages, read_messages
 from simreal.robots import load_robot
-from simreal.state import RobotCommand, RobotState
+
+from .flights import cycle, write_flight
 
 CYCLES = 120
 MAGIC = 8
@@ -41,29 +42,12 @@ def contract() -> Contract:
 def content(contract: Contract, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A complete log of several chunks."""
     path = tmp_path_factory.mktemp("log") / "flight.mcap"
-    with Recorder(path, contract, ("a", "b")) as recorder:
-        recorder.add(Event(0, "start", "of a test"))
-        for number in range(CYCLES):
-            value = np.array([0.1 * number, -0.1 * number])
-            state = RobotState(0.01 * number, value, 2 * value)
-            at = 10_000_000 * number
-            observation = value.astype(np.float32)
-            recorder.add(
-                Cycle(
-                    number,
-                    at,
-                    at,
-                    at,
-                    state,
-                    np.zeros(0),
-                    observation,
-                    value[:1],
-                    RobotCommand(value[1:]),
-                    1,
-                    0,
-                )
-            )
-        recorder.add(Event(10**9, "end", "duration"))
+    cycles = [
+        cycle(number, 10_000_000 * number, 0.01 * number, np.array([0.1 * number, -0.1 * number]))
+        for number in range(CYCLES)
+    ]
+    begun, ended = Event(0, "start", "of a test"), Event(10**9, "end", "duration")
+    write_flight(path, contract, [begun, *cycles, ended])
     return path.read_bytes()
 
 

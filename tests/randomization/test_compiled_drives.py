@@ -47,7 +47,10 @@ PARAMETERS = {
 class Stopping(MujocoPhysics):
     """An engine that cannot run compiled code, and asks the law before each physics step."""
 
-    def _advance(self, law: StepLaw | None) -> NDArray[np.bool_]:
+    def _advance(
+        self, law: StepLaw | None, controls: NDArray[np.float64] | None = None
+    ) -> NDArray[np.bool_]:
+        assert controls is None
         single = {name: trace[:, :1].copy() for name, trace in self._trace.items()}
         failed = np.zeros(self.count, dtype=bool)
         for substep in range(self.substeps):

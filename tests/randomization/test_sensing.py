@@ -449,7 +449,7 @@ def everything(count: int) -> Sensing:
     values = {
         "scale": 1.01, "bias": 0.01, "drift": 0.01, "noise": 0.01, "saturation": 2.0,
         "resolution": 0.002, "velocity_noise": 0.1, "latency": 0.007, "joint_latency": 0.004,
-        "jitter": 0.008, "rate": 170.0, "drop": 0.5,
+        "jitter": 0.008, "rate": 170.0, "drop": 0.5, "filter_corner": CORNER,
     }  # fmt: skip
     others = inertial_defaults().keys() | tracker_defaults().keys() | {"imu_latency", "tracker_latency"}
     assert values.keys() == sensing.quantities.defaults.keys() - others
