@@ -1,6 +1,7 @@
 """The checks before a policy moves a robot: as pure functions, and against emulated robots."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ def test_a_level_robot_passes_and_says_where_down_is() -> None:
 def test_what_is_wrong_with_an_imu_is_said(state: RobotState, words: str) -> None:
     found = gravity_finding([state])
     assert found.result == "fail"
-    assert words in found.text
+    assert re.search(words, found.text), found.text
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,8 @@ class Miswired(SimDriver):
     ("order", "signs", "result", "words"),
     [
         ([0, 1], [1.0, 1.0], "pass", "each of 2 joints"),
-        ([1, 0], [1.0, 1.0], "fail", "pendulum: arm moved instead"),
+        # Arm and pendulum drag each other along: which of them goes further depends on the moment.
+        ([1, 0], [1.0, 1.0], "fail", "pendulum: (arm moved instead|moved by -)"),
         ([0, 1], [1.0, -1.0], "fail", "pendulum: moved by -"),
     ],
 )
