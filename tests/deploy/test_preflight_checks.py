@@ -61,7 +61,7 @@ def test_a_level_robot_passes_and_says_where_down_is() -> None:
 def test_what_is_wrong_with_an_imu_is_said(state: RobotState, words: str) -> None:
     found = gravity_finding([state])
     assert found.result == "fail"
-    assert re.search(words, found.text), found.text
+    assert words in found.text
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_an_emulated_hand_finds_wrong_order_and_signs(
     finally:
         driver.disconnect()
     assert found.result == result, said
-    assert words in found.text
+    assert re.search(words, found.text), found.text
 
 
 def test_without_a_hand_nothing_is_known() -> None:
