@@ -22,9 +22,13 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 
 def _mix(value: SeedArray) -> SeedArray:
     """The finalizer of SplitMix64: a bijection in which every input bit moves every output bit."""
-    value = (value ^ (value >> np.uint64(30))) * _MIX_1
-    value = (value ^ (value >> np.uint64(27))) * _MIX_2
-    return value ^ (value >> np.uint64(31))
+    # In place where it may: these arrays are small, and making one costs as much as filling it.
+    value = value ^ (value >> np.uint64(30))
+    value *= _MIX_1
+    value ^= value >> np.uint64(27)
+    value *= _MIX_2
+    value ^= value >> np.uint64(31)
+    return value
 
 
 def stream_keys(names: Sequence[str]) -> SeedArray:
