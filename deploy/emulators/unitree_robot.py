@@ -40,6 +40,7 @@ class UnitreeRobot:
         controller: name of its own controller that is active; empty if none is.
         braked: whether its watchdog has found its time over.
         obeyed: commands that were.
+        pulled: whether the last one of them drew a joint to somewhere.
         ignored: commands that were not, by the reason.
         beyond: the furthest that an obeyed position lay outside of a joint's limits, rad.
     """
@@ -69,6 +70,7 @@ class UnitreeRobot:
         self._told_at: float | None = None
         self._steps = 0
         self.braked, self.obeyed, self.beyond = False, 0, 0.0
+        self.pulled = False
         self.ignored: dict[str, int] = {}
         count = len(body.joints)
         self._modes = np.ones(count, np.int64)
@@ -123,7 +125,7 @@ class UnitreeRobot:
         outside = np.maximum(self._lower - position, position - self._upper)
         # A float32 of a limit may lie beyond it by its rounding.
         self.beyond = max(self.beyond, float(np.where(pulls, outside, 0.0).max()) - 1e-6)
-        self._modes = mode
+        self._modes, self.pulled = mode, bool(pulls.any())
         self.body.command(
             slice(None),
             np.where(pulls, position, self.body.position),
