@@ -16,7 +16,16 @@ POSTURE = np.array([0.1, 0.8, -1.5, -0.1, 0.8, -1.5, 0.1, 1.0, -1.5, -0.1, 1.0, 
 """rad, of hip, thigh and calf of each leg: the robot's default posture."""
 STANDING_HEIGHT = 0.3235
 """m, of the trunk in that posture, with the front feet on the ground."""
-HIPS = slice(0, None, 3)
+SAG = np.array([0.03, 0.0, -0.245, -0.03, 0.0, -0.245, 0.03, 0.0, -0.205, -0.03, 0.0, -0.205])
+SAG_HEIGHT = -0.04
+"""rad and m that it sinks below that posture once its motors hold its weight at full gains (measured on
+this model after 1.5 s; on half gains it would sink to its knees)."""
+HIPS, CALVES = slice(0, None, 3), slice(2, None, 3)
+CALF_TRAVEL = (-2.7227, -0.83776)
+NEAR_STOP = 0.1
+"""rad from the ends of a calf's travel, where running against the stop begins to count."""
+AT_END = 0.999
+"""Of an action's range of 1: from there on it asks for more than it can have."""
 TRACKING_WIDTH = 0.25
 """(m/s)² and (rad/s)², as all public tasks for this robot have it (shared facts, "Rewards")."""
 SWING_HEIGHT = 0.08
@@ -46,6 +55,16 @@ def standing(random: EpisodeRandom) -> Start:
     place[:, 0, 2] = STANDING_HEIGHT
     place[:, 0, 3:] = about_z(heading)
     return Start(np.tile(POSTURE, (number, 1)), np.zeros((number, 12)), place, np.zeros((number, 1, 6)))
+
+
+def risen(random: EpisodeRandom) -> Start:
+    """At rest as a robot is that has risen: sunk by up to 1.5 times its usual sag."""
+    start = standing(random)
+    share = 1.5 * random.uniform("initial", 1)
+    start.joint_position = start.joint_position + share * SAG
+    assert start.free_position is not None
+    start.free_position[:, 0, 2] += share[:, 0] * SAG_HEIGHT
+    return start
 
 
 def moving(random: EpisodeRandom) -> Start:
@@ -155,6 +174,21 @@ def action_change(motion: Motion) -> FloatArray:
     return change
 
 
+def calf_stops(motion: Motion) -> FloatArray:
+    """Squared rad by which calves come near the ends of their travel: a robot must not work against stops."""
+    calves = motion.joint_position[:, CALVES]
+    low, high = CALF_TRAVEL[0] + NEAR_STOP, CALF_TRAVEL[1] - NEAR_STOP
+    beyond = np.maximum(low - calves, 0.0) + np.maximum(calves - high, 0.0)
+    squares: FloatArray = (beyond**2).sum(axis=1)
+    return squares
+
+
+def saturation(motion: Motion) -> FloatArray:
+    """Actions at an end of their range: the supervisor stops a robot whose policy stays there."""
+    ends: FloatArray = (np.abs(motion.action) >= AT_END).sum(axis=1).astype(np.float64)
+    return ends
+
+
 def hips_spread(motion: Motion) -> FloatArray:
     """Squared hip angles, rad²: legs belong below the trunk."""
     angles: FloatArray = ((motion.joint_position - POSTURE)[:, HIPS] ** 2).sum(axis=1)
@@ -204,7 +238,7 @@ TASK = Task(
     name="go2_velocity",
     robot="go2",
     description="walk a Unitree Go2 at a commanded velocity and yaw rate",
-    initial_states={"standing": standing, "moving": moving},
+    initial_states={"standing": standing, "risen": risen, "moving": moving},
     start="standing",
     rewards={
         "velocity_tracking": velocity_tracking,
@@ -216,6 +250,8 @@ TASK = Task(
         "effort": effort,
         "joint_speed": joint_speed,
         "action_change": action_change,
+        "calf_stops": calf_stops,
+        "saturation": saturation,
         "hips_spread": hips_spread,
         "off_posture": off_posture,
         "dragging": dragging,
