@@ -175,7 +175,7 @@ def action_change(motion: Motion) -> FloatArray:
 
 
 def calf_stops(motion: Motion) -> FloatArray:
-    """Squared rad by which calves come near the ends of their travel: a robot must not work against stops."""
+    """Squared rad by which calves come near the ends of their travel: no robot works against stops."""
     calves = motion.joint_position[:, CALVES]
     low, high = CALF_TRAVEL[0] + NEAR_STOP, CALF_TRAVEL[1] - NEAR_STOP
     beyond = np.maximum(low - calves, 0.0) + np.maximum(calves - high, 0.0)
