@@ -29,8 +29,8 @@ APART_WARN = 0.05
 
 def clock(subject: Subject) -> Finding:
     """Time stamps must grow, must not jump, and those of all channels must overlap."""
-    log = subject.log
-    for name, table in log.channels.items():
+    channels = subject.clocked
+    for name, table in channels.items():
         steps = np.diff(table.time)
         if len(steps) and steps.min() <= 0:
             row = int(np.argmax(steps <= 0)) + 1
@@ -47,14 +47,16 @@ def clock(subject: Subject) -> Finding:
     jump = _jump(subject)
     if jump is not None:
         return jump
-    starts = {name: float(table.time[0]) for name, table in log.channels.items() if len(table)}
-    ends = {name: float(table.time[-1]) for name, table in log.channels.items() if len(table)}
+    starts = {name: float(table.time[0]) for name, table in channels.items() if len(table)}
+    ends = {name: float(table.time[-1]) for name, table in channels.items() if len(table)}
     duration = max((ends[name] - starts[name] for name in starts), default=0.0)
     late = max(starts, key=starts.__getitem__, default="")
     early = min(ends, key=ends.__getitem__, default="")
+    # Commands begin when somebody commands, and end when nobody does; sensors run all the time.
+    sensors = [name for name in starts if name in subject.measured]
+    first, last = (sorted(sensors, key=each.__getitem__) for each in (starts, ends))
     apart = max(
-        max(starts.values(), default=0.0) - min(starts.values(), default=0.0),
-        max(ends.values(), default=0.0) - min(ends.values(), default=0.0),
+        (starts[first[-1]] - starts[first[0]], ends[last[-1]] - ends[last[0]]) if sensors else (0.0,)
     )
     numbers = {"duration": duration, "apart": apart}
     if starts and starts[late] >= ends[early]:
@@ -64,7 +66,8 @@ def clock(subject: Subject) -> Finding:
         )
         return Finding("clock", "fail", text, numbers, "record all channels on one clock")
     if apart > APART_WARN * duration:
-        text = f"channels begin or end {apart:.3g} s apart ({late} last to begin, {early} first to end)"
+        where = f"{first[-1]} last to begin, {last[0]} first to end"
+        text = f"sensors begin or end {apart:.3g} s apart ({where})"
         advice = "start and stop all channels together; if they always differ, one of the clocks is off"
         return Finding("clock", "warn", text, numbers, advice)
     return Finding("clock", "pass", f"times grow over {duration:.4g} s", numbers)

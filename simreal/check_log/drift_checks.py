@@ -255,12 +255,17 @@ def _of_servo_errors(subject: Subject) -> Iterator[Finding]:
         return
     table = log["joint_position"]
     asked = log.at("commanded_position", table.time, hold=True)
+    sag = _sag(subject)
     for column, joint in enumerate(log.actuator_joints.values()):
         if joint not in table.names or np.ptp(asked[:, column]) == 0:
             continue
-        error = table.column(joint) - asked[:, column]
-        edges = np.arange(table.time[0], table.time[-1] - 0.5 * BIN, BIN)
-        inside = [(table.time >= edge) & (table.time < edge + BIN) for edge in edges]
+        error = table.column(joint) - asked[:, column] - sag.get(joint, 0.0)
+        # Before the first command and after the last, nobody holds it there.
+        first, last = log["commanded_position"].time[[0, -1]]
+        edges = np.arange(first, last - 0.5 * BIN, BIN)
+        inside = [
+            (table.time >= edge) & (table.time < edge + BIN) & (table.time <= last) for edge in edges
+        ]
         edges = edges[[bool(rows.any()) for rows in inside]]
         means = np.array([np.mean(error[rows]) for rows in inside if rows.any()])
         if len(means) < FEWEST_SECONDS:
@@ -276,3 +281,26 @@ def _of_servo_errors(subject: Subject) -> Iterator[Finding]:
             )
         advice = "" if verdict == "pass" else "an encoder or a coupling slips, or the motor warms up"
         yield Finding("drift", verdict, text, {"drift": way}, advice, picture)
+
+
+def _sag(subject: Subject) -> dict[str, FloatArray]:
+    """By joint, how far gravity bends each servo of a fixed robot off its command, rad along the log.
+
+    A soft servo gives way where its arm reaches out: a change of posture must not look like a drift.
+    """
+    robot, model, table = subject.robot, subject.model, subject.log["joint_position"]
+    if robot is None or model is None or (model.jnt_type == mujoco.mjtJoint.mjJNT_FREE).any():
+        return {}
+    data = mujoco.MjData(model)
+    places = [int(model.joint(name).qposadr[0]) for name in table.names]
+    bias = np.empty((len(table), model.nv))
+    for row, position in enumerate(table.values):
+        data.qpos[places] = position
+        mujoco.mj_fwdPosition(model, data)
+        mujoco.mj_fwdVelocity(model, data)
+        bias[row] = data.qfrc_bias
+    return {
+        each.joint: -bias[:, int(model.joint(each.joint).dofadr[0])] / each.stiffness
+        for each in robot.description.actuators
+        if each.stiffness and each.joint in table.names
+    }

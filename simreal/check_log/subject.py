@@ -22,6 +22,10 @@ COMMANDS = (
     "commanded_velocity",
 )
 
+POLICY = ("observation", "action")
+"""What a policy saw and chose: begins when it takes over, and bears the stamps of the states that it
+saw, the same one again where nothing new had come."""
+
 
 @dataclass
 class Subject:
@@ -62,6 +66,11 @@ class Subject:
     def commanded(self) -> dict[str, Channel]:
         """Channels of what was asked."""
         return {name: table for name, table in self.log.channels.items() if name in COMMANDS}
+
+    @cached_property
+    def clocked(self) -> dict[str, Channel]:
+        """Channels whose stamps are their own."""
+        return {name: table for name, table in self.log.channels.items() if name not in POLICY}
 
     def evenly(self, name: str) -> tuple[FloatArray, FloatArray]:
         """(n,) times in even steps of the median one, and (n, columns) values there, by lines."""

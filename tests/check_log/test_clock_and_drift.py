@@ -1,0 +1,81 @@
+"""What a healthy flight looks like: checks that must stay silent about it, and speak when it is not."""
+
+from dataclasses import replace
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from simreal.check_log.clock_checks import clock
+from simreal.check_log.drift_checks import drift
+from simreal.check_log.subject import make_subject
+from simreal.logs.robot_log import Channel, RobotLog
+from simreal.physics.model import compile_model
+from simreal.robots.loader import load_robot
+
+RATE = 50.0
+ARM = load_robot("so101")
+JOINTS = ARM.description.joint_names
+
+
+def channel(time: NDArray[np.float64], values: NDArray[np.float64], unit: str = "rad") -> Channel:
+    return Channel(time, values, JOINTS[: values.shape[1]], (unit,) * values.shape[1])
+
+
+def sagging_arm(slip: float = 0.0) -> RobotLog:
+    """An SO-101 that reaches out slowly and sags under its weight; its second encoder may slip, rad."""
+    model = compile_model(ARM)
+    data = mujoco.MjData(model)
+    time = np.arange(0.0, 12.0, 1.0 / RATE)
+    asked = np.tile(ARM.description.default_position, (len(time), 1))
+    asked[:, 1] = np.linspace(-1.5, 0.3, len(time))
+    position = asked.copy()
+    for row in range(len(time)):
+        for _ in range(20):  # until posture and load agree
+            data.qpos[:] = 0.0
+            for column, name in enumerate(JOINTS):
+                data.joint(name).qpos = position[row, column]
+            mujoco.mj_forward(model, data)
+            for column, each in enumerate(ARM.description.actuators):
+                sag = data.joint(each.joint).qfrc_bias[0] / each.stiffness
+                position[row, column] = asked[row, column] - sag
+    position[:, 1] += np.linspace(0.0, slip, len(time))
+    actuators = {each.name: each.joint for each in ARM.description.actuators}
+    channels = {
+        "joint_position": channel(time, position),
+        "commanded_position": Channel(time, asked, tuple(actuators), ("rad",) * len(actuators)),
+    }
+    return RobotLog("sagging", channels, JOINTS, actuators, "so101")
+
+
+def test_a_servo_that_sags_where_it_reaches_out_does_not_drift_but_one_that_slips_does() -> None:
+    log = sagging_arm()
+    known, unknown = drift(make_subject(log)), drift(make_subject(replace(log, robot=None)))
+    assert known.numbers["drift"] < 0.002
+    assert unknown.numbers["drift"] > 0.05  # nobody knows what it carries
+    assert drift(make_subject(sagging_arm(slip=0.4))).verdict == "fail"
+
+
+def test_stamps_of_what_a_policy_saw_may_stand_still_but_not_those_of_sensors() -> None:
+    log = sagging_arm()
+    time = log["joint_position"].time
+    late = np.repeat(time[100::2], 2)  # it begins later, and sees each state twice
+    seen = Channel(late, np.arange(len(late))[:, None] * 1.0, ("x",), ("",))
+    log.channels["observation"] = seen
+    assert clock(make_subject(log)).verdict == "pass"
+    log.channels["joint_velocity"] = channel(
+        np.repeat(time[::2], 2), np.random.default_rng(0).random((len(time), 6))
+    )
+    found = clock(make_subject(log))
+    assert found.verdict == "fail" and "joint_velocity" in found.text
+
+
+def test_sensors_that_begin_apart_are_told_and_commands_that_do_are_not() -> None:
+    log = sagging_arm()
+    commands = log["commanded_position"]
+    log.channels["commanded_position"] = commands.rows(np.arange(len(commands)) >= 100)
+    assert clock(make_subject(log)).verdict == "pass"
+    positions = log["joint_position"]
+    late = positions.rows(np.arange(len(positions)) >= 100)
+    log.channels["joint_velocity"] = replace(late, units=("rad/s",) * 6)
+    assert clock(make_subject(log)).verdict == "warn"
