@@ -11,26 +11,11 @@ import annotated_types
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from simreal.agents.config import (
-    DQNConfig,
-    PPOConfig,
-    QRDQNConfig,
-    RainbowConfig,
-    SACConfig,
-    TD3Config,
-)
+from simreal.agents.config import AGENTS
 from simreal.config import Config
 from simreal.robots.loader import RobotConfig
 
 WORDS = {str: "text", float: "number", int: "whole number", bool: "true or false"}
-AGENTS: dict[str, type[Config]] = {
-    "ppo": PPOConfig,
-    "sac": SACConfig,
-    "td3": TD3Config,
-    "dqn": DQNConfig,
-    "rainbow": RainbowConfig,
-    "qrdqn": QRDQNConfig,
-}
 BOUNDS = (
     (annotated_types.Gt, "gt", "above"),
     (annotated_types.Ge, "ge", "from"),
@@ -60,7 +45,8 @@ def agent_page() -> str:
         "Written by `make docs` from the models in `simreal/agents/config.py`. An experiment chooses by",
         "`agent:` and changes numbers in the section of that name, or `-o ppo.epochs=8` does.",
     ]
-    for name, model in AGENTS.items():
+    for name, agent in AGENTS.items():
+        model = agent.config
         lines += ["", f"## {name}", "", inspect.cleandoc(model.__doc__ or ""), "", *_table(model)]
     return "\n".join([*lines, ""])
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from pydantic import Field
 
-from simreal.agents.config import PPOConfig
+from simreal.agents.config import AGENTS, PPOConfig
 from simreal.config import Config
-from simreal.config_pages import AGENTS, agent_page, field_meanings, robot_page
+from simreal.config_pages import agent_page, field_meanings, robot_page
 from simreal.contract import Actuator, Joint, Link, RobotDescription, Tool
 from simreal.robots.can_wire import CanConfig, CanLimits, CanMotorConfig
 from simreal.robots.loader import (
@@ -54,7 +54,7 @@ def test_every_key_of_a_robot_stands_there() -> None:
 
 def test_every_key_of_an_agent_stands_there_with_its_default() -> None:
     found = {(cells[0].strip("`"), cells[2]) for cells in rows(agent_page())}
-    assert len(rows(agent_page())) == sum(len(agent.model_fields) for agent in AGENTS.values())
+    assert len(rows(agent_page())) == sum(len(agent.config.model_fields) for agent in AGENTS.values())
     defaults = PPOConfig().model_dump(mode="json", exclude_none=True)
     assert {(key, json.dumps(value).strip('"')) for key, value in defaults.items()} <= found
 
