@@ -1,4 +1,4 @@
-"""Pages of the documentation that follow from configuration models: every key, as it declares itself."""
+"""Pages of the documentation that follow from tables and configuration models, as those declare it."""
 
 import ast
 import inspect
@@ -13,9 +13,25 @@ from pydantic_core import PydanticUndefined
 
 from simreal.agents.config import AGENTS
 from simreal.config import Config
+from simreal.contract import (
+    COMMAND_SOURCES,
+    IMU_SOURCES,
+    JOINT_SOURCES,
+    OBJECT_SOURCES,
+    TOOL_SOURCES,
+    ObservationTerm,
+)
+from simreal.observation import SOURCES
 from simreal.robots.loader import RobotConfig
 
 WORDS = {str: "text", float: "number", int: "whole number", bool: "true or false"}
+NEEDS = {
+    "an IMU": IMU_SOURCES,
+    "objects": OBJECT_SOURCES,
+    "`tool`": TOOL_SOURCES,
+    "commands": COMMAND_SOURCES,
+    "position servos": frozenset({"following_error"}),
+}
 BOUNDS = (
     (annotated_types.Gt, "gt", "above"),
     (annotated_types.Ge, "ge", "from"),
@@ -49,6 +65,30 @@ def agent_page() -> str:
         model = agent.config
         lines += ["", f"## {name}", "", inspect.cleandoc(model.__doc__ or ""), "", *_table(model)]
     return "\n".join([*lines, ""])
+
+
+def observation_page() -> str:
+    """docs/observations.md: every source of an observation, and the keys of a term."""
+    lines = [
+        "# Observations",
+        "",
+        "Written by `make docs` from `SOURCES` in `simreal/observation.py` and the model of a term. An",
+        "observation is a list of terms, each `clip(scale * source)`. Places are in the frame of the",
+        "robot's base; a command is a place by what of it is called x, y, z.",
+        "",
+        "## Sources",
+        "",
+        "| source | what | needs |",
+        "| --- | --- | --- |",
+    ]
+    for name, source in SOURCES.items():
+        needs = ", ".join(need for need, those in NEEDS.items() if name in those)
+        lines.append(f"| `{name}` | {source.meaning} | {needs} |")
+    lines += [
+        "",
+        f"`joints` is for {', '.join(f'`{each}`' for each in SOURCES if each in JOINT_SOURCES)}.",
+    ]
+    return "\n".join([*lines, "", "## Terms", "", *_table(ObservationTerm), ""])
 
 
 def _sections(path: str, model: type[Config]) -> Iterator[list[str]]:

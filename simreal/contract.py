@@ -196,14 +196,19 @@ class ObservationTerm(Config):
     """
 
     source: ObservationSource
+    """What it shows."""
     joints: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Names, in this order; every joint if absent. For joint quantities only."""
     tool: str | None = None
     """Which of the robot's tools, for `tool_...` alone."""
     scale: float = 1.0
+    """Times the quantity."""
     clip: float | None = Field(default=None, gt=0)
+    """Bound of what comes out, either way."""
     history: int = Field(default=1, ge=1, le=1000)
+    """Control steps that are stacked, newest first."""
     fill: Literal["first", "zero"] = "first"
+    """What stands for the time before the episode: its first frame, or zeros."""
 
     @model_validator(mode="after")
     def _names_belong_to_their_sources(self) -> Self:
