@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from simreal.errors import UserError
+from simreal.latencies import OF_ACTIONS
 from simreal.lint.dependency_checks import parameters_of
 from simreal.lint.finding import Finding, Severity, refused
 from simreal.lint.subject import Subject
@@ -252,7 +253,7 @@ def _beyond_history(subject: Subject, world: World, entries: Specification) -> I
     """The delay that is reached from the model's own one, against what the engine keeps."""
     reached, last = 0.0, ""
     for part in Randomizer(entries, world).parts:
-        if part.parameter.fields[0] in ("actuation.latency", "actuation.latency_jitter"):
+        if part.parameter.name in OF_ACTIONS:
             # By this entry alone: others on the same parameter are added.
             ends = [
                 operate(part.operation, part.default, np.full(1, end)) for end in (part.low, part.high)
