@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from simreal.contract import ActionMapping, Contract, ObservationTerm, Provenance, RobotDescription
-from simreal.deploy.inference import Inference
-from simreal.deploy.policy import GoldenMismatch, Policy
+from simreal.deploy.policy import GoldenMismatch
 from simreal.errors import UserError
 from simreal.excitation_file import Excitation, read_excitation
 from simreal.observation import Float32Array
@@ -21,10 +20,12 @@ SMALLEST = 1e-6
 """Half of a course's width that an actuator's action must span at least."""
 
 
-class ExcitationPolicy(Policy):
-    """What the loop runs: the excitation's rows as actions, whatever is observed.
+class PlayedExcitation:
+    """What the loop runs, a `Runnable`: the excitation's rows as actions, whatever is observed.
 
     Attributes:
+        contract: its robot, rate and commands.
+        digest: SHA-256 of its file, in hexadecimal digits.
         duration: s.
     """
 
@@ -44,7 +45,7 @@ class ExcitationPolicy(Policy):
         low, high = targets.min(axis=0), targets.max(axis=0)
         offset, scale = 0.5 * (low + high), np.maximum(0.5 * (high - low), SMALLEST)
         self._actions = ((targets - offset) / scale).astype(np.float32)
-        self.duration, self.digest, self.experiment = excitation.duration, digest, None
+        self.duration, self.digest = excitation.duration, digest
         self.contract = Contract(
             robot=robot,
             control_rate=excitation.rate,
@@ -59,12 +60,12 @@ class ExcitationPolicy(Policy):
         """None: there is no graph that could compute otherwise here."""
         return None
 
-    def warmed_up(self) -> Inference:
+    def warmed_up(self) -> "Player":
         """What gives row after row."""
         return Player(self._actions)
 
 
-class Player(Inference):
+class Player:
     """Gives the rows of an excitation one by one, and the last one when they are over."""
 
     def __init__(self, actions: Float32Array) -> None:
@@ -93,11 +94,11 @@ def _refuse_too_fast(excitation: Excitation, robot: RobotDescription) -> None:
             )
 
 
-def load_excitation(path: Path) -> ExcitationPolicy:
+def load_excitation(path: Path) -> PlayedExcitation:
     """Read an excitation file, as `simreal design` writes it, for the robot that it names.
 
     Raises:
         UserError: no such file, or a fault in it, with file and line.
     """
     digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-    return ExcitationPolicy(read_excitation(path), digest, str(path))
+    return PlayedExcitation(read_excitation(path), digest, str(path))

@@ -1,6 +1,7 @@
 """One policy on one robot: buffers that are bound once, and the state that it carries."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import onnxruntime
@@ -11,6 +12,16 @@ from simreal.observation import Float32Array
 
 HIDDEN, NEXT_HIDDEN = "hidden.", "next_hidden."
 """What the names of a graph's inputs and outputs for hidden states begin with."""
+
+
+class Acting(Protocol):
+    """What gives an action for each observation, one robot's, step by step."""
+
+    def begin(self) -> None:
+        """An episode begins."""
+
+    def __call__(self, observation: Float32Array) -> Float32Array:
+        """(size,) observation to (actuators,) action in [-1, 1]; the next call may overwrite it."""
 
 
 class Inference:

@@ -19,7 +19,7 @@ from simreal.deploy.clock import Clock
 from simreal.deploy.command_source import CommandSource, FixedSource, TrainedRanges, Wish
 from simreal.deploy.cycle import Cycle, Event
 from simreal.deploy.drivers import Driver, DriverError
-from simreal.deploy.policy import Policy
+from simreal.deploy.policy import Runnable
 from simreal.deploy.preflight import objections
 from simreal.deploy.provenance import provenance_of
 from simreal.deploy.realtime import RealTime, real_time, warning
@@ -65,7 +65,7 @@ class LoopOptions:
 
 
 def deploy(
-    policy: Policy,
+    policy: Runnable,
     driver: Driver,
     duration: float | None = None,
     log: Path | None = None,
@@ -79,7 +79,7 @@ def deploy(
     The robot is passive before the first command and after the last one, however this ends.
 
     Args:
-        policy: what decides.
+        policy: what decides, or a course of commands that is played.
         driver: of the robot, not yet connected.
         duration: s that the policy acts; until a signal if absent.
         log: path of an MCAP file to write.
@@ -178,7 +178,7 @@ def steps_per_action(policy_rate: float, driver_rate: float | None) -> int:
     return steps
 
 
-def refuse_misfits(policy: Policy, robot: RobotDescription) -> None:
+def refuse_misfits(policy: Runnable, robot: RobotDescription) -> None:
     """Raise a `UserError` that lists why a policy must not run on a robot, if there is a reason."""
     found = objections(policy, robot)
     if found:
@@ -198,7 +198,7 @@ class _Loop:
 
     def __init__(
         self,
-        policy: Policy,
+        policy: Runnable,
         driver: Driver,
         source: CommandSource,
         broadcast: Broadcast,

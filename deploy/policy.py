@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import onnxruntime
@@ -27,7 +27,7 @@ from pydantic import ValidationError, model_validator
 from simreal.action import ActionPipeline
 from simreal.config import Config
 from simreal.contract import Contract
-from simreal.deploy.inference import HIDDEN, NEXT_HIDDEN, Inference
+from simreal.deploy.inference import HIDDEN, NEXT_HIDDEN, Acting, Inference
 from simreal.errors import UserError
 from simreal.files import describe
 from simreal.observation import Float32Array, ObservationPipeline
@@ -100,6 +100,24 @@ class GoldenMismatch:
 
     def __str__(self) -> str:
         return f"step {self.step}: {self.what}: expected {self.expected!r}, found {self.found!r}"
+
+
+class Runnable(Protocol):
+    """What the loop can run on a robot: a policy, or a course of commands that takes the place of one.
+
+    Attributes:
+        contract: what it believes.
+        digest: SHA-256 of its file, in hexadecimal digits.
+    """
+
+    contract: Contract
+    digest: str
+
+    def golden_mismatch(self) -> GoldenMismatch | None:
+        """Where it does not do on this computer what it did when it was made, or None."""
+
+    def warmed_up(self) -> Acting:
+        """What acts on one robot, at the start of an episode, without first runs that are slower."""
 
 
 class Policy:

@@ -4,7 +4,7 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
-from simreal.deploy.policy import Policy
+from simreal.deploy.policy import Runnable
 
 POLICY_DIGEST = "policy_sha256"
 PROCESSOR = "processor"
@@ -13,7 +13,7 @@ LIBRARIES = ("simreal", "numpy", "onnxruntime")
 _CPU_FACTS = Path("/proc/cpuinfo")
 
 
-def provenance_of(policy: Policy) -> dict[str, str]:
+def provenance_of(policy: Runnable) -> dict[str, str]:
     """What to write into the log of a policy that is about to run here."""
     return {POLICY_DIGEST: policy.digest, **this_computer()}
 

@@ -23,6 +23,8 @@ from simreal.observation import Float32Array, ObservationPipeline
 from simreal.state import FloatArray
 
 Numbers = NDArray[np.floating[Any]]
+OF_THE_CYCLE_BEFORE = ("previous_action", "following_error")
+"""Observation sources that look at what the policy did in the cycle before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,7 @@ class _Replayer:
         self._actuators = policy.contract.robot.actuator_names
         self._previous = np.zeros(len(self._actuators))
         # So many cycles after a gap remember what was in it; where steps add up, all of them.
-        self._memory = max(term.history - 1 + (term.source == "previous_action") for term in terms)
+        self._memory = max(term.history - 1 + (term.source in OF_THE_CYCLE_BEFORE) for term in terms)
         if policy.contract.action.relative_to == "previous_target":
             self._memory = sys.maxsize
         self._expected = self._unknown = 0

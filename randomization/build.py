@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from simreal import latencies
 from simreal.physics.engines import EngineName, find_engine
 from simreal.physics.model import Scene
 from simreal.randomization.actuation import Actuation
@@ -41,8 +42,8 @@ def build_world(
     Raises:
         UserError: names or ranges that do not fit the robot, or an engine that cannot simulate it.
     """
-    delays = ("action_latency_ms", "action_latency_jitter_ms")
-    action_latency = 1e-3 * sum(reach(specification, pins, name)[1] for name in delays)
+    longest = sum(reach(specification, pins, name)[1] for name in latencies.OF_ACTIONS)
+    action_latency = 1e-3 * longest
     physics = find_engine(engine)(robot, count, control_rate, action_latency, threads, scene)
     joints = len(robot.description.joints)
     oldest = _oldest_reading(specification, pins, physics.timestep)
@@ -58,10 +59,9 @@ def build_world(
 
 def _oldest_reading(specification: Specification, pins: Mapping[str, float], timestep: float) -> float:
     """s, the age at which a controller may still be given a measurement."""
-    delays = ("sensor_latency_ms", "sensor_latency_jitter_ms", "control_jitter_ms")
-    devices = ("joint_latency_ms", "imu_latency_ms", "tracker_latency_ms")
-    own = max(reach(specification, pins, name)[1] for name in devices)
-    late = 1e-3 * (own + sum(reach(specification, pins, name)[1] for name in delays))
+    own = max(reach(specification, pins, name)[1] for name in latencies.OF_DEVICES)
+    of_all = sum(reach(specification, pins, name)[1] for name in latencies.OF_ALL_SENSORS)
+    late = 1e-3 * (own + of_all)
     slowest, _ = reach(specification, pins, "sensor_rate_hz", 1.0 / timestep)
     # The randomizer refuses a rate below that, and says where it stands.
     period = 1.0 / max(slowest, SLOWEST_SENSOR_RATE)

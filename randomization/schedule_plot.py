@@ -17,15 +17,6 @@ COLOUR, LIMIT_COLOUR = "#1f6f8b", "#c0562f"
 ACROSS = 4
 
 
-def write_history(path: Path, rows: Sequence[HistoryRow]) -> None:
-    """Append rows to a ``schedule.csv``, with a header if it is new."""
-    new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerows([HistoryRow._fields] * new)
-        writer.writerows(rows)
-
-
 def read_history(path: Path) -> list[HistoryRow]:
     """Read a ``schedule.csv``.
 

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from pydantic import model_validator
 
+from simreal.column_names import parameter_of, split_column
 from simreal.config import Config
 from simreal.errors import UserError, nearest
 from simreal.randomization.joint import AnyDistribution, Correlated, PosteriorSamples
@@ -37,7 +38,7 @@ class ParameterConfig(Config):
     def _names_exist(self) -> Self:
         named = [*self.parameters, *([self.parameter] if self.parameter else [])]
         for name in named:
-            parameter = name.partition("[")[0]
+            parameter = parameter_of(name)
             if parameter not in PARAMETERS:
                 raise ValueError(f"no parameter {name!r}: {nearest(parameter, PARAMETERS)}")
         return self
@@ -100,12 +101,10 @@ def members(name: str, config: ParameterConfig) -> list[Member]:
         operations = tuple(each.operation for each in distribution.posterior.parameters)
     found = []
     for column, given, low, high in zip(columns, operations, *distribution.support, strict=True):
-        parameter_name, _, target = column.partition("[")
+        parameter_name, target = split_column(column)
         parameter = _find(name, parameter_name)
         operation = given or parameter.operation
-        found.append(
-            Member(parameter, target.removesuffix("]") or "*", operation, float(low), float(high))
-        )
+        found.append(Member(parameter, target or "*", operation, float(low), float(high)))
     return found
 
 
@@ -157,14 +156,14 @@ def fixed(values: Mapping[str, float]) -> tuple[dict[str, ParameterConfig], dict
     """
     specification, pins = {}, {}
     for name, value in values.items():
-        parameter, _, target = name.partition("[")
+        parameter, target = split_column(name)
         if parameter not in PARAMETERS:
             raise UserError(f"no parameter {parameter!r}: {nearest(parameter, PARAMETERS)}")
         if target and parameter in values:
             pins[name] = finite(name, value)
             continue
         entry = name.replace("[", " of ", 1).removesuffix("]")
-        specification[entry] = constant(parameter, target.removesuffix("]") or "*", finite(name, value))
+        specification[entry] = constant(parameter, target or "*", finite(name, value))
     return specification, pins
 
 

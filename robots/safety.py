@@ -34,7 +34,10 @@ Check = Literal[
     "emergency_stop",
     "end",
 ]
-"""What the supervisor watches; `end` is no fault but the orderly end of a run."""
+"""What the supervisor watches; `end` is no fault but the orderly end of a run. In deploy/, bounds.py has
+those of single measurements, up to `stale_state`; persistence.py has `frozen_state`,
+`inconsistent_state`, `stall` and `saturated_action`; loop.py tells of `overrun` and `lost_driver`;
+supervisor.py has the rest."""
 CHECKS: tuple[Check, ...] = get_args(Check)
 
 

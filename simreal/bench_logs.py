@@ -68,7 +68,7 @@ def planted_logs(seeds: int) -> dict[str, Any]:
     return {
         "faults": len(FAULTS),
         "seeds": seeds,
-        "checks": [check.__name__ for check in CHECKS],
+        "checks": list(CHECKS),
         "found": len(FAULTS) * seeds - missed,
         "missed": missed,
         "found_elsewhere": elsewhere,

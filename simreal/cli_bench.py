@@ -33,12 +33,7 @@ def bench_env(experiment: str, simulations: int, repeats: int, envpool: str | No
 
 @bench.command("solve")
 @click.option("--experiment", default="qube_swingup", show_default=True)
-@click.option(
-    "--agent",
-    type=click.Choice(["ppo", "sac", "td3", "dqn", "rainbow", "qrdqn"]),
-    default="ppo",
-    show_default=True,
-)
+@click.option("--agent", default="ppo", show_default=True, help="As in an experiment.")
 @click.option("--seed", "seeds", type=int, multiple=True, default=(0, 1, 2), show_default=True)
 @click.option("--limit", type=float, default=None, help="s to give up after.")
 def bench_solve(experiment: str, agent: str, seeds: tuple[int, ...], limit: float | None) -> None:

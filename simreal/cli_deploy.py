@@ -15,7 +15,7 @@ from simreal.errors import UserError
 if TYPE_CHECKING:
     from simreal.contract import Contract
     from simreal.deploy.command_source import CommandSource
-    from simreal.deploy.policy import Policy
+    from simreal.deploy.policy import Runnable
     from simreal.deploy.timing import Outcome
 
 STILL = 0.02
@@ -146,7 +146,7 @@ def deploy(
         sys.exit(1)
 
 
-def _what_runs(policy: Path | None, excite: Path | None) -> tuple["Policy", str, float | None]:
+def _what_runs(policy: Path | None, excite: Path | None) -> tuple["Runnable", str, float | None]:
     """What the loop shall run, its file's name, and how long it lasts by itself in s."""
     from simreal.deploy.excitation import load_excitation
     from simreal.deploy.policy import load_policy

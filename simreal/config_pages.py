@@ -1,4 +1,4 @@
-"""Pages of the documentation that follow from configuration models: every key, as it declares itself."""
+"""Pages of the documentation that follow from tables and configuration models, as those declare it."""
 
 import ast
 import inspect
@@ -11,25 +11,26 @@ import annotated_types
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from simreal.agents.config import (
-    DQNConfig,
-    PPOConfig,
-    QRDQNConfig,
-    RainbowConfig,
-    SACConfig,
-    TD3Config,
-)
+from simreal.agents.config import AGENTS
 from simreal.config import Config
+from simreal.contract import (
+    COMMAND_SOURCES,
+    IMU_SOURCES,
+    JOINT_SOURCES,
+    OBJECT_SOURCES,
+    TOOL_SOURCES,
+    ObservationTerm,
+)
+from simreal.observation import SOURCES
 from simreal.robots.loader import RobotConfig
 
 WORDS = {str: "text", float: "number", int: "whole number", bool: "true or false"}
-AGENTS: dict[str, type[Config]] = {
-    "ppo": PPOConfig,
-    "sac": SACConfig,
-    "td3": TD3Config,
-    "dqn": DQNConfig,
-    "rainbow": RainbowConfig,
-    "qrdqn": QRDQNConfig,
+NEEDS = {
+    "an IMU": IMU_SOURCES,
+    "objects": OBJECT_SOURCES,
+    "`tool`": TOOL_SOURCES,
+    "commands": COMMAND_SOURCES,
+    "position servos": frozenset({"following_error"}),
 }
 BOUNDS = (
     (annotated_types.Gt, "gt", "above"),
@@ -60,9 +61,34 @@ def agent_page() -> str:
         "Written by `make docs` from the models in `simreal/agents/config.py`. An experiment chooses by",
         "`agent:` and changes numbers in the section of that name, or `-o ppo.epochs=8` does.",
     ]
-    for name, model in AGENTS.items():
+    for name, agent in AGENTS.items():
+        model = agent.config
         lines += ["", f"## {name}", "", inspect.cleandoc(model.__doc__ or ""), "", *_table(model)]
     return "\n".join([*lines, ""])
+
+
+def observation_page() -> str:
+    """docs/observations.md: every source of an observation, and the keys of a term."""
+    lines = [
+        "# Observations",
+        "",
+        "Written by `make docs` from `SOURCES` in `simreal/observation.py` and the model of a term. An",
+        "observation is a list of terms, each `clip(scale * source)`. Places are in the frame of the",
+        "robot's base; a command is a place by what of it is called x, y, z.",
+        "",
+        "## Sources",
+        "",
+        "| source | what | needs |",
+        "| --- | --- | --- |",
+    ]
+    for name, source in SOURCES.items():
+        needs = ", ".join(need for need, those in NEEDS.items() if name in those)
+        lines.append(f"| `{name}` | {source.meaning} | {needs} |")
+    lines += [
+        "",
+        f"`joints` is for {', '.join(f'`{each}`' for each in SOURCES if each in JOINT_SOURCES)}.",
+    ]
+    return "\n".join([*lines, "", "## Terms", "", *_table(ObservationTerm), ""])
 
 
 def _sections(path: str, model: type[Config]) -> Iterator[list[str]]:

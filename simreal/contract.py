@@ -5,7 +5,7 @@ Training makes it, export embeds it, deployment refuses to start where the robot
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -36,14 +36,18 @@ ObservationSource = Literal[
 """Places are in the frame of the robot's base; `A_to_B` is the way from one place to another, and a
 command is a place by what of it is called x, y, z. `following_error` is what each position servo was
 last told, less where its joint is measured. `task` is what a simulated task computes by itself, as
-those of dm_control; no robot measures it."""
-JOINT_SOURCES = frozenset(name for name in get_args(ObservationSource) if name.startswith("joint_"))
-IMU_SOURCES = frozenset({"angular_velocity", "linear_acceleration", "projected_gravity"})
-OBJECT_SOURCES = frozenset(
+those of dm_control; no robot measures it. `SOURCES` in observation.py has a row for each."""
+Sources = frozenset[ObservationSource]
+JOINT_SOURCES: Sources = frozenset(
+    {"joint_position", "joint_offset", "joint_position_sin", "joint_position_cos", "joint_velocity"}
+)
+"""Those that may name joints. Below: those that need an IMU, objects, a tool, or commands."""
+IMU_SOURCES: Sources = frozenset({"angular_velocity", "linear_acceleration", "projected_gravity"})
+OBJECT_SOURCES: Sources = frozenset(
     {"object_position", "object_orientation", "object_to_command", "tool_to_object"}
 )
-TOOL_SOURCES = frozenset({"tool_position", "tool_to_command", "tool_to_object"})
-COMMAND_SOURCES = frozenset({"command", "object_to_command", "tool_to_command"})
+TOOL_SOURCES: Sources = frozenset({"tool_position", "tool_to_command", "tool_to_object"})
+COMMAND_SOURCES: Sources = frozenset({"command", "object_to_command", "tool_to_command"})
 AXES = ("x", "y", "z")
 
 
@@ -192,14 +196,19 @@ class ObservationTerm(Config):
     """
 
     source: ObservationSource
+    """What it shows."""
     joints: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Names, in this order; every joint if absent. For joint quantities only."""
     tool: str | None = None
     """Which of the robot's tools, for `tool_...` alone."""
     scale: float = 1.0
+    """Times the quantity."""
     clip: float | None = Field(default=None, gt=0)
+    """Bound of what comes out, either way."""
     history: int = Field(default=1, ge=1, le=1000)
+    """Control steps that are stacked, newest first."""
     fill: Literal["first", "zero"] = "first"
+    """What stands for the time before the episode: its first frame, or zeros."""
 
     @model_validator(mode="after")
     def _names_belong_to_their_sources(self) -> Self:

@@ -7,7 +7,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from simreal.agents.config import (
+    AGENTS,
     AgentConfig,
+    AgentName,
     DQNConfig,
     PPOConfig,
     QRDQNConfig,
@@ -38,10 +40,6 @@ from simreal.tasks import TASKS, find_task
 
 SUITE_PREFIX = "dm_control/"
 """How the names of dm_control's tasks begin."""
-CONTINUOUS = ("sac", "td3")
-"""Agents whose actions are numbers alone."""
-CHOOSING = ("ppo", "dqn", "rainbow", "qrdqn")
-"""Agents that may choose among a list of actions; all but ppo must."""
 PARAMETERS_DRAWN = "parameters"
 """The privileged quantity that every task has."""
 
@@ -80,7 +78,7 @@ class BaseExperiment(Config):
     """How the ranges of the randomization move in training."""
     pins: dict[str, float] = {}
     """Randomized parameters to hold at a value: an entry's name, or one of its columns."""
-    agent: Literal["ppo", "sac", "td3", "dqn", "rainbow", "qrdqn"] = "ppo"
+    agent: AgentName = "ppo"
     ppo: PPOConfig = PPOConfig()
     sac: SACConfig = SACConfig()
     td3: TD3Config = TD3Config()
@@ -173,9 +171,11 @@ class ExperimentConfig(BaseExperiment):
         chooses = self.action.bins is not None or bool(self.action.motions)
         if self.action.bins is not None and self.action.motions:
             faults["action", "bins"] = "either bins or motions, not both"
-        if chooses and self.agent in CONTINUOUS:
-            faults["agent",] = f"{self.agent} cannot choose among actions: {nearest('', CHOOSING)}"
-        if not chooses and self.agent in CHOOSING and self.agent != "ppo":
+        can = AGENTS[self.agent].chooses
+        if chooses and can == "never":
+            choosing = [name for name, each in AGENTS.items() if each.chooses != "never"]
+            faults["agent",] = f"{self.agent} cannot choose among actions: {nearest('', choosing)}"
+        if not chooses and can == "always":
             faults["agent",] = f"{self.agent} chooses among actions: give action.bins or action.motions"
         if self.critic and self.agent != "ppo":
             faults["critic",] = f"only ppo has a critic of its own observation, not {self.agent}"
@@ -212,8 +212,8 @@ class SuiteExperiment(BaseExperiment):
 
     @field_validator("agent")
     @classmethod
-    def _takes_numbers(cls, agent: str) -> str:
-        if agent in CHOOSING and agent != "ppo":
+    def _takes_numbers(cls, agent: AgentName) -> AgentName:
+        if AGENTS[agent].chooses == "always":
             raise ValueError(f"{agent} chooses among actions, of which a task of dm_control has no list")
         return agent
 

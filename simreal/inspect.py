@@ -105,7 +105,7 @@ def _experiment(config: "BaseExperiment") -> str:
 
 def inventory() -> dict[str, dict[str, str]]:
     """Kind to name to description of everything that can be named on the command line."""
-    from simreal.config_pages import AGENTS
+    from simreal.agents.config import AGENTS
     from simreal.configs import shipped_experiments
     from simreal.deploy.drivers import DRIVERS
     from simreal.deploy.emulators.registry import EMULATORS
@@ -121,7 +121,7 @@ def inventory() -> dict[str, dict[str, str]]:
         "robots": {name: _robot(name, folder) for name, folder in robot_folders().items()},
         "tasks": task_names() | dict.fromkeys(suite_task_names(), "of dm_control"),
         "experiments": {name: _experiment(config) for name, config in experiments.items()} | of_robots,
-        "agents": {name: (agent.__doc__ or "").splitlines()[0] for name, agent in AGENTS.items()},
+        "agents": {name: (agent.config.__doc__ or "").splitlines()[0] for name, agent in AGENTS.items()},
         "drivers": {name: entry.description for name, entry in DRIVERS.items()},
         "emulators": {name: entry.description for name, entry in EMULATORS.items()},
         **{

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from simreal.column_names import parameter_of
 from simreal.contract import TrainedRange
 from simreal.environment import make_environment
 from simreal.experiment import BaseExperiment
@@ -26,7 +27,7 @@ def beyond_trained(experiment: BaseExperiment, held: Mapping[str, Sequence[float
 
 def _remark(name: str, values: Sequence[float], ranges: Sequence[TrainedRange]) -> str | None:
     low, high = min(values), max(values)
-    meant = [each for each in ranges if name in (each.name, each.name.partition("[")[0])]
+    meant = [each for each in ranges if name in (each.name, parameter_of(each.name))]
     outside = {f"{each.low:g} to {each.high:g}" for each in meant if low < each.low or high > each.high}
     if not outside:
         return None

@@ -2,14 +2,23 @@
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import Field
 
-from simreal.agents.config import PPOConfig
+from simreal.agents.config import AGENTS, PPOConfig
 from simreal.config import Config
-from simreal.config_pages import AGENTS, agent_page, field_meanings, robot_page
-from simreal.contract import Actuator, Joint, Link, RobotDescription, Tool
+from simreal.config_pages import agent_page, field_meanings, observation_page, robot_page
+from simreal.contract import (
+    Actuator,
+    Joint,
+    Link,
+    ObservationSource,
+    ObservationTerm,
+    RobotDescription,
+    Tool,
+)
 from simreal.robots.can_wire import CanConfig, CanLimits, CanMotorConfig
 from simreal.robots.loader import (
     ImuConfig,
@@ -35,7 +44,12 @@ def rows(page: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("robot_yaml.md", robot_page()), ("agents.md", agent_page())]
+    ("name", "text"),
+    [
+        ("robot_yaml.md", robot_page()),
+        ("agents.md", agent_page()),
+        ("observations.md", observation_page()),
+    ],
 )
 def test_a_page_is_what_the_models_declare(name: str, text: str) -> None:
     assert (DOCS / name).read_text("utf-8") == text, "run `make docs`"
@@ -54,7 +68,7 @@ def test_every_key_of_a_robot_stands_there() -> None:
 
 def test_every_key_of_an_agent_stands_there_with_its_default() -> None:
     found = {(cells[0].strip("`"), cells[2]) for cells in rows(agent_page())}
-    assert len(rows(agent_page())) == sum(len(agent.model_fields) for agent in AGENTS.values())
+    assert len(rows(agent_page())) == sum(len(agent.config.model_fields) for agent in AGENTS.values())
     defaults = PPOConfig().model_dump(mode="json", exclude_none=True)
     assert {(key, json.dumps(value).strip('"')) for key, value in defaults.items()} <= found
 
@@ -71,3 +85,11 @@ def test_meanings_are_inherited_and_may_be_said_anew() -> None:
         """Of whom."""
 
     assert field_meanings(Below) == {"speed": "m/s, of the base.", "name": "Of whom."}
+
+
+def test_every_source_of_an_observation_stands_there_with_its_meaning() -> None:
+    table, terms = observation_page().split("## Terms")
+    assert [cells[0].strip("`") for cells in rows(table)] == list(get_args(ObservationSource))
+    assert all(len(cells) == 3 and cells[1] for cells in rows(table))
+    assert [cells[0].strip("`") for cells in rows(terms)] == list(ObservationTerm.model_fields)
+    assert all(cells[3] for cells in rows(terms))

@@ -56,6 +56,20 @@ class TestTasks:
         assert errors[5.0] < 0.5 * errors[0.0]
 
 
+class TestDevelopment:
+    """docs/development.md"""
+
+    def test_every_file_and_name_that_its_tables_send_to_is_there(self) -> None:
+        root, text = DOCS.parent, (DOCS / "development.md").read_text(encoding="utf-8")
+        rows = [line for line in text.split("## To add something")[1].splitlines() if "|" in line]
+        listed = set(re.findall(r"`((?:\w+/)+(?:\w+\.py)?)`|(docs/\w+\.md)", "\n".join(rows)))
+        paths = {code or page for code, page in listed}
+        assert len(paths) > 30
+        assert [path for path in sorted(paths) if not (root / path).exists()] == []
+        for name, path in re.findall(r"`(\w+)` (?:in|of) `([\w/]+\.py)`", "\n".join(rows)):
+            assert re.search(rf"^(class |def |){name}\b", (root / path).read_text("utf-8"), re.MULTILINE)
+
+
 class TestRobots:
     """docs/robots.md"""
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from simreal.agents.config import AGENTS
 from simreal.configs import shipped_experiments
 from simreal.errors import UserError
-from simreal.experiment import load_any_experiment, load_experiment
+from simreal.experiment import BaseExperiment, load_any_experiment, load_experiment
 
 
 @pytest.mark.parametrize("name", shipped_experiments())
@@ -49,3 +50,20 @@ def test_what_cannot_be_extended_is_one_message(tmp_path: Path, text: str, reaso
     path.write_text(text)
     with pytest.raises(UserError, match=reason):
         load_experiment(str(path))
+
+
+def test_an_experiment_has_a_section_for_every_agent() -> None:
+    for name, agent in AGENTS.items():
+        experiment = BaseExperiment(task="any", agent=name)
+        assert type(experiment.agent_config) is agent.config
+
+
+@pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.parametrize("bins", [False, True])
+def test_an_agent_is_refused_what_its_row_says_that_it_cannot(name: str, bins: bool) -> None:
+    overrides = [f"agent={name}", "critic=[]", *["action.bins=3"] * bins]
+    if AGENTS[name].chooses in ("either", "always" if bins else "never"):  # type: ignore[index]
+        assert load_experiment("qube_swingup", overrides).agent == name
+    else:
+        with pytest.raises(UserError, match=f"{name} .*choose"):
+            load_experiment("qube_swingup", overrides)

@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -8,16 +8,23 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from simreal.contract import (
+    COMMAND_SOURCES,
+    IMU_SOURCES,
+    JOINT_SOURCES,
+    OBJECT_SOURCES,
+    TOOL_SOURCES,
     ActionMapping,
     Actuator,
     Command,
     Contract,
     Joint,
+    ObservationSource,
     ObservationTerm,
     Provenance,
     RobotDescription,
 )
 from simreal.errors import UserError
+from simreal.observation import SOURCES as ROWS
 from simreal.observation import ObservationPipeline
 from simreal.robots import load_robot
 from simreal.state import RobotState
@@ -230,9 +237,9 @@ def test_the_same_quantity_in_two_terms_has_two_names() -> None:
     assert names == ("joint_velocity[hip]", "joint_velocity[hip] #2")
 
 
-def arm_with_cubes(*terms: ObservationTerm, commands: str = "xyz") -> Contract:
+def arm_with_cubes(*terms: ObservationTerm, commands: str = "xyz", imu: bool = False) -> Contract:
     return Contract(
-        robot=load_robot("so101").description,
+        robot=load_robot("so101").description.model_copy(update={"imu": imu}),
         control_rate=25.0,
         observation=terms,
         action=ActionMapping(scale=(0.1,) * 6, offset=(0.0,) * 6, relative_to="previous_target"),
@@ -306,3 +313,46 @@ def test_ways_from_or_to_what_there_is_not_are_refused(
 def test_a_tool_belongs_to_what_is_seen_of_a_tool(source: str, tool: str | None) -> None:
     with pytest.raises(ValidationError, match="tool"):
         term(source, tool=tool)
+
+
+def test_every_source_has_a_row_of_its_own() -> None:
+    names = get_args(ObservationSource)
+    assert sorted(ROWS) == sorted(names)
+    measured = [name for name in names if name != "task"]
+    assert len({ROWS[name].reader for name in measured}) == len(measured)
+    assert len({row.meaning for row in ROWS.values()}) == len(names)
+
+
+@pytest.mark.parametrize("source", sorted(set(get_args(ObservationSource)) - {"task"}))
+def test_every_source_reads_as_many_numbers_as_it_has_owners_and_only_what_it_needs(
+    source: ObservationSource,
+) -> None:
+    """What lacks one of its needs is refused, with the name of the source."""
+    each = term(source, tool="grasp" if source in TOOL_SOURCES else None)
+    made = arm_with_cubes(each, imu=True)
+    count, pose = len(made.robot.joints), np.tile([0.1, 0.2, 0.3, 1.0, 0.0, 0.0, 0.0], (2, 1))
+    imu = {"orientation": np.array([1.0, 0, 0, 0]), "angular_velocity": np.ones(3)}
+    joints = {"joint_position": np.full(count, 0.1), "joint_velocity": np.full(count, 0.2)}
+    everything = joints | imu | {"linear_acceleration": np.ones(3), "object_pose": pose}
+    actuators = len(made.robot.actuators)
+    told = {"command": np.ones(3), "target": np.ones(actuators)}
+
+    def numbers(state: dict[str, Any], told: dict[str, Any]) -> NDArray[np.float32]:
+        return ObservationPipeline(made).begin(RobotState(0.0, **state), np.ones(actuators), **told)
+
+    seen = numbers(everything, told)
+    assert seen.shape == (len(ROWS[source].owners(each, made)),) == (ObservationPipeline(made).size,)
+    needs = {
+        **dict.fromkeys(IMU_SOURCES, joints | {"object_pose": pose}),
+        **dict.fromkeys(OBJECT_SOURCES, joints | imu | {"linear_acceleration": np.ones(3)}),
+    }
+    if source in needs:
+        with pytest.raises(UserError, match=source):
+            numbers(needs[source], told)
+    untold = {name: value for name, value in told.items() if name != "command"}
+    if source in COMMAND_SOURCES:
+        with pytest.raises(UserError, match="command"):
+            numbers(everything, untold)
+    else:
+        assert (numbers(everything, untold) == seen).all()
+    assert (source in JOINT_SOURCES) == source.startswith("joint_")

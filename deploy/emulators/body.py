@@ -47,7 +47,8 @@ class Body:
     A drive that is no servo takes its command as `feedforward`, in its unit. If that is an effort, its
     stiffness and damping act with what the joint did at the last physics step; a voltage has none.
 
-    An ``action_latency_ms`` delays positions; stiffness, damping and feedforward act at once.
+    An ``action_latency_ms`` delays a servo's position, but not its stiffness, damping and feedforward;
+    of a motor that takes a voltage or an effort it delays the whole command.
 
     Attributes:
         description: of the robot.

@@ -220,27 +220,6 @@ def _suffer(body: Afflicted, fault: Fault, devices: Sequence[str], begins: bool)
         body.brown_out(fault.value if begins else None)
 
 
-def random_faults(seed: int, devices: Sequence[str], duration: float, number: int = 4) -> list[Fault]:
-    """Faults of any kinds at any times: the same for the same seed.
-
-    Args:
-        seed: of chance.
-        devices: that may suffer.
-        duration: s, in which all begin and end.
-        number: of faults.
-    """
-    random = np.random.default_rng(seed)
-    kinds, faults = list(KINDS), []
-    for _ in range(number):
-        kind = kinds[random.integers(len(kinds))]
-        device = None if random.random() < 0.3 else str(random.choice(devices))
-        begin, end = np.sort(random.uniform(0.0, duration, 2))
-        value = float(random.uniform(0.05, 0.5)) if kind in WIRE_FAULTS else DEFAULT_VALUE.get(kind, 1.0)
-        delay_ms = float(random.uniform(1.0, 40.0))
-        faults.append(Fault(kind, device, value, delay_ms, float(begin), float(end)))
-    return faults
-
-
 class Outbox:
     """Frames on their way, in the order in which they arrive."""
 

@@ -1,10 +1,10 @@
 """Whether a policy and a robot belong together: asked before anything moves."""
 
 from simreal.contract import ABSENT, Contract, Difference, RobotDescription, differences
-from simreal.deploy.policy import Policy
+from simreal.deploy.policy import Runnable
 
 
-def objections(policy: Policy, robot: RobotDescription) -> list[str]:
+def objections(policy: Runnable, robot: RobotDescription) -> list[str]:
     """Everything that forbids to run a policy on a robot; empty if nothing does."""
     return [*contract_objections(policy.contract, robot), *golden_objections(policy)]
 
@@ -34,7 +34,7 @@ def _shown(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def golden_objections(policy: Policy) -> list[str]:
+def golden_objections(policy: Runnable) -> list[str]:
     """Whether pipeline and graph still do on this computer what they did at export."""
     mismatch = policy.golden_mismatch()
     return [] if mismatch is None else [f"golden vectors: {mismatch}"]

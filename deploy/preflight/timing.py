@@ -5,19 +5,29 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from simreal.column_names import parameter_of
 from simreal.contract import Contract
 from simreal.deploy.drivers import Driver
 from simreal.deploy.histogram import Histogram
 from simreal.deploy.policy import Policy
 from simreal.deploy.preflight.verdict import Finding
+from simreal.latencies import (
+    ACTION_JITTER,
+    ACTION_LATENCY,
+    JITTERS,
+    JOINT_LATENCY,
+    SENSOR_JITTER,
+    SENSOR_LATENCY,
+)
 
 ROUNDS = 200
 LONGEST_ANSWER = 0.5
 """s after which a round counts as lost."""
 POLL = 1e-4
 """s between two looks at whether there is an answer."""
-LATENCIES = ("action_latency_ms", "sensor_latency_ms")
-"""What a policy is trained with that a measured latency is held against."""
+LATENCIES = (ACTION_LATENCY, ACTION_JITTER, SENSOR_LATENCY, SENSOR_JITTER, JOINT_LATENCY)
+"""What a policy is trained with that a measured latency is held against. Not those of other sensors than
+joints', and not what makes a control step observe and act early alike."""
 
 
 @dataclass(slots=True)
@@ -99,11 +109,19 @@ def bus_finding(times: BusTimes, control_rate: float) -> Finding:
 
 
 def trained_latency(contract: Contract) -> tuple[float, float] | None:
-    """Lowest and highest latency in ms, from a measurement to the motion, that training drew."""
-    ranges = [each for each in contract.trained_ranges if each.name in LATENCIES]
-    if not ranges:
+    """Lowest and highest latency in ms, from a measurement to the motion, that training drew.
+
+    A jitter may be none at a step, and of joints' own latencies the lowest and the highest count.
+    """
+    lows, highs = dict[str, list[float]](), dict[str, list[float]]()
+    for each in contract.trained_ranges:
+        name = parameter_of(each.name)
+        if name in LATENCIES:
+            lows.setdefault(name, []).append(0.0 if name in JITTERS else each.low)
+            highs.setdefault(name, []).append(each.high)
+    if not lows:
         return None
-    return sum(each.low for each in ranges), sum(each.high for each in ranges)
+    return sum(map(min, lows.values())), sum(map(max, highs.values()))
 
 
 def latency_finding(contract: Contract, times: BusTimes, motion_ms: float | None) -> Finding:

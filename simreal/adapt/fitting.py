@@ -13,6 +13,7 @@ from simreal.adapt.residuals import Noise, errors
 from simreal.adapt.simulator import Setup, Simulator
 from simreal.adapt.unknowns import Asked, starts
 from simreal.adapt.windows import Windows, cut
+from simreal.column_names import parameter_of
 
 Values = NDArray[np.float64]
 Tell = Callable[[str], None]
@@ -87,7 +88,7 @@ def fit_model(
     if given is None:
         short = cut(recordings, SHORT * cutting.length, cutting.stride or cutting.length, resolution)
         beginner = Simulator(setup, short, asked)
-        if any(unknown.name.partition("[")[0] in ROUGH for unknown in beginner.unknowns):
+        if any(parameter_of(unknown.name) in ROUGH for unknown in beginner.unknowns):
             values = search_population(beginner, values, cutting.velocities, tell)
         values = Search(beginner, cutting.velocities, tell).run(values, None, SHORT_ITERATIONS).values
     return Fitted(simulator, Search(simulator, cutting.velocities, tell).run(values, None, iterations))

@@ -7,9 +7,11 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from simreal import latencies
 from simreal.adapt.recording import Recording
 from simreal.adapt.unknowns import Asked, Unknown, held_entries, resolve, specification
 from simreal.adapt.windows import Windows
+from simreal.column_names import parameter_of
 from simreal.episode_random import EpisodeRandom
 from simreal.errors import UserError
 from simreal.physics.interface import Start
@@ -59,9 +61,10 @@ class Setup:
         timestep = self.timestep or mujoco.MjSpec.from_file(str(self.robot.model_path)).option.timestep
         rate = 1.0 / (steps * timestep)
         # Latencies act on the recording, not in the engine: its histories hold none.
-        late = ("latency_ms", "jitter_ms")
         immediate = {
-            name: each for name, each in entries.items() if not (each.parameter or name).endswith(late)
+            name: each
+            for name, each in entries.items()
+            if parameter_of(each.parameter or name) not in latencies.ALL
         }
         # An encoder's steps would make predictions rough, and say nothing.
         sensing = self.robot.config.sensing.model_copy(update={"encoder_resolution": 0.0})

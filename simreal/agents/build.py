@@ -181,9 +181,11 @@ class ExportedPolicy(nn.Module):
         elif isinstance(agent, SAC):
             self.network = nn.Sequential(policy.actor.latent_pi, policy.actor.mu)
             self.squash = nn.Tanh()
-        else:  # TD3: its network ends in a tanh of its own
+        elif isinstance(agent, TD3):  # its network ends in a tanh of its own
             self.network = nn.Sequential(*policy.actor.mu)
             self.squash = nn.Identity()
+        else:
+            raise TypeError(f"no network to export is known of {type(agent).__name__}")
 
     def forward(self, observation: torch.Tensor) -> torch.Tensor:
         """Act on (batch, size) observations."""
@@ -210,8 +212,12 @@ class ExportedChooser(nn.Module):
             if isinstance(policy, AsymmetricPolicy):
                 self.normalizer = self.normalizer.first(policy.actor_size)
             self.network = nn.Sequential(policy.mlp_extractor.policy_net, policy.action_net)
+        elif isinstance(agent, ValueAgent):
+            self.network = policy.q_net
+        elif isinstance(agent, QRDQN):
+            self.network = policy.quantile_net
         else:
-            self.network = policy.q_net if isinstance(agent, ValueAgent) else policy.quantile_net
+            raise TypeError(f"no network to export is known of {type(agent).__name__}")
         table = [choice.action for choice in contract.action.choices]
         self.register_buffer("table", torch.tensor(table, dtype=torch.float32))
 

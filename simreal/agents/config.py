@@ -1,5 +1,6 @@
-"""Configurations of the agents."""
+"""Configurations of the agents, and the table of them: `AGENTS`."""
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -156,3 +157,30 @@ class TD3Config(OffPolicyConfig):
     """At most so much of it."""
     policy_delay: Count = 2
     """Updates of the critic for each of the policy."""
+
+
+AgentName = Literal["ppo", "sac", "td3", "dqn", "rainbow", "qrdqn"]
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """A row of the table of agents.
+
+    Attributes:
+        config: its numbers; an experiment has them in the section of the agent's name.
+        chooses: whether its actions are numbers alone, a choice from a list alone, or either.
+    """
+
+    config: type[AgentConfig]
+    chooses: Literal["never", "always", "either"]
+
+
+AGENTS: dict[AgentName, Agent] = {
+    "ppo": Agent(PPOConfig, "either"),
+    "sac": Agent(SACConfig, "never"),
+    "td3": Agent(TD3Config, "never"),
+    "dqn": Agent(DQNConfig, "always"),
+    "rainbow": Agent(RainbowConfig, "always"),
+    "qrdqn": Agent(QRDQNConfig, "always"),
+}
+"""Every agent. `BaseExperiment` has a field for each, agents/build.py builds and exports them."""

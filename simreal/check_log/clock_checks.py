@@ -43,6 +43,7 @@ def clock(subject: Subject) -> Finding:
                 "stamp samples with a monotonic clock; cut the log there, or sort it if rows are "
                 "swapped",
                 _steps_picture(table, np.flatnonzero(steps <= 0)),
+                blocks=True,
             )
     jump = _jump(subject)
     if jump is not None:
@@ -64,7 +65,7 @@ def clock(subject: Subject) -> Finding:
             f"{late} begins at {starts[late]:.6g} s, after {early} ends at {ends[early]:.6g} "
             "s: two clocks"
         )
-        return Finding("clock", "fail", text, numbers, "record all channels on one clock")
+        return Finding("clock", "fail", text, numbers, "record all channels on one clock", blocks=True)
     if apart > APART_WARN * duration:
         where = f"{first[-1]} last to begin, {last[0]} first to end"
         text = f"sensors begin or end {apart:.3g} s apart ({where})"
@@ -100,6 +101,7 @@ def _jump(subject: Subject) -> Finding | None:
                 {"jump_s": float(steps[row]), "at_s": float(table.time[row]), "by_chance": by_chance},
                 "stamp samples with a monotonic clock that nothing sets; cut the log there",
                 _steps_picture(table, np.array([row])),
+                blocks=True,
             )
     return None
 

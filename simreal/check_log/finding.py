@@ -37,6 +37,7 @@ class Finding:
         numbers: measured, by name; the unit stands in the name where it is not SI.
         advice: what to do, or to record next; empty if nothing is wrong.
         picture: what shows it, if a picture does.
+        blocks: whether checks that compute with the log's values would only say this again.
     """
 
     check: str
@@ -45,6 +46,7 @@ class Finding:
     numbers: Mapping[str, float] = field(default_factory=dict)
     advice: str = ""
     picture: Picture | None = None
+    blocks: bool = False
 
 
 def worst(findings: Sequence[Finding]) -> Verdict:

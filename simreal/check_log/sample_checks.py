@@ -44,6 +44,7 @@ def values(subject: Subject) -> Finding:
                 {"not_numbers": float(faulty.sum())},
                 "a reading that failed must be left out or marked; cut it out, or let the reader "
                 "fill it",
+                blocks=True,
             )
         if name in subject.measured and len(table) > 1:
             still = np.ptp(table.values, axis=0) == 0

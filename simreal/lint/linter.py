@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from simreal.column_names import parameter_of
 from simreal.config import Document
 from simreal.errors import UserError
 from simreal.experiment import is_suite_task, read_experiment
@@ -160,4 +161,4 @@ def _pins_of(entries: Specification, pins: Mapping[str, float]) -> dict[str, flo
         for name, entry in entries.items()
         for member in members(name, entry)
     }
-    return {pin: value for pin, value in pins.items() if pin.partition("[")[0] in names}
+    return {pin: value for pin, value in pins.items() if parameter_of(pin) in names}

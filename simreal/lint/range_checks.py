@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from simreal.column_names import parameter_of
 from simreal.errors import UserError
+from simreal.latencies import OF_ACTIONS
 from simreal.lint.dependency_checks import parameters_of
 from simreal.lint.finding import Finding, Severity, refused
 from simreal.lint.subject import Subject
@@ -57,7 +59,7 @@ def check_names_and_bounds(
             Randomizer(good, world, pins | {name: value})
             pins[name] = value
         except UserError as error:
-            if name.partition("[")[0] not in subject.entries.keys() - good.keys():
+            if parameter_of(name) not in subject.entries.keys() - good.keys():
                 where = subject.document.where(("pins", name))
                 found.append(refused(_kind(str(error)), where, str(error), "pin it within the bounds"))
     return {name: good[name] for name in subject.entries if name in good}, pins, found
@@ -227,7 +229,7 @@ def check_history(
     try:
         _build(subject, delays, pins)
     except UserError as error:
-        pinned = [pin for pin in pins if pin.partition("[")[0] in delays]
+        pinned = [pin for pin in pins if parameter_of(pin) in delays]
         where = subject.document.where(("pins", *pinned[:1]))
         yield refused("history", where, str(error), "pin it below that")
         return
@@ -252,7 +254,7 @@ def _beyond_history(subject: Subject, world: World, entries: Specification) -> I
     """The delay that is reached from the model's own one, against what the engine keeps."""
     reached, last = 0.0, ""
     for part in Randomizer(entries, world).parts:
-        if part.parameter.fields[0] in ("actuation.latency", "actuation.latency_jitter"):
+        if part.parameter.name in OF_ACTIONS:
             # By this entry alone: others on the same parameter are added.
             ends = [
                 operate(part.operation, part.default, np.full(1, end)) for end in (part.low, part.high)

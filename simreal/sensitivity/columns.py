@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from simreal.column_names import parameter_of
 from simreal.contract import TrainedRange
 from simreal.environment import make_environment
 from simreal.errors import UserError, nearest
@@ -87,7 +88,7 @@ def _chosen(patterns: Sequence[str], names: list[str]) -> set[str]:
         raise UserError("nothing varies here: every parameter is held, or none is randomized")
     chosen = set() if patterns else set(names)
     for pattern in patterns:
-        entries = [name.partition("[")[0] for name in names]
+        entries = [parameter_of(name) for name in names]
         matched = {names[i] for i in (*matching(pattern, names), *matching(pattern, entries))}
         matched |= {pattern} & set(names)  # the brackets of a full name are no pattern
         if not matched:
@@ -109,7 +110,7 @@ def _values(
 
 def _entry(experiment: BaseExperiment, column: str) -> tuple[str, ParameterConfig | None]:
     """The entry that draws a column, by its name; none if it draws several quantities together."""
-    named = column if column in experiment.randomization else column.partition("[")[0]
+    named = column if column in experiment.randomization else parameter_of(column)
     config = experiment.randomization.get(named)
     return named, None if config is None or config.is_joint else config
 

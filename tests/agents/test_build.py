@@ -1,5 +1,6 @@
 """Each agent learns for some hundred steps, and its exported module acts as it does."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from stable_baselines3 import PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from simreal.agents.build import ExportedPolicy, build_agent, find_normalizer
+from simreal.agents.build import ExportedChooser, ExportedPolicy, build_agent, find_normalizer
 from simreal.agents.normalizer import Normalizer
 from simreal.env import BatchEnv
 from simreal.experiment import load_experiment
@@ -80,6 +81,16 @@ def test_the_exported_module_acts_as_the_agent_does(name: str) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert np.abs(found).max() <= 1.0
     assert found.std() > 1e-4
+
+
+def test_an_agent_that_nobody_can_export_is_not_exported_as_another() -> None:
+    stranger: Any = SimpleNamespace(policy=make("sac").policy)
+    with pytest.raises(TypeError, match="no network to export is known of SimpleNamespace"):
+        ExportedPolicy(stranger)
+    choosing = load_experiment("qube_swingup", ["agent=dqn", "action.bins=3"])
+    contract = BatchEnv(choosing, 1).contract
+    with pytest.raises(TypeError, match="no network to export is known of SimpleNamespace"):
+        ExportedChooser(stranger, contract)
 
 
 @pytest.mark.parametrize("name", sorted(TINY))

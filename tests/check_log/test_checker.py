@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from simreal.bench_logs import FAULTS, planted, sound
-from simreal.check_log.checker import check_log
+from simreal.bench_logs import FAULTS, Fault, planted, sound
+from simreal.check_log.checker import CHECKS, check_log
 from simreal.check_log.drift_checks import drift
 from simreal.check_log.finding import Finding, worst
 from simreal.check_log.sample_checks import quantum_of
@@ -25,6 +27,28 @@ def test_what_follows_from_a_broken_clock_is_not_said_again() -> None:
     findings = by_check(planted(fault, 0))
     assert findings["clock"].verdict == "fail"
     assert findings["drift"].text == "not before clock is mended"
+
+
+def test_a_reading_that_stays_constant_fails_and_the_rest_is_looked_at() -> None:
+    log = sound("qube", 0)
+    table = log.channels["joint_velocity"]
+    values = table.values.copy()
+    values[:, 0] = 0.0
+    log.channels["joint_velocity"] = replace(table, values=values)
+    findings = by_check(log)
+    assert findings["values"].verdict == "fail"
+    assert findings["values"].text.startswith("constant from beginning to end: joint_velocity of ")
+    assert not any("is mended" in finding.text for finding in findings.values())
+
+
+@pytest.mark.parametrize(
+    "fault", [each for each in FAULTS if each.check == "clock"], ids=lambda fault: fault.name
+)
+def test_every_broken_clock_blocks_what_computes_with_time(fault: Fault) -> None:
+    findings = by_check(planted(fault, 0))
+    later = list(CHECKS)[list(CHECKS).index("clock") + 1 :]
+    blocked = findings["clock"].verdict == "fail"
+    assert {findings[name].text == "not before clock is mended" for name in later} == {blocked}
 
 
 def test_a_fault_says_what_and_where() -> None:

@@ -14,9 +14,9 @@ from simreal.deploy.emulators.faults import (
     Faults,
     Outbox,
     parse_fault,
-    random_faults,
 )
 from simreal.errors import UserError
+from tests.deploy.random_faults import random_faults
 
 DEVICES = ["shoulder", "elbow"]
 FRAME = bytes(range(20))

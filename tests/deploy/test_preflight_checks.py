@@ -20,7 +20,7 @@ from simreal.deploy.policy import load_policy
 from simreal.deploy.preflight.hands import EmulatedHand, bar
 from simreal.deploy.preflight.inertial import gravity_finding
 from simreal.deploy.preflight.motion import UnsafeMotionError, motion_latency, onset_ms
-from simreal.deploy.preflight.timing import BusTimes, bus_finding, latency_finding
+from simreal.deploy.preflight.timing import BusTimes, bus_finding, latency_finding, trained_latency
 from simreal.deploy.preflight.verdict import Finding, Verdict
 from simreal.deploy.preflight.wiggle import Wiggle, mover, order_and_signs
 from simreal.joint_directions import joint_directions
@@ -217,6 +217,26 @@ def test_latency_is_held_against_what_was_trained(contract: Contract) -> None:
     assert latency_finding(trained, _times(0.001), None).result == "not checked"
     assert latency_finding(trained, _times(0.01), None).result == "fail"
     assert latency_finding(contract, _times(0.001), 5.0).text.startswith("trained without latency")
+
+
+def test_every_delay_between_a_joint_and_its_motor_counts_as_trained(contract: Contract) -> None:
+    drawn = {
+        "action_latency_ms": (2.0, 10.0),
+        "action_latency_jitter_ms": (1.0, 3.0),
+        "sensor_latency_ms": (1.0, 5.0),
+        "sensor_latency_jitter_ms": (0.5, 2.0),
+        "joint_latency_ms[arm]": (0.0, 4.0),
+        "joint_latency_ms[pendulum]": (1.0, 7.0),
+        "imu_latency_ms": (0.0, 100.0),
+        "control_jitter_ms": (0.0, 100.0),
+    }
+    ranges = tuple(
+        TrainedRange(name=name, unit="ms", operation="absolute", low=low, high=high)
+        for name, (low, high) in drawn.items()
+    )
+    trained = trained_latency(contract.model_copy(update={"trained_ranges": ranges}))
+    # Jitters may be none; each joint has its own delay.
+    assert trained == (2.0 + 1.0 + 0.0, 10.0 + 3.0 + 5.0 + 2.0 + 7.0)
 
 
 def test_a_verdict_is_ready_only_if_all_was_checked_and_passed() -> None:

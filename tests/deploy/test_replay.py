@@ -86,14 +86,17 @@ def _golden(contract: Contract, session: onnxruntime.InferenceSession) -> Golden
     state = _random_state(np.random.default_rng(5), contract)
     asked = np.zeros(len(contract.commands))
     previous = np.zeros(len(contract.robot.actuators))
-    observation = ObservationPipeline(contract).begin(state, previous, command=asked)
+    to_command = ActionPipeline(contract)
+    to_command.begin(state.joint_position)
+    target = to_command.target
+    observation = ObservationPipeline(contract).begin(state, previous, command=asked, target=target)
     action = session.run(None, {"observation": observation[None]})[0][0].astype(np.float64)
     rows: dict[str, Any] = {
         "joint_position": state.joint_position,
         "joint_velocity": state.joint_velocity,
         "observation": observation,
         "action": action,
-        "command": ActionPipeline(contract)(action).target,
+        "command": to_command(action).target,
         **state.inertial(),
     }
     if contract.commands:
@@ -116,6 +119,8 @@ def contracts(draw: st.DrawFn) -> Contract:
     """Any observation of any of the shipped robots."""
     robot = load_robot(draw(st.sampled_from(["qube", "go2", "so101"]))).description
     sources = [*sorted(JOINT_SOURCES), "previous_action", "command"]
+    if all(actuator.command == "position" for actuator in robot.actuators):
+        sources.append("following_error")
     sources += [] if not robot.imu else ["angular_velocity", "linear_acceleration", "projected_gravity"]
     terms = st.builds(
         ObservationTerm,
@@ -147,8 +152,10 @@ def _record(path: Path, policy: Policy, seed: int, dropped: frozenset[int] = fro
     for number in range(CYCLES):
         state = _random_state(rng, contract)
         asked = rng.uniform(-1, 1, len(contract.commands))
+        if number == 0:
+            to_command.begin(state.joint_position)
         observe = pipeline.begin if number == 0 else pipeline
-        observation = observe(state, action, command=asked)
+        observation = observe(state, action, command=asked, target=to_command.target)
         action = np.clip(infer(observation).astype(np.float64), -1.0, 1.0)
         command, at = RobotCommand(to_command(action).target), [10**9 + 10**7 * number] * 7
         if number not in dropped:
@@ -182,6 +189,23 @@ def test_cycles_that_the_recorder_lost_are_counted_and_deviate_in_nothing(
     last = max(set(range(CYCLES)) - dropped)
     assert found.lost == len([number for number in dropped if number < last])
     assert found.cycles + found.unknown == CYCLES - len(dropped)
+
+
+def test_after_a_gap_what_was_last_told_is_not_known_at_once(tmp_path: Path) -> None:
+    """The following error alone looks one cycle back."""
+    robot = load_robot("so101").description
+    contract = Contract(
+        robot=robot,
+        control_rate=50.0,
+        observation=(ObservationTerm(source="following_error"),),
+        action=ActionMapping(scale=(0.5,) * 6, offset=(0.1,) * 6),
+        provenance=Provenance(task="any", agent="none", seed=0, training_steps=0, versions={}),
+    )
+    policy = _random_policy(tmp_path / "policy.onnx", contract, 3)
+    dropped = frozenset({7, 8, 20})
+    found = replay(read_messages(_record(tmp_path / "flight.mcap", policy, 3, dropped)), policy)
+    assert found.first is None
+    assert (found.lost, found.unknown, found.cycles) == (3, 2, CYCLES - 3 - 2)
 
 
 @given(st.lists(st.tuples(wild, wild), max_size=9))

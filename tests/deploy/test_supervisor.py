@@ -1,4 +1,6 @@
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -255,3 +257,17 @@ def test_only_clearing_leaves_a_fault_and_nothing_follows_without_run(wishes: li
 
 def test_every_check_has_a_reaction() -> None:
     assert {SAFETY.reaction_to(check) for check in CHECKS} == {"damp", "hold", "off"}
+
+
+def test_every_check_is_documented_and_raised_by_the_module_that_the_list_of_them_names() -> None:
+    checkout = Path(__file__).resolve().parent.parent.parent
+    page = (checkout / "docs" / "deployment.md").read_text("utf-8")
+    table = "".join(re.findall(r"^\|(.*?)\|", page, re.MULTILINE))
+    assert [check for check in CHECKS if f"`{check}`" not in table and check != "end"] == []
+    modules = dict.fromkeys(CHECKS[: CHECKS.index("stale_state") + 1], "bounds")
+    modules |= dict.fromkeys(CHECKS[CHECKS.index("stale_state") + 1 :], "supervisor")
+    modules |= dict.fromkeys(("frozen_state", "inconsistent_state"), "persistence")
+    modules |= dict.fromkeys(("stall", "saturated_action"), "persistence")
+    modules |= dict.fromkeys(("overrun", "lost_driver"), "loop")
+    for check, module in modules.items():
+        assert f'"{check}"' in (checkout / "deploy" / f"{module}.py").read_text("utf-8")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike, NDArray
 
+from simreal import latencies
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.physics.interface import Start
 from simreal.randomization.build import build_world
@@ -413,6 +414,15 @@ class TestEveryParameter:
         randomizer.apply(both, randomizer.draw(EpisodeRandom(episode_seed(0, both))).values)
         for field, old in zip(parameter.fields, before, strict=True):
             assert (world.array(field) == old).all()
+
+
+def test_every_delay_is_known_by_what_it_delays() -> None:
+    """Of those that a world has, by what of it they set: actions, all sensors, or one kind."""
+    in_ms = {name for name, each in PARAMETERS.items() if each.unit == "ms"}
+    assert in_ms == set(latencies.ALL)
+    of_actions = {name for name in in_ms if PARAMETERS[name].fields[0].startswith("actuation.latency")}
+    assert of_actions == set(latencies.OF_ACTIONS)
+    assert {name for name in in_ms if "jitter" in name} == set(latencies.JITTERS)
 
 
 def test_the_three_operations() -> None:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from simreal.errors import UserError
 from simreal.randomization.adr import Adr, AdrConfig
 from simreal.randomization.schedule_interface import HistoryRow, Space
-from simreal.randomization.schedule_plot import read_history, schedule_figure, write_history
+from simreal.randomization.schedule_plot import read_history, schedule_figure
+from simreal.run import Table
 
 
 def space() -> Space:
@@ -34,9 +35,10 @@ def history(schedule: Adr, decisions: int) -> list[HistoryRow]:
     return rows
 
 
+LAST_STEP = 10**12
 ROWS = st.builds(
     HistoryRow,
-    st.integers(0, 10**12),
+    st.integers(0, LAST_STEP),
     st.text(st.characters(exclude_categories=["C"], exclude_characters="\r\n"), min_size=1),
     st.floats(allow_nan=False),
     st.floats(allow_nan=False),
@@ -45,12 +47,15 @@ ROWS = st.builds(
 
 
 @given(rows=st.lists(ROWS, max_size=20), cut=st.integers(0, 20))
-def test_a_history_comes_back_from_its_file(
+def test_a_history_comes_back_as_training_and_its_resumption_wrote_it(
     tmp_path_factory: pytest.TempPathFactory, rows: list[HistoryRow], cut: int
 ) -> None:
     path = tmp_path_factory.mktemp("history") / "schedule.csv"
-    write_history(path, rows[:cut])
-    write_history(path, rows[cut:])
+    for part, after in ((rows[:cut], None), (rows[cut:], LAST_STEP)):
+        table = Table(path, list(HistoryRow._fields[1:]), after)
+        for row in part:
+            table.add(row.step, row[1:])
+        table.close()
     assert read_history(path) == rows
 
 

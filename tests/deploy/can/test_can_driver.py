@@ -14,9 +14,10 @@ from simreal.deploy.drivers.can import open_driver
 from simreal.deploy.emulators.can_leg import can_config
 from simreal.deploy.emulators.can_motors.damiao import PMAX, TIMEOUT, VMAX, DamiaoFirmware
 from simreal.deploy.emulators.can_motors.motor import CanFrame
-from simreal.deploy.emulators.faults import Fault, random_faults
+from simreal.deploy.emulators.faults import Fault
 from simreal.errors import UserError
 from simreal.state import RobotCommand
+from tests.deploy.random_faults import random_faults
 
 Make = Callable[..., AbstractContextManager[Any]]
 """Of the fixture `can_world`."""

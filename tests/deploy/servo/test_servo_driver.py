@@ -8,9 +8,10 @@ import pytest
 import yaml
 
 from simreal.deploy.drivers import DriverError
-from simreal.deploy.emulators.faults import Fault, Faults, random_faults
+from simreal.deploy.emulators.faults import Fault, Faults
 from simreal.errors import UserError
 from simreal.state import RobotCommand, RobotState
+from tests.deploy.random_faults import random_faults
 
 KINDS = ("feetech", "dynamixel")
 both = pytest.mark.parametrize("kind", KINDS)

@@ -14,7 +14,7 @@ from simreal.deploy.bounds import StateBounds
 from simreal.deploy.drivers import DriverError, open_driver
 from simreal.deploy.drivers.unitree import UnitreeDriver
 from simreal.deploy.emulators import unitree_codec as written_out
-from simreal.deploy.emulators.faults import parse_fault, random_faults
+from simreal.deploy.emulators.faults import parse_fault
 from simreal.deploy.unitree.arrival import ArrivalClock
 from simreal.deploy.unitree.layout import Frame, decode
 from simreal.deploy.unitree.measurement import Reader
@@ -22,6 +22,7 @@ from simreal.deploy.unitree.messages import GO_COMMAND, GO_STATE, HG_STATE, MESS
 from simreal.errors import UserError
 from simreal.robots import load_robot
 from simreal.state import RobotCommand, RobotState
+from tests.deploy.random_faults import random_faults
 
 from .conftest import Bench, MakeBench
 from .test_layout import random_frame

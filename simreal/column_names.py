@@ -1,0 +1,12 @@
+"""Names of drawn values: ``mass`` of a whole robot, ``mass[arm]`` of one part of it."""
+
+
+def split_column(name: str) -> tuple[str, str]:
+    """The parameter, or entry, and the part; the part is empty if there is none."""
+    parameter, _, part = name.partition("[")
+    return parameter, part.removesuffix("]")
+
+
+def parameter_of(name: str) -> str:
+    """The parameter, or entry, whatever the part."""
+    return split_column(name)[0]
