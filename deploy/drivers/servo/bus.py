@@ -108,7 +108,7 @@ class ServoBus:
         """Take answers in the order in which they were asked for, and no others."""
         answers: dict[int, Answer] = {}
         awaited = list(servos)
-        while awaited and (status := self.protocol.receive()) is not None:
+        while awaited and (status := self.protocol.receive_awaited(length)) is not None:
             if len(status.data) != length or status.id not in awaited:
                 continue
             del awaited[: awaited.index(status.id) + 1]

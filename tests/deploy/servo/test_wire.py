@@ -29,6 +29,9 @@ class Wire:
         taken, self.coming = self.coming[: max(0, length)], self.coming[max(0, length) :]
         return taken
 
+    def peek(self, length: int) -> bytes:
+        return self.coming[:length]
+
     def setPacketTimeout(self, packet_length: int) -> None:  # noqa: N802
         pass
 
@@ -106,8 +109,10 @@ def test_what_an_emulator_answers_is_what_the_driver_reads(kind: str) -> None:
     def reads(servo: int, error: int, data: bytes) -> None:
         wire = Wire()
         wire.coming = coder.status(servo, error, data)
+        quick = Wire()
+        quick.coming = wire.coming
         status = protocol(wire).receive()
-        assert status is not None
+        assert status is not None and status == protocol(quick).receive_awaited(len(data))
         assert (status.id, status.error, status.data) == (servo, error, data)
 
     reads()
@@ -134,11 +139,12 @@ def test_the_crc_and_the_checksum_notice_every_changed_byte(kind: str) -> None:
     whole = coder.status(3, 0, bytes(range(11)))
     for place in range(len(whole)):
         for change in (0x01, 0x80, 0xFF):
-            wire = Wire()
             changed = bytearray(whole)
             changed[place] ^= change
-            wire.coming = bytes(changed)
-            assert protocol(wire).receive() is None
+            for receive in (lambda p: p.receive(), lambda p: p.receive_awaited(11)):
+                wire = Wire()
+                wire.coming = bytes(changed)
+                assert receive(protocol(wire)) is None
 
 
 def _frames(coder: Any, random: np.random.Generator, number: int) -> list[bytes]:
@@ -159,12 +165,16 @@ def _frames(coder: Any, random: np.random.Generator, number: int) -> list[bytes]
 def _fuzz(kind: str, number: int) -> None:
     protocol, coder = CODERS[kind]
     random = np.random.default_rng(0)
-    decoder, wire = coder.Decoder(), Wire()
-    ours = protocol(wire)
+    decoder, wire, quick_wire = coder.Decoder(), Wire(), Wire()
+    ours, quick = protocol(wire), protocol(quick_wire)
     for frame in _frames(coder, random, number):
         wire.coming += frame
+        quick_wire.coming += frame
         while (status := ours.receive()) is not None:
+            # The way that does without the vendor's handler finds what the handler finds.
+            assert status == quick.receive_awaited(int(random.choice([len(status.data), 0, 5])))
             assert 0 <= status.id <= 0xFE and len(status.data) <= 1024
+        assert quick.receive_awaited(5) is None
         for asked in decoder.feed(frame):
             assert 0 <= asked.code <= 0xFF
 
