@@ -26,6 +26,23 @@ class RealTime:
     cpu: int | None = None
 
 
+def hurry(priority: int) -> bool:
+    """Take the processor from ordinary programs, as firmware does, which shares it with none.
+
+    Args:
+        priority: of SCHED_FIFO; what the caller starts runs as usual.
+
+    Returns:
+        Whether the kernel permits it.
+    """
+    try:
+        policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
+        os.sched_setscheduler(0, policy, os.sched_param(priority))
+    except (OSError, OverflowError, AttributeError):
+        return False
+    return True
+
+
 @contextmanager
 def real_time(wanted: RealTime | None) -> Iterator[list[str]]:
     """Let the calling thread run in real time, with locked memory and no garbage collection.
@@ -89,11 +106,7 @@ def _stay_on(cpu: int | None) -> str | None:
 
 
 def _first_in_first_out(priority: int) -> str | None:
-    try:
-        # What the loop starts must not compete with it.
-        policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
-        os.sched_setscheduler(0, policy, os.sched_param(priority))
-    except (OSError, OverflowError):
+    if not hurry(priority):  # nor must what the loop starts compete with it
         command = f"echo '{_user()} - rtprio 99' | sudo tee -a {LIMITS_FILE}"
         return f"{command}   # SCHED_FIFO {priority} was refused"
     return None

@@ -82,11 +82,16 @@ class Wiggle:
         """Whether another joint moved, alone, or the right one the wrong way."""
         return self.moved is not None and not self.right and self.along is None
 
+    def says_the_same(self, other: "Wiggle") -> bool:
+        """Whether both accuse, of the same motion."""
+        same = self.moved == other.moved and self.distance * other.distance > 0
+        return same and self.accuses and other.accuses
+
     def describe(self, robot: RobotDescription) -> str:
         """What is wrong, or that nothing is."""
         name = robot.joint_names[self.joint]
         if self.moved is None:
-            return f"{name}: no joint moved"
+            return f"{name}: no joint moved; is it at the end of its travel?"
         other, unit = robot.joint_names[self.moved], robot.joints[self.moved].unit
         distance = f"{self.distance:+.2f} {unit}"
         if self.right:
@@ -109,7 +114,8 @@ def judge(moved: FloatArray, joint: int, robot: RobotDescription, late: bool = F
         moved: (joints,) distance from where each was at rest.
         joint: that was to be moved.
         robot: for the units of the joints.
-        late: whether the turn is over: another joint that has moved most need not go further.
+        late: whether the turn is over: that another joint has moved most, if not far, is then told, and
+            accuses nobody.
     """
     shares = np.nan_to_num(np.abs(moved) / [MOVED[each.unit] for each in robot.joints])
     first = int(np.argmax(shares))
@@ -118,11 +124,11 @@ def judge(moved: FloatArray, joint: int, robot: RobotDescription, late: bool = F
     distance = float(moved[first])
     if first == joint and distance > 0:
         return Wiggle(joint, first, distance)
-    others = np.where(np.arange(len(shares)) == first, 0.0, shares)
-    if first != joint:  # what the right one does at the same time says more than what a third one does
-        others = np.where(np.arange(len(shares)) == joint, others, 0.0)
-    second = int(np.argmax(others))
-    return Wiggle(joint, first, distance, second if others[second] >= ALONE * shares[first] else None)
+    if first != joint:
+        is_alone = shares[first] >= ALONG and shares[joint] < ALONE * shares[first]
+        return Wiggle(joint, first, distance, None if is_alone else joint)
+    second = int(np.argmax(np.where(np.arange(len(shares)) == joint, 0.0, shares)))
+    return Wiggle(joint, joint, distance, second if shares[second] >= ALONE * shares[joint] else None)
 
 
 def wiggle_joints(
@@ -146,7 +152,7 @@ def wiggle_joints(
             found = _turn(driver, robot, hand, joint, before, patience)
             if found.right or found.moved is None:
                 break
-            if before is not None and found.accuses and before.accuses and found.moved == before.moved:
+            if before is not None and found.says_the_same(before):
                 found = replace(found, confirmed=True)
                 break
             before = found
