@@ -18,9 +18,9 @@ from simreal.bench_can import emulated_leg
 from simreal.bench_servo import emulated_arm
 from simreal.bench_unitree import PRIORITY, Walk, emulated_go2
 from simreal.contract import Contract
-from simreal.deploy.command_source import FixedSource
+from simreal.deploy.command_source import FixedSource, asked_values
 from simreal.deploy.drivers import DriverError, open_driver
-from simreal.deploy.loop import asked_values, deploy
+from simreal.deploy.loop import deploy
 from simreal.deploy.policy import Policy, load_policy
 from simreal.deploy.realtime import hurry
 from simreal.episode_random import EpisodeRandom, episode_seed

@@ -24,11 +24,11 @@ from simreal.contract import (
     ObservationTerm,
     Provenance,
 )
-from simreal.deploy.command_source import FixedSource
+from simreal.deploy.command_source import FixedSource, asked_values
 from simreal.deploy.cycle import Cycle
 from simreal.deploy.drivers import open_driver
 from simreal.deploy.log_writer import LogWriter
-from simreal.deploy.loop import asked_values, deploy
+from simreal.deploy.loop import deploy
 from simreal.deploy.policy import CONTRACT_KEY, GOLDEN_KEY, GoldenVectors, Policy, load_policy
 from simreal.deploy.provenance import provenance_of
 from simreal.deploy.replay import different, replay
