@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
 PR_SET_TIMERSLACK = 29
+FIRMWARE_PRIORITY = 10
+"""SCHED_FIFO of emulated robots where it is allowed, below that of a control loop."""
 LIMITS_FILE = "/etc/security/limits.d/99-simreal.conf"
 
 

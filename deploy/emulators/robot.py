@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from simreal.deploy.clock import Clock
 from simreal.deploy.emulators.body import Body
-from simreal.deploy.realtime import hurry
+from simreal.deploy.realtime import FIRMWARE_PRIORITY, hurry
 from simreal.deploy.sim_wire import (
     LARGEST_PACKET,
     CommandPacket,
@@ -28,8 +28,6 @@ from simreal.errors import UserError
 from simreal.robots import load_robot
 from simreal.state import RobotState
 
-PRIORITY = 10
-"""SCHED_FIFO, below that of the control loop."""
 LONGEST_GAP_STEPS = 1000
 """A process that slept for longer (a suspended laptop) does not make up for it."""
 
@@ -158,7 +156,7 @@ def main() -> None:
             return
         wire.send(encode_hello(robot.description.model_dump(mode="json")))
         wire.setblocking(False)
-        hurry(PRIORITY)  # where that is allowed
+        hurry(FIRMWARE_PRIORITY)  # where that is allowed
         serve(robot, wire)
 
 
