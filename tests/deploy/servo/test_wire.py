@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from simreal.deploy.drivers.servo.protocol import DynamixelProtocol, FeetechProtocol, Protocol
 from simreal.deploy.emulators import dynamixel_wire, sts_wire
+from simreal.deploy.emulators.servo_bus import WRITE, Decoder
 
 
 class Wire:
@@ -85,7 +86,7 @@ def test_the_emulators_coder_knows_the_examples() -> None:
     assert dynamixel_wire.crc(b"123456789") == 0xFEE8
     answer = dynamixel_wire.status(1, 0, bytes([0x06, 0x04, 0x26]))
     assert answer.hex(" ").upper() == "FF FF FD 00 01 07 00 55 00 06 04 26 65 5D"
-    (asked,) = sts_wire.Decoder().feed(bytes.fromhex("FF FF FE 07 82 38 04 01 02 03 36"))
+    (asked,) = sts_wire.StsDecoder().feed(bytes.fromhex("FF FF FE 07 82 38 04 01 02 03 36"))
     assert (asked.id, asked.code, asked.parameters) == (0xFE, 0x82, bytes([56, 4, 1, 2, 3]))
 
 
@@ -94,6 +95,10 @@ def _payload(limit: int) -> st.SearchStrategy[bytes]:
     return st.lists(st.sampled_from([0xFF, 0xFD, 0x00, 0x55, 0x01, 0x80]), max_size=limit).map(bytes)
 
 
+DECODERS: dict[str, type[Decoder]] = {
+    "feetech": sts_wire.StsDecoder,
+    "dynamixel": dynamixel_wire.DynamixelDecoder,
+}
 CODERS: dict[str, tuple[type[Any], Any]] = {
     "feetech": (FeetechProtocol, sts_wire),
     "dynamixel": (DynamixelProtocol, dynamixel_wire),
@@ -120,15 +125,15 @@ def test_what_an_emulator_answers_is_what_the_driver_reads(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", CODERS)
 def test_what_the_driver_asks_is_what_an_emulator_hears(kind: str) -> None:
-    protocol, coder = CODERS[kind]
+    protocol, _ = CODERS[kind]
 
     @given(st.integers(0, 252), _payload(40).filter(len))
     def hears(servo: int, data: bytes) -> None:
         wire = Wire()
         protocol(wire).write(servo, 42, data)
-        (asked,) = coder.Decoder().feed(wire.sent)
+        (asked,) = DECODERS[kind]().feed(wire.sent)
         address = bytes([42]) if kind == "feetech" else bytes([42, 0])
-        assert (asked.id, asked.code, asked.parameters) == (servo, coder.WRITE, address + data)
+        assert (asked.id, asked.code, asked.parameters) == (servo, WRITE, address + data)
 
     hears()
 
@@ -165,7 +170,7 @@ def _frames(coder: Any, random: np.random.Generator, number: int) -> list[bytes]
 def _fuzz(kind: str, number: int) -> None:
     protocol, coder = CODERS[kind]
     random = np.random.default_rng(0)
-    decoder, wire, quick_wire = coder.Decoder(), Wire(), Wire()
+    decoder, wire, quick_wire = DECODERS[kind](), Wire(), Wire()
     ours, quick = protocol(wire), protocol(quick_wire)
     for frame in _frames(coder, random, number):
         wire.coming += frame
