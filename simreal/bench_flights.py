@@ -16,7 +16,6 @@ import numpy as np
 
 from simreal.bench_can import emulated_leg
 from simreal.bench_servo import emulated_arm
-from simreal.bench_unitree import PRIORITY, Walk, emulated_go2
 from simreal.contract import Contract
 from simreal.deploy.command_source import FixedSource, asked_values
 from simreal.deploy.drivers import DriverError, open_driver
@@ -24,13 +23,15 @@ from simreal.deploy.loop import deploy
 from simreal.deploy.policy import Policy, load_policy
 from simreal.deploy.realtime import hurry
 from simreal.episode_random import EpisodeRandom, episode_seed
-from simreal.errors import UserError
+from simreal.errors import UserError, missing_extra
 from simreal.evaluate import evaluate, goal_share_of_log, load_candidate
 from simreal.experiment import ExperimentConfig
 from simreal.logs.messages import read_messages
 from simreal.robots.policies import find_policy
 from simreal.tasks import Task, find_task
 
+PRIORITY = 40
+"""SCHED_FIFO of the control loop, where it is allowed."""
 EVALUATED = 200
 """Episodes in simulation, against which flights are held."""
 EVALUATION_SEED = 100
@@ -102,6 +103,10 @@ def _by_log(plan: Plan, log: Path) -> Judgement:
 @contextmanager
 def _go2(plan: Plan) -> Iterator[Emulation]:
     """Its velocity is not in the log: the emulator, which knows it, judges."""
+    try:
+        from simreal.bench_unitree import Walk, emulated_go2
+    except ModuleNotFoundError as error:
+        raise missing_extra(str(error.name), "dds") from None
     walk = Walk(plan.task.name, list(plan.asked.values()), plan.contract.control_rate)
     with emulated_go2(plan.parameters, plan.seed, walk) as (domain, end):
 
