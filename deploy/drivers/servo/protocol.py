@@ -3,8 +3,7 @@
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from simreal.deploy.drivers.driver import DriverError
 from simreal.deploy.drivers.servo.port import Recorder, SerialPort
@@ -19,8 +18,7 @@ KEPT_REQUESTS = 64
 """Group reads that are not put together again: a few lengths and orders of asking come by turns."""
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(NamedTuple):
     """What a servo answers.
 
     Attributes:
