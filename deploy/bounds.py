@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,17 +25,115 @@ class Violation:
     reason: str
 
 
+Read = Callable[[RobotState, float], FloatArray | float | None]
+"""What is bounded, of a measurement at s of now; None where a robot does not report it."""
+
+
 @dataclass(frozen=True, slots=True)
-class _Section:
-    """Neighbours in the vector: where they stand, what reads them, and how one beyond is told of."""
+class _Bound:
+    """Neighbours in the vector, each between a lower and an upper bound.
+
+    Attributes:
+        check: that fails where one is beyond.
+        read: them.
+        lower: bounds, one for each.
+        upper: likewise.
+        text: for people, a format of `value`, `low`, `high`, the ages `value_ms` and `high_ms`, and
+            `name`.
+        names: of each; none where one number is bounded.
+    """
 
     check: Check
-    place: slice
-    read: Callable[[RobotState, float], FloatArray | float | None]
-    tell: Callable[[int, float, float, float], str]
-    """Of the entry's index, its value, its lower and its upper bound."""
-    fallback: FloatArray
-    """What stands there where a robot does not report it: within all bounds."""
+    read: Read
+    lower: Sequence[float] | FloatArray
+    upper: Sequence[float] | FloatArray
+    text: str
+    names: Sequence[str] = ()
+
+    def tell(self, place: int, value: float, low: float, high: float) -> str:
+        """What is wrong with one of them."""
+        name = self.names[place] if self.names else ""
+        ages = {"value_ms": 1e3 * value, "high_ms": 1e3 * high}
+        return self.text.format(value=value, low=low, high=high, name=name, **ages)
+
+
+OLD = (
+    "state is {value_ms:.0f} ms old, at most {high_ms:g} ms are allowed "
+    "(stale_state_ms in robot.yaml): the robot is silent, or this computer too busy"
+)
+
+
+def _freshness(safety: SafetyConfig, joints: Sequence[str]) -> Iterator[_Bound]:
+    """A time from the future, or none, would never grow stale."""
+    stale, count = 1e-3 * safety.stale_state_ms, len(joints)
+    yield _Bound("stale_state", lambda state, now: now - float(state.time), [-stale], [stale], OLD)
+    yield _Bound(
+        "stale_state", _ages, [-FINITE] * count, [stale] * count, "joint {name}: " + OLD, joints
+    )
+
+
+def _finite(joints: Sequence[str]) -> Iterator[_Bound]:
+    for name in ("joint_position", "joint_velocity", "joint_effort"):
+        quantity = name.removeprefix("joint_")
+        ends = [-FINITE] * len(joints), [FINITE] * len(joints)
+        yield _Bound(
+            "not_a_number", _state(name), *ends, f"joint {{name}} reports {quantity} {{value}}", joints
+        )
+    for name, width in IMU_WIDTHS.items():
+        quantity = name.replace("_", " ")
+        ends = [-FINITE] * width, [FINITE] * width
+        yield _Bound("not_a_number", _state(name), *ends, f"the IMU reports {quantity} {{value}}")
+
+
+def _joint_limits(safety: SafetyConfig, joints: Sequence[str]) -> Iterator[_Bound]:
+    limits = [safety.joint_position.get(name, (-FINITE, FINITE)) for name in joints]
+    lower, upper = zip(*limits, strict=True)
+    outside = "joint {name} at {value:.4g}, outside {low:g} to {high:g}"
+    yield _Bound("joint_position", _state("joint_position"), lower, upper, outside, joints)
+    fastest = np.array([safety.joint_velocity.get(name, FINITE) for name in joints])
+    faster = "joint {name} moves at {value:.4g}, faster than {high:g}"
+    yield _Bound("joint_velocity", _state("joint_velocity"), -fastest, fastest, faster, joints)
+    strongest = np.array([safety.joint_effort.get(name, FINITE) for name in joints])
+    stronger = "joint {name} bears {value:.4g}, more than {high:g}"
+    yield _Bound("joint_effort", _state("joint_effort"), -strongest, strongest, stronger, joints)
+
+
+def _drive_limits(safety: SafetyConfig, joints: Sequence[str]) -> Iterator[_Bound]:
+    if safety.temperature is not None:
+        hottest = [safety.temperature] * len(joints)
+        hotter = "joint {name} is at {value:.4g} °C, above {high:g} °C"
+        lowest = [-FINITE] * len(joints)
+        yield _Bound("temperature", _drives("temperature"), lowest, hottest, hotter, joints)
+    if safety.supply_voltage is not None:
+        ends = safety.supply_voltage[:1], safety.supply_voltage[1:]
+        outside = "the supply is at {value:.4g} V, outside {low:g} to {high:g} V"
+        yield _Bound("supply_voltage", _drives("supply_voltage"), *ends, outside)
+
+
+def _body_limits(safety: SafetyConfig) -> Iterator[_Bound]:
+    yield _Bound(
+        "not_a_number",
+        lambda state, now: _norm(state.orientation),
+        [1.0 - UNIT_TOLERANCE],
+        [1.0 + UNIT_TOLERANCE],
+        "the IMU reports an orientation of length {value:.4g}, which is no unit quaternion",
+    )
+    if safety.tilt is not None:
+        yield _Bound(
+            "tilt",
+            lambda state, now: tilt(state.orientation),
+            [-FINITE],
+            [safety.tilt],
+            "the body is tilted by {value:.3g} rad, more than {high:g} rad",
+        )
+    if safety.angular_velocity is not None:
+        yield _Bound(
+            "angular_velocity",
+            lambda state, now: _norm(state.angular_velocity),
+            [-FINITE],
+            [safety.angular_velocity],
+            "the body turns at {value:.3g} rad/s, faster than {high:g} rad/s",
+        )
 
 
 class StateBounds:
@@ -43,104 +141,24 @@ class StateBounds:
 
     def __init__(self, robot: RobotDescription, safety: SafetyConfig) -> None:
         """Gather the bounds of a robot."""
-        self._sections: list[_Section] = []
-        self._lower = self._upper = self._values = np.zeros(0)
-        joints, count = robot.joint_names, len(robot.joints)
-        stale = 1e-3 * safety.stale_state_ms
-        # A time from the future, or none, would never grow stale.
-        self._add("stale_state", lambda state, now: now - float(state.time), [-stale], [stale], _old)
-        self._add(
-            "stale_state",
-            lambda state, now: None if state.drives is None else _ages(state, now),
-            [-FINITE] * count,
-            [stale] * count,
-            lambda i, age, low, high: f"joint {joints[i]}: " + _old(i, age, low, high),
-        )
-        finite = [-FINITE] * count, [FINITE] * count
-        for name in ("joint_position", "joint_velocity", "joint_effort"):
-            self._add("not_a_number", _reading(name), *finite, _reports(name, joints))
-        for name, width in IMU_WIDTHS.items():
-            # A loop's memory of late binding: the name is bound by the function that makes the reader.
-            ends = [-FINITE] * width, [FINITE] * width
-            self._add("not_a_number", _reading(name), *ends, _imu_reports(name))
-        position = [safety.joint_position.get(name, (-FINITE, FINITE)) for name in joints]
-        lower, upper = zip(*position, strict=True)
-        self._add("joint_position", _reading("joint_position"), lower, upper, _outside(joints))
-        for check, limits in (
-            ("joint_velocity", safety.joint_velocity),
-            ("joint_effort", safety.joint_effort),
-        ):
-            largest = np.array([limits.get(name, FINITE) for name in joints])
-            self._add(check, _reading(check), -largest, largest, _beyond(check, joints))  # type: ignore[arg-type]
-        self._add_drives(safety, joints)
-        self._add_body(safety)
-
-    def _add_drives(self, safety: SafetyConfig, joints: Sequence[str]) -> None:
-        if safety.temperature is not None:
-            self._add(
-                "temperature",
-                lambda state, now: None if state.drives is None else state.drives.temperature,
-                [-FINITE] * len(joints),
-                [safety.temperature] * len(joints),
-                lambda i, value, low, high: f"joint {joints[i]} is at {value:.4g} °C, above {high:g} °C",
-            )
-        if safety.supply_voltage is not None:
-            self._add(
-                "supply_voltage",
-                lambda state, now: None if state.drives is None else state.drives.supply_voltage,
-                safety.supply_voltage[:1],
-                safety.supply_voltage[1:],
-                lambda i, value, low, high: (
-                    f"the supply is at {value:.4g} V, outside {low:g} to {high:g} V"
-                ),
-            )
-
-    def _add_body(self, safety: SafetyConfig) -> None:
-        self._add(
-            "not_a_number",
-            lambda state, now: _norm(state.orientation),
-            [1.0 - UNIT_TOLERANCE],
-            [1.0 + UNIT_TOLERANCE],
-            lambda i, value, low, high: (
-                f"the IMU reports an orientation of length {value:.4g}, which is no unit quaternion"
-            ),
-        )
-        if safety.tilt is not None:
-            self._add(
-                "tilt",
-                lambda state, now: tilt(state.orientation),
-                [-FINITE],
-                [safety.tilt],
-                lambda i, value, low, high: (
-                    f"the body is tilted by {value:.3g} rad, more than {high:g} rad"
-                ),
-            )
-        if safety.angular_velocity is not None:
-            self._add(
-                "angular_velocity",
-                lambda state, now: _norm(state.angular_velocity),
-                [-FINITE],
-                [safety.angular_velocity],
-                lambda i, value, low, high: (
-                    f"the body turns at {value:.3g} rad/s, faster than {high:g} rad/s"
-                ),
-            )
-
-    def _add(
-        self,
-        check: Check,
-        read: Callable[[RobotState, float], FloatArray | float | None],
-        lower: Sequence[float] | FloatArray,
-        upper: Sequence[float] | FloatArray,
-        tell: Callable[[int, float, float, float], str],
-    ) -> None:
-        start = len(self._lower)
-        low, high = np.array(lower, dtype=np.float64), np.array(upper, dtype=np.float64)
-        fallback = np.clip(0.0, low, high)
-        place = slice(start, start + len(low))
-        self._sections.append(_Section(check, place, read, tell, fallback))
-        self._lower, self._upper = np.append(self._lower, low), np.append(self._upper, high)
-        self._values = np.append(self._values, fallback)
+        joints = robot.joint_names
+        bounds = [
+            *_freshness(safety, joints),
+            *_finite(joints),
+            *_joint_limits(safety, joints),
+            *_drive_limits(safety, joints),
+            *_body_limits(safety),
+        ]
+        self._lower = np.concatenate([np.asarray(each.lower, dtype=np.float64) for each in bounds])
+        self._upper = np.concatenate([np.asarray(each.upper, dtype=np.float64) for each in bounds])
+        # What stands where a robot does not report something: within all bounds.
+        fallback = np.clip(0.0, self._lower, self._upper)
+        self._values = fallback.copy()
+        ends = np.cumsum([len(each.lower) for each in bounds]).tolist()
+        places = [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+        self._sections = [
+            (each, place, fallback[place]) for each, place in zip(bounds, places, strict=True)
+        ]
 
     def violation(self, state: RobotState, now: float) -> Violation | None:
         """The first bound that a measurement of (joints,) arrays does not keep, or None.
@@ -152,17 +170,17 @@ class StateBounds:
             now: s, on the clock of its time.
         """
         values = self._values
-        for section in self._sections:
-            reading = section.read(state, now)
-            values[section.place] = section.fallback if reading is None else reading
+        for bound, place, fallback in self._sections:
+            reading = bound.read(state, now)
+            values[place] = fallback if reading is None else reading
         within = (values >= self._lower) & (values <= self._upper)
         if all_true(within):
             faults = () if state.drives is None else state.drives.faults
             return Violation("motor_fault", "; ".join(faults)) if faults else None
-        place = int(np.argmin(within))
-        section = next(each for each in self._sections if place < each.place.stop)
-        numbers = (float(each[place]) for each in (values, self._lower, self._upper))
-        return Violation(section.check, section.tell(place - section.place.start, *numbers))
+        first = int(np.argmin(within))
+        bound, place, _ = next(each for each in self._sections if first < each[1].stop)
+        numbers = (float(each[first]) for each in (values, self._lower, self._upper))
+        return Violation(bound.check, bound.tell(first - place.start, *numbers))
 
 
 def all_true(mask: NDArray[np.bool_]) -> bool:
@@ -184,38 +202,14 @@ def _norm(values: FloatArray | None) -> float | None:
 
 
 def _ages(state: RobotState, now: float) -> FloatArray | None:
-    assert state.drives is not None
-    return None if state.drives.joint_time is None else now - state.drives.joint_time
+    if state.drives is None or state.drives.joint_time is None:
+        return None
+    return now - state.drives.joint_time
 
 
-def _reading(name: str) -> Callable[[RobotState, float], FloatArray | None]:
+def _state(name: str) -> Read:
     return lambda state, now: getattr(state, name)
 
 
-def _old(index: int, age: float, lower: float, upper: float) -> str:
-    return (
-        f"state is {1e3 * age:.0f} ms old, at most {1e3 * upper:g} ms are allowed "
-        "(stale_state_ms in robot.yaml): the robot is silent, or this computer too busy"
-    )
-
-
-def _reports(name: str, joints: Sequence[str]) -> Callable[[int, float, float, float], str]:
-    quantity = name.removeprefix("joint_")
-    return lambda i, value, low, high: f"joint {joints[i]} reports {quantity} {value}"
-
-
-def _imu_reports(name: str) -> Callable[[int, float, float, float], str]:
-    quantity = name.replace("_", " ")
-    return lambda i, value, low, high: f"the IMU reports {quantity} {value}"
-
-
-def _outside(joints: Sequence[str]) -> Callable[[int, float, float, float], str]:
-    return lambda i, value, low, high: f"joint {joints[i]} at {value:.4g}, outside {low:g} to {high:g}"
-
-
-def _beyond(check: str, joints: Sequence[str]) -> Callable[[int, float, float, float], str]:
-    if check == "joint_velocity":
-        return lambda i, value, low, high: (
-            f"joint {joints[i]} moves at {value:.4g}, faster than {high:g}"
-        )
-    return lambda i, value, low, high: f"joint {joints[i]} bears {value:.4g}, more than {high:g}"
+def _drives(name: str) -> Read:
+    return lambda state, now: None if state.drives is None else getattr(state.drives, name)

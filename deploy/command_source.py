@@ -1,11 +1,13 @@
 """Where the numbers that are asked of a policy come from, and what the person at the controls wants."""
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Protocol
 
 import numpy as np
 
-from simreal.contract import Command
+from simreal.contract import Command, Contract
+from simreal.errors import UserError, nearest
 from simreal.state import FloatArray
 
 
@@ -74,6 +76,28 @@ class FixedSource:
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+def asked_values(contract: Contract, asked: Mapping[str, float]) -> FloatArray:
+    """(commands,) what is asked of a policy, in the order of its contract.
+
+    Raises:
+        UserError: a command that the policy does not know, or one beyond what it was trained for.
+    """
+    names = [command.name for command in contract.commands]
+    for name in asked:
+        if name not in names:
+            raise UserError(f"command {name}: this policy has none of that name: {nearest(name, names)}")
+    values = []
+    for command in contract.commands:
+        value = asked.get(command.name, min(max(0.0, command.low), command.high))
+        if not command.low <= value <= command.high:
+            raise UserError(
+                f"command {command.name}={value:g}: the policy was trained for {command.low:g} to "
+                f"{command.high:g} {command.unit}"
+            )
+        values.append(value)
+    return np.array(values)
 
 
 class TrainedRanges:

@@ -8,6 +8,7 @@ Listeners off the loop's thread, in its process or another, read the records by 
         cycle = layout.cycle(record)
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,17 +21,26 @@ from simreal.deploy.supervisor import PHASES, Phase
 from simreal.observation import Float32Array, ObservationPipeline
 from simreal.state import IMU_WIDTHS, POSE, DriveReport, FloatArray, RobotCommand, RobotState
 
-(
-    HAS_OBSERVATION,
-    HAS_ACTION,
-    HAS_COMMAND,
-    HAS_EFFORT,
-    HAS_TIME,
-    HAS_TEMPERATURE,
-    HAS_SUPPLY,
-    HAS_OBJECTS,
-) = (1 << bit for bit in range(8))
+HAS_OBSERVATION, HAS_ACTION, HAS_COMMAND = (1 << bit for bit in range(3))
 """Bits of a record's field `has`: which of its other fields mean something."""
+
+
+def _reported(name: str) -> Callable[[RobotState], Any]:
+    return lambda state: None if state.drives is None else getattr(state.drives, name)
+
+
+REPORTS: tuple[tuple[str, int, Callable[[RobotState], Any]], ...] = (
+    ("joint_effort", 1 << 3, lambda state: state.joint_effort),
+    ("joint_time", 1 << 4, _reported("joint_time")),
+    ("temperature", 1 << 5, _reported("temperature")),
+    ("supply_voltage", 1 << 6, _reported("supply_voltage")),
+    (
+        "object_pose",
+        1 << 7,
+        lambda state: None if state.object_pose is None else state.object_pose.ravel(),
+    ),
+)
+"""What only some robots report: field, bit of `has`, and where it stands in a state."""
 TEXT = 400
 """Bytes of an event's text."""
 EVENT = np.dtype([(SEQUENCE, "<i8"), ("at", "<i8"), ("kind", "S16"), ("text", f"S{TEXT}")])
@@ -132,14 +142,16 @@ class CycleLayout:
         if self.contract.robot.imu:
             for name in IMU_WIDTHS:
                 setattr(state, name, record[name])
-        if has & HAS_OBJECTS:
-            state.object_pose = record["object_pose"].reshape(-1, POSE)
-        state.joint_effort = record["joint_effort"] if has & HAS_EFFORT else None
-        if has & (HAS_TIME | HAS_TEMPERATURE | HAS_SUPPLY):
+        reported = {name: record[name] for name, bit, _ in REPORTS if has & bit}
+        state.joint_effort = reported.get("joint_effort")
+        if "object_pose" in reported:
+            state.object_pose = reported["object_pose"].reshape(-1, POSE)
+        if reported.keys() & {"joint_time", "temperature", "supply_voltage"}:
+            supply = reported.get("supply_voltage")
             state.drives = DriveReport(
-                record["joint_time"] if has & HAS_TIME else None,
-                record["temperature"] if has & HAS_TEMPERATURE else None,
-                float(record["supply_voltage"]) if has & HAS_SUPPLY else None,
+                reported.get("joint_time"),
+                reported.get("temperature"),
+                None if supply is None else float(supply),
             )
         command = RobotCommand(record["target"], float(record["authority"]))
         return Cycle(
@@ -166,6 +178,7 @@ class CycleWriter:
         }
         self._inertial = [name for name in IMU_WIDTHS if name in self._field]
         self._asked = self._field.get("asked")
+        self._reports = [each for each in REPORTS if each[0] in self._field]
 
     def put(self, cycle: Cycle) -> None:
         """Hand a cycle over, or count it as dropped."""
@@ -201,24 +214,12 @@ class CycleWriter:
 
     def _put_reports(self, place: int, state: RobotState) -> int:
         """What only some robots report; the bits of what it was."""
-        fields, has = self._field, 0
-        if state.joint_effort is not None:
-            has |= HAS_EFFORT
-            fields["joint_effort"][place] = state.joint_effort
-        if state.object_pose is not None and "object_pose" in fields:
-            has |= HAS_OBJECTS
-            fields["object_pose"][place] = state.object_pose.ravel()
-        if (drives := state.drives) is None:
-            return has
-        if drives.joint_time is not None:
-            has |= HAS_TIME
-            fields["joint_time"][place] = drives.joint_time
-        if drives.temperature is not None:
-            has |= HAS_TEMPERATURE
-            fields["temperature"][place] = drives.temperature
-        if drives.supply_voltage is not None:
-            has |= HAS_SUPPLY
-            fields["supply_voltage"][place] = drives.supply_voltage
+        has = 0
+        for name, bit, read in self._reports:
+            reading = read(state)
+            if reading is not None:
+                has |= bit
+                self._field[name][place] = reading
         return has
 
 

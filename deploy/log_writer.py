@@ -2,6 +2,9 @@
 
 Started by `Recorder` as ``python -m simreal.deploy.log_writer``. It outlives the loop: of a control
 process that is killed, everything up to its last cycle is in the log.
+
+Records are copied out of the ring first, a matter of microseconds, and made into JSON as there is time:
+a processor that others keep busy makes the log late, not short.
 """
 
 import json
@@ -11,12 +14,14 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 from mcap.writer import CompressionType, Writer
+from numpy.typing import NDArray
 
 from simreal.contract import Contract
 from simreal.deploy.broadcast import Attached, attach
@@ -29,16 +34,41 @@ from simreal.logs.messages import (
     TIMING_METADATA,
     TOPICS,
 )
-from simreal.observation import Float32Array, ObservationPipeline
-from simreal.state import FloatArray, RobotState
+from simreal.observation import ObservationPipeline
+from simreal.state import RobotState
 
 DRAIN_PERIOD = 0.05
 """s."""
 NICENESS = -10
 CHUNK_SIZE = 16_384
 """Bytes. The reader of a log that was cut off gets every complete chunk."""
+BLOCK = 256
+"""Records that are written before the ring is looked at again."""
+BACKLOG = 65_536
+"""Cycles that wait in this process at most: those of a minute at 1 kHz, some 90 MB of a Go2's."""
 CLOSE = b"close"
 """First word of the line that ends a log in order; the percentiles follow it as JSON."""
+
+
+class Numbers:
+    """Numbers under names that do not change, as a JSON object: one formatting for all of them."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        """Lay it out."""
+        self._names = tuple(names)
+        keys = (json.dumps(name).replace("%", "%%") for name in self._names)
+        self._form = "{" + ", ".join(f"{key}: %r" for key in keys) + "}"
+
+    def __call__(self, numbers: Sequence[float]) -> str:
+        """As JSON would write them; null for what is no number, for which it has no word."""
+        if math.isfinite(sum(numbers)):
+            return self._form % tuple(numbers)
+        return json.dumps(
+            {
+                name: number if math.isfinite(number) else None
+                for name, number in zip(self._names, numbers, strict=True)
+            }
+        )
 
 
 class LogWriter:
@@ -57,11 +87,12 @@ class LogWriter:
         Raises:
             OSError: the file cannot be made, or the disk is full.
         """
-        self._joints = contract.robot.joint_names
-        self._actuators = contract.robot.actuator_names
-        self._observations = ObservationPipeline(contract).names
-        self._poses = tuple(f"{name}.{place}" for name in contract.objects for place in POSE_NAMES)
-        self._asked = tuple(command.name for command in contract.commands)
+        self._joints = Numbers(contract.robot.joint_names)
+        self._actuators = Numbers(contract.robot.actuator_names)
+        self._observations = Numbers(ObservationPipeline(contract).names)
+        self._poses = Numbers([f"{name}.{place}" for name in contract.objects for place in POSE_NAMES])
+        self._asked = Numbers([command.name for command in contract.commands])
+        self._inertial = {name: Numbers(axes) for name, axes in IMU_AXES.items()}
         # Log times are wall time at the start plus monotonic time since: a clock that is set
         # during the run does not tear the log.
         self._epoch = time.time_ns() - time.monotonic_ns()
@@ -77,7 +108,8 @@ class LogWriter:
 
     def event(self, event: Event) -> None:
         """Write an event."""
-        self._message("/event", event.at, event.at, {"kind": event.kind, "text": event.text})
+        content = json.dumps({"kind": event.kind, "text": event.text})
+        self._message("/event", event.at, event.at, content)
 
     def cycle(self, cycle: Cycle) -> None:
         """Write a cycle; the messages bear the time at which it woke, and timing is the last."""
@@ -85,51 +117,52 @@ class LogWriter:
         arrived = round(float(state.time) * 1e9)
         self._message("/state", woke, arrived, self._state(state))
         if cycle.asked.size:
-            self._message("/asked", woke, woke, _named(self._asked, cycle.asked))
+            self._message("/asked", woke, woke, self._asked(cycle.asked.tolist()))
         if cycle.observation is not None:
-            observation = _named(self._observations, cycle.observation)
+            observation = self._observations(cycle.observation.tolist())
             self._message("/observation", woke, arrived, observation)
         if cycle.action is not None:
-            self._message("/action", woke, woke, _named(self._actuators, cycle.action))
+            self._message("/action", woke, woke, self._actuators(cycle.action.tolist()))
+        authority = 0.0
         if cycle.command is not None:
-            command = _named(self._actuators, cycle.command.target)
-            self._message("/command", woke, cycle.wrote_at, command)
-        authority = 0.0 if cycle.command is None else cycle.command.authority
-        supervision = {"phase": cycle.phase.value, "authority": authority}
+            target, authority = self._actuators(cycle.command.target.tolist()), cycle.command.authority
+            self._message("/command", woke, cycle.wrote_at, target)
+        supervision = f'{{"phase": "{cycle.phase.value}", "authority": {authority!r}}}'
         self._message("/supervisor", woke, cycle.observed_at, supervision)
         self._message("/timing", woke, woke, _timing(cycle, arrived))
 
-    def _state(self, state: RobotState) -> dict[str, Any]:
-        content: dict[str, Any] = {
-            "time": float(state.time),
-            "joint_position": _named(self._joints, state.joint_position),
-            "joint_velocity": _named(self._joints, state.joint_velocity),
+    def _state(self, state: RobotState) -> str:
+        joints = self._joints
+        content = {
+            "time": repr(float(state.time)),
+            "joint_position": joints(state.joint_position.tolist()),
+            "joint_velocity": joints(state.joint_velocity.tolist()),
         }
         for name, values in state.inertial().items():
-            content[name] = _named(IMU_AXES[name], values)
+            content[name] = self._inertial[name](values.tolist())
         if state.object_pose is not None:
-            content["object_pose"] = _named(self._poses, state.object_pose.ravel())
+            content["object_pose"] = self._poses(state.object_pose.ravel().tolist())
         if state.joint_effort is not None:
-            content["joint_effort"] = _named(self._joints, state.joint_effort)
+            content["joint_effort"] = joints(state.joint_effort.tolist())
         if (drives := state.drives) is not None:
             for name, readings in (
                 ("joint_time", drives.joint_time),
                 ("temperature", drives.temperature),
             ):
                 if readings is not None:
-                    content[name] = _named(self._joints, readings)
+                    content[name] = joints(readings.tolist())
             if drives.supply_voltage is not None:
                 content["supply_voltage"] = _number(drives.supply_voltage)
-        return content
+        return "{" + ", ".join(f'"{name}": {text}' for name, text in content.items()) + "}"
 
-    def _message(self, topic: str, logged: int, published: int, content: dict[str, Any]) -> None:
+    def _message(self, topic: str, logged: int, published: int, content: str) -> None:
         if topic not in self._channels:
-            self._channels[topic] = self._open_channel(topic, content)
+            self._channels[topic] = self._open_channel(topic, json.loads(content))
         self._writer.add_message(
             self._channels[topic],
             log_time=self._epoch + logged,
             publish_time=self._epoch + published,
-            data=json.dumps(content).encode(),
+            data=content.encode(),
         )
 
     def _open_channel(self, topic: str, example: dict[str, Any]) -> int:
@@ -150,27 +183,36 @@ class LogWriter:
         self._file.close()
 
 
-def _timing(cycle: Cycle, arrived: int) -> dict[str, Any]:
-    spans = {
-        "late_ms": cycle.woke_at - cycle.deadline,
-        "read_ms": cycle.read_at - cycle.woke_at,
-        "inference_ms": cycle.inferred_at - cycle.observed_at,
-        "write_ms": cycle.wrote_at - cycle.write_at,
-        "compute_ms": cycle.wrote_at - cycle.woke_at,
-        "observation_age_ms": cycle.read_at - arrived,
-        "latency_ms": cycle.wrote_at - arrived,
-    }
-    milliseconds = {name: 1e-6 * span for name, span in spans.items()}
-    return {"cycle": cycle.number, **milliseconds, "overruns": cycle.overruns}
+TIMING = Numbers(
+    (
+        "cycle",
+        "late_ms",
+        "read_ms",
+        "inference_ms",
+        "write_ms",
+        "compute_ms",
+        "observation_age_ms",
+        "latency_ms",
+        "overruns",
+    )
+)
 
 
-def _named(names: tuple[str, ...], values: FloatArray | Float32Array) -> dict[str, float | None]:
-    return dict(zip(names, map(_number, values.tolist()), strict=True))
+def _timing(cycle: Cycle, arrived: int) -> str:
+    spans = (
+        cycle.woke_at - cycle.deadline,
+        cycle.read_at - cycle.woke_at,
+        cycle.inferred_at - cycle.observed_at,
+        cycle.wrote_at - cycle.write_at,
+        cycle.wrote_at - cycle.woke_at,
+        cycle.read_at - arrived,
+        cycle.wrote_at - arrived,
+    )
+    return TIMING((cycle.number, *(1e-6 * span for span in spans), cycle.overruns))
 
 
-def _number(value: float) -> float | None:
-    # JSON has no word for what is no number.
-    return value if math.isfinite(value) else None
+def _number(value: float) -> str:
+    return repr(float(value)) if math.isfinite(value) else "null"
 
 
 def _schema_of(value: Any) -> dict[str, Any]:
@@ -192,22 +234,37 @@ class Keeper:
     def __init__(self, attached: Attached, writer: LogWriter) -> None:
         """Take both ends."""
         self._attached, self._writer = attached, writer
+        self._backlog: deque[tuple[Callable[[Any], None], NDArray[Any]]] = deque()
+        self._waiting = 0
         self.lost = 0
         self.failure: str | None = None
 
     def drain(self) -> None:
-        """Write what there is."""
-        layout, writer = self._attached.layout, self._writer
-        while len(records := self._attached.cycles.take()):
+        """Write what there is, and what comes meanwhile."""
+        self._take()
+        while self._backlog:
+            write, records = self._backlog.popleft()
             for record in records:
-                self._keep(writer.cycle, layout.cycle(record))
-        for record in self._attached.events.take():
-            self._keep(writer.event, event_of(record))
-        self._try(self._writer.flush)
+                if not self._try(write, record):
+                    self.lost += 1
+            self._try(self._writer.flush)
+            if write == self._cycle:
+                self._waiting -= len(records)
+            self._take()
 
-    def _keep(self, write: Callable[[Any], None], item: Cycle | Event) -> None:
-        if not self._try(write, item):
-            self.lost += 1
+    def _take(self) -> None:
+        """Make room in the rings: of all that is here the loop's next record has the shortest time."""
+        while self._waiting < BACKLOG and len(records := self._attached.cycles.take(BLOCK)):
+            self._backlog.append((self._cycle, records))
+            self._waiting += len(records)
+        if len(records := self._attached.events.take()):
+            self._backlog.append((self._event, records))
+
+    def _cycle(self, record: Any) -> None:
+        self._writer.cycle(self._attached.layout.cycle(record))
+
+    def _event(self, record: Any) -> None:
+        self._writer.event(event_of(record))
 
     def _try(self, write: Callable[..., None], *arguments: object) -> bool:
         if self.failure is None:

@@ -1,67 +1,31 @@
-"""The control loop: read, supervise, observe, act, limit, write, record; at a fixed rate.
+"""Runs a policy on a robot: connects, checks, records, and lets the control loop go round.
 
-On its thread nothing waits but the clock, nothing is written to a disk or a terminal, and nothing grows.
+What happens in each cycle stands in `simreal.deploy.control_loop`.
 """
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
-
-from simreal.action import ActionPipeline
-from simreal.contract import Contract, RobotDescription
+from simreal.contract import RobotDescription
 from simreal.deploy.broadcast import Broadcast
-from simreal.deploy.clock import Clock
-from simreal.deploy.command_source import CommandSource, FixedSource, TrainedRanges, Wish
-from simreal.deploy.cycle import Cycle, Event
-from simreal.deploy.drivers import Driver, DriverError
+from simreal.deploy.command_source import CommandSource, FixedSource, asked_values
+from simreal.deploy.control_loop import ControlLoop
+from simreal.deploy.drivers import Driver
+from simreal.deploy.loop_options import USUAL, LoopOptions, steps_per_action
 from simreal.deploy.policy import Runnable
 from simreal.deploy.preflight import objections
 from simreal.deploy.provenance import provenance_of
-from simreal.deploy.realtime import RealTime, real_time, warning
+from simreal.deploy.realtime import real_time, warning
 from simreal.deploy.recorder import Recorder
 from simreal.deploy.shadow import ShadowDriver
-from simreal.deploy.supervisor import Order, Phase, Supervisor
-from simreal.deploy.timing import Outcome, Statistics, Travel
-from simreal.errors import UserError, nearest
+from simreal.deploy.timing import Outcome
+from simreal.errors import UserError
 from simreal.logs.messages import PROVENANCE_METADATA
-from simreal.observation import Float32Array, ObservationPipeline
-from simreal.robots import load_robot
-from simreal.signals import Interrupt, interrupt_flag
-from simreal.state import FloatArray, RobotState
+from simreal.signals import interrupt_flag
 
-FRESH_PATIENCE = 1.0
-"""s until a robot must have sent a measurement after all that was prepared meanwhile."""
-SLOWEST, FASTEST = 10.0, 1000.0
-"""Hz, of the rates that a driver may be told at."""
 Listener = Callable[[Broadcast], AbstractContextManager[object]]
 """Begins to listen to a run before its first cycle; what it gives is left after the last one."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoopOptions:
-    """How a policy is run.
-
-    Attributes:
-        driver_rate: Hz at which the driver is read and told, a whole multiple of the policy's rate; that
-            rate itself if None.
-        between: what the driver is told between two actions of the policy: the last one again, or what
-            lies between the last two, which comes a period of the policy later.
-        on_overrun: what follows when the loop came late by a period or more: nothing but a count, the
-            robot holds its posture, or a fault.
-        shadow: everything runs, nothing is sent.
-        real_time: what is asked of the kernel.
-    """
-
-    driver_rate: float | None = None
-    between: Literal["hold", "interpolate"] = "hold"
-    on_overrun: Literal["continue", "hold", "stop"] = "continue"
-    shadow: bool = False
-    real_time: RealTime | None = None
 
 
 def deploy(
@@ -70,7 +34,7 @@ def deploy(
     duration: float | None = None,
     log: Path | None = None,
     source: CommandSource | None = None,
-    options: LoopOptions = LoopOptions(),
+    options: LoopOptions = USUAL,
     listeners: Sequence[Listener] = (),
     warn: Callable[[str], object] = lambda text: None,
 ) -> Outcome:
@@ -113,7 +77,7 @@ def deploy(
             )
         for listen in listeners:
             stack.enter_context(listen(broadcast))
-        loop = _Loop(policy, driver, source, broadcast, options, steps)
+        loop = ControlLoop(policy, driver, source, broadcast, options, steps)
         with real_time(options.real_time) as refused:
             if refused:
                 warn(warning(refused))
@@ -137,302 +101,8 @@ def deploy(
         )
 
 
-def asked_values(contract: Contract, asked: Mapping[str, float]) -> FloatArray:
-    """(commands,) what is asked of a policy, in the order of its contract.
-
-    Raises:
-        UserError: a command that the policy does not know, or one beyond what it was trained for.
-    """
-    names = [command.name for command in contract.commands]
-    for name in asked:
-        if name not in names:
-            raise UserError(f"command {name}: this policy has none of that name: {nearest(name, names)}")
-    values = []
-    for command in contract.commands:
-        value = asked.get(command.name, min(max(0.0, command.low), command.high))
-        if not command.low <= value <= command.high:
-            raise UserError(
-                f"command {command.name}={value:g}: the policy was trained for {command.low:g} to "
-                f"{command.high:g} {command.unit}"
-            )
-        values.append(value)
-    return np.array(values)
-
-
-def steps_per_action(policy_rate: float, driver_rate: float | None) -> int:
-    """How often the driver is told something for each action of the policy.
-
-    Raises:
-        UserError: the driver's rate is no whole multiple of the policy's, or out of range.
-    """
-    rate = policy_rate if driver_rate is None else driver_rate
-    if not SLOWEST <= rate <= FASTEST:
-        raise UserError(f"a rate of {rate:g} Hz: this loop runs at {SLOWEST:g} to {FASTEST:g} Hz")
-    steps = round(rate / policy_rate)
-    if steps < 1 or abs(steps * policy_rate - rate) > 1e-6 * rate:
-        near = policy_rate * max(1, steps)
-        raise UserError(
-            f"--driver-rate {rate:g}: expected a whole multiple of the policy's {policy_rate:g} Hz, "
-            f"such as {near:g}"
-        )
-    return steps
-
-
 def refuse_misfits(policy: Runnable, robot: RobotDescription) -> None:
     """Raise a `UserError` that lists why a policy must not run on a robot, if there is a reason."""
     found = objections(policy, robot)
     if found:
         raise UserError("the policy does not fit this robot:\n  " + "\n  ".join(found))
-
-
-class _Loop:
-    """One deployment.
-
-    Attributes:
-        supervisor: of the robot.
-        statistics: of the cycles.
-        travel: of the joints.
-        actions: of the policy so far.
-        overruns: periods skipped so far.
-    """
-
-    def __init__(
-        self,
-        policy: Runnable,
-        driver: Driver,
-        source: CommandSource,
-        broadcast: Broadcast,
-        options: LoopOptions,
-        steps: int,
-    ) -> None:
-        contract = policy.contract
-        self._driver, self._source, self._broadcast = driver, source, broadcast
-        self._options, self._task = options, contract.provenance.task
-        self._safety = load_robot(contract.robot.name).config.safety
-        self._rate = contract.control_rate * steps
-        self._steps, self._action_period = steps, 1.0 / contract.control_rate
-        self.supervisor = Supervisor(contract.robot, self._safety, 1.0 / self._rate, options.shadow)
-        self._observe = ObservationPipeline(contract)
-        self._infer = policy.warmed_up()
-        self._to_command = ActionPipeline(contract)
-        self._within = TrainedRanges(contract.commands)
-        self.statistics, self.travel = Statistics(), Travel(contract.robot)
-        self.actions = self.overruns = self._cycles = 0
-        self._newest: RobotState | None = None
-        self._phase = self.supervisor.phase
-        self._woke_before: int | None = None
-        self._begin()
-
-    def _begin(self) -> None:
-        """Before the policy's first action after the robot has risen."""
-        self._action = np.zeros(self._to_command.size)
-        self._target: FloatArray | None = None
-        self._target_before: FloatArray | None = None
-        self._acted_at: int | None = None
-        self._infer.begin()
-
-    def run(self, duration: float | None, interrupt: Interrupt) -> str:
-        """Until something ends it; what that was."""
-        self._event("start", f"policy of {self._task}")
-        self.supervisor.connected()
-        try:
-            self._read_until_fresh()
-            clock = Clock(self._rate)
-            ended_by = self._until_end(clock, duration, interrupt)
-            self._settle(clock)
-        except BaseException as error:
-            self._driver.damp()
-            self._event("fault", f"{type(error).__name__}: {error}")
-            raise
-        finally:
-            self._driver.off()
-        fault = self.supervisor.fault
-        self._event("fault" if fault else "end", fault.reason if fault else ended_by)
-        return "fault" if fault else ended_by
-
-    def _until_end(self, clock: Clock, duration: float | None, interrupt: Interrupt) -> str:
-        began: int | None = None
-        while not interrupt.requested:
-            wish = self._tick(clock)
-            supervisor, person = self.supervisor, self._source.person
-            if wish is Wish.END:
-                return "operator"
-            if supervisor.fault is not None and not person:
-                return "fault"
-            if supervisor.phase is Phase.IDLE and not person:
-                supervisor.run()
-            if began is None and supervisor.running:
-                began = clock.deadline
-            # The next cycle would begin after the end.
-            acted = 0 if began is None else clock.deadline + clock.period - began
-            if duration is not None and acted >= round(duration * 1e9):
-                return "duration"
-        return "interrupt"
-
-    def _read_until_fresh(self) -> None:
-        """Read what has queued up since the robot was connected, up to a measurement of now."""
-        began = time.monotonic()
-        while time.monotonic() < began + FRESH_PATIENCE and self.supervisor.fault is None:
-            if float(self._read().time) >= began:
-                return
-            time.sleep(0.001)
-
-    def _settle(self, clock: Clock) -> None:
-        """Let the reaction to the end, or to a fault, last for a while before the motors are off."""
-        if self.supervisor.fault is None:
-            self.supervisor.stop()
-        until = time.monotonic_ns() + round(self._safety.settle_s * 1e9)
-        lost = self.supervisor.fault is not None and self.supervisor.fault.check == "lost_driver"
-        while self.supervisor.order().kind in ("hold", "damp") and not lost:
-            if time.monotonic_ns() >= until:
-                return
-            self._tick(clock)
-
-    def _tick(self, clock: Clock) -> Wish | None:
-        """One cycle; what the person at the controls wants."""
-        before = clock.overruns
-        late = clock.wait()
-        missed = clock.overruns - before
-        self.overruns = clock.overruns
-        woke_at = clock.deadline + late
-        state = self._read()
-        read_at = time.monotonic_ns()
-        asked = self._within(self._source.asked(1e-9 * read_at))
-        self.supervisor.watch(state, 1e-9 * read_at, missed, self._source.emergency)
-        if missed:
-            self._late(missed)
-        wish = self._source.wish()
-        self._heed(wish)
-        observation, observed_at, inferred_at = None, 0, 0
-        acts = self.supervisor.running and self._is_due(clock)
-        if acts:
-            observation = self._observation(state, asked)
-            observed_at = time.monotonic_ns()
-            action = self._infer(observation).astype(np.float64)
-            inferred_at = time.monotonic_ns()
-            self._propose(action)
-        elif self.supervisor.running and self._options.between == "interpolate":
-            self._interpolate(clock)
-        order = self.supervisor.order()
-        write_at = time.monotonic_ns()
-        self._carry_out(order)
-        wrote_at = time.monotonic_ns()
-        cycle = Cycle(
-            self._cycles,
-            self.supervisor.phase,
-            woke_at,
-            clock.deadline,
-            read_at,
-            observed_at or write_at,
-            inferred_at or write_at,
-            write_at,
-            wrote_at,
-            clock.overruns,
-            asked,
-            state,
-            observation,
-            self._action if acts else None,
-            order.command,
-        )
-        self._account(cycle)
-        return wish
-
-    def _read(self) -> RobotState:
-        """The newest measurement: one that comes out of order does not replace a newer one."""
-        try:
-            state = self._driver.read()
-        except DriverError as error:
-            self.supervisor.fail("lost_driver", str(error))
-            if self._newest is None:
-                raise
-            return self._newest
-        if self._newest is None or not float(state.time) < float(self._newest.time):
-            self._newest = state
-        return self._newest
-
-    def _late(self, missed: int) -> None:
-        """The loop has skipped periods."""
-        if self._options.on_overrun == "hold":
-            self.supervisor.hold()
-        elif self._options.on_overrun == "stop" and self.supervisor.commanding:
-            self.supervisor.fail("overrun", f"the loop came late and skipped {missed} periods")
-
-    def _heed(self, wish: Wish | None) -> None:
-        match wish:
-            case Wish.RUN:
-                self.supervisor.run()
-            case Wish.HOLD:
-                self.supervisor.hold()
-            case Wish.CLEAR:
-                self.supervisor.clear()
-                self._driver.off()
-            case _:
-                pass
-
-    def _is_due(self, clock: Clock) -> bool:
-        """Whether the policy acts in this cycle: in the first, and once in each of its periods."""
-        if self._acted_at is None:
-            self._acted_at = clock.deadline
-            return True
-        periods = (clock.deadline - self._acted_at) // (self._steps * clock.period)
-        self._acted_at += periods * self._steps * clock.period
-        return periods > 0
-
-    def _observation(self, state: RobotState, asked: FloatArray) -> Float32Array:
-        if self._target is None:
-            self._to_command.begin(state.joint_position)
-        observe = self._observe.begin if self._target is None else self._observe
-        return observe(state, self._action, command=asked, target=self._to_command.target)
-
-    def _propose(self, action: FloatArray) -> None:
-        target = self._to_command(action).target
-        self._target_before = target if self._target is None else self._target
-        self._target = target
-        self._action = np.minimum(np.maximum(action, -1.0), 1.0)
-        self.supervisor.propose(action, target, self._action_period)
-        if self._options.between == "interpolate":
-            self.supervisor.towards(self._target_before)
-        self.actions += 1
-
-    def _interpolate(self, clock: Clock) -> None:
-        if self._target is None or self._target_before is None or self._acted_at is None:
-            return
-        share = (clock.deadline - self._acted_at) / (self._steps * clock.period)
-        self.supervisor.towards(self._target_before + share * (self._target - self._target_before))
-
-    def _carry_out(self, order: Order) -> None:
-        driver = self._driver
-        try:
-            match order.kind:
-                case "follow" if order.command is not None:
-                    driver.write(order.command)
-                case "hold":
-                    driver.hold()
-                case "damp":
-                    driver.damp()
-                case "off":
-                    driver.off()
-        except DriverError as error:
-            if order.kind == "follow":
-                self.supervisor.fail("lost_driver", str(error))
-            driver.damp()  # whatever it is that the driver cannot do
-
-    def _account(self, cycle: Cycle) -> None:
-        """Count, broadcast, and tell of a new phase."""
-        self._cycles += 1
-        self.travel.add(cycle.state.joint_position)
-        self.statistics.add(cycle, self._woke_before)
-        self._woke_before = cycle.woke_at
-        self._broadcast.put(cycle)
-        if self.supervisor.phase is not self._phase:
-            self._phase = self.supervisor.phase
-            fault = self.supervisor.fault
-            reason = "" if fault is None else f", {fault.reaction}: {fault.check}: {fault.reason}"
-            self._event("phase", self._phase.value + reason)
-            if self._phase is not Phase.RUNNING:
-                self._begin()
-        self.statistics.add_overhead(cycle, time.monotonic_ns())
-
-    def _event(self, kind: str, text: str) -> None:
-        with suppress(ValueError):  # a text that cannot be encoded ends no run
-            self._broadcast.tell(Event(time.monotonic_ns(), kind, text))

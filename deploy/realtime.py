@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
 PR_SET_TIMERSLACK = 29
+FIRMWARE_PRIORITY = 10
+"""SCHED_FIFO of emulated robots where it is allowed, below that of a control loop."""
 LIMITS_FILE = "/etc/security/limits.d/99-simreal.conf"
 
 
@@ -24,6 +26,23 @@ class RealTime:
 
     priority: int = 50
     cpu: int | None = None
+
+
+def hurry(priority: int) -> bool:
+    """Take the processor from ordinary programs, as firmware does, which shares it with none.
+
+    Args:
+        priority: of SCHED_FIFO; what the caller starts runs as usual.
+
+    Returns:
+        Whether the kernel permits it.
+    """
+    try:
+        policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
+        os.sched_setscheduler(0, policy, os.sched_param(priority))
+    except (OSError, OverflowError, AttributeError):
+        return False
+    return True
 
 
 @contextmanager
@@ -89,11 +108,7 @@ def _stay_on(cpu: int | None) -> str | None:
 
 
 def _first_in_first_out(priority: int) -> str | None:
-    try:
-        # What the loop starts must not compete with it.
-        policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
-        os.sched_setscheduler(0, policy, os.sched_param(priority))
-    except (OSError, OverflowError):
+    if not hurry(priority):  # nor must what the loop starts compete with it
         command = f"echo '{_user()} - rtprio 99' | sudo tee -a {LIMITS_FILE}"
         return f"{command}   # SCHED_FIFO {priority} was refused"
     return None

@@ -11,8 +11,9 @@ from simreal.deploy.broadcast import Broadcast
 from simreal.deploy.log_writer import CLOSE
 from simreal.errors import UserError
 
-PATIENCE = 30.0
-"""s until a writer that does not end is given up; the motors are passive by then."""
+PATIENCE = 90.0
+"""s until a writer that does not end is given up; the motors are passive by then. What it may have to
+write still, 65,536 cycles of a Go2, takes some 10 s of a processor."""
 
 
 class Recorder:

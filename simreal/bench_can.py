@@ -1,34 +1,24 @@
-"""What the CAN driver adds to bare python-can, and how policies fare on emulated CAN motors."""
+"""What the CAN driver adds to bare python-can, and an emulated leg of CAN motors."""
 
 import contextlib
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from simreal.deploy.command_source import FixedSource
-from simreal.deploy.drivers import open_driver
-from simreal.deploy.loop import asked_values, deploy
-from simreal.deploy.policy import load_policy
-from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError, missing_extra
-from simreal.evaluate import evaluate, goal_share_of_log, load_candidate
-from simreal.logs.messages import read_messages
 from simreal.robots import Robot, load_robot
 from simreal.robots.can_wire import CanConfig, CanMotorConfig
-from simreal.tasks import find_task
 
 ROBOT = "so101"
 """Of the shipped robots, the one with six joints; here with other motors than it has."""
 BLOCK = 50
 """Round trips, after which the two take turns."""
-SUCCESS = 0.9
-"""Share of the second half in which the goal must hold."""
 WARM_UP = 100
 PATIENCE = 2.0
 """s, for which an answer is waited for."""
@@ -140,66 +130,31 @@ def _percentiles(seconds: list[float]) -> dict[str, float]:
     return {f"p{share}": float(np.percentile(values, share)) for share in (10, 50, 90, 99)}
 
 
-def flights(
-    policy: Path, episodes: int, duration: float, tell: Callable[[str], object]
-) -> dict[str, Any]:
-    """Success of a policy over slcan on the emulated leg, and in training's evaluation.
-
-    Each flight is asked for another posture, begins where the one before left the leg, and is a success
-    as an evaluated episode is: if the goal holds in 90 % of its second half, by the log.
+@contextlib.contextmanager
+def emulated_leg(robot: str, options: Sequence[str] = ()) -> Iterator[Path]:
+    """The emulator of a robot with CAN motors in another process; the path of its slcan terminal.
 
     Args:
-        policy: that `can_leg_posture` trains.
-        episodes: of each.
-        duration: s of a flight.
-        tell: hears of each.
+        robot: with `wire.can`.
+        options: more of `simreal emulate can-leg`.
+
+    Raises:
+        UserError: it does not start.
     """
-    loaded = load_policy(policy)
-    contract = loaded.contract
-    robot, task = contract.robot.name, contract.provenance.task
-    problem = find_task(task, robot)
-    low, high = np.array([(each.low, each.high) for each in contract.commands]).T
-    shares, faults = [], []
-    with tempfile.TemporaryDirectory() as folder:
-        port = Path(folder, "can")
-        with _emulated_leg(robot, task, port):
-            for number in range(episodes):
-                asked = problem.draw_command(
-                    EpisodeRandom(episode_seed(number, np.array([0]))), low, high, np.array([0])
-                )[0]
-                names = [each.name for each in contract.commands]
-                log = Path(folder, f"{number}.mcap")
-                driver = open_driver(f"can:interface=slcan,channel={port},clear_faults=1", robot, task)
-                wanted = FixedSource(
-                    asked_values(contract, dict(zip(names, asked.tolist(), strict=True)))
-                )
-                outcome = deploy(loaded, driver, duration, log, wanted)
-                planned = round(duration * contract.control_rate)
-                shares.append(goal_share_of_log(read_messages(log), task, planned))
-                faults.append(outcome.fault)
-                tell(f"flight {number}: {100 * shares[-1]:.0f} % {outcome.fault or ''}")
-    emulated_success = float(np.mean(np.array(shares) >= SUCCESS))
-    evaluated = evaluate(load_candidate(policy), episodes).summary.success.value
-    return {
-        "flights": episodes,
-        "success_emulated": emulated_success,
-        "success_evaluated": evaluated,
-        "ratio": emulated_success / evaluated if evaluated else None,
-        "goal_shares": shares,
-        "faults": [fault for fault in faults if fault],
-    }
+    with tempfile.TemporaryDirectory() as folder, _serving(robot, Path(folder, "can"), options) as port:
+        yield port
 
 
 @contextlib.contextmanager
-def _emulated_leg(robot: str, task: str, port: Path) -> Iterator[None]:
+def _serving(robot: str, port: Path, options: Sequence[str]) -> Iterator[Path]:
     command = [sys.executable, "-P", "-c", "from simreal.cli import main; main()", "emulate", "can-leg"]
-    command += ["--robot", robot, "--task", task, "--port", str(port)]
+    command += ["--robot", robot, "--port", str(port), *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
         assert process.stdout is not None
         if not process.stdout.readline():
             raise UserError("the emulated leg has not started: what it said stands above")
-        yield
+        yield port
     finally:
         process.kill()
         process.wait()

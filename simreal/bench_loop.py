@@ -30,7 +30,8 @@ from simreal.contract import (
     RobotDescription,
 )
 from simreal.deploy.drivers import Driver
-from simreal.deploy.loop import LoopOptions, deploy
+from simreal.deploy.loop import deploy
+from simreal.deploy.loop_options import LoopOptions
 from simreal.deploy.policy import CONTRACT_KEY, GOLDEN_KEY, GoldenVectors, Policy, load_policy
 from simreal.deploy.realtime import RealTime
 from simreal.deploy.timing import Outcome

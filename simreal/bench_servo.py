@@ -16,6 +16,7 @@ import numpy as np
 from simreal.deploy.drivers import open_driver
 from simreal.deploy.drivers.servo import dynamixel_table, sts_table
 from simreal.deploy.emulators.fault_control import tell_fault
+from simreal.deploy.realtime import hurry
 from simreal.errors import UserError
 from simreal.state import RobotCommand
 
@@ -26,6 +27,8 @@ CHUNK = 50
 PERIOD = 0.004
 """s from the end of a round trip to the next one."""
 START_TIMEOUT = 120.0
+PRIORITY = 40
+"""SCHED_FIFO, as a control loop has it; the emulated arm has less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,7 @@ def servo_round_trips(kind: str, rounds: int) -> dict[str, Any]:
     Returns:
         Percentiles in ms, the ratios of ours to the SDK's, and what a lost answer costs each.
     """
+    priority = hurry(PRIORITY)
     with emulated_arm(kind) as arm:
         specification = f"{kind}:port={arm.port},calibration={arm.calibration}"
         with open_driver(specification, "so101") as driver, _bare_sdk(kind, arm.port) as bare:
@@ -106,6 +110,7 @@ def servo_round_trips(kind: str, rounds: int) -> dict[str, Any]:
     medians = {name: float(np.median(times)) for name, times in usual.items()}
     return {
         "servos": len(IDS),
+        "real_time_priority": priority,
         "rounds": rounds,
         "complete": {name: len(times) / rounds for name, times in usual.items()},
         "processors": os.cpu_count(),

@@ -1,74 +1,80 @@
-"""Benchmarks of Unitree's robots: DDS by the clock, and a policy that walks over it.
+"""Benchmarks of Unitree's robots: DDS by the clock, and an emulated Go2 that says how it walked.
 
 The robot is the emulator, in a process of its own. Where the kernel permits it, both ends run with
 real-time priority: a robot and its controller have computers of their own, and this one has other work.
 """
 
 import contextlib
-import json
 import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from simreal.deploy.command_source import FixedSource
 from simreal.deploy.drivers import Driver, open_driver
 from simreal.deploy.emulators.faults import Faults
 from simreal.deploy.emulators.go2 import make_go2
 from simreal.deploy.emulators.options import Emulated
 from simreal.deploy.emulators.unitree_dds import UnitreeServer
-from simreal.deploy.loop import asked_values, deploy
-from simreal.deploy.policy import Policy, load_policy
+from simreal.deploy.realtime import hurry
 from simreal.deploy.unitree.command import CommandFrame
 from simreal.deploy.unitree.idl import as_message, message_type, packed_type
 from simreal.deploy.unitree.layout import Frame, decode
 from simreal.deploy.unitree.link import Link
 from simreal.deploy.unitree.messages import GO_COMMAND, GO_STATE, MESSAGES
-from simreal.evaluate import evaluate, load_candidate
+from simreal.errors import UserError
 from simreal.robots import load_robot
 from simreal.signals import interrupt_flag
-from simreal.state import RobotCommand
-from simreal.tasks import Motion, Task, find_task
+from simreal.state import FloatArray, RobotCommand
+from simreal.tasks import Motion, find_task
 
-ROBOTS: tuple[Mapping[str, float], ...] = (
-    {},
-    {"mass": 1.1, "action_latency_ms": 12.0},
-    {"friction": 0.7, "action_latency_ms": 6.0},
-    {"mass": 0.95, "motor_strength": 0.95},
-)
-"""True parameters of the robots that walk in turn."""
 PRIORITY = 40
 PACE = 2e-3
 """s between two timed calls, as a loop at 500 Hz has it: back to back, caches would flatter."""
 START_TIMEOUT = 60.0
-EVALUATED = 100
-"""Episodes in simulation, against which flights are held."""
-
-
-def hurry() -> bool:
-    """Ask for real-time priority; whether it was given."""
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
-    except (OSError, AttributeError):
-        return False
-    return True
 
 
 def _domain() -> int:
     return 200 + os.getpid() % 30
 
 
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """What an emulated robot, which knows the truth, says of a flight.
+
+    Attributes:
+        fell: whether the task would have ended the episode.
+        rows: (steps, 1 + metrics) whether the goal held, and the task's metrics, at the rate of control.
+        obeyed: commands.
+        ignored: commands.
+    """
+
+    fell: bool
+    rows: FloatArray
+    obeyed: int
+    ignored: int
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """What an emulated Go2 is to do: a task's command, at a rate of control in Hz."""
+
+    task: str = "go2_velocity"
+    command: Sequence[float] = (0.0, 0.0, 0.0)
+    rate: float = 50.0
+
+
 class _Truth:
     """What the task says of an emulated robot, at the rate of control."""
 
-    def __init__(self, robot: Any, task: Task, command: Sequence[float]) -> None:
-        self._robot, self._task, self._command = robot, task, np.array([command])
-        self._every = round(robot.body.rate / 50.0)
+    def __init__(self, robot: Any, walk: Walk) -> None:
+        self._robot, self._task = robot, find_task(walk.task, "go2")
+        self._command = np.array([walk.command])
+        self._every = round(robot.body.rate / walk.rate)
         self._steps = 0
         self.rows: list[list[float]] = []
         self.fell = False
@@ -87,12 +93,12 @@ class _Truth:
 
 
 def _emulate(
-    pipe: Connection, domain: int, parameters: Mapping[str, float], seed: int, command: Sequence[float]
+    pipe: Connection, domain: int, parameters: Mapping[str, float], seed: int, walk: Walk
 ) -> None:
     """Run an emulated Go2 until told to end; send what the task says of it."""
-    hurry()
+    hurry(PRIORITY)
     robot = make_go2(Emulated(parameters, [], None, seed, None))
-    truth = _Truth(robot, find_task("go2_velocity", "go2"), command)
+    truth = _Truth(robot, walk)
     with interrupt_flag() as interrupt:
         server = UnitreeServer(robot, MESSAGES["go"], "lo", domain, Faults())
         pipe.send("ready")
@@ -103,29 +109,39 @@ def _emulate(
 
         server.serve(interrupt, after_step=after_step)
         server.close()
-    pipe.send((truth.fell, truth.rows, robot.obeyed, sum(robot.ignored.values())))
+    # A flight that ended at once has no half, and held nothing.
+    rows = np.array(truth.rows or [[0.0] * (1 + len(find_task(walk.task, "go2").metrics))])
+    pipe.send(Walked(truth.fell, rows, robot.obeyed, sum(robot.ignored.values())))
 
 
 @contextlib.contextmanager
-def _emulated(
-    parameters: Mapping[str, float], seed: int, command: Sequence[float]
-) -> Iterator[tuple[int, Callable[[], Any]]]:
-    """An emulator that runs; its domain, and what ends it and gives its truth."""
+def emulated_go2(
+    parameters: Mapping[str, float], seed: int, walk: Walk = Walk()
+) -> Iterator[tuple[int, Callable[[], Walked]]]:
+    """An emulator that runs; its DDS domain, and what ends it and gives its truth.
+
+    Raises:
+        UserError: it does not start.
+    """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     domain = _domain()
-    process = context.Process(target=_emulate, args=(theirs, domain, parameters, seed, command))
+    process = context.Process(target=_emulate, args=(theirs, domain, parameters, seed, walk))
     process.start()
+    theirs.close()
     try:
         if not ours.poll(START_TIMEOUT):
-            raise TimeoutError("the emulator does not start")
+            raise UserError("the emulated Go2 does not start")
         ours.recv()
 
-        def end() -> Any:
+        def end() -> Walked:
             ours.send("end")
-            return ours.recv()
+            walked: Walked = ours.recv()
+            return walked
 
         yield domain, end
+    except EOFError:
+        raise UserError("the emulated Go2 has ended: what it said stands above") from None
     finally:
         process.join(5.0)
         process.kill()
@@ -149,10 +165,10 @@ def _percentiles(seconds: Sequence[float]) -> dict[str, float]:
 
 def bus_speed(rounds: int) -> dict[str, Any]:
     """Cost of commands, states and round trips, packed and through the IDL classes, in one run."""
-    priority = hurry()
+    priority = hurry(PRIORITY)
     default = np.array(load_robot("go2").description.default_position)
     command = RobotCommand(default)
-    with _emulated({}, 0, (0.0, 0.0, 0.0)) as (domain, end):
+    with emulated_go2({}, 0) as (domain, end):
         driver = open_driver(f"unitree:domain={domain}", "go2")
         with driver:
             result: dict[str, Any] = {
@@ -208,76 +224,3 @@ def _idl_speed(default: Any, number: int) -> dict[str, Any]:
         }
     finally:
         link.close()
-
-
-def _simulated(
-    loaded: Policy, parameters: Mapping[str, float], seed: int, asked: Mapping[str, float]
-) -> str | None:
-    """What fault the same flight ends with, within 3 s, where no DDS is in between."""
-    text = ",".join(f"{name}={value}" for name, value in {**parameters, "seed": seed}.items())
-    contract = loaded.contract
-    driver = open_driver(f"sim:{text}", contract.robot.name, contract.provenance.task)
-    return deploy(loaded, driver, 3.0, None, FixedSource(asked_values(contract, asked))).fault
-
-
-def flights(
-    policy: Path,
-    number: int,
-    duration: float,
-    robots: Sequence[Mapping[str, float]],
-    tell: Callable[[str], object],
-) -> dict[str, Any]:
-    """Let a policy walk an emulated Go2 in real time over DDS, against its evaluation in simulation.
-
-    Each flight has a seed, a command from the policy's ranges, and one of the robots. It is a success if
-    the robot does not fall and the task's goal holds in 90 % of the second half, as in evaluation.
-    """
-    priority = hurry()
-    loaded = load_policy(policy)
-    ranges = loaded.contract.commands
-    rng = np.random.default_rng(0)
-    task = find_task("go2_velocity", "go2")
-    rows = []
-    for seed in range(number):
-        command = [round(float(rng.uniform(each.low, each.high)), 3) for each in ranges]
-        parameters = robots[seed % len(robots)]
-        asked = {each.name: value for each, value in zip(ranges, command, strict=True)}
-        with _emulated(parameters, seed, command) as (domain, end):
-            driver = open_driver(f"unitree:domain={domain}", "go2")
-            source = FixedSource(asked_values(loaded.contract, asked))
-            outcome = deploy(loaded, driver, duration, None, source)
-            fell, truth, obeyed, ignored = end()
-        # A flight that ended at once has no half, and held nothing.
-        second = np.array(truth or [[0.0] * (1 + len(task.metrics))])[len(truth) // 2 :]
-        share = float(second[:, 0].mean())
-        row = {
-            "seed": seed,
-            "robot": dict(parameters),
-            "command": command,
-            "fell": fell,
-            "fault": outcome.fault,
-            "fault_with_driver_sim": outcome.fault and _simulated(loaded, parameters, seed, asked),
-            "goal_share_second_half": round(share, 3),
-            "success": not fell and outcome.fault is None and share >= task.success_share,
-            **{
-                name: round(float(v), 3)
-                for name, v in zip(task.metrics, second[:, 1:].mean(0), strict=True)
-            },
-            "overruns": outcome.overruns,
-            "commands_obeyed": obeyed,
-            "commands_not_obeyed": ignored,
-        }
-        rows.append(row)
-        tell(json.dumps(row))
-    success = float(np.mean([row["success"] for row in rows]))
-    # Over its own draws of robots, commands and pushes.
-    trained = evaluate(load_candidate(policy), EVALUATED, seed=100).summary.success.value
-    return {
-        "real_time_priority": priority,
-        "flights": rows,
-        "falls": sum(row["fell"] for row in rows),
-        "success": success,
-        "success_in_evaluation": trained,
-        "ratio": None if not trained else success / trained,
-        **{f"mean_{name}": float(np.mean([row[name] for row in rows])) for name in task.metrics},
-    }

@@ -190,24 +190,6 @@ def bench_experience(steps: int, batch: int, repeats: int, images: bool) -> None
     print_json(experience_cost(steps, batch, repeats, images))
 
 
-@bench.command("emulated")
-@click.argument("policy", type=PATH)
-@click.option(
-    "--servos", type=click.Choice(["feetech", "dynamixel"]), default="feetech", show_default=True
-)
-@click.option("--episodes", type=click.IntRange(min=1), default=20, show_default=True)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="As of `simreal emulate`.")
-def bench_emulated(
-    policy: Path, servos: str, episodes: int, seed: int, settings: tuple[str, ...]
-) -> None:
-    """Success of a policy of the SO-101 over the wire of an emulated arm, and in evaluation."""
-    from simreal.bench_emulated import success_on_emulated_arm
-
-    parameters = numbers_by_name("--set", settings)
-    print_json(success_on_emulated_arm(policy, servos, episodes, seed, parameters, _tell))
-
-
 @bench.group("bus")
 def bench_bus() -> None:
     """Round trips of drivers over real protocols, against the bare library in the same run."""
@@ -240,17 +222,6 @@ def bench_bus_can(rounds: int) -> None:
     print_json(can_round_trips(rounds))
 
 
-@bench.command("can-leg")
-@click.argument("policy", type=PATH)
-@click.option("--episodes", type=click.IntRange(min=1), default=20, show_default=True)
-@click.option("--duration", type=click.FloatRange(min=0.5), default=4.0, show_default=True)
-def bench_can_leg(policy: Path, episodes: int, duration: float) -> None:
-    """Success of a policy over slcan on the emulated leg, and in evaluation."""
-    from simreal.bench_can import flights
-
-    print_json(flights(policy, episodes, duration, _tell))
-
-
 @bench_bus.command("unitree")
 @click.option("--rounds", type=click.IntRange(min=40), default=2000, show_default=True)
 def bench_bus_unitree(rounds: int) -> None:
@@ -261,14 +232,30 @@ def bench_bus_unitree(rounds: int) -> None:
 
 
 @bench.command("flights")
-@click.argument("policy", type=PATH, default=Path("go2_velocity"))
+@click.argument("policy", type=PATH)
+@click.option(
+    "--driver",
+    required=True,
+    type=click.Choice(["feetech", "dynamixel", "can", "unitree"]),
+    help="Over whose wire; it says which robot is emulated.",
+)
 @click.option("--flights", "number", type=click.IntRange(min=1), default=10, show_default=True)
-@click.option("--duration", type=click.FloatRange(min=1.0), default=10.0, show_default=True)
-def bench_flights(policy: Path, number: int, duration: float) -> None:
-    """A Go2 policy over DDS in real time on emulated robots, against its evaluation."""
-    from simreal.bench_unitree import ROBOTS, flights
+@click.option("--duration", type=click.FloatRange(min=1.0), help="s; that of an episode if absent.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="As of `simreal emulate`.")
+def bench_flights(
+    policy: Path,
+    driver: str,
+    number: int,
+    duration: float | None,
+    seed: int,
+    settings: tuple[str, ...],
+) -> None:
+    """Success of a policy over the wire of an emulated robot in real time, and in evaluation."""
+    from simreal.bench_flights import flights
 
-    print_json(flights(policy, number, duration, ROBOTS, _tell))
+    parameters = numbers_by_name("--set", settings)
+    print_json(flights(policy, driver, number, duration, seed, parameters, _tell))
 
 
 SUITE_TASKS = ("cheetah-run", "walker-walk", "reacher-easy")

@@ -100,8 +100,8 @@ def deploy(
     """Run POLICY, an exported .onnx file, on a robot; or play an excitation to it."""
     from simreal.deploy.drivers import open_driver
     from simreal.deploy.live import live_view
-    from simreal.deploy.loop import LoopOptions
     from simreal.deploy.loop import deploy as run_policy
+    from simreal.deploy.loop_options import LoopOptions
     from simreal.deploy.realtime import RealTime
 
     if duration is not None and not math.isfinite(duration):
@@ -162,9 +162,8 @@ def _what_runs(policy: Path | None, excite: Path | None) -> tuple["Runnable", st
 def _source(
     contract: "Contract", commands: tuple[str, ...], name: str | None, tells: bool
 ) -> "CommandSource":
-    from simreal.deploy.command_source import FixedSource
+    from simreal.deploy.command_source import FixedSource, asked_values
     from simreal.deploy.commands import open_commands
-    from simreal.deploy.loop import asked_values
 
     asked = numbers_by_name("--command", commands)
     if name is None:

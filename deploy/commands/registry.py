@@ -10,12 +10,13 @@ KINDS = {
     "keyboard": "keys of this terminal",
     "gamepad": "a gamepad, gamepad:/dev/input/eventN for a certain one",
     "udp": "udp:PORT, datagrams of JSON to this computer; udp:HOST:PORT to be heard from elsewhere",
+    "websocket": "websocket:PORT or websocket:HOST:PORT, the same JSON from clients that connect",
     "FILE.yaml": "what is asked when",
 }
 
 
 def open_commands(specification: str, contract: Contract) -> CommandSource:
-    """Open ``keyboard``, ``gamepad[:PATH]``, ``udp:[HOST:]PORT`` or a profile file.
+    """Open ``keyboard``, ``gamepad[:PATH]``, ``udp:[HOST:]PORT``, ``websocket:[HOST:]PORT`` or a file.
 
     Raises:
         UserError: no such source, or it cannot be opened.
@@ -33,6 +34,10 @@ def open_commands(specification: str, contract: Contract) -> CommandSource:
         from simreal.deploy.commands.network import open_network
 
         return open_network(contract.commands, rest)
+    if kind == "websocket":
+        from simreal.deploy.commands.websocket import open_websocket
+
+        return open_websocket(contract.commands, rest)
     if Path(specification).suffix in (".yaml", ".yml"):
         from simreal.deploy.commands.profile import open_profile
 

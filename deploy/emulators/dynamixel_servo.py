@@ -8,22 +8,26 @@ from collections.abc import Sequence
 from typing import Any
 
 from simreal.deploy.emulators.dynamixel_wire import (
-    ACTION,
-    BROADCAST,
     FAST_SYNC_READ,
-    PING,
-    READ,
     REBOOT,
-    REG_WRITE,
-    SYNC_READ,
-    SYNC_WRITE,
-    WRITE,
-    Decoder,
-    Instruction,
+    DynamixelDecoder,
     fast_status,
     status,
 )
 from simreal.deploy.emulators.servo import COUNTS, STEP, Drive, EmulatedServo, Sensed, Shaft
+from simreal.deploy.emulators.servo_bus import (
+    ACTION,
+    BROADCAST,
+    PING,
+    READ,
+    REG_WRITE,
+    SYNC_READ,
+    SYNC_WRITE,
+    WRITE,
+    Answer,
+    Instruction,
+    ServoLine,
+)
 
 MODEL_NUMBER, FIRMWARE = 1020, 46
 END = 147
@@ -247,23 +251,14 @@ class DynamixelServo(EmulatedServo):
         return Drive(angle, self.number(84, 2) / MODEL_P, max(0, pwm) / FULL_PWM)
 
 
-class DynamixelLine:
+class DynamixelLine(ServoLine[DynamixelServo]):
     """The bus that they hang on."""
 
     def __init__(self, servos: Sequence[DynamixelServo]) -> None:
         """Connect servos."""
-        self.servos = servos
-        self._decoder = Decoder()
+        super().__init__(servos, DynamixelDecoder())
 
-    def hear(self, received: bytes) -> list[tuple[str, bytes]]:
-        """Take bytes; (name of the joint, frame) of each answer, in the order in which they are sent."""
-        return [answer for each in self._decoder.feed(received) for answer in self._obey(each)]
-
-    def quiet(self) -> None:
-        """Nothing has come for a while."""
-        self._decoder.forget()
-
-    def _obey(self, instruction: Instruction) -> list[tuple[str, bytes]]:
+    def _obey_together(self, instruction: Instruction) -> list[Answer] | None:
         for servo in self.servos:
             servo.spoken_to()
         data = instruction.parameters
@@ -278,25 +273,16 @@ class DynamixelLine:
                     for servo in self._addressed(data[at]):
                         servo.write(address, data[at + 1 : at + size])
                 return []
-        return [
-            answer
-            for servo in self._addressed(instruction.id)
-            if (answer := self._obey_alone(servo, instruction)) is not None
-        ]
+        return None
 
-    def _addressed(self, servo: int) -> list[DynamixelServo]:
-        return [each for each in self.servos if servo in (each.id, BROADCAST)]
-
-    def _group(
-        self, asked: list[DynamixelServo], address: int, length: int, fast: bool
-    ) -> list[tuple[str, bytes]]:
+    def _group(self, asked: list[DynamixelServo], address: int, length: int, fast: bool) -> list[Answer]:
         answers = [(each, *each.read(address, length)) for each in asked]
         if fast and asked:
             parts = [(each.id, each.error | error, data) for each, error, data in answers]
             return [(asked[-1].name, fast_status(parts))]
         return [self._answer(each, error, data) for each, error, data in answers]
 
-    def _obey_alone(self, servo: DynamixelServo, instruction: Instruction) -> tuple[str, bytes] | None:
+    def _obey_alone(self, servo: DynamixelServo, instruction: Instruction) -> Answer | None:
         data, alone = instruction.parameters, instruction.id != BROADCAST
         address, level = int.from_bytes(data[:2], "little"), servo.memory[68]
         match instruction.code:
@@ -319,5 +305,5 @@ class DynamixelLine:
                 error = BAD_INSTRUCTION
         return self._answer(servo, error) if alone and level > 1 else None
 
-    def _answer(self, servo: DynamixelServo, error: int, data: bytes = b"") -> tuple[str, bytes]:
+    def _answer(self, servo: DynamixelServo, error: int, data: bytes = b"") -> Answer:
         return servo.name, status(servo.id, servo.error | error, data)

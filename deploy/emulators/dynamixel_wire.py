@@ -5,31 +5,13 @@ on. A status has the instruction 55 and an error byte behind it. Behind each FF 
 instruction on, one more FD is stuffed. The CRC is over everything before it.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from simreal.deploy.emulators.servo_bus import BROADCAST, Decoder, Instruction
 
-BROADCAST = 0xFE
-PING, READ, WRITE, REG_WRITE, ACTION, REBOOT = 1, 2, 3, 4, 5, 8
-SYNC_READ, SYNC_WRITE, FAST_SYNC_READ = 0x82, 0x83, 0x8A
+REBOOT, FAST_SYNC_READ = 8, 0x8A
 STATUS = 0x55
 HEADER = b"\xff\xff\xfd\x00"
 LONGEST = 1024
 """Bytes of a packet. What claims more is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Instruction:
-    """What a servo is asked.
-
-    Attributes:
-        id: of the servo; `BROADCAST` for all.
-        code: of the instruction.
-        parameters: its bytes, without stuffing.
-    """
-
-    id: int
-    code: int
-    parameters: bytes
 
 
 def _crc_of_byte(byte: int) -> int:
@@ -67,18 +49,8 @@ def fast_status(answers: list[tuple[int, int, bytes]]) -> bytes:
     return packet
 
 
-class Decoder:
+class DynamixelDecoder(Decoder):
     """Finds instructions in a stream of bytes."""
-
-    def __init__(self) -> None:
-        """Nothing has come."""
-        self._bytes = bytearray()
-
-    def feed(self, received: bytes) -> Iterator[Instruction]:
-        """Take bytes; the instructions that are whole now."""
-        self._bytes += received
-        while (instruction := self._next()) is not None:
-            yield instruction
 
     def _next(self) -> Instruction | None:
         data = self._bytes
@@ -100,7 +72,3 @@ class Decoder:
             return instruction
         del data[: max(0, len(data) - len(HEADER) + 1)]
         return None
-
-    def forget(self) -> None:
-        """Give up on what is not whole, as servos do when the line is quiet."""
-        self._bytes.clear()

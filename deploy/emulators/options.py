@@ -10,6 +10,7 @@ import click
 
 from simreal.cli_types import PATH, numbers_by_name
 from simreal.deploy.emulators.faults import GRAMMAR, KINDS, Fault, parse_fault
+from simreal.deploy.realtime import FIRMWARE_PRIORITY, hurry
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ def emulator_options(function: Callable[..., None]) -> Callable[..., None]:
         task: str | None,
         **others: Any,
     ) -> None:
+        hurry(FIRMWARE_PRIORITY)
         parameters = numbers_by_name("--set", settings)
         announced = [parse_fault(text) for text in faults]
         function(emulated=Emulated(parameters, announced, control, seed, task), **others)

@@ -5,7 +5,6 @@ Started by `SimDriver` as ``python -m simreal.deploy.emulators.robot ARGUMENTS``
 
 import contextlib
 import json
-import os
 import socket
 import sys
 import time
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from simreal.deploy.clock import Clock
 from simreal.deploy.emulators.body import Body
+from simreal.deploy.realtime import FIRMWARE_PRIORITY, hurry
 from simreal.deploy.sim_wire import (
     LARGEST_PACKET,
     CommandPacket,
@@ -28,8 +28,6 @@ from simreal.errors import UserError
 from simreal.robots import load_robot
 from simreal.state import RobotState
 
-PRIORITY = 10
-"""SCHED_FIFO, below that of the control loop."""
 LONGEST_GAP_STEPS = 1000
 """A process that slept for longer (a suspended laptop) does not make up for it."""
 
@@ -140,12 +138,6 @@ def _take_commands(robot: SimulatedRobot, wire: socket.socket) -> bool:
     return True
 
 
-def _be_punctual() -> None:
-    """Take the processor from ordinary programs, where that is allowed: firmware shares it with none."""
-    with contextlib.suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
-
-
 def main() -> None:
     """Build the robot that the first argument describes, and serve it."""
     arguments = json.loads(sys.argv[1])
@@ -164,7 +156,7 @@ def main() -> None:
             return
         wire.send(encode_hello(robot.description.model_dump(mode="json")))
         wire.setblocking(False)
-        _be_punctual()
+        hurry(FIRMWARE_PRIORITY)  # where that is allowed
         serve(robot, wire)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from simreal.deploy.emulators.servo import COUNTS, STEP, Drive, EmulatedServo, Sensed, Shaft
-from simreal.deploy.emulators.sts_wire import (
+from simreal.deploy.emulators.servo_bus import (
     ACTION,
     BROADCAST,
     PING,
@@ -18,10 +18,11 @@ from simreal.deploy.emulators.sts_wire import (
     SYNC_READ,
     SYNC_WRITE,
     WRITE,
-    Decoder,
+    Answer,
     Instruction,
-    status,
+    ServoLine,
 )
+from simreal.deploy.emulators.sts_wire import StsDecoder, status
 
 MODEL_NUMBER = 777
 FIRMWARE = (3, 10)
@@ -216,23 +217,14 @@ class StsServo(EmulatedServo):
         """Nothing: these servos have none."""
 
 
-class StsLine:
+class StsLine(ServoLine[StsServo]):
     """The bus that they hang on."""
 
     def __init__(self, servos: Sequence[StsServo]) -> None:
         """Connect servos."""
-        self.servos = servos
-        self._decoder = Decoder()
+        super().__init__(servos, StsDecoder())
 
-    def hear(self, received: bytes) -> list[tuple[str, bytes]]:
-        """Take bytes; (name of the joint, frame) of each answer, in the order in which they are sent."""
-        return [answer for each in self._decoder.feed(received) for answer in self._obey(each)]
-
-    def quiet(self) -> None:
-        """Nothing has come for a while."""
-        self._decoder.forget()
-
-    def _obey(self, instruction: Instruction) -> list[tuple[str, bytes]]:
+    def _obey_together(self, instruction: Instruction) -> list[Answer] | None:
         data = instruction.parameters
         match instruction.code:
             case code if code == SYNC_READ and len(data) > 2:
@@ -244,16 +236,9 @@ class StsLine:
                     for servo in self._addressed(data[at]):
                         servo.write(data[0], data[at + 1 : at + size])
                 return []
-        return [
-            answer
-            for servo in self._addressed(instruction.id)
-            if (answer := self._obey_alone(servo, instruction)) is not None
-        ]
+        return None
 
-    def _addressed(self, servo: int) -> list[StsServo]:
-        return [each for each in self.servos if servo in (each.id, BROADCAST)]
-
-    def _obey_alone(self, servo: StsServo, instruction: Instruction) -> tuple[str, bytes] | None:
+    def _obey_alone(self, servo: StsServo, instruction: Instruction) -> Answer | None:
         data, silent = instruction.parameters, instruction.id == BROADCAST or servo.memory[8] == 0
         match instruction.code:
             case code if code == PING:
@@ -270,5 +255,5 @@ class StsLine:
                 return None
         return None if silent else self._answer(servo)
 
-    def _answer(self, servo: StsServo, data: bytes = b"") -> tuple[str, bytes]:
+    def _answer(self, servo: StsServo, data: bytes = b"") -> Answer:
         return servo.name, status(servo.id, servo.memory[65], data)

@@ -5,26 +5,7 @@ with an error byte in the place of the instruction. The checksum is the compleme
 the header.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
-BROADCAST = 0xFE
-PING, READ, WRITE, REG_WRITE, ACTION, SYNC_READ, SYNC_WRITE = 1, 2, 3, 4, 5, 0x82, 0x83
-
-
-@dataclass(frozen=True, slots=True)
-class Instruction:
-    """What a servo is asked.
-
-    Attributes:
-        id: of the servo; `BROADCAST` for all.
-        code: of the instruction.
-        parameters: its bytes.
-    """
-
-    id: int
-    code: int
-    parameters: bytes
+from simreal.deploy.emulators.servo_bus import Decoder, Instruction
 
 
 def checksum(body: bytes) -> int:
@@ -38,18 +19,8 @@ def status(servo: int, error: int, data: bytes = b"") -> bytes:
     return b"\xff\xff" + body + bytes([checksum(body)])
 
 
-class Decoder:
+class StsDecoder(Decoder):
     """Finds instructions in a stream of bytes."""
-
-    def __init__(self) -> None:
-        """Nothing has come."""
-        self._bytes = bytearray()
-
-    def feed(self, received: bytes) -> Iterator[Instruction]:
-        """Take bytes; the instructions that are whole now."""
-        self._bytes += received
-        while (instruction := self._next()) is not None:
-            yield instruction
 
     def _next(self) -> Instruction | None:
         data = self._bytes
@@ -68,7 +39,3 @@ class Decoder:
             del data[:end]
             return instruction
         return None
-
-    def forget(self) -> None:
-        """Give up on what is not whole, as servos do when the line is quiet."""
-        self._bytes.clear()

@@ -25,21 +25,25 @@ GROWTH = 1.15
 
 
 class EmulatedHand:
-    """Pushes a joint of an emulated robot harder and harder until it moves."""
+    """Pushes an emulated joint harder and harder until it moves, and holds one that went along."""
 
     def __init__(self, driver: SimDriver, robot: RobotDescription) -> None:
-        self._driver, self._joints = driver, len(robot.joints)
+        self._driver, self._robot, self._joints = driver, robot, len(robot.joints)
+        self._still: int | None = None
         self._effort = GENTLE
 
-    def move(self, joint: int) -> None:
+    def move(self, joint: int, still: int | None) -> None:
         """See `Hand`."""
-        self._effort = GENTLE
+        self._effort, self._still = GENTLE, still
 
     def look(self, joint: int, position: FloatArray, moved: FloatArray) -> bool:
         """See `Hand`."""
         self._effort = min(self._effort * GROWTH, STRONGEST)
         push = np.zeros(self._joints)
         push[joint] = self._effort
+        if self._still is not None:  # as hard as it pushes, where that one has gone a share
+            unit = self._robot.joints[self._still].unit
+            push[self._still] = -self._effort * np.clip(moved[self._still] / MOVED[unit], -1.0, 1.0)
         self._driver.push(push)
         return True
 
@@ -60,6 +64,7 @@ class Person:
             console: a terminal.
         """
         self._robot, self._directions = robot, directions
+        self._still: int | None = None
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> Self:
@@ -69,8 +74,9 @@ class Person:
     def __exit__(self, *error: object) -> None:
         self._live.stop()
 
-    def move(self, joint: int) -> None:
+    def move(self, joint: int, still: int | None) -> None:
         """See `Hand`."""
+        self._still = still
 
     def look(self, joint: int, position: FloatArray, moved: FloatArray) -> bool:
         """See `Hand`."""
@@ -86,10 +92,11 @@ class Person:
     def _table(self, joint: int, position: FloatArray, moved: FloatArray) -> Table:
         name = self._robot.joint_names[joint]
         direction = self._directions.get(name, "in its positive direction")
-        title = f"move {name} by hand so that {direction}; Enter skips it"
+        held = "" if self._still is None else f", and hold {self._robot.joint_names[self._still]} still"
+        title = f"move {name} by hand so that {direction}{held}; Enter skips it"
         table = Table("joint", "reads", "moved", title=title)
         for place, each in enumerate(self._robot.joints):
-            style = "bold green" if place == joint else None
+            style = "bold green" if place == joint else "bold" if place == self._still else None
             share = moved[place] / MOVED[each.unit]
             table.add_row(each.name, f"{position[place]:+.3f} {each.unit}", bar(share), style=style)
         return table

@@ -1,8 +1,13 @@
-"""Joint order and signs: somebody moves one joint after the other, and the right reading must follow."""
+"""Joint order and signs: somebody moves one joint after the other, and the right reading must follow.
+
+Joints drag each other along: a limp arm's sag, a pendulum kicks its arm. So distances are compared in
+shares of what counts as moved; where two joints moved together nobody is accused, the person is asked
+again, to hold the other one still; and an accusation stands only if a second turn says the same.
+"""
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -15,7 +20,11 @@ from simreal.state import FloatArray
 MOVED = {"rad": 0.12, "m": 0.01}
 """How far a joint must go: more than what noise, play and a knock do."""
 ALONG = 3.0
-"""Times as far as that, another joint may go along."""
+"""Times as far as that, another joint may go along before the turn is over."""
+ALONE = 0.5
+"""Of the share of the joint that moved most: below it, another one counts as at rest."""
+TURNS = 3
+"""Of one joint, until it is given up."""
 STILL_SPEED = {"rad": 0.1, "m": 0.01}
 """Below it in s⁻¹, a joint counts as at rest."""
 STILL_TIME = 0.3
@@ -27,8 +36,13 @@ PERIOD = 0.01
 class Hand(Protocol):
     """Whoever moves the joints: a person who is told to, or an emulated push."""
 
-    def move(self, joint: int) -> None:
-        """Begin to move a joint in its positive direction."""
+    def move(self, joint: int, still: int | None) -> None:
+        """Begin to move a joint in its positive direction.
+
+        Args:
+            joint: to move.
+            still: to hold still meanwhile: it moved together with the other one before.
+        """
         ...
 
     def look(self, joint: int, position: FloatArray, moved: FloatArray) -> bool:
@@ -46,85 +60,130 @@ class Wiggle:
 
     Attributes:
         joint: that was to be moved.
-        moved: which one moved, or None if none did.
+        moved: which one moved most, by its share, or None if none did.
         distance: rad or m by which that one did, with its sign.
+        along: another that moved with it, so far that one cannot tell who moved whom; or None.
+        confirmed: whether another turn has shown the same.
     """
 
     joint: int
     moved: int | None
     distance: float
+    along: int | None = None
+    confirmed: bool = False
 
     @property
     def right(self) -> bool:
-        """Whether the right joint moved in the right direction."""
+        """Whether the right joint moved most, and in the right direction."""
         return self.moved == self.joint and self.distance > 0
+
+    @property
+    def accuses(self) -> bool:
+        """Whether another joint moved, alone, or the right one the wrong way."""
+        return self.moved is not None and not self.right and self.along is None
+
+    def says_the_same(self, other: "Wiggle") -> bool:
+        """Whether both accuse, of the same motion."""
+        same = self.moved == other.moved and self.distance * other.distance > 0
+        return same and self.accuses and other.accuses
 
     def describe(self, robot: RobotDescription) -> str:
         """What is wrong, or that nothing is."""
         name = robot.joint_names[self.joint]
         if self.moved is None:
-            return f"{name}: no joint moved"
-        unit = robot.joints[self.moved].unit
+            return f"{name}: no joint moved; is it at the end of its travel?"
+        other, unit = robot.joint_names[self.moved], robot.joints[self.moved].unit
+        distance = f"{self.distance:+.2f} {unit}"
+        if self.right:
+            return f"{name}: {distance}"
+        if self.along is not None:
+            beside = robot.joint_names[self.along]
+            return (
+                f"{name}: {other} moved most, by {distance}, and {beside} with it: "
+                "who moved whom cannot be told"
+            )
         if self.moved != self.joint:
-            other = robot.joint_names[self.moved]
-            return f"{name}: {other} moved instead, by {self.distance:+.2f} {unit}: wrong joint order"
-        if self.distance < 0:
-            return f"{name}: moved by {self.distance:+.2f} {unit}: wrong sign"
-        return f"{name}: {self.distance:+.2f} {unit}"
+            return f"{name}: {other} moved instead, by {distance}: wrong joint order"
+        return f"{name}: moved by {distance}: wrong sign"
 
 
-def mover(moved: FloatArray, joint: int, robot: RobotDescription) -> int | None:
-    """Which joint is being moved, once that is plain.
-
-    A limp arm's other joints sag while one is moved: they count only if they go far, and the one that
-    was to be moved does not.
+def judge(moved: FloatArray, joint: int, robot: RobotDescription, late: bool = False) -> Wiggle | None:
+    """What a turn shows, once that is plain.
 
     Args:
         moved: (joints,) distance from where each was at rest.
         joint: that was to be moved.
         robot: for the units of the joints.
+        late: whether the turn is over: that another joint has moved most, if not far, is then told, and
+            accuses nobody.
     """
-    share = np.nan_to_num(np.abs(moved) / [MOVED[each.unit] for each in robot.joints])
-    farthest = int(np.argmax(share))
-    if share[joint] >= 1.0 and share[joint] >= share[farthest] / ALONG:
-        return joint
-    return farthest if share[farthest] >= ALONG and share[joint] < 0.5 else None
+    shares = np.nan_to_num(np.abs(moved) / [MOVED[each.unit] for each in robot.joints])
+    first = int(np.argmax(shares))
+    if shares[first] < (1.0 if first == joint or late else ALONG):
+        return None
+    distance = float(moved[first])
+    if first == joint and distance > 0:
+        return Wiggle(joint, first, distance)
+    if first != joint:
+        is_alone = shares[first] >= ALONG and shares[joint] < ALONE * shares[first]
+        return Wiggle(joint, first, distance, None if is_alone else joint)
+    second = int(np.argmax(np.where(np.arange(len(shares)) == joint, 0.0, shares)))
+    return Wiggle(joint, joint, distance, second if shares[second] >= ALONE * shares[joint] else None)
 
 
 def wiggle_joints(
-    driver: Driver, robot: RobotDescription, hand: Hand, patience: float
+    driver: Driver, robot: RobotDescription, hand: Hand, patience: float, tell: Callable[[str], object]
 ) -> Iterator[Wiggle]:
-    """Let each joint be moved in turn, motors passive.
+    """Let each joint be moved in turn, motors passive, again where a turn tells nothing for sure.
 
     Args:
         driver: connected.
         robot: what the policy takes it for.
         hand: moves the joints.
-        patience: s for each joint.
+        patience: s for each turn.
+        tell: hears why a joint is asked for again.
 
     Raises:
         DriverError: the robot is lost.
     """
     for joint in range(len(robot.joints)):
-        start = _at_rest(driver, robot, patience)
-        hand.move(joint)
-        try:
-            yield _turn(driver, robot, hand, joint, start, patience)
-        finally:
-            hand.rest()
+        before: Wiggle | None = None
+        for turn in range(TURNS):
+            found = _turn(driver, robot, hand, joint, before, patience)
+            if found.right or found.moved is None:
+                break
+            if before is not None and found.says_the_same(before):
+                found = replace(found, confirmed=True)
+                break
+            before = found
+            if turn + 1 < TURNS:
+                tell(f"{found.describe(robot)}; once more")
+        yield found
 
 
 def _turn(
-    driver: Driver, robot: RobotDescription, hand: Hand, joint: int, start: FloatArray, patience: float
+    driver: Driver,
+    robot: RobotDescription,
+    hand: Hand,
+    joint: int,
+    before: Wiggle | None,
+    patience: float,
 ) -> Wiggle:
-    for position in _readings(driver, patience):
-        moved = position - start
-        if not hand.look(joint, position, moved):
-            break
-        found = mover(moved, joint, robot)
-        if found is not None:
-            return Wiggle(joint, found, float(moved[found]))
-    return Wiggle(joint, None, 0.0)
+    start = _at_rest(driver, robot, patience)
+    still = None if before is None else before.moved if before.moved != joint else before.along
+    hand.move(joint, still)
+    moved = np.zeros(len(robot.joints))
+    try:
+        for position in _readings(driver, patience):
+            moved = position - start
+            if not hand.look(joint, position, moved):
+                return Wiggle(joint, None, 0.0)
+            found = judge(moved, joint, robot)
+            if found is not None:
+                return found
+        return judge(moved, joint, robot, late=True) or Wiggle(joint, None, 0.0)
+    finally:
+        hand.rest()
 
 
 def _at_rest(driver: Driver, robot: RobotDescription, patience: float) -> FloatArray:
@@ -160,12 +219,12 @@ def order_and_signs(
     if hand is None:
         return Finding(check, "not checked", "nobody was there to move the joints")
     found = []
-    for wiggle in wiggle_joints(driver, robot, hand, patience):
+    for wiggle in wiggle_joints(driver, robot, hand, patience, tell):
         tell(wiggle.describe(robot))
         found.append(wiggle)
     wrong = [wiggle.describe(robot) for wiggle in found if not wiggle.right]
     numbers = {robot.joint_names[each.joint]: each.distance for each in found if each.right}
-    if any(each.moved is not None and not each.right for each in found):
+    if any(each.confirmed for each in found):
         return Finding(check, "fail", "; ".join(wrong), numbers)
     if wrong:
         return Finding(check, "not checked", "; ".join(wrong), numbers)

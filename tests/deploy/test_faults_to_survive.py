@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 
 from simreal.deploy.broadcast import Broadcast
-from simreal.deploy.loop import LoopOptions, deploy
+from simreal.deploy.loop import deploy
+from simreal.deploy.loop_options import LoopOptions
 from simreal.deploy.policy import load_policy
 from simreal.deploy.realtime import RealTime
 from simreal.deploy.timing import Outcome

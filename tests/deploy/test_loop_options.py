@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from simreal.deploy.command_source import TrainedRanges, Wish
-from simreal.deploy.loop import LoopOptions, deploy, steps_per_action
+from simreal.deploy.loop import deploy
+from simreal.deploy.loop_options import LoopOptions, steps_per_action
 from simreal.deploy.policy import load_policy
 from simreal.errors import UserError
 from simreal.logs.messages import read_messages

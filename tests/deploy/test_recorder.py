@@ -18,9 +18,11 @@ from hypothesis import strategies as st
 from mcap.reader import make_reader
 
 from simreal.contract import Contract
-from simreal.deploy.broadcast import CYCLES, Broadcast
-from simreal.deploy.cycle import Cycle, Event
+from simreal.deploy.broadcast import CYCLES, Attached, Broadcast
+from simreal.deploy.cycle import EVENT, Cycle, CycleLayout, Event
+from simreal.deploy.log_writer import Keeper, Numbers
 from simreal.deploy.recorder import Recorder
+from simreal.deploy.ring import RingReader
 from simreal.deploy.supervisor import Phase
 from simreal.errors import UserError
 from simreal.logs.messages import CONTRACT_METADATA, TIMING_METADATA, read_messages
@@ -249,6 +251,65 @@ def test_a_full_ring_loses_the_last_entries_counts_them_and_never_waits(
     log = read_messages(path)
     assert log.complete
     assert log.array("/timing", "cycle")[:, 0].tolist() == list(range(CYCLES))
+
+
+def test_a_kilohertz_is_written_without_a_loss_or_every_loss_is_counted(
+    contract: Contract, tmp_path: Path
+) -> None:
+    """For half of the time the writer has no processor at all."""
+    path, number = tmp_path / "flight.mcap", 3000
+    with _recording(path, contract) as (broadcast, recorder):
+        begun = time.monotonic()
+        for count in range(number):
+            if count in (500, 2000):
+                stop = signal.SIGSTOP if count == 500 else signal.SIGCONT
+                recorder._process.send_signal(stop)
+            broadcast.put(_cycle(count))
+            time.sleep(max(0.0, begun + 1e-3 * (count + 1) - time.monotonic()))
+    log = read_messages(path)
+    assert log.complete and recorder.failure is None
+    assert (len(log.messages["/timing"]), recorder.lost) == (number, 0)
+    assert log.array("/timing", "cycle")[:, 0].tolist() == list(range(number))
+    assert _are_the_first_cycles(path) == number
+
+
+def test_a_writer_that_is_slower_than_the_loop_is_late_and_loses_nothing(contract: Contract) -> None:
+    """For each cycle that it writes, the loop puts twenty more."""
+    broadcast = Broadcast(contract, kept=True)
+    layout = CycleLayout(contract)
+    readers = (
+        RingReader(broadcast.cycles.fileno(), layout.dtype, keeper=True),
+        RingReader(broadcast.events.fileno(), EVENT, keeper=True),
+    )
+    cycle, total = _cycle(0), 5 * CYCLES
+    put, written = 0, []
+
+    class Slow:
+        def cycle(self, cycle_read: Cycle) -> None:
+            written.append(cycle_read.number)
+            go_on(20)
+
+        def flush(self) -> None: ...
+
+    def go_on(count: int) -> None:
+        nonlocal put
+        for cycle.number in range(put, min(put + count, total)):
+            broadcast.put(cycle)
+        put = min(put + count, total)
+
+    go_on(1)
+    Keeper(Attached(layout, *readers), Slow()).drain()  # type: ignore[arg-type]
+    assert broadcast.dropped == 0
+    assert written == list(range(total))
+
+
+@given(st.lists(st.floats() | st.integers(-(2**60), 2**60), max_size=6), st.text(max_size=3))
+def test_numbers_are_written_as_the_json_library_writes_them(values: list[float], name: str) -> None:
+    names = [f"{name}%{place}" for place in range(len(values))]
+    expected = {
+        each: value if math.isfinite(value) else None for each, value in zip(names, values, strict=True)
+    }
+    assert Numbers(names)(values) == json.dumps(expected)
 
 
 CONTROL = """

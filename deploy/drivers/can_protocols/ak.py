@@ -4,7 +4,7 @@ They tell neither status nor, in frames of 6 bytes, temperature; nothing makes t
 stop. They do what they were told last, also right after they are enabled.
 """
 
-from simreal.deploy.drivers.can_protocols.protocol import Answer, Frame, MotorProtocol, Reading, special
+from simreal.deploy.drivers.can_protocols.protocol import Answer, Frame, MitProtocol, Reading
 from simreal.deploy.drivers.mit import unpack_reading
 
 FAULTS = {
@@ -18,14 +18,8 @@ FAULTS = {
 """By byte 7 of those that send 8 bytes, as the maker's tool lists them; unverified."""
 
 
-class Ak(MotorProtocol):
+class Ak(MitProtocol):
     """An AK motor."""
-
-    def enable(self) -> Frame:
-        return Frame(self.config.id, special(0xFC))
-
-    def disable(self) -> Frame:
-        return Frame(self.config.id, special(0xFD))
 
     def clear_fault(self) -> Frame:
         """It has no such frame: faults end with power, and only leaving motor mode is certain."""
@@ -33,7 +27,7 @@ class Ak(MotorProtocol):
 
     def decode(self, frame: Frame) -> Answer | None:
         data = frame.data
-        if frame.extended or frame.id != self.config.master_id or len(data) not in (6, 8):
+        if not self.is_answer(frame, (6, 8)):
             return None
         if data[0] != self.config.id:
             return None

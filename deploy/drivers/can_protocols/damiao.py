@@ -10,12 +10,11 @@ import struct
 from simreal.deploy.drivers.can_protocols.protocol import (
     Answer,
     Frame,
-    MotorProtocol,
+    MitProtocol,
     Parameter,
     Reading,
     Setup,
     SetupError,
-    special,
 )
 from simreal.deploy.drivers.mit import unpack_reading
 from simreal.robots.can_motors import Limits
@@ -41,17 +40,8 @@ FAULTS = {
 """By the status in the high half of byte 0."""
 
 
-class Damiao(MotorProtocol):
+class Damiao(MitProtocol):
     """A Damiao motor."""
-
-    def enable(self) -> Frame:
-        return Frame(self.config.id, special(0xFC))
-
-    def disable(self) -> Frame:
-        return Frame(self.config.id, special(0xFD))
-
-    def clear_fault(self) -> Frame:
-        return Frame(self.config.id, special(0xFB))
 
     def poll(self) -> Frame:
         return self._ask(REFRESH, 0)
@@ -109,7 +99,7 @@ class Damiao(MotorProtocol):
 
     def decode(self, frame: Frame) -> Answer | None:
         data = frame.data
-        if frame.extended or frame.id != self.config.master_id or len(data) != 8:
+        if not self.is_answer(frame):
             return None
         # A state begins like this only at -12.4 rad or beyond, where no joint gets.
         if data[0] | data[1] << 8 == self.config.id and data[2] in (READ, WRITE, SAVE):

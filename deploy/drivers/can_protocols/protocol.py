@@ -119,3 +119,20 @@ class MotorProtocol(ABC):
 def special(last: int) -> bytes:
     """The 8 bytes of MIT mode that no command has: all ones but for the last."""
     return b"\xff" * 7 + bytes([last])
+
+
+class MitProtocol(MotorProtocol):
+    """A motor that is let go and held back as the Mini Cheetah's were: most makers' do the same."""
+
+    def enable(self) -> Frame:
+        return Frame(self.config.id, special(0xFC))
+
+    def disable(self) -> Frame:
+        return Frame(self.config.id, special(0xFD))
+
+    def clear_fault(self) -> Frame:
+        return Frame(self.config.id, special(0xFB))
+
+    def is_answer(self, frame: Frame, lengths: tuple[int, ...] = (8,)) -> bool:
+        """Whether a frame has the identifier and one of the lengths of this motor's answers."""
+        return not frame.extended and frame.id == self.config.master_id and len(frame.data) in lengths

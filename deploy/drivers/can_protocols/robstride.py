@@ -8,9 +8,8 @@ from simreal.deploy.drivers.can_protocols.protocol import (
     Answer,
     FaultReport,
     Frame,
-    MotorProtocol,
+    MitProtocol,
     Reading,
-    special,
 )
 from simreal.deploy.drivers.mit import unpack_reading
 
@@ -30,21 +29,12 @@ FAULTS = {
 """By bit of the fault word."""
 
 
-class RobStride(MotorProtocol):
+class RobStride(MitProtocol):
     """A RobStride motor in MIT mode."""
-
-    def enable(self) -> Frame:
-        return Frame(self.config.id, special(0xFC))
-
-    def disable(self) -> Frame:
-        return Frame(self.config.id, special(0xFD))
-
-    def clear_fault(self) -> Frame:
-        return Frame(self.config.id, special(0xFB))
 
     def decode(self, frame: Frame) -> Answer | None:
         data = frame.data
-        if frame.extended or frame.id != self.config.master_id or len(data) != 8:
+        if not self.is_answer(frame):
             return None
         if data[0] != self.config.id:
             return None

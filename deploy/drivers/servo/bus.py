@@ -1,7 +1,7 @@
 """Reads and writes on a bus of servos: what can fail, fails by name; what comes late, is not taken."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from simreal.deploy.drivers.servo.lengths import Lengths
 from simreal.deploy.drivers.servo.protocol import Protocol
@@ -13,8 +13,7 @@ GROUP_TRIES = 4
 """Of what is written to all of them and read back, likewise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What a servo said of a block of registers.
 
     Attributes:
@@ -108,7 +107,7 @@ class ServoBus:
         """Take answers in the order in which they were asked for, and no others."""
         answers: dict[int, Answer] = {}
         awaited = list(servos)
-        while awaited and (status := self.protocol.receive()) is not None:
+        while awaited and (status := self.protocol.receive_awaited(length)) is not None:
             if len(status.data) != length or status.id not in awaited:
                 continue
             del awaited[: awaited.index(status.id) + 1]

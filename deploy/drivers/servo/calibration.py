@@ -137,6 +137,7 @@ class Conversion:
         for name, low, high in zip(robot.joint_names, self.lowest, self.highest, strict=True):
             if low >= high:
                 raise UserError(f"joint {name}: its calibrated range has nothing of its actuator's")
+        self._ends = list(zip(self.lowest.tolist(), self.highest.tolist(), strict=True))
 
     def counts(self, angle: FloatArray) -> FloatArray:
         """(joints,) counts, not whole, of rad."""
@@ -144,8 +145,10 @@ class Conversion:
 
     def goal(self, angle: FloatArray) -> list[int]:
         """Whole counts of rad, within the range in which a joint may be sent."""
-        within = np.clip(np.round(self.counts(angle)), self.lowest, self.highest)
-        return [int(count) for count in within]
+        joints = zip(angle.tolist(), self._zeros, self._steps, self._ends, strict=True)
+        return [
+            min(max(round(zero + each / step), low), high) for each, zero, step, (low, high) in joints
+        ]
 
     def angle(self, joint: int, count: float) -> float:
         """Angle of a joint in rad at a count."""

@@ -17,7 +17,7 @@ from simreal.deploy.drivers.servo.calibration import (
     read_calibration,
 )
 from simreal.deploy.drivers.servo.guard import Guard
-from simreal.deploy.drivers.servo.port import LATENCY, SerialPort
+from simreal.deploy.drivers.servo.port import LATENCY, Recorder, SerialPort
 from simreal.deploy.drivers.servo.protocol import Protocol
 from simreal.deploy.drivers.servo.table import Block, Model, Register
 from simreal.errors import UserError
@@ -321,28 +321,12 @@ class ServoDriver(Driver):
 
     def _passive_frame(self) -> bytes:
         """What makes the motors passive, as the guardian will send it."""
-        recorded: list[bytes] = []
-        protocol = self.open_protocol(_Recorder(recorded))  # type: ignore[arg-type]
+        recorder = Recorder()
+        protocol = self.open_protocol(recorder)  # type: ignore[arg-type]
         register = self.registers["torque_enable"]
         data = register.encode(self.passive)
         protocol.sync_write(register.address, dict.fromkeys(self._ids, data))
-        return b"".join(recorded)
-
-
-class _Recorder:
-    """A port that keeps what is sent."""
-
-    is_using = False
-
-    def __init__(self, sent: list[bytes]) -> None:
-        self._sent = sent
-
-    def clearPort(self) -> None:  # noqa: N802
-        """Nothing comes."""
-
-    def writePort(self, packet: list[int]) -> int:  # noqa: N802
-        self._sent.append(bytes(packet))
-        return len(packet)
+        return bytes(recorder.sent)
 
 
 def _refuse_unfit(robot: RobotDescription) -> None:

@@ -81,10 +81,10 @@ class SerialPort:
     def clearPort(self) -> None:  # noqa: N802
         """Forget what has come: nothing of it answers what is asked next."""
         self._buffer = b""
-        while self._ready(0.0) and len(self._receive()) == READ_SIZE:
+        while len(self._read()) == READ_SIZE:
             pass
 
-    def writePort(self, packet: list[int]) -> int:  # noqa: N802
+    def writePort(self, packet: list[int] | bytes) -> int:  # noqa: N802
         """Send; the number of bytes that were taken."""
         try:
             return os.write(self._fd, bytes(packet))
@@ -107,14 +107,19 @@ class SerialPort:
 
     def readPort(self, length: int) -> bytes:  # noqa: N802
         """Up to so many bytes; fewer when the time is over."""
+        taken = self.peek(max(0, length))
+        self._buffer = self._buffer[len(taken) :]
+        return taken
+
+    def peek(self, length: int) -> bytes:
+        """The same, and they stay."""
         while len(self._buffer) < length and self._last_chance:
             remaining = self._deadline - time.monotonic()
             # A process that was not scheduled in time still finds what came in time, once.
             self._last_chance = remaining > 0.0
             if self._ready(max(0.0, remaining)):
                 self._buffer += self._receive()
-        taken, self._buffer = self._buffer[: max(0, length)], self._buffer[max(0, length) :]
-        return taken
+        return self._buffer[:length]
 
     def _ready(self, seconds: float) -> bool:
         try:
@@ -123,19 +128,47 @@ class SerialPort:
             raise self._lost(error) from None
 
     def _receive(self) -> bytes:
-        try:
-            received = os.read(self._fd, READ_SIZE)
-        except BlockingIOError:
-            return b""
-        except OSError as error:
-            raise self._lost(error) from None
+        """What has come, of which `select` said so."""
+        received = self._read()
         if not received:
             raise self._lost(OSError("it was unplugged"))
         self.arrival = time.monotonic()
         return received
 
+    def _read(self) -> bytes:
+        try:
+            return os.read(self._fd, READ_SIZE)
+        except BlockingIOError:
+            return b""
+        except OSError as error:
+            raise self._lost(error) from None
+
     def _lost(self, error: Exception) -> DriverError:
         return DriverError(f"{self._path}: the connection is lost: {error}")
+
+
+class Recorder:
+    """A port that keeps what is sent.
+
+    Attributes:
+        sent: bytes.
+        is_using: of the packet handlers.
+    """
+
+    def __init__(self) -> None:
+        """Nothing was sent."""
+        self.sent, self.is_using = bytearray(), False
+
+    def clearPort(self) -> None:  # noqa: N802
+        """Nothing comes."""
+
+    def setPacketTimeout(self, packet_length: int) -> None:  # noqa: N802
+        """Nothing is awaited."""
+
+    def writePort(self, packet: list[int]) -> int:  # noqa: N802
+        """Keep a frame."""
+        self.sent += bytes(packet)
+        return len(packet)
 
 
 def _why_not_open(path: str, error: Exception) -> str:

@@ -3,19 +3,22 @@
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from simreal.deploy.drivers.driver import DriverError
-from simreal.deploy.drivers.servo.port import SerialPort
+from simreal.deploy.drivers.servo.port import Recorder, SerialPort
 from simreal.errors import UserError
 
 LONGEST_PACKET = 250
 """Bytes, of Feetech's SDK; Dynamixel's take more."""
+LAST_ID = 252
+HEADER, STUFFED, STATUS = b"\xff\xff\xfd\x00", b"\xff\xff\xfd", 0x55
+"""Of Dynamixel's frames: how they begin, what is stuffed within, and the instruction of an answer."""
+KEPT_REQUESTS = 64
+"""Group reads that are not put together again: a few lengths and orders of asking come by turns."""
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(NamedTuple):
     """What a servo answers.
 
     Attributes:
@@ -34,6 +37,10 @@ class Status:
 class Protocol(ABC):
     """Requests and answers on a port; a request that cannot be sent is a `DriverError`.
 
+    The vendor's handler makes what is sent and finds its way through what comes. Only an answer that
+    stands where it was awaited, whole and sound, is taken without it: the handler, which goes byte by
+    byte, would take as long for six of them as the servos.
+
     Attributes:
         port: on which they go.
         overhead: bytes of a status around its data.
@@ -44,6 +51,7 @@ class Protocol(ABC):
     def __init__(self, port: SerialPort, handler: Any) -> None:
         """Speak on a port through a vendor's packet handler."""
         self.port, self._handler = port, handler
+        self._requests: dict[tuple[object, ...], bytes] = {}
 
     @abstractmethod
     def ping(self, servo: int) -> None:
@@ -58,9 +66,24 @@ class Protocol(ABC):
         self._sent(self._handler.writeTxOnly(self._free_port(), servo, start, len(data), list(data)))
         self.port.setPacketTimeout(self.overhead)
 
-    @abstractmethod
     def sync_read(self, servos: Sequence[int], start: int, length: int) -> None:
         """Ask several servos for the same registers; they answer one after the other."""
+        wanted = (start, length, *servos)
+        request = self._requests.get(wanted)
+        if request is None:
+            if len(self._requests) >= KEPT_REQUESTS:
+                self._requests.clear()
+            recorder = Recorder()
+            self._sent(self._sync_read(recorder, servos, start, length))
+            request = self._requests[wanted] = bytes(recorder.sent)
+        self.port.clearPort()
+        if self.port.writePort(request) != len(request):
+            raise DriverError("serial bus: a request cannot be sent: the port takes no more bytes")
+        self.port.setPacketTimeout((self.overhead + length) * len(servos))
+
+    @abstractmethod
+    def _sync_read(self, port: Recorder, servos: Sequence[int], start: int, length: int) -> int:
+        """The handler's result of sending such a request."""
 
     def sync_write(self, start: int, data: Mapping[int, bytes]) -> None:
         """Write the same registers of several servos, none of which answers."""
@@ -78,6 +101,19 @@ class Protocol(ABC):
                 return status
             if result != 0 and self.port.isPacketTimeout():
                 return None
+
+    def receive_awaited(self, length: int) -> Status | None:
+        """The same, and faster if it carries as many bytes as are awaited."""
+        size = self.overhead + length
+        frame = self.port.peek(size)
+        if len(frame) == size and (status := self._whole(frame, length)) is not None:
+            self.port.readPort(size)
+            return status
+        return self.receive()
+
+    @abstractmethod
+    def _whole(self, frame: bytes, length: int) -> Status | None:
+        """A frame of `overhead + length` bytes, if it is a sound status and has no byte too many."""
 
     @abstractmethod
     def _receive(self) -> tuple[list[int], int]:
@@ -125,9 +161,16 @@ class FeetechProtocol(Protocol):
         self._sent(self._handler.txPacket(self._free_port(), [0, 0, servo, 2, 1, 0]))
         self.port.setPacketTimeout(self.overhead)
 
-    def sync_read(self, servos: Sequence[int], start: int, length: int) -> None:
-        """Ask several servos for the same registers; they answer one after the other."""
-        self._sent(self._handler.syncReadTx(self._free_port(), start, length, list(servos), len(servos)))
+    def _sync_read(self, port: Recorder, servos: Sequence[int], start: int, length: int) -> int:
+        result: int = self._handler.syncReadTx(port, start, length, list(servos), len(servos))
+        return result
+
+    def _whole(self, frame: bytes, length: int) -> Status | None:
+        if frame[:2] != b"\xff\xff" or frame[2] > LAST_ID or frame[3] != length + 2 or frame[4] > 0x7F:
+            return None
+        if sum(frame[2:]) & 0xFF != 0xFF:  # the checksum is the complement of the sum of the others
+            return None
+        return Status(frame[2], frame[4], frame[5:-1], self.port.arrival)
 
     def _receive(self) -> tuple[list[int], int]:
         packet, result = self._handler.rxPacket(self.port)
@@ -137,6 +180,28 @@ class FeetechProtocol(Protocol):
         if packet[3] < 2:  # no room for an error and a checksum: the handler does not look
             return None
         return Status(packet[2], packet[4], bytes(packet[5 : packet[3] + 3]), time)
+
+
+def _crc_table() -> tuple[int, ...]:
+    """Of the polynomial 0x8005, highest bit first: Dynamixel's, protocol 2.0."""
+    table = []
+    for byte in range(256):
+        remainder = byte << 8
+        for _ in range(8):
+            remainder = remainder << 1 ^ (0x8005 if remainder & 0x8000 else 0)
+        table.append(remainder & 0xFFFF)
+    return tuple(table)
+
+
+CRC_TABLE = _crc_table()
+
+
+def _crc(frame: bytes) -> int:
+    """Zero for a frame that ends with its own checksum, which stands there low byte first."""
+    remainder = 0
+    for byte in frame[:-2]:
+        remainder = (remainder << 8 & 0xFFFF) ^ CRC_TABLE[remainder >> 8 ^ byte]
+    return remainder ^ int.from_bytes(frame[-2:], "little")
 
 
 def _without_stuffing(packet: list[int]) -> list[int]:
@@ -175,13 +240,20 @@ class DynamixelProtocol(Protocol):
         self._sent(self._handler.txPacket(self._free_port(), [0, 0, 0, 0, servo, 3, 0, 1, 0, 0]))
         self.port.setPacketTimeout(self.overhead + 3)
 
-    def sync_read(self, servos: Sequence[int], start: int, length: int) -> None:
-        """Ask several servos for the same registers; they answer one after the other."""
-        self._sent(
-            self._handler.syncReadTx(
-                self._free_port(), start, length, list(servos), len(servos), *self._slow
-            )
+    def _sync_read(self, port: Recorder, servos: Sequence[int], start: int, length: int) -> int:
+        result: int = self._handler.syncReadTx(
+            port, start, length, list(servos), len(servos), *self._slow
         )
+        return result
+
+    def _whole(self, frame: bytes, length: int) -> Status | None:
+        if frame[:4] != HEADER or frame[4] > LAST_ID or frame[7] != STATUS:
+            return None
+        if int.from_bytes(frame[5:7], "little") != length + 4 or _crc(frame):
+            return None
+        if STUFFED in frame[7:-2]:
+            return None
+        return Status(frame[4], frame[8], frame[9:-2], self.port.arrival)
 
     def reboot(self, servo: int) -> None:
         """Start a servo anew, which is what ends a hardware error; it may not answer."""
@@ -194,6 +266,6 @@ class DynamixelProtocol(Protocol):
 
     def _status(self, packet: list[int], time: float) -> Status | None:
         length = packet[5] + (packet[6] << 8)
-        if length < 4 or packet[7] != 0x55:
+        if length < 4 or packet[7] != STATUS:
             return None
         return Status(packet[4], packet[8], bytes(packet[9 : length + 5]), time)

@@ -54,19 +54,30 @@ class Register:
         Raises:
             ValueError: it does not fit.
         """
+        if self.encoding == "sign_magnitude":
+            return self.bits(number).to_bytes(self.size, "little")
         lowest, highest = self.range()
         if not lowest <= number <= highest:
             raise ValueError(
                 f"{number} does not fit into register {self.address}: {lowest} to {highest}"
             )
-        if self.encoding == "sign_magnitude":
-            number = abs(number) | ((number < 0) << self.sign_bit)
         return number.to_bytes(self.size, "little", signed=self.encoding == "twos_complement")
 
     def decode(self, data: bytes) -> int:
         """From bytes, any of which are taken."""
         number = int.from_bytes(data, "little", signed=self.encoding == "twos_complement")
         return self.signed(number) if self.encoding == "sign_magnitude" else number
+
+    def bits(self, number: int) -> int:
+        """Sign and magnitude of a number.
+
+        Raises:
+            ValueError: it does not fit.
+        """
+        magnitude = abs(number)
+        if magnitude >> self.sign_bit:
+            raise ValueError(f"{number} does not fit into register {self.address}")
+        return magnitude | (number < 0) << self.sign_bit
 
     def signed(self, bits: int) -> int:
         """The number of a sign and a magnitude."""
@@ -113,6 +124,7 @@ class Block:
             at = each.end
         self._layout = struct.Struct(layout)
         # Sign and magnitude is nothing that a struct knows.
+        self._zeros = dict.fromkeys(self.names, 0)
         self._signs = [
             (name, each) for name, each in zip(names, registers, strict=True) if each.sign_bit
         ]
@@ -135,8 +147,12 @@ class Block:
         Raises:
             ValueError: one does not fit.
         """
-        data = bytearray(self.length)
-        for name, number in numbers.items():
-            each = self.registers[self.names.index(name)]
-            data[each.address - self.start : each.end - self.start] = each.encode(number)
-        return bytes(data)
+        values = {**self._zeros, **numbers}
+        for name, register in self._signs:
+            values[name] = register.bits(values[name])
+        try:
+            return self._layout.pack(*values.values())
+        except struct.error as error:
+            raise ValueError(
+                f"{dict(numbers)} does not fit into {', '.join(self.names)}: {error}"
+            ) from None

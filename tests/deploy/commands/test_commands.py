@@ -321,6 +321,15 @@ def test_without_a_gamepad_that_is_said(contract: Contract) -> None:
         open_commands("gamepad:/dev/input/event999", contract)
 
 
+def test_where_no_gamepad_is_plugged_in_that_is_said(
+    contract: Contract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evdev = pytest.importorskip("evdev")
+    monkeypatch.setattr(evdev, "list_devices", list)
+    with pytest.raises(UserError, match=r"none is plugged in.*try: simreal doctor"):
+        open_commands("gamepad", contract)
+
+
 def _profile(folder: Path, text: str) -> str:
     path = folder / "profile.yaml"
     path.write_text(text)

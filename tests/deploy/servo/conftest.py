@@ -90,12 +90,16 @@ class VirtualPort:
         return self.time >= self._deadline
 
     def readPort(self, length: int) -> bytes:  # noqa: N802
+        taken = self.peek(max(0, length))
+        self._buffer = self._buffer[len(taken) :]
+        return taken
+
+    def peek(self, length: int) -> bytes:
         while len(self._buffer) < length and self.time < self._deadline:
             self.pass_time(min(max(self.time, self._outbox.next_time), self._deadline))
             self._buffer += b"".join(self._outbox.due(self.time))
             self.arrival = self.time
-        taken, self._buffer = self._buffer[: max(0, length)], self._buffer[max(0, length) :]
-        return taken
+        return self._buffer[:length]
 
 
 class NoGuard:

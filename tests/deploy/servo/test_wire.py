@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from simreal.deploy.drivers.servo.protocol import DynamixelProtocol, FeetechProtocol, Protocol
 from simreal.deploy.emulators import dynamixel_wire, sts_wire
+from simreal.deploy.emulators.servo_bus import WRITE, Decoder
 
 
 class Wire:
@@ -28,6 +29,9 @@ class Wire:
     def readPort(self, length: int) -> bytes:  # noqa: N802
         taken, self.coming = self.coming[: max(0, length)], self.coming[max(0, length) :]
         return taken
+
+    def peek(self, length: int) -> bytes:
+        return self.coming[:length]
 
     def setPacketTimeout(self, packet_length: int) -> None:  # noqa: N802
         pass
@@ -82,7 +86,7 @@ def test_the_emulators_coder_knows_the_examples() -> None:
     assert dynamixel_wire.crc(b"123456789") == 0xFEE8
     answer = dynamixel_wire.status(1, 0, bytes([0x06, 0x04, 0x26]))
     assert answer.hex(" ").upper() == "FF FF FD 00 01 07 00 55 00 06 04 26 65 5D"
-    (asked,) = sts_wire.Decoder().feed(bytes.fromhex("FF FF FE 07 82 38 04 01 02 03 36"))
+    (asked,) = sts_wire.StsDecoder().feed(bytes.fromhex("FF FF FE 07 82 38 04 01 02 03 36"))
     assert (asked.id, asked.code, asked.parameters) == (0xFE, 0x82, bytes([56, 4, 1, 2, 3]))
 
 
@@ -91,6 +95,10 @@ def _payload(limit: int) -> st.SearchStrategy[bytes]:
     return st.lists(st.sampled_from([0xFF, 0xFD, 0x00, 0x55, 0x01, 0x80]), max_size=limit).map(bytes)
 
 
+DECODERS: dict[str, type[Decoder]] = {
+    "feetech": sts_wire.StsDecoder,
+    "dynamixel": dynamixel_wire.DynamixelDecoder,
+}
 CODERS: dict[str, tuple[type[Any], Any]] = {
     "feetech": (FeetechProtocol, sts_wire),
     "dynamixel": (DynamixelProtocol, dynamixel_wire),
@@ -106,8 +114,10 @@ def test_what_an_emulator_answers_is_what_the_driver_reads(kind: str) -> None:
     def reads(servo: int, error: int, data: bytes) -> None:
         wire = Wire()
         wire.coming = coder.status(servo, error, data)
+        quick = Wire()
+        quick.coming = wire.coming
         status = protocol(wire).receive()
-        assert status is not None
+        assert status is not None and status == protocol(quick).receive_awaited(len(data))
         assert (status.id, status.error, status.data) == (servo, error, data)
 
     reads()
@@ -115,15 +125,15 @@ def test_what_an_emulator_answers_is_what_the_driver_reads(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", CODERS)
 def test_what_the_driver_asks_is_what_an_emulator_hears(kind: str) -> None:
-    protocol, coder = CODERS[kind]
+    protocol, _ = CODERS[kind]
 
     @given(st.integers(0, 252), _payload(40).filter(len))
     def hears(servo: int, data: bytes) -> None:
         wire = Wire()
         protocol(wire).write(servo, 42, data)
-        (asked,) = coder.Decoder().feed(wire.sent)
+        (asked,) = DECODERS[kind]().feed(wire.sent)
         address = bytes([42]) if kind == "feetech" else bytes([42, 0])
-        assert (asked.id, asked.code, asked.parameters) == (servo, coder.WRITE, address + data)
+        assert (asked.id, asked.code, asked.parameters) == (servo, WRITE, address + data)
 
     hears()
 
@@ -134,11 +144,12 @@ def test_the_crc_and_the_checksum_notice_every_changed_byte(kind: str) -> None:
     whole = coder.status(3, 0, bytes(range(11)))
     for place in range(len(whole)):
         for change in (0x01, 0x80, 0xFF):
-            wire = Wire()
             changed = bytearray(whole)
             changed[place] ^= change
-            wire.coming = bytes(changed)
-            assert protocol(wire).receive() is None
+            for receive in (lambda p: p.receive(), lambda p: p.receive_awaited(11)):
+                wire = Wire()
+                wire.coming = bytes(changed)
+                assert receive(protocol(wire)) is None
 
 
 def _frames(coder: Any, random: np.random.Generator, number: int) -> list[bytes]:
@@ -159,12 +170,16 @@ def _frames(coder: Any, random: np.random.Generator, number: int) -> list[bytes]
 def _fuzz(kind: str, number: int) -> None:
     protocol, coder = CODERS[kind]
     random = np.random.default_rng(0)
-    decoder, wire = coder.Decoder(), Wire()
-    ours = protocol(wire)
+    decoder, wire, quick_wire = DECODERS[kind](), Wire(), Wire()
+    ours, quick = protocol(wire), protocol(quick_wire)
     for frame in _frames(coder, random, number):
         wire.coming += frame
+        quick_wire.coming += frame
         while (status := ours.receive()) is not None:
+            # The way that does without the vendor's handler finds what the handler finds.
+            assert status == quick.receive_awaited(int(random.choice([len(status.data), 0, 5])))
             assert 0 <= status.id <= 0xFE and len(status.data) <= 1024
+        assert quick.receive_awaited(5) is None
         for asked in decoder.feed(frame):
             assert 0 <= asked.code <= 0xFF
 
