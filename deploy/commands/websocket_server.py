@@ -120,7 +120,8 @@ async def run(host: str, port: int, names: Sequence[str], loop: int) -> None:
 def main() -> None:
     """Serve as the line on standard input says."""
     # Unbuffered: what the event loop sees must not stand in a buffer already.
-    given = json.loads(os.fdopen(0, "rb", buffering=0).readline())
+    standard_input = os.fdopen(0, "rb", buffering=0)
+    given = json.loads(standard_input.readline())
     asyncio.run(run(given["host"], given["port"], given["names"], given["loop"]))
 
 
