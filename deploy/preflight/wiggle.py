@@ -127,8 +127,9 @@ def judge(moved: FloatArray, joint: int, robot: RobotDescription, late: bool = F
     if first != joint:
         is_alone = shares[first] >= ALONG and shares[joint] < ALONE * shares[first]
         return Wiggle(joint, first, distance, None if is_alone else joint)
-    second = int(np.argmax(np.where(np.arange(len(shares)) == joint, 0.0, shares)))
-    return Wiggle(joint, joint, distance, second if shares[second] >= ALONE * shares[joint] else None)
+    others = np.where(np.arange(len(shares)) == joint, 0.0, shares)
+    second = int(np.argmax(others))
+    return Wiggle(joint, joint, distance, second if others[second] >= ALONE * shares[joint] else None)
 
 
 def wiggle_joints(
