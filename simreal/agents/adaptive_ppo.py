@@ -172,7 +172,7 @@ class AdaptivePPO(PPO):
         frames, ages = self._histories.close()
         losses = []
         for _ in range(self._rma.student_epochs):
-            for which in torch.split(torch.randperm(ages.numel()), self.batch_size):
+            for which in torch.split(torch.randperm(ages.numel()), self._rma.student_batch_size):
                 history, latent = self._histories.pick(frames, ages, which)
                 loss = mse_loss(policy.estimator(history), latent)
                 optimizer.zero_grad()

@@ -100,8 +100,10 @@ class RMAConfig(Config):
     """Of the training's steps in which the estimator learns, on the policy's own rollouts with it."""
     student_learning_rate: Positive = 1e-3
     """Of the estimator; it falls linearly to a tenth."""
-    student_epochs: Count = 2
+    student_epochs: Count = 4
     """Passes over each rollout."""
+    student_batch_size: Count = 512
+    """Moments in each gradient step of the estimator."""
 
 
 class OffPolicyConfig(AgentConfig):
