@@ -1,7 +1,7 @@
-"""One policy on one robot: buffers that are bound once, and the state that it carries."""
+"""A policy step by step: on one robot with buffers that are bound once, or on a batch of episodes."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import onnxruntime
@@ -75,3 +75,38 @@ class Inference:
             before[:] = after
         action: Float32Array = self._action[0]
         return action
+
+
+class BatchInference:
+    """Runs a recurrent graph for a batch of episodes, each with hidden states of its own."""
+
+    def __init__(
+        self,
+        session: onnxruntime.InferenceSession,
+        observation: str,
+        action: str,
+        hidden_states: Sequence[HiddenState],
+    ) -> None:
+        """At the beginning of all episodes; see `Inference` for the arguments."""
+        self._session, self._observation = session, observation
+        self._states = tuple(hidden_states)
+        self._outputs = [action, *(NEXT_HIDDEN + each.name for each in self._states)]
+        self._hidden: list[NDArray[np.float32]] = []
+
+    def begin(self, rows: NDArray[np.integer[Any]] | None = None) -> None:
+        """Episodes begin in some rows; in all if absent, of which there may then be another number."""
+        if rows is None:
+            self._hidden = []
+        for each in self._hidden:
+            each[rows] = 0.0
+
+    def __call__(self, observation: Float32Array) -> Float32Array:
+        """(n, size) observations to (n, actuators) actions in [-1, 1]."""
+        if not self._hidden:
+            number = len(observation)
+            self._hidden = [np.zeros((number, *each.shape), np.float32) for each in self._states]
+        names = [HIDDEN + each.name for each in self._states]
+        given = {self._observation: observation, **dict(zip(names, self._hidden, strict=True))}
+        action, *self._hidden = self._session.run(self._outputs, given)
+        found: Float32Array = action
+        return found

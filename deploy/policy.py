@@ -27,7 +27,7 @@ from pydantic import ValidationError, model_validator
 from simreal.action import ActionPipeline
 from simreal.config import Config
 from simreal.contract import Contract
-from simreal.deploy.inference import HIDDEN, NEXT_HIDDEN, Acting, Inference
+from simreal.deploy.inference import HIDDEN, NEXT_HIDDEN, Acting, BatchInference, Inference
 from simreal.errors import UserError
 from simreal.files import describe
 from simreal.observation import Float32Array, ObservationPipeline
@@ -159,9 +159,14 @@ class Policy:
             UserError: the policy is recurrent.
         """
         if self.contract.hidden_states:
-            raise UserError("a recurrent policy acts step by step on one robot, not on a batch")
+            raise UserError("a recurrent policy acts step by step: use batch() or inference()")
         action: NDArray[np.float32] = self._session.run(None, {self._observation: observation})[0]
         return action
+
+    def batch(self) -> BatchInference:
+        """What acts step by step on a batch of episodes, at their start; of a recurrent policy."""
+        hidden = self.contract.hidden_states
+        return BatchInference(self._session, self._observation, self._action, hidden)
 
     def inference(self) -> Inference:
         """What acts step by step on one robot, at the start of an episode."""

@@ -63,6 +63,7 @@ def _oldest_reading(specification: Specification, pins: Mapping[str, float], tim
     of_all = sum(reach(specification, pins, name)[1] for name in latencies.OF_ALL_SENSORS)
     late = 1e-3 * (own + of_all)
     slowest, _ = reach(specification, pins, "sensor_rate_hz", 1.0 / timestep)
-    # The randomizer refuses a rate below that, and says where it stands.
+    late = max(0.0, late)
+    # The randomizer refuses a rate below that, and a latency below zero, and says where they stand.
     period = 1.0 / max(slowest, SLOWEST_SENSOR_RATE)
     return late + period if period > timestep * (1.0 + 1e-9) else late

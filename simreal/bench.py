@@ -4,7 +4,6 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from simreal.deploy.loop import deploy
 from simreal.deploy.policy import load_policy
 from simreal.env import BatchEnv
 from simreal.environment import make_environment
+from simreal.episodes import begin_episodes
 from simreal.errors import UserError
 from simreal.evaluate import evaluate, goal_share_of_log, load_candidate, run_episodes, summarize
 from simreal.experiment import ExperimentConfig, load_experiment
@@ -146,7 +146,7 @@ def time_to_solve(
 def _solve_once(
     experiment: str, agent: str, seed: int, limit: float | None, tell: Callable[[str], object]
 ) -> dict[str, Any]:
-    from simreal.agents.build import act_with, exported
+    from simreal.agents.build import acting, exported
     from simreal.train import start_run, train
 
     config = load_experiment(experiment, [f"agent={agent}"])
@@ -154,7 +154,7 @@ def _solve_once(
     state: dict[str, Any] = {"next_check": 5.0, "solved_after": None, "history": []}
 
     def act_of(algorithm: Any) -> Callable[[Any], Any]:
-        return partial(act_with, exported(algorithm, algorithm.get_env().batch.contract))
+        return acting(exported(algorithm, algorithm.get_env().batch.contract))
 
     def stop(algorithm: Any) -> bool:
         elapsed = time.monotonic() - began
@@ -207,6 +207,7 @@ def replay_identity(policy: Path, episodes: int) -> dict[str, Any]:
         positions.append(env.physics.position_trace.copy())
         observations.append(observation)
         rows = np.flatnonzero(step.terminated | step.truncated).tolist()
+        begin_episodes(candidate.act, np.array(rows, dtype=np.intp))
         for row, episode in zip(rows, step.episodes, strict=True):
             ended.setdefault(row, (episode, step_number + 1))
     different = []
@@ -241,7 +242,10 @@ def export_parity(run: Path, policy: Path, episodes: int) -> dict[str, Any]:
         action = agent.act(observation)
         largest = max(largest, float(np.abs(action - exported.act(observation)).max()))
         number += len(observation)
-        observation = env.step(action + 0.3 * rng.standard_normal(action.shape)).observation
+        step = env.step(action + 0.3 * rng.standard_normal(action.shape))
+        observation, ended = step.observation, np.flatnonzero(step.terminated | step.truncated)
+        for candidate in (agent, exported):
+            begin_episodes(candidate.act, ended)
     of_agent, of_exported = (evaluate(candidate, episodes).summary for candidate in (agent, exported))
     mean = of_agent.mean_return.value
     return {

@@ -15,7 +15,9 @@ from simreal.cli_emulate import emulate
 from simreal.cli_evaluate import evaluate
 from simreal.cli_experiment import lint, preview
 from simreal.cli_export import export, inspect
+from simreal.cli_finetune_offline import finetune_offline
 from simreal.cli_identify import design, identify
+from simreal.cli_latent import latent
 from simreal.cli_logs import check_log, convert_log
 from simreal.cli_preflight import preflight
 from simreal.cli_replay import replay
@@ -134,6 +136,8 @@ for command in (
     preview,
     lint,
     transfer,
+    latent,
+    finetune_offline,
     check_log,
     convert_log,
     robot,

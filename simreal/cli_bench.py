@@ -152,6 +152,37 @@ def bench_outside(randomized: Path, plain: Path, worlds: int, beyond: float, see
     print_json(outside_ranges(randomized, plain, worlds, beyond, seed))
 
 
+@bench.command("online")
+@click.option("--run-folder", type=PATH, default=Path("runs/online"), show_default=True)
+@click.option("--experiment", default="qube_swingup", show_default=True)
+@click.option(
+    "--arm",
+    "arms",
+    multiple=True,
+    type=click.Choice(["plain", "history", "recurrent", "rma"]),
+    default=("plain", "history", "recurrent", "rma"),
+    show_default=True,
+)
+@click.option("--seed", "seeds", type=int, multiple=True, default=(0, 1, 2, 3, 4), show_default=True)
+@click.option("--steps", type=click.IntRange(min=1), default=2_000_000, show_default=True)
+@click.option("--worlds", type=click.IntRange(min=1), default=256, show_default=True)
+def bench_online(
+    run_folder: Path,
+    experiment: str,
+    arms: tuple[str, ...],
+    seeds: tuple[int, ...],
+    steps: int,
+    worlds: int,
+) -> None:
+    """Policies that find out their world, against plain randomization, beyond the trained ranges.
+
+    Trains what is not trained yet, each with as many steps; may be stopped and gone on with.
+    """
+    from simreal.bench_online import compare_online
+
+    print_json(compare_online(run_folder, experiment, arms, seeds, steps, worlds, _tell))
+
+
 @bench.command("ranges")
 @click.argument("automatic", type=PATH)
 @click.argument("by_hand", type=PATH)

@@ -111,9 +111,15 @@ def _conclude(run: "Run") -> None:
         f"done. Without exploration, from the task's own start, {rows.pop('episodes')} episodes: "
         f"success {rows['success']}, return {rows['return']}\n"
         f"next:\n  simreal evaluate {run.path} --report evaluation.html\n"
-        f"  simreal export {run.path} -o policy.onnx",
+        f"  simreal export {run.path} -o policy.onnx{_about_adaptation(run)}",
         soft_wrap=True,
     )
+
+
+def _about_adaptation(run: "Run") -> str:
+    from simreal.train import adaptation_of
+
+    return "" if adaptation_of(run.experiment()) is None else f"\n  simreal latent {run.path}"
 
 
 def _refuse_faults(experiment: str, overrides: tuple[str, ...]) -> None:

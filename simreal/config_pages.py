@@ -11,7 +11,7 @@ import annotated_types
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from simreal.agents.config import AGENTS
+from simreal.agents.config import AGENTS, RMAConfig
 from simreal.config import Config
 from simreal.contract import (
     COMMAND_SOURCES,
@@ -32,6 +32,11 @@ NEEDS = {
     "commands": COMMAND_SOURCES,
     "position servos": frozenset({"following_error"}),
 }
+ON_THE_PAGE: dict[str, type[Config]] = {
+    **{name: agent.config for name, agent in AGENTS.items()},
+    "rma": RMAConfig,
+}
+"""Sections of an experiment that docs/agents.md explains."""
 BOUNDS = (
     (annotated_types.Gt, "gt", "above"),
     (annotated_types.Ge, "ge", "from"),
@@ -61,8 +66,7 @@ def agent_page() -> str:
         "Written by `make docs` from the models in `simreal/agents/config.py`. An experiment chooses by",
         "`agent:` and changes numbers in the section of that name, or `-o ppo.epochs=8` does.",
     ]
-    for name, agent in AGENTS.items():
-        model = agent.config
+    for name, model in ON_THE_PAGE.items():
         lines += ["", f"## {name}", "", inspect.cleandoc(model.__doc__ or ""), "", *_table(model)]
     return "\n".join([*lines, ""])
 

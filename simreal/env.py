@@ -75,7 +75,7 @@ class BatchEnv(Environment):
         if randomizer.changes_within_episodes:
             self._redrawing = Randomizer(experiment.randomization, self._world, pins)
         self._commands = Commands(experiment, self.task)
-        self._critic = Privileged(experiment.critic, self.task, randomizer)
+        self._critic = Privileged(experiment.privileged, self.task, randomizer)
         self._refuse_other_objects(ahead.objects)
         ranges = randomizer.trained_ranges()
         contract = make_contract(experiment, robot.description, self.task, ranges, seed)

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -274,3 +275,13 @@ class Environment(ABC):
             ended_by=ended_by,
             metrics=dict(zip(self._metrics, means.tolist(), strict=True)),
         )
+
+
+def begin_episodes(act: Callable[..., Any], rows: NDArray[np.integer[Any]] | None = None) -> None:
+    """Episodes begin in some rows of a batch, or in all: what acts on it forgets what was before.
+
+    In all rows, there may then be another number of them. Policies that carry nothing do not mind.
+    """
+    begin = getattr(act, "begin", None)
+    if begin is not None:
+        begin(rows)

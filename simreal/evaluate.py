@@ -14,7 +14,7 @@ from simreal.contract import refuse_differences
 from simreal.deploy.policy import Policy, load_policy
 from simreal.environment import make_environment
 from simreal.episode_random import SeedArray, episode_seed
-from simreal.episodes import Environment, Episode
+from simreal.episodes import Environment, Episode, begin_episodes
 from simreal.errors import UserError, missing_extra
 from simreal.experiment import BaseExperiment, parse_any_experiment
 from simreal.logs.messages import LogMessages
@@ -42,7 +42,8 @@ class Candidate:
 
     Attributes:
         name: for people.
-        act: maps (n, size) observations to (n, actuators) actions in [-1, 1].
+        act: maps (n, size) observations to (n, actuators) actions in [-1, 1]; of a policy that carries
+            something from step to step it must be told by `begin_episodes` where episodes begin.
         experiment: what it was trained in.
     """
 
@@ -103,7 +104,8 @@ def load_candidate(path: Path) -> Candidate:
     policy = load_policy(path)
     experiment = experiment_of(policy, path)
     refuse_differences(policy.contract, make_environment(experiment, 1, threads=1).contract, str(path))
-    return Candidate(path.name, policy.act, experiment)
+    act = policy.batch() if policy.contract.hidden_states else policy.act
+    return Candidate(path.name, act, experiment)
 
 
 def experiment_of(policy: Policy, path: Path) -> BaseExperiment:
@@ -119,18 +121,14 @@ def experiment_of(policy: Policy, path: Path) -> BaseExperiment:
 
 def _from_run(path: Path) -> Candidate:
     try:
-        from simreal.agents.build import act_with, exported
+        from simreal.agents.build import acting, exported
         from simreal.run import Run
         from simreal.train import load_agent
     except ModuleNotFoundError as error:
         raise missing_extra(str(error.name), "train") from None
     run = Run.open(path)
     agent, env = load_agent(run)
-    module = exported(agent, env.contract)
-
-    def act(observation: Float32Array) -> NDArray[np.floating[Any]]:
-        return act_with(module, observation)
-
+    act = acting(exported(agent, env.contract))
     return Candidate(path.name, act, run.experiment().arrived(env.randomizer.schedule))
 
 
@@ -184,6 +182,7 @@ def run_given(
         rows = np.resize(part, count)
         given = None if draws is None else draws[rows]
         observation = env.begin(np.arange(count), seeds[rows], given)
+        begin_episodes(act)
         done += _first_episodes(env, act, observation, len(part))
         if listen is not None:
             listen(len(done))

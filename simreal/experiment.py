@@ -14,6 +14,8 @@ from simreal.agents.config import (
     PPOConfig,
     QRDQNConfig,
     RainbowConfig,
+    RecurrentPPOConfig,
+    RMAConfig,
     SACConfig,
     TD3Config,
 )
@@ -80,6 +82,7 @@ class BaseExperiment(Config):
     """Randomized parameters to hold at a value: an entry's name, or one of its columns."""
     agent: AgentName = "ppo"
     ppo: PPOConfig = PPOConfig()
+    recurrent_ppo: RecurrentPPOConfig = RecurrentPPOConfig()
     sac: SACConfig = SACConfig()
     td3: TD3Config = TD3Config()
     dqn: DQNConfig = DQNConfig()
@@ -146,6 +149,9 @@ class ExperimentConfig(BaseExperiment):
     """The ground of a robot that walks, where it is not flat."""
     command_interval: float | None = Field(default=None, gt=0)
     """s, after which commands are drawn anew; once for each episode if absent."""
+    adaptation: Literal["rma"] | None = None
+    """Whether the policy finds out in which world it is: docs/adaptation_online.md."""
+    rma: RMAConfig = RMAConfig()
 
     @model_validator(mode="after")
     def _fits_its_task(self) -> Self:
@@ -179,6 +185,8 @@ class ExperimentConfig(BaseExperiment):
             faults["agent",] = f"{self.agent} chooses among actions: give action.bins or action.motions"
         if self.critic and self.agent != "ppo":
             faults["critic",] = f"only ppo has a critic of its own observation, not {self.agent}"
+        if self.adaptation is not None:
+            faults |= self._cannot_adapt(chooses)
         if self.episode_steps < 1:
             period = 1.0 / self.control_rate
             faults["episode_length",] = (
@@ -187,6 +195,23 @@ class ExperimentConfig(BaseExperiment):
         commands = [command.name for command in task.commands]
         faults |= _unknown("command", self.commands, commands, "commands")
         return faults | _unknown("reward", self.rewards, task.rewards, "rewards")
+
+    def _cannot_adapt(self, chooses: bool) -> dict[Location, str]:
+        why = None
+        if self.agent != "ppo" or chooses:
+            why = "needs agent: ppo, and actions that are numbers"
+        elif self.ppo.symmetric:
+            why = "what the latent holds has no mirror image: ppo.symmetric=false"
+        elif not self.randomization:
+            why = "nothing is randomized, so that there is nothing to adapt to"
+        return {} if why is None else {("adaptation",): f"{self.adaptation}: {why}"}
+
+    @property
+    def privileged(self) -> tuple[str, ...]:
+        """What is seen in training beside the observation, by the critic or by an encoder."""
+        if self.adaptation is None or PARAMETERS_DRAWN in self.critic:
+            return self.critic
+        return (*self.critic, PARAMETERS_DRAWN)
 
     def from_start(self) -> Self:
         """The experiment as a policy meets it on the machine: each episode from the task's start.

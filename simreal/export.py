@@ -12,10 +12,13 @@ import onnxruntime
 import torch
 
 from simreal.action import ActionPipeline
-from simreal.agents.build import ExportedChooser, ExportedPolicy, act_with, exported
-from simreal.contract import Contract
+from simreal.agents.build import ExportedChooser, ExportedPolicy, acting, exported
+from simreal.agents.memory import Actor, AdaptiveActor, RecurrentActor, WithMemory
+from simreal.contract import Contract, HiddenState
+from simreal.deploy.inference import HIDDEN, NEXT_HIDDEN
 from simreal.deploy.policy import CONTRACT_KEY, EXPERIMENT_KEY, GOLDEN_KEY, GoldenVectors
 from simreal.env import BatchEnv
+from simreal.episodes import begin_episodes
 from simreal.errors import UserError
 from simreal.experiment import ExperimentConfig
 from simreal.files import write_atomically
@@ -30,7 +33,9 @@ GOLDEN_STEPS = 50
 SIMULATIONS = 64
 OPSET = 18
 
-Module = ExportedPolicy | ExportedChooser
+Module = ExportedPolicy | ExportedChooser | WithMemory
+Inputs = dict[str, Float32Array]
+"""Name of a graph's input to a row for each moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +76,24 @@ def export(run: Run, path: Path) -> Exported:
     assert isinstance(env, BatchEnv)
     module = exported(agent, env.contract)
     graph = to_onnx(module, env.observation_size)
-    observations = record_observations(env, module, PARITY_OBSERVATIONS)
-    parity = largest_difference(module, graph.SerializeToString(), observations)
+    inputs = record_inputs(env, module, PARITY_OBSERVATIONS)
+    parity = largest_difference(module, graph.SerializeToString(), inputs)
+    number = len(inputs["observation"])
     if not parity <= PARITY_TOLERANCE:
         raise UserError(
-            f"{path}: not written: graph and agent differ by {parity:g} over {len(observations)} "
+            f"{path}: not written: graph and agent differ by {parity:g} over {number} "
             f"observations, at most {PARITY_TOLERANCE:g} is allowed"
         )
     trained = run.contract()
     provenance = trained.provenance.model_copy(update={"training_steps": agent.num_timesteps})
     ranges = env.randomizer.trained_ranges()
-    contract = trained.model_copy(update={"provenance": provenance, "trained_ranges": ranges})
+    contract = trained.model_copy(
+        update={
+            "provenance": provenance,
+            "trained_ranges": ranges,
+            "hidden_states": hidden_states(module),
+        }
+    )
     for key, value in (
         (CONTRACT_KEY, contract.to_json()),
         (GOLDEN_KEY, golden_vectors(env, module).model_dump_json()),
@@ -89,12 +101,18 @@ def export(run: Run, path: Path) -> Exported:
     ):
         graph.metadata_props.add(key=key, value=value)
     write_atomically(path, lambda temporary: temporary.write_bytes(graph.SerializeToString()))
-    return Exported(path, contract, parity, len(observations))
+    return Exported(path, contract, parity, number)
+
+
+def hidden_states(module: Module) -> tuple[HiddenState, ...]:
+    """What a policy carries from step to step."""
+    return module.hidden_states if isinstance(module, AdaptiveActor | RecurrentActor) else ()
 
 
 def to_onnx(module: Module, observation_size: int) -> onnx.ModelProto:
     """Trace a policy to a graph of any batch size, without a trace of this machine in it."""
-    example = torch.zeros(2, observation_size)
+    hidden = hidden_states(module)
+    examples = torch.zeros(2, observation_size), *(torch.zeros(2, *each.shape) for each in hidden)
     batch = torch.export.Dim("batch")
     outputs = ["action", "choice", "worth"] if isinstance(module, ExportedChooser) else ["action"]
     for chatty in ("onnxscript", "torch.onnx"):
@@ -103,13 +121,13 @@ def to_onnx(module: Module, observation_size: int) -> onnx.ModelProto:
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             module,
-            (example,),
+            examples,
             dynamo=True,
             opset_version=OPSET,
             verbose=False,
-            input_names=["observation"],
-            output_names=outputs,
-            dynamic_shapes=({0: batch},),
+            input_names=["observation", *(HIDDEN + each.name for each in hidden)],
+            output_names=[*outputs, *(NEXT_HIDDEN + each.name for each in hidden)],
+            dynamic_shapes=tuple({0: batch} for _ in examples),
             external_data=False,
         )
     assert program is not None
@@ -134,41 +152,50 @@ def _forget_this_machine(graph: onnx.ModelProto) -> None:
         del part.metadata_props[:]
 
 
-def record_observations(env: BatchEnv, module: Module, number: int) -> Float32Array:
-    """(number, size) observations of the policy at work, with noise to spread them."""
-    rng = np.random.default_rng(0)
+def record_inputs(env: BatchEnv, module: Module, number: int) -> Inputs:
+    """What a policy at work is given at so many moments, with noise to spread them."""
+    rng, act, hidden = np.random.default_rng(0), acting(module), hidden_states(module)
     observation = env.reset(seed=0)
-    recorded = []
+    recorded: dict[str, list[Float32Array]] = {"observation": []}
+    recorded |= {HIDDEN + each.name: [] for each in hidden}
     for _ in range(-(-number // env.count)):
-        recorded.append(observation)
-        action = act_with(module, observation)
-        observation = env.step(action + 0.3 * rng.standard_normal(action.shape)).observation
-    return np.concatenate(recorded)[:number]
+        recorded["observation"].append(observation)
+        if isinstance(act, Actor):
+            for name, values in zip(hidden, act.state(env.count), strict=True):
+                recorded[HIDDEN + name.name].append(values)
+        action = act(observation)
+        step = env.step(action + 0.3 * rng.standard_normal(action.shape))
+        begin_episodes(act, np.flatnonzero(step.terminated | step.truncated))
+        observation = step.observation
+    return {name: np.concatenate(values)[:number] for name, values in recorded.items()}
 
 
-def largest_difference(module: Module, graph: bytes, observations: Float32Array) -> float:
-    """Largest difference of actions between a module and a graph; nan if either gives one.
+def largest_difference(module: Module, graph: bytes, inputs: Inputs) -> float:
+    """Largest difference of all outputs between a module and a graph; nan if either gives one.
 
     Of a policy that chooses, it is that of what it thinks the choices worth, relative to the largest.
     """
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    found = session.run(None, {"observation": observations})
-    if not isinstance(module, ExportedChooser):
-        return float(np.abs(found[0] - act_with(module, observations)).max())
+    found = session.run(None, inputs)
     with torch.no_grad():
-        worth = module(torch.from_numpy(observations))[2].numpy()
-    return float((np.abs(found[2] - worth) / np.maximum(1.0, np.abs(worth).max())).max())
+        expected = module(*map(torch.from_numpy, inputs.values()))
+    if isinstance(module, ExportedChooser):
+        worth = expected[2].numpy()
+        return float((np.abs(found[2] - worth) / np.maximum(1.0, np.abs(worth).max())).max())
+    outputs = expected if isinstance(expected, tuple) else (expected,)
+    pairs = zip(found, outputs, strict=True)
+    return max(float(np.abs(one - other.numpy()).max()) for one, other in pairs)
 
 
 def golden_vectors(env: BatchEnv, module: Module) -> GoldenVectors:
     """The first steps of an episode: raw states, observations, actions and commands."""
     states: dict[str, list[Any]] = {name: [] for name in GoldenVectors.model_fields}
     asked = bool(env.contract.commands)
-    to_command = ActionPipeline(env.contract)
+    to_command, act = ActionPipeline(env.contract), acting(module)
     observation = env.reset(seed=0)
     to_command.begin(env.measured_state().joint_position[0])
     for _ in range(GOLDEN_STEPS):
-        action = act_with(module, observation)
+        action = act(observation)
         state = env.measured_state()
         states["joint_position"].append(state.joint_position[0].tolist())
         states["joint_velocity"].append(state.joint_velocity[0].tolist())

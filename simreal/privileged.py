@@ -1,4 +1,4 @@
-"""What a critic may see in training, and no robot knows: true motion and drawn parameters."""
+"""What critic or encoder see in training, and no robot knows: true motion and drawn parameters."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ class Privileged:
     """Gathers the privileged quantities of an experiment."""
 
     def __init__(self, names: Sequence[str], task: Task, randomizer: Randomizer) -> None:
-        """Gather those of the given names; `parameters` is all that was drawn."""
+        """Gather those of the given names; `parameters`, all that was drawn, come last."""
         self._functions = [task.privileged[name] for name in names if name != PARAMETERS_DRAWN]
         self._with_draws = PARAMETERS_DRAWN in names
         space = randomizer.space

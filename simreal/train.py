@@ -15,11 +15,11 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from simreal.agents.build import build_agent, find_normalizer
 from simreal.agents.checkpoint import Progress, load_checkpoint, save_checkpoint
-from simreal.agents.config import OffPolicyConfig, PPOConfig
+from simreal.agents.config import OffPolicyConfig, PPOConfig, RMAConfig
 from simreal.contract import refuse_differences
 from simreal.environment import make_environment
 from simreal.episodes import Environment, Episode
-from simreal.experiment import BaseExperiment
+from simreal.experiment import BaseExperiment, ExperimentConfig
 from simreal.randomization.schedule_interface import HistoryRow
 from simreal.run import EPISODE_COLUMNS, Run, Table, episode_row, last_episodes
 from simreal.signals import Interrupt, interrupt_flag
@@ -100,7 +100,9 @@ def train(
         agent_config = experiment.agent_config
         env = SimrealVecEnv(make_environment(experiment, agent_config.simulations, run.seed))
         refuse_differences(run.contract(), env.batch.contract, str(run.path))
-        agent = build_agent(agent_config, env, run.seed, run.path / "tensorboard")
+        agent = build_agent(
+            agent_config, env, run.seed, run.path / "tensorboard", adaptation_of(experiment)
+        )
         if isinstance(agent_config, OffPolicyConfig):
             # Its many small updates lose more to handing work over than they gain (1.2 times slower).
             torch.set_num_threads(1)
@@ -125,6 +127,13 @@ def train(
         return finished
 
 
+def adaptation_of(experiment: BaseExperiment) -> RMAConfig | None:
+    """How a policy of an experiment adapts while it runs, if it does."""
+    if isinstance(experiment, ExperimentConfig) and experiment.adaptation is not None:
+        return experiment.rma
+    return None
+
+
 def load_agent(run: Run, count: int | None = None) -> tuple[BaseAlgorithm, Environment]:
     """The trained agent of a run, and an environment of its experiment.
 
@@ -136,7 +145,7 @@ def load_agent(run: Run, count: int | None = None) -> tuple[BaseAlgorithm, Envir
     # stable-baselines3 refuses to build PPO for a rollout of a single step of a single simulation.
     env = SimrealVecEnv(make_environment(experiment, count or 2, run.seed))
     refuse_differences(run.contract(), env.batch.contract, str(run.path))
-    agent = build_agent(experiment.agent_config, env, run.seed)
+    agent = build_agent(experiment.agent_config, env, run.seed, rma=adaptation_of(experiment))
     progress = load_checkpoint(run.latest_checkpoint(), agent, with_replay=False)
     env.batch.randomizer.schedule.restore(progress.schedule)
     return agent, env.batch

@@ -106,7 +106,7 @@ def test_list_names_all_that_can_be_named(simreal: Run) -> None:
     found = json.loads(output)
     assert {"qube", "go2", "so101"} <= set(found["robots"])
     assert "qube_swingup" in found["experiments"]
-    assert found["agents"] == ["ppo", "sac", "td3", "dqn", "rainbow", "qrdqn"]
+    assert found["agents"] == ["ppo", "recurrent_ppo", "sac", "td3", "dqn", "rainbow", "qrdqn"]
     assert "sim" in found["drivers"]
     assert "mass" in found["parameters of bodies"]
     assert "action_latency_ms" in found["parameters of actuators"]

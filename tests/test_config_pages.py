@@ -7,9 +7,15 @@ from typing import get_args
 import pytest
 from pydantic import Field
 
-from simreal.agents.config import AGENTS, PPOConfig
+from simreal.agents.config import PPOConfig
 from simreal.config import Config
-from simreal.config_pages import agent_page, field_meanings, observation_page, robot_page
+from simreal.config_pages import (
+    ON_THE_PAGE,
+    agent_page,
+    field_meanings,
+    observation_page,
+    robot_page,
+)
 from simreal.contract import (
     Actuator,
     Joint,
@@ -68,7 +74,7 @@ def test_every_key_of_a_robot_stands_there() -> None:
 
 def test_every_key_of_an_agent_stands_there_with_its_default() -> None:
     found = {(cells[0].strip("`"), cells[2]) for cells in rows(agent_page())}
-    assert len(rows(agent_page())) == sum(len(agent.config.model_fields) for agent in AGENTS.values())
+    assert len(rows(agent_page())) == sum(len(model.model_fields) for model in ON_THE_PAGE.values())
     defaults = PPOConfig().model_dump(mode="json", exclude_none=True)
     assert {(key, json.dumps(value).strip('"')) for key, value in defaults.items()} <= found
 

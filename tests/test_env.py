@@ -304,6 +304,7 @@ def test_a_pinned_mass_changes_the_motion() -> None:
         ({"mass": float("nan")}, "finite"),
         ({"action_latency_ms": 1e6}, "at most 1000 ms"),
         ({"sensor_latency_ms": 1e9}, "at most 1000 ms"),
+        ({"sensor_latency_ms": -20.0}, "sensor_latency_ms -20 ms, below 0"),
     ],
 )
 def test_pins_that_cannot_be_are_refused(pins: dict[str, float], message: str) -> None:

@@ -130,10 +130,10 @@ def disturb(graph: onnx.ModelProto, by: float) -> onnx.ModelProto:
 def test_parity_measures_the_difference(run: Run) -> None:
     agent, env = load_agent(run, 4)
     module = ExportedPolicy(agent).eval()
-    observations = env.reset(0)
+    inputs = {"observation": env.reset(0)}
     graph = to_onnx(module, env.observation_size)
     for by in (0.0, 1e-3, 0.1):
-        found = largest_difference(module, disturb(graph, by).SerializeToString(), observations)
+        found = largest_difference(module, disturb(graph, by).SerializeToString(), inputs)
         assert found == pytest.approx(by, rel=0.02, abs=1e-6)
 
 

@@ -35,6 +35,12 @@ CHECKPOINT_EVERY = 128
 FOR_EVER = 10**9
 TINY = {
     "ppo": ["ppo.simulations=8", "ppo.rollout_steps=16", "ppo.batch_size=32"],
+    "recurrent_ppo": [
+        "recurrent_ppo.simulations=8",
+        "recurrent_ppo.rollout_steps=16",
+        "recurrent_ppo.batch_size=32",
+        "recurrent_ppo.memory=8",
+    ],
     "sac": ["sac.simulations=8", "sac.learning_starts=64", "sac.gradient_steps=1", "sac.batch_size=32"],
     "td3": ["td3.simulations=8", "td3.learning_starts=64", "td3.gradient_steps=1", "td3.batch_size=32"],
     **{
@@ -150,7 +156,7 @@ def test_each_episode_is_recorded_with_its_seed_and_draw(tmp_path: Path) -> None
         assert (int(row["length"]) == 20) >= (row["ended_by"] == "time_limit")
 
 
-@pytest.mark.parametrize("agent", ["ppo", "sac", "td3", "dqn", "rainbow", "qrdqn"])
+@pytest.mark.parametrize("agent", ["ppo", "recurrent_ppo", "sac", "td3", "dqn", "rainbow", "qrdqn"])
 def test_the_same_seed_gives_the_same_episodes_bit_for_bit(agent: str, tmp_path: Path) -> None:
     runs = [begin(tmp_path / str(n), agent, 400, seed) for n, seed in enumerate((1, 1, 2))]
     for run in runs:

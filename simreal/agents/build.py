@@ -1,18 +1,21 @@
 """Builds agents of stable-baselines3 from their configurations."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sb3_contrib import QRDQN
+from sb3_contrib import QRDQN, RecurrentPPO
 from stable_baselines3 import PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.noise import NormalActionNoise, VectorizedActionNoise
 from torch import nn
 
+from simreal.agents.adaptive import AdaptivePolicy
+from simreal.agents.adaptive_ppo import AdaptivePPO
 from simreal.agents.asymmetric import AsymmetricPolicy
 from simreal.agents.config import (
     AgentConfig,
@@ -21,9 +24,12 @@ from simreal.agents.config import (
     PPOConfig,
     QConfig,
     QRDQNConfig,
+    RecurrentPPOConfig,
+    RMAConfig,
     SACConfig,
     TD3Config,
 )
+from simreal.agents.memory import Actor, AdaptiveActor, RecurrentActor, WithMemory
 from simreal.agents.normalizer import NormalizedObservation, Normalizer
 from simreal.agents.symmetric import SymmetricPolicy
 from simreal.agents.value.agent import ValueAgent
@@ -34,7 +40,11 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "el
 
 
 def build_agent(
-    config: AgentConfig, env: SimrealVecEnv, seed: int, tensorboard: Path | None = None
+    config: AgentConfig,
+    env: SimrealVecEnv,
+    seed: int,
+    tensorboard: Path | None = None,
+    rma: RMAConfig | None = None,
 ) -> BaseAlgorithm:
     """Make an untrained agent.
 
@@ -43,6 +53,7 @@ def build_agent(
         env: where it learns.
         seed: of its networks, its noise and the environment's episodes.
         tensorboard: folder for event files; none are written if absent.
+        rma: of a policy that estimates in which world it is.
 
     Raises:
         UserError: a symmetric policy for a robot or a task without a mirror image.
@@ -72,10 +83,19 @@ def build_agent(
     if symmetry is not None:
         common["policy"] = SymmetricPolicy
         policy["symmetry"] = symmetry
+    if isinstance(config, PPOConfig):
+        common["batch_size"] = min(config.batch_size, config.rollout_steps * env.num_envs)
+        common |= _of_ppo(config)
+        policy |= {"log_std_init": config.initial_log_std, "ortho_init": True}
     match config:
+        case RecurrentPPOConfig():
+            policy["lstm_hidden_size"] = config.memory
+            return RecurrentPPO(**common | {"policy": "MlpLstmPolicy"}, policy_kwargs=policy)
+        case PPOConfig() if rma is not None:
+            policy |= {"drawn": len(env.batch.randomizer.columns), "rma": rma}
+            return _adaptive(config, rma, common, policy)
         case PPOConfig():
-            common["batch_size"] = min(config.batch_size, config.rollout_steps * env.num_envs)
-            return _ppo(config, common, policy)
+            return PPO(**common, policy_kwargs=policy)
         case SACConfig():
             return SAC(**common, **_off_policy(config), policy_kwargs=policy)
         case TD3Config():
@@ -99,19 +119,27 @@ def _linear(start: float, final_share: float) -> Callable[[float], float]:
     return lambda remaining: start * (final_share + (1.0 - final_share) * remaining)
 
 
-def _ppo(config: PPOConfig, common: dict[str, Any], policy: dict[str, Any]) -> PPO:
-    return PPO(
-        **common,
-        n_steps=config.rollout_steps,
-        n_epochs=config.epochs,
-        gae_lambda=config.gae_lambda,
-        clip_range=config.clip_range,
-        ent_coef=config.entropy_coefficient,
-        vf_coef=config.value_coefficient,
-        max_grad_norm=config.gradient_norm,
-        target_kl=config.target_kl,
-        policy_kwargs=policy | {"log_std_init": config.initial_log_std, "ortho_init": True},
-    )
+def _of_ppo(config: PPOConfig) -> dict[str, Any]:
+    return {
+        "n_steps": config.rollout_steps,
+        "n_epochs": config.epochs,
+        "gae_lambda": config.gae_lambda,
+        "clip_range": config.clip_range,
+        "ent_coef": config.entropy_coefficient,
+        "vf_coef": config.value_coefficient,
+        "max_grad_norm": config.gradient_norm,
+        "target_kl": config.target_kl,
+    }
+
+
+def _adaptive(
+    config: PPOConfig, rma: RMAConfig, common: dict[str, Any], policy: dict[str, Any]
+) -> AdaptivePPO:
+    """The teacher's learning rate falls over its own part of the steps."""
+    rate = _linear(config.learning_rate, config.final_learning_rate_share)
+    teacher = 1.0 - rma.student_share
+    common["learning_rate"] = lambda remaining: rate(max(0.0, (remaining - 1.0 + teacher) / teacher))
+    return AdaptivePPO(**common | {"policy": AdaptivePolicy}, policy_kwargs=policy, rma=rma)
 
 
 def _off_policy(config: OffPolicyConfig) -> dict[str, Any]:
@@ -229,10 +257,23 @@ class ExportedChooser(nn.Module):
         return self.table[choice], choice, worth
 
 
-def exported(agent: BaseAlgorithm, contract: Contract) -> ExportedPolicy | ExportedChooser:
-    """The deterministic policy of an agent, in evaluation mode."""
-    chooses = bool(contract.action.choices)
-    return (ExportedChooser(agent, contract) if chooses else ExportedPolicy(agent)).eval()
+def exported(agent: BaseAlgorithm, contract: Contract) -> ExportedPolicy | ExportedChooser | WithMemory:
+    """The deterministic policy of an agent, in evaluation mode.
+
+    Raises:
+        UserError: its training has not come so far.
+    """
+    policy: Any = agent.policy
+    module: ExportedPolicy | ExportedChooser | WithMemory
+    if isinstance(policy, AdaptivePolicy):
+        module = AdaptiveActor(policy, find_normalizer(agent))
+    elif isinstance(agent, RecurrentPPO):
+        module = RecurrentActor(policy, find_normalizer(agent))
+    elif contract.action.choices:
+        module = ExportedChooser(agent, contract)
+    else:
+        module = ExportedPolicy(agent)
+    return module.eval()
 
 
 def act_with(
@@ -243,3 +284,12 @@ def act_with(
         output = module(torch.from_numpy(observation))
     action: NDArray[np.float32] = (output[0] if isinstance(output, tuple) else output).numpy()
     return action
+
+
+def acting(
+    module: ExportedPolicy | ExportedChooser | WithMemory,
+) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """What maps (n, size) observations to (n, actuators) actions; an `Actor` where it remembers."""
+    if isinstance(module, AdaptiveActor | RecurrentActor):
+        return Actor(module)
+    return partial(act_with, module)

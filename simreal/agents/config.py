@@ -1,9 +1,9 @@
 """Configurations of the agents, and the table of them: `AGENTS`."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from simreal.config import Config
 
@@ -63,6 +63,47 @@ class PPOConfig(AgentConfig):
     """Natural logarithm of the standard deviation of the exploration, on actions in [-1, 1]."""
     symmetric: bool = False
     """Whether the policy acts alike on both sides, by construction, on a robot with a mirror image."""
+
+
+class RecurrentPPOConfig(PPOConfig):
+    """PPO with a long short-term memory before the layers of policy and critic, of sb3-contrib."""
+
+    simulations: Count = 128
+    rollout_steps: Count = 64
+    """Control steps of each simulation between updates; gradients reach back no further."""
+    memory: Count = 64
+    """Width of the memory, of the policy's and of the critic's."""
+
+    @model_validator(mode="after")
+    def _has_no_image(self) -> Self:
+        if self.symmetric:
+            raise ValueError("symmetric: what a memory holds has no mirror image")
+        return self
+
+
+class RMAConfig(Config):
+    """Rapid motor adaptation (Kumar et al., RSS 2021): `adaptation: rma`, with ppo.
+
+    The policy sees a latent beside the observation: first that which an encoder makes of the drawn
+    parameters, at last that which an estimator makes of the history of observations and actions.
+    """
+
+    latent: Count = 8
+    """Width of the latent."""
+    encoder_layers: tuple[Count, ...] = (64, 32)
+    """Widths, of the network that encodes the drawn parameters."""
+    history: Annotated[int, Field(ge=8)] = 50
+    """Control steps that the estimator sees."""
+    channels: Count = 32
+    """Of the estimator's convolutions over time."""
+    student_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    """Of the training's steps in which the estimator learns, on the policy's own rollouts with it."""
+    student_learning_rate: Positive = 1e-3
+    """Of the estimator; it falls linearly to a tenth."""
+    student_epochs: Count = 4
+    """Passes over each rollout."""
+    student_batch_size: Count = 512
+    """Moments in each gradient step of the estimator."""
 
 
 class OffPolicyConfig(AgentConfig):
@@ -159,7 +200,7 @@ class TD3Config(OffPolicyConfig):
     """Updates of the critic for each of the policy."""
 
 
-AgentName = Literal["ppo", "sac", "td3", "dqn", "rainbow", "qrdqn"]
+AgentName = Literal["ppo", "recurrent_ppo", "sac", "td3", "dqn", "rainbow", "qrdqn"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +218,7 @@ class Agent:
 
 AGENTS: dict[AgentName, Agent] = {
     "ppo": Agent(PPOConfig, "either"),
+    "recurrent_ppo": Agent(RecurrentPPOConfig, "never"),
     "sac": Agent(SACConfig, "never"),
     "td3": Agent(TD3Config, "never"),
     "dqn": Agent(DQNConfig, "always"),

@@ -1,0 +1,290 @@
+"""Features that look alike in simulation and on the robot, so that what is learned holds on both.
+
+Three losses between a batch of simulated and one of real features, each to be added to what else an
+encoder learns; alone, they are smallest for an encoder that says nothing. `separability` is the judge:
+how well a fresh discriminator tells held-out features apart, of which chance is 50 %.
+
+- CORAL: covariances, and means beside them (Sun and Saenko, "Deep CORAL", ECCV workshops 2016);
+- MMD: all moments, by Gaussian kernels of several widths (Gretton et al., JMLR 2012; Long et al., ICML
+  2015);
+- adversarial: a discriminator behind a reversed gradient (Ganin et al., JMLR 2016).
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from stable_baselines3 import PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from torch import nn
+
+from simreal.agents.symmetric import SymmetricPolicy
+from simreal.config import Config
+from simreal.errors import UserError
+from simreal.observation import Float32Array
+from simreal.statistics import Interval, share_interval
+
+Batch = torch.Tensor
+Loss = Callable[[Batch, Batch], torch.Tensor]
+WIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
+"""Of the kernels, in shares of the median squared distance."""
+JUDGE_STEPS = 400
+"""Updates of the discriminator that judges."""
+
+
+class AlignmentConfig(Config):
+    """How to align features."""
+
+    loss: Literal["coral", "mmd", "adversarial"] = "mmd"
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    """Of the loss."""
+    batch_size: Annotated[int, Field(ge=8)] = 256
+    """Simulated and real ones in each update, each."""
+    learning_rate: Annotated[float, Field(gt=0)] = 3e-4
+    updates: Annotated[int, Field(gt=0)] = 4
+    """After each rollout of a training."""
+
+
+def coral_loss(simulated: Batch, real: Batch) -> torch.Tensor:
+    """Squared difference of the covariances and means of (n, d) and (m, d) features."""
+    size = simulated.shape[1]
+    covariance = (torch.cov(simulated.T) - torch.cov(real.T)).reshape(-1).square().sum() / (
+        4.0 * size**2
+    )
+    mean = (simulated.mean(dim=0) - real.mean(dim=0)).square().mean()
+    return covariance + mean
+
+
+def mmd_loss(simulated: Batch, real: Batch) -> torch.Tensor:
+    """Squared maximum mean discrepancy of (n, d) and (m, d) features; unbiased: about 0 if alike."""
+    both = torch.cat((simulated, real))
+    distance = torch.cdist(both, both).square()
+    median = (
+        distance.detach()[distance.detach() > 0].median() if (distance > 0).any() else distance.max()
+    )
+    kernel = torch.stack([torch.exp(-distance / (width * median + 1e-12)) for width in WIDTHS]).mean(
+        dim=0
+    )
+    n, m = len(simulated), len(real)
+    within = [
+        (part.sum() - part.diagonal().sum()) / (count * (count - 1))
+        for part, count in ((kernel[:n, :n], n), (kernel[n:, n:], m))
+    ]
+    return within[0] + within[1] - 2.0 * kernel[:n, n:].mean()
+
+
+class ReversedGradient(torch.autograd.Function):
+    """The identity, whose gradient is turned round."""
+
+    @staticmethod
+    def forward(ctx: Any, features: torch.Tensor) -> torch.Tensor:
+        """Pass on."""
+        return features.view_as(features)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        """Turn round."""
+        return -gradient
+
+
+class Discriminator(nn.Module):
+    """(batch, d) features to (batch,) logits of being real."""
+
+    def __init__(self, size: int, width: int = 64) -> None:
+        """Make one for features of a size."""
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(size, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1)
+        )
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Tell apart."""
+        logits: torch.Tensor = self.layers(features).squeeze(-1)
+        return logits
+
+    def loss(self, simulated: Batch, real: Batch) -> torch.Tensor:
+        """Cross entropy of telling (n, d) and (m, d) features apart, either domain as heavy."""
+        cross = nn.functional.binary_cross_entropy_with_logits
+        logits = self(simulated), self(real)
+        return 0.5 * (
+            cross(logits[0], torch.zeros_like(logits[0])) + cross(logits[1], torch.ones_like(logits[1]))
+        )
+
+
+class AdversarialLoss(nn.Module):
+    """A discriminator that learns to tell features apart, while their encoder learns the opposite.
+
+    Its parameters belong into the optimizer beside the encoder's.
+    """
+
+    def __init__(self, size: int) -> None:
+        """Make it for features of a size."""
+        super().__init__()
+        self.discriminator = Discriminator(size)
+
+    def forward(self, simulated: Batch, real: Batch) -> torch.Tensor:
+        """The discriminator's cross entropy, with gradients for the encoder turned round."""
+        reverse = ReversedGradient.apply
+        return self.discriminator.loss(reverse(simulated), reverse(real))  # type: ignore[no-untyped-call]
+
+
+def make_loss(config: AlignmentConfig, size: int) -> Loss:
+    """The loss of a configuration, for features of a size."""
+    match config.loss:
+        case "coral":
+            return coral_loss
+        case "mmd":
+            return mmd_loss
+    return AdversarialLoss(size)
+
+
+def separability(
+    simulated: NDArray[np.floating[Any]], real: NDArray[np.floating[Any]], seed: int = 0
+) -> Interval:
+    """How well a fresh discriminator tells features apart that it has not seen; 0.5 is chance.
+
+    The first halves train it and the second ones judge it: what was recorded in order of time is judged
+    by what came later. Accuracy is the mean over both domains, with Wilson's interval.
+
+    Args:
+        simulated: (n, d).
+        real: (m, d).
+        seed: of the discriminator.
+
+    Raises:
+        UserError: too few to judge.
+    """
+    if min(len(simulated), len(real)) < 20:
+        raise UserError(f"{len(simulated)} simulated and {len(real)} real features: at least 20 of each")
+    parts = [np.array_split(np.asarray(each, dtype=np.float32), 2) for each in (simulated, real)]
+    known = np.concatenate([part[0] for part in parts])
+    centre, scale = known.mean(axis=0), known.std(axis=0) + 1e-6
+    train, judge = (
+        [torch.from_numpy((part[half] - centre) / scale) for part in parts] for half in (0, 1)
+    )
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        torch.manual_seed(seed)
+        discriminator = Discriminator(known.shape[1])
+        optimizer = torch.optim.AdamW(discriminator.parameters(), 3e-3, weight_decay=1e-3)
+        for _ in range(JUDGE_STEPS):
+            batches = [each[torch.randint(len(each), (min(256, len(each)),))] for each in train]
+            optimizer.zero_grad()
+            discriminator.loss(*batches).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+    with torch.no_grad():
+        right = [float((discriminator(each) > 0).float().mean()) for each in judge]
+    accuracy = 0.5 * (1.0 - right[0] + right[1])
+    number = 2 * min(map(len, judge))
+    return share_interval(accuracy * number, number)
+
+
+class Aligner:
+    """Updates an encoder so that its features of real inputs look like those of simulated ones.
+
+    Attributes:
+        encoder: that learns.
+    """
+
+    def __init__(
+        self, encoder: nn.Module, real: Float32Array, config: AlignmentConfig, seed: int = 0
+    ) -> None:
+        """Align an encoder.
+
+        Args:
+            encoder: (batch, ...) inputs to (batch, d) features.
+            real: (n, ...) inputs of the robot.
+            config: how.
+            seed: of the batches.
+        """
+        if len(real) < config.batch_size:
+            raise UserError(f"{len(real)} real inputs are fewer than a batch, {config.batch_size}")
+        self.encoder, self._real, self._config = encoder, torch.from_numpy(real), config
+        with torch.no_grad():
+            size = encoder(self._real[:2]).shape[1]
+        self._random = torch.Generator().manual_seed(seed)
+        self._loss = make_loss(config, size)
+        own = list(self._loss.parameters()) if isinstance(self._loss, nn.Module) else []
+        self._optimizer = torch.optim.Adam([*encoder.parameters(), *own], config.learning_rate)
+
+    def loss(self, simulated: torch.Tensor) -> torch.Tensor:
+        """The weighted loss of (n, ...) simulated inputs against a batch of real ones."""
+        rows = torch.randint(len(self._real), (len(simulated),), generator=self._random)
+        return self._config.weight * self._loss(self.encoder(simulated), self.encoder(self._real[rows]))
+
+    def update(self, simulated: torch.Tensor, task_loss: torch.Tensor | None = None) -> float:
+        """One step on (n, ...) simulated inputs, and on what else the encoder is to learn."""
+        loss = self.loss(simulated)
+        self._optimizer.zero_grad()
+        (loss if task_loss is None else loss + task_loss).backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        return float(loss.detach())
+
+
+class ActorFeatures(nn.Module):
+    """What the policy of a PPO makes of observations before its last layer."""
+
+    def __init__(self, agent: BaseAlgorithm) -> None:
+        """Take the networks of an agent; they are shared, not copied.
+
+        Raises:
+            UserError: an agent with other networks.
+        """
+        super().__init__()
+        policy: Any = agent.policy
+        if type(agent) is not PPO or isinstance(policy, SymmetricPolicy):
+            raise UserError(
+                f"features of {type(policy).__name__} of {type(agent).__name__} cannot be aligned: "
+                "those of a ppo can that is neither symmetric nor adaptive"
+            )
+        self._policy = policy
+
+    def forward(self, observation: torch.Tensor) -> torch.Tensor:
+        """(batch, d) features of (batch, size) observations; what a critic sees may stand behind."""
+        policy: Any = self._policy
+        normalizer, size = policy.features_extractor.normalizer, policy.observation_space.shape[0]
+        actor_size = getattr(policy, "actor_size", size)
+        seen = normalizer.first(actor_size)(observation[:, :actor_size])
+        features: torch.Tensor = policy.mlp_extractor.policy_net(seen)
+        return features
+
+    def parameters(self, recurse: bool = True) -> Any:
+        """Those of the layers before the last, and no others."""
+        policy: Any = self._policy
+        return policy.mlp_extractor.policy_net.parameters(recurse)
+
+
+class AlignDuringTraining(BaseCallback):
+    """Aligns features of a PPO's policy with real ones, after each of its updates."""
+
+    def __init__(self, real: Float32Array, config: AlignmentConfig | None = None, seed: int = 0) -> None:
+        """Take (n, size) observations of the robot, such as the channel of that name in its logs."""
+        super().__init__()
+        self._real, self._config, self._seed = real, config or AlignmentConfig(), seed
+        self._aligner: Aligner | None = None
+        self._seen: torch.Tensor | None = None
+        self._random = torch.Generator().manual_seed(seed)
+
+    def _on_training_start(self) -> None:
+        self._aligner = Aligner(ActorFeatures(self.model), self._real, self._config, self._seed)
+
+    def _on_rollout_end(self) -> None:
+        """Keep what was seen: the update that follows, and the next rollout, change the buffer."""
+        observations = self.locals["rollout_buffer"].observations
+        self._seen = torch.from_numpy(observations.reshape(-1, observations.shape[-1]).copy())
+
+    def _on_rollout_start(self) -> None:
+        """Between an update and the next rollout, whose actions are then those of the changed policy."""
+        if self._aligner is None or self._seen is None:
+            return  # before the first one
+        losses = []
+        for _ in range(self._config.updates):
+            rows = torch.randint(len(self._seen), (self._config.batch_size,), generator=self._random)
+            losses.append(self._aligner.update(self._seen[rows]))
+        self.logger.record("alignment/loss", float(np.mean(losses)))
+
+    def _on_step(self) -> bool:
+        return True

@@ -1,0 +1,147 @@
+"""A policy that sees a latent of the world it is in (rapid motor adaptation, Kumar et al., RSS 2021).
+
+Its teacher encodes the drawn parameters, which only a simulator knows; its student estimates the same
+latent from the last steps' observations and actions, which a robot knows, too.
+"""
+
+from typing import Any
+
+import torch
+from stable_baselines3.common.torch_layers import MlpExtractor, create_mlp
+from torch import nn
+
+from simreal.agents.asymmetric import AsymmetricPolicy
+from simreal.agents.config import RMAConfig
+
+CONVOLUTIONS = ((8, 4), (5, 1), (5, 1))
+"""Kernel and stride of each, over time, as in the paper; those that a short history has room for."""
+
+
+class Estimator(nn.Module):
+    """(batch, steps, size) histories to (batch, latent) estimates, by convolutions over time.
+
+    A history holds the frames before the present one, oldest first: normalised observation and action.
+    Frames from before the episode are zero.
+
+    Attributes:
+        steps: of a history.
+        frame_size: length of a frame.
+        seen: how many histories it has learned from.
+    """
+
+    seen: torch.Tensor
+
+    def __init__(self, frame_size: int, config: RMAConfig) -> None:
+        """Make an estimator for frames of a size."""
+        super().__init__()
+        self.steps, self.frame_size = config.history, frame_size
+        self.embed = nn.Sequential(nn.Linear(frame_size, config.channels), nn.ReLU())
+        layers: list[nn.Module] = []
+        length = config.history
+        for kernel, stride in CONVOLUTIONS:
+            if length >= kernel:
+                layers += [nn.Conv1d(config.channels, config.channels, kernel, stride), nn.ReLU()]
+                length = (length - kernel) // stride + 1
+        self.over_time = nn.Sequential(*layers)
+        self.latent = nn.Linear(config.channels * length, config.latent)
+        self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, history: torch.Tensor) -> torch.Tensor:
+        """Estimate."""
+        features = self.over_time(self.embed(history).transpose(1, 2))
+        latent: torch.Tensor = self.latent(features.flatten(1))
+        return latent
+
+
+class AdaptiveExtractor(nn.Module):
+    """The actor's network sees the observation and the latent, the critic's all there is.
+
+    Attributes:
+        encoder: of (batch, parameters) to (batch, latent).
+        policy_net: of the actor.
+        value_net: of the critic.
+        latent_dim_pi: width of the actor's output.
+        latent_dim_vf: width of the critic's output.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        actor_size: int,
+        parameters: int,
+        config: RMAConfig,
+        layers: Any,
+        activation: type[nn.Module],
+    ) -> None:
+        """Make networks for inputs that begin with the observation and end with the parameters.
+
+        Args:
+            size: of the whole.
+            actor_size: of the observation.
+            parameters: how many were drawn.
+            config: of latent and encoder.
+            layers: widths of the networks of actor and critic.
+            activation: of all layers.
+        """
+        super().__init__()
+        widths = list(config.encoder_layers)
+        self.encoder = nn.Sequential(*create_mlp(parameters, config.latent, widths, activation))
+        actor = MlpExtractor(actor_size + config.latent, layers, activation, "cpu")
+        critic = MlpExtractor(size, layers, activation, "cpu")
+        self._actor_size, self._drawn = actor_size, parameters
+        self.policy_net, self.value_net = actor.policy_net, critic.value_net
+        self.latent_dim_pi, self.latent_dim_vf = actor.latent_dim_pi, critic.latent_dim_vf
+
+    def encode(self, features: torch.Tensor) -> torch.Tensor:
+        """(batch, latent) of (batch, size) features."""
+        latent: torch.Tensor = self.encoder(features[:, -self._drawn :])
+        return latent
+
+    def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What both make of (batch, size) features."""
+        return self.forward_actor(features), self.forward_critic(features)
+
+    def forward_actor(self, features: torch.Tensor) -> torch.Tensor:
+        """What the actor makes of them, as the teacher."""
+        return self.act(features[:, : self._actor_size], self.encode(features))
+
+    def act(self, observation: torch.Tensor, latent: torch.Tensor) -> torch.Tensor:
+        """What the actor makes of (batch, actor_size) observations and a latent, whosever it is."""
+        output: torch.Tensor = self.policy_net(torch.cat((observation, latent), dim=1))
+        return output
+
+    def forward_critic(self, features: torch.Tensor) -> torch.Tensor:
+        """What the critic makes of them."""
+        output: torch.Tensor = self.value_net(features)
+        return output
+
+
+class AdaptivePolicy(AsymmetricPolicy):
+    """PPO's policy with a latent; its inputs end with the drawn parameters.
+
+    Attributes:
+        estimator: of the latent, from history.
+        estimator_optimizer: which trains it, and nothing else.
+    """
+
+    def __init__(self, *args: Any, drawn: int, rma: RMAConfig, **kwargs: Any) -> None:
+        """As its base class; `drawn` is how many parameters were."""
+        self._drawn, self._rma = drawn, rma
+        super().__init__(*args, **kwargs)
+        frame_size = self.actor_size + int(self.action_space.shape[0])  # type: ignore[index]
+        # After the base class has made its optimizer, which so does not know of it.
+        self.estimator = Estimator(frame_size, rma)
+        self.estimator_optimizer = torch.optim.Adam(
+            self.estimator.parameters(), lr=rma.student_learning_rate
+        )
+
+    def _build_mlp_extractor(self) -> None:
+        extractor: Any = AdaptiveExtractor(
+            self.features_dim,
+            self.actor_size,
+            self._drawn,
+            self._rma,
+            self.net_arch,
+            self.activation_fn,
+        )
+        self.mlp_extractor = extractor

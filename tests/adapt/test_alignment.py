@@ -1,0 +1,169 @@
+"""Losses that align features, and the judge of them, on data whose shift is known."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from simreal.adapt.alignment import (
+    ActorFeatures,
+    AdversarialLoss,
+    AlignDuringTraining,
+    Aligner,
+    AlignmentConfig,
+    coral_loss,
+    mmd_loss,
+    separability,
+)
+from simreal.agents.build import build_agent
+from simreal.env import BatchEnv
+from simreal.errors import UserError
+from simreal.experiment import load_experiment
+from simreal.vec_env import SimrealVecEnv
+
+torch.set_num_threads(1)
+LOSSES = ("coral", "mmd", "adversarial")
+WIDTH = 2
+"""Of the features: no more than there is to say, or a shift shows in what does not vary otherwise."""
+
+
+def normal(number: int, seed: int, size: int = 6) -> torch.Tensor:
+    return torch.randn(number, size, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("loss", [coral_loss, mmd_loss])
+def test_a_loss_is_near_zero_where_nothing_is_shifted_and_grows_with_the_shift(loss) -> None:  # type: ignore[no-untyped-def]
+    values = [float(loss(normal(400, 0), normal(400, 1) + shift)) for shift in (0.0, 0.5, 1.0, 2.0)]
+    assert abs(values[0]) < 0.02
+    assert values == sorted(values) and values[1] > 3.0 * abs(values[0])
+
+
+def test_mmd_sees_what_means_and_covariances_do_not() -> None:
+    """Two lumps against a normal distribution of the same mean and variance."""
+    signs = torch.sign(normal(2000, 5, 1))
+    lumps = (signs + 0.1 * normal(2000, 6, 1)) / np.sqrt(1.01)
+    plain = normal(2000, 7, 1)
+    assert float(mmd_loss(plain, lumps)) > 20.0 * abs(float(mmd_loss(plain, normal(2000, 8, 1))))
+    assert float(coral_loss(plain, lumps)) < 0.01
+
+
+def test_coral_is_the_papers_where_means_agree() -> None:
+    one, other = normal(100, 0), 2.0 * normal(100, 1)
+    one, other = one - one.mean(dim=0), other - other.mean(dim=0)
+    difference = np.cov(one.numpy().T) - np.cov(other.numpy().T)
+    expected = np.sum(difference**2) / (4.0 * 6**2)
+    assert float(coral_loss(one, other)) == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_gradient_of_features_is_turned_round_and_the_discriminators_is_not() -> None:
+    torch.manual_seed(0)
+    loss, shifted = AdversarialLoss(6), (normal(50, 1) + 1.0).requires_grad_()
+    found = loss(normal(50, 0), shifted)
+    found.backward()
+    reversed_gradient = shifted.grad.clone()  # type: ignore[union-attr]
+    weight = loss.discriminator.layers[0].weight.grad.clone()  # type: ignore[union-attr, operator]
+    loss.zero_grad()
+    shifted.grad = None
+    plain = loss.discriminator.loss(normal(50, 0), shifted)
+    plain.backward()
+    assert float(plain) == pytest.approx(float(found.detach()))
+    torch.testing.assert_close(shifted.grad, -reversed_gradient)
+    torch.testing.assert_close(loss.discriminator.layers[0].weight.grad, weight)  # type: ignore[union-attr]
+
+
+def test_the_judge_tells_apart_what_differs_and_nothing_else() -> None:
+    same = separability(normal(1000, 0).numpy(), normal(1000, 1).numpy())
+    assert same.low < 0.5 < same.high or abs(same.value - 0.5) < 0.06
+    assert separability(normal(1000, 0).numpy(), normal(1000, 1).numpy() + 3.0).value > 0.99
+    uneven = separability(normal(3000, 0).numpy(), normal(100, 1).numpy())
+    assert uneven.value < 0.65
+    state = torch.get_rng_state()
+    again = separability(normal(1000, 0).numpy(), normal(1000, 1).numpy())
+    assert again == same and torch.equal(state, torch.get_rng_state())
+    with pytest.raises(UserError, match="at least 20"):
+        separability(normal(5, 0).numpy(), normal(50, 1).numpy())
+
+
+def domains(number: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Simulated inputs with what they mean, and real ones, half of whose entries are moved.
+
+    The meaning stands in both halves, so that there is a way to see it which both domains share.
+    """
+    meaning = normal(number, seed, 2)
+    noise = 0.3 * normal(number, seed + 1, 4)
+    simulated = torch.cat((meaning, meaning), dim=1) + noise
+    moved = torch.cat((meaning, 0.3 * meaning + 5.0), dim=1) + noise
+    return simulated, moved, meaning
+
+
+def trained(loss: str | None, seed: int = 0) -> tuple[float, float]:
+    """Separability of an encoder's features, and its error on the real domain."""
+    torch.manual_seed(seed)
+    encoder = nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, WIDTH))
+    head = nn.Linear(WIDTH, 2)
+    _, real, _ = domains(2000, 10)
+    config = AlignmentConfig(loss=loss or "mmd", learning_rate=3e-3)  # type: ignore[arg-type]
+    aligner = Aligner(encoder, real.numpy(), config)
+    of_head = torch.optim.Adam(head.parameters(), 3e-3)
+    alone = torch.optim.Adam(encoder.parameters(), 3e-3)
+    for update in range(600):
+        simulated, _, meaning = domains(256, 100 + update)
+        task = ((head(encoder(simulated)) - meaning) ** 2).mean()
+        of_head.zero_grad()
+        if loss is None:
+            alone.zero_grad()
+            task.backward()
+            alone.step()
+        else:
+            aligner.update(simulated, task)
+        of_head.step()
+    simulated, real, meaning = domains(2000, 7)
+    with torch.no_grad():
+        error = float(((head(encoder(real)) - meaning) ** 2).mean())
+        return separability(encoder(simulated).numpy(), encoder(real).numpy()).value, error
+
+
+@pytest.fixture(scope="module")
+def unaligned() -> tuple[float, float]:
+    return trained(None)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_aligned_features_cannot_be_told_apart_and_mean_the_same(
+    loss: str, unaligned: tuple[float, float]
+) -> None:
+    before, error_before = unaligned
+    after, error = trained(loss)
+    assert before > 0.95
+    assert after < 0.62
+    assert error < 0.5 * error_before
+
+
+@pytest.mark.parametrize("overrides", [(), ("critic=[parameters]",)])
+def test_it_plugs_into_the_features_of_a_training(overrides: tuple[str, ...]) -> None:
+    small = ("ppo.hidden_layers=[16]", "ppo.rollout_steps=8", "episode_length=0.5", *overrides)
+    experiment = load_experiment("qube_swingup", small)
+    found = []
+    for aligns in (False, True):
+        env = BatchEnv(experiment, 32, 0, threads=1)
+        agent = build_agent(experiment.agent_config, SimrealVecEnv(env), 0)
+        simulated = np.concatenate([env.reset(seed) for seed in range(20)])
+        real = simulated + np.float32(0.5)
+        config = AlignmentConfig(loss="coral", weight=10.0, updates=40, learning_rate=1e-2)
+        callback = AlignDuringTraining(real, config)
+        agent.learn(1024, callback=callback if aligns else None)
+        features = ActorFeatures(agent)
+        assert sum(each.numel() for each in features.parameters()) == 16 * 8
+        with torch.no_grad():
+            pair = [features(torch.from_numpy(each)).mean(dim=0) for each in (simulated, real)]
+        found.append(float((pair[0] - pair[1]).abs().max()))
+    assert found[1] < 0.7 * found[0]
+
+
+def test_agents_with_other_networks_and_too_few_inputs_are_refused() -> None:
+    experiment = load_experiment("qube_swingup", ["agent=sac", "sac.simulations=4"])
+    agent = build_agent(experiment.agent_config, SimrealVecEnv(BatchEnv(experiment, 4, 0, threads=1)), 0)
+    with pytest.raises(UserError, match="of SAC cannot be aligned"):
+        ActorFeatures(agent)
+    with pytest.raises(UserError, match="fewer than a batch"):
+        Aligner(nn.Linear(2, 2), np.zeros((10, 2), np.float32), AlignmentConfig())
