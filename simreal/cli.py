@@ -7,6 +7,7 @@ import click
 from rich.table import Column, Table
 
 from simreal import __version__
+from simreal.cli_adapt import finetune, gate
 from simreal.cli_bench import bench
 from simreal.cli_calibrate import calibrate
 from simreal.cli_deploy import deploy
@@ -125,6 +126,8 @@ for command in (
     export,
     design,
     identify,
+    finetune,
+    gate,
     inspect,
     deploy,
     replay,
