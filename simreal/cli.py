@@ -7,7 +7,7 @@ import click
 from rich.table import Column, Table
 
 from simreal import __version__
-from simreal.cli_adapt import finetune, gate
+from simreal.cli_adapt import finetune, fit_actuator, gate
 from simreal.cli_bench import bench
 from simreal.cli_calibrate import calibrate
 from simreal.cli_deploy import deploy
@@ -126,6 +126,7 @@ for command in (
     export,
     design,
     identify,
+    fit_actuator,
     finetune,
     gate,
     inspect,

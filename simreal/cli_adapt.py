@@ -1,4 +1,4 @@
-"""`simreal finetune` and `simreal gate`: a policy adapted to a robot, and whether it may leave."""
+"""`simreal finetune`, `gate` and `fit-actuator`: policies and simulators adapted to a robot."""
 
 import sys
 from pathlib import Path
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 @click.option(
     "--steps", type=click.IntRange(min=1), help="Environment steps; a quarter of RUN's if absent."
 )
+@click.option("--residual", type=PATH, help="What `simreal fit-actuator` wrote of the robot.")
 @click.option("--run", "run_path", type=PATH, help="New run folder; one in runs/ if absent.")
 @click.option("--seed", type=click.IntRange(min=0), help="One more than RUN's if absent.")
 @OVERRIDE_OPTION
@@ -40,6 +41,7 @@ def finetune(
     randomization: Path,
     old_share: float,
     steps: int | None,
+    residual: Path | None,
     run_path: Path | None,
     seed: int | None,
     overrides: tuple[str, ...],
@@ -51,7 +53,9 @@ def finetune(
     from simreal.run import Run
     from simreal.train import planned_steps
 
-    ready = start_finetuning(Run.open(base), randomization, old_share, steps, run_path, overrides, seed)
+    ready = start_finetuning(
+        Run.open(base), randomization, old_share, steps, run_path, overrides, seed, residual
+    )
     run = ready.run
     planned = planned_steps(run)
     instead = f", instead of {', '.join(ready.replaced)}" if ready.replaced else ""
@@ -141,3 +145,59 @@ def _print(found: "Gate", run_path: Path) -> None:
     for reason in found.reasons:
         console.print(f"  {reason}", soft_wrap=True)
     console.print(f"report: {run_path / 'gate.html'}", soft_wrap=True)
+
+
+@click.command("fit-actuator")
+@click.argument("logs", metavar="LOG...", type=PATH, nargs=-1, required=True)
+@click.option("--mapping", help="How to read CSV and npz files: a name, or a YAML file.")
+@click.option("--robot", required=True, metavar="ROBOT|EXPERIMENT")
+@click.option(
+    "--randomization", type=PATH, help="What `simreal identify` wrote of it; else the model as it is."
+)
+@click.option(
+    "--all-joints",
+    is_flag=True,
+    help="Residual dynamics: torques on undriven joints, too.",
+)
+@click.option("--rate", type=click.FloatRange(min=1.0), required=True, help="Control rate, Hz.")
+@click.option("--fixed-base", is_flag=True, help="The robot's base was held.")
+@click.option("--input", "channel", help="Channel that drove the actuators, such as joint_effort.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("-o", "--output", type=PATH, default=Path("actuator.npz"), show_default=True)
+def fit_actuator(
+    logs: tuple[Path, ...],
+    mapping: str | None,
+    robot: str,
+    randomization: Path | None,
+    all_joints: bool,
+    rate: float,
+    fixed_base: bool,
+    channel: str | None,
+    seed: int,
+    output: Path,
+) -> None:
+    """Fit networks to the torque that a robot's model lacks in LOGs, and write them for training."""
+    from simreal.adapt.recording import make_recording
+    from simreal.adapt.residual_fit import fit_residual, known_robot
+    from simreal.cli_identify import find_robot
+    from simreal.randomization.residual import write_residual
+
+    known = known_robot(find_robot(robot), fixed_base, randomization)
+    description = known.setup.robot.description
+    recordings = [make_recording(log, description, channel) for log in _read(logs, mapping)]
+
+    def tell(text: str) -> None:
+        console.print(text, soft_wrap=True)
+
+    model = fit_residual(known, recordings, 1.0 / rate, all_joints, tell, seed)
+    write_residual(output, model)
+    console.print(f"written: {output}\n{model.provenance}", soft_wrap=True)
+    if model.strength == 0.0:
+        errors.print(
+            "it predicts held-out logs no better than the model alone: its strength is 0", style="yellow"
+        )
+        return
+    console.print(
+        f"next:\n  simreal finetune RUN --randomization identified.yaml --residual {output}",
+        soft_wrap=True,
+    )

@@ -69,6 +69,15 @@ class TrainConfig(Config):
     """Older ones are deleted."""
 
 
+class ResidualConfig(Config):
+    """Torques that the robot's model lacks, by networks that were fitted to logs: docs/adaptation.md."""
+
+    file: Path
+    """What `simreal fit-actuator` wrote."""
+    penalty: float = Field(default=0.1, ge=0)
+    """Reward that each control step loses for each standard deviation by which the networks disagree."""
+
+
 class BaseExperiment(Config):
     """What an experiment says, whosever its task is."""
 
@@ -146,6 +155,8 @@ class ExperimentConfig(BaseExperiment):
     """The ground of a robot that walks, where it is not flat."""
     command_interval: float | None = Field(default=None, gt=0)
     """s, after which commands are drawn anew; once for each episode if absent."""
+    residual: ResidualConfig | None = None
+    """What the robot does beyond its model."""
 
     @model_validator(mode="after")
     def _fits_its_task(self) -> Self:

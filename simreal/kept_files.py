@@ -19,7 +19,7 @@ def keep_files(data: dict[str, Any], folder: Path) -> None:
         UserError: a file that cannot be read, or a folder that refuses.
     """
     copies: dict[Path, str] = {}
-    for entry in _readers(data.get("randomization")):
+    for entry in _readers(data):
         source = Path(entry["file"]).absolute()
         if source not in copies:
             copies[source] = _free_name(source.name, set(copies.values()))
@@ -29,17 +29,19 @@ def keep_files(data: dict[str, Any], folder: Path) -> None:
 
 def find_files(data: dict[str, Any], folder: Path) -> None:
     """Let an experiment's data name the files that are kept in a folder by where they stand now."""
-    for entry in _readers(data.get("randomization")):
+    for entry in _readers(data):
         if not Path(entry["file"]).is_absolute() and (folder / entry["file"]).is_file():
             entry["file"] = str((folder / entry["file"]).absolute())
 
 
 def _readers(data: Any) -> Iterator[dict[str, Any]]:
-    """Distributions that read a file, wherever they stand in a randomization."""
+    """What reads a file, wherever it stands: distributions, and a residual model."""
     if isinstance(data, dict):
         if data.get("type") in READERS and isinstance(data.get("file"), str):
             yield data
-        for value in data.values():
+        for name, value in data.items():
+            if name == "residual" and isinstance(value, dict) and isinstance(value.get("file"), str):
+                yield value
             yield from _readers(value)
     elif isinstance(data, list):
         for value in data:

@@ -18,7 +18,13 @@ from simreal.config import override
 from simreal.environment import make_environment
 from simreal.errors import UserError
 from simreal.evaluate import load_candidate
-from simreal.experiment import PARAMETERS_DRAWN, BaseExperiment, ExperimentConfig, parse_any_experiment
+from simreal.experiment import (
+    PARAMETERS_DRAWN,
+    BaseExperiment,
+    ExperimentConfig,
+    ResidualConfig,
+    parse_any_experiment,
+)
 from simreal.files import digest, write_atomically
 from simreal.randomization.posterior import read_posterior, write_posterior
 from simreal.run import Run
@@ -55,6 +61,7 @@ def start_finetuning(
     path: Path | None = None,
     overrides: Sequence[str] = (),
     seed: int | None = None,
+    residual: Path | None = None,
 ) -> Finetuning:
     """Make a run folder in which a policy will go on learning, with all that it is made from.
 
@@ -66,6 +73,7 @@ def start_finetuning(
         path: of the new run; a name is chosen if absent.
         overrides: ``key=value`` changes of the experiment.
         seed: of the new run; one more than the base's if absent.
+        residual: what `simreal fit-actuator` wrote of the robot; acts in old worlds, too.
 
     Raises:
         UserError: an agent that cannot go on, a posterior of another robot, or networks that an
@@ -79,7 +87,10 @@ def start_finetuning(
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / WORLDS
         write_posterior(file, worlds.posterior)
-        experiment = _longer(experiment_in(began, worlds, file), base, steps, overrides)
+        changed = experiment_in(began, worlds, file)
+        if residual is not None:
+            changed = changed.model_copy(update={"residual": ResidualConfig(file=residual)})
+        experiment = _longer(changed, base, steps, overrides)
         run = start_run(experiment, base.seed + 1 if seed is None else seed, path)
     write_atomically(run.path / IDENTIFIED, lambda temporary: shutil.copyfile(identified, temporary))
     keep_base(run, base)
@@ -93,6 +104,7 @@ def start_finetuning(
             },
             "old_share": old_share,
         }
+        | ({} if residual is None else {"residual_sha256": digest(residual)})
     )
     return Finetuning(run, worlds.replaced)
 

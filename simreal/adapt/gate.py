@@ -55,6 +55,7 @@ WORLDS_OF_BASE = (
     "commands",
     "command_interval",
     "terrain",
+    "residual",
 )
 """What of the base's experiment both policies are judged in."""
 
@@ -213,7 +214,8 @@ def judge(
             file = Path(folder) / "worlds.yaml"
             write_posterior(file, worlds.posterior)
             where = f"{episodes} episodes as {identified.name} says"
-            parts.append(compare("identified robot", where, experiment_in(one, worlds, file)))
+            robot = experiment_in(one, worlds, file).model_copy(update={"residual": other.residual})
+            parts.append(compare("identified robot", where, robot))
     if logs:
         parts.append(_compare_on_logs(base, adapted, logs))
     else:
