@@ -24,6 +24,7 @@ from simreal.cli_robot import robot
 from simreal.cli_sensitivity import sensitivity
 from simreal.cli_train import train, training_progress
 from simreal.cli_transfer import transfer
+from simreal.cli_transfer_bench import transfer_benchmark
 from simreal.cli_types import PATH, console, errors, print_json
 from simreal.cli_watch import watch
 from simreal.errors import UserError, missing_extra, nearest
@@ -138,6 +139,7 @@ for command in (
     preview,
     lint,
     transfer,
+    transfer_benchmark,
     check_log,
     convert_log,
     robot,
