@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from simreal import latencies
+from simreal.errors import UserError
 from simreal.physics.engines import EngineName, find_engine
 from simreal.physics.model import Scene
 from simreal.randomization.actuation import Actuation
@@ -10,6 +11,7 @@ from simreal.randomization.camera_effects import CameraEffects
 from simreal.randomization.events import Events
 from simreal.randomization.ground import Ground, TerrainScene
 from simreal.randomization.inertia import Inertia
+from simreal.randomization.residual import Residual, ResidualModel
 from simreal.randomization.sensing import SLOWEST_SENSOR_RATE, Sensing
 from simreal.randomization.specification import Specification, reach
 from simreal.randomization.tracker import tracked_objects
@@ -26,6 +28,7 @@ def build_world(
     threads: int = 0,
     scene: Scene | None = None,
     engine: EngineName = "mujoco",
+    residual: ResidualModel | None = None,
 ) -> World:
     """Simulate a robot, with histories as long as the latencies that may be drawn.
 
@@ -38,9 +41,11 @@ def build_world(
         threads: of the physics; 0 for every processor.
         scene: adds what stands around the robot.
         engine: which simulates them.
+        residual: adds torques that the model lacks.
 
     Raises:
-        UserError: names or ranges that do not fit the robot, or an engine that cannot simulate it.
+        UserError: names or ranges that do not fit the robot, an engine that cannot simulate it, or a
+            residual that is of another robot or meets torque pulses, which act by the same field.
     """
     longest = sum(reach(specification, pins, name)[1] for name in latencies.OF_ACTIONS)
     action_latency = 1e-3 * longest
@@ -53,7 +58,12 @@ def build_world(
     inertia, events, camera = Inertia(physics), Events(physics, actuation), CameraEffects(count)
     imu = robot.config.sensing.imu
     ground = Ground(scene.terrain, count) if isinstance(scene, TerrainScene) else None
-    around = (imu, objects, ground)
+    added = None
+    if residual is not None:
+        if reach(specification, pins, "torque_pulse")[1] > 0.0:
+            raise UserError("torque_pulse: not together with a residual")
+        added = Residual(residual, robot.description, physics)
+    around = (imu, objects, ground, added)
     return World(robot.description, physics, inertia, actuation, sensing, events, camera, *around)
 
 

@@ -15,6 +15,7 @@ from simreal.randomization.events import Events
 from simreal.randomization.ground import Ground
 from simreal.randomization.inertia import Inertia
 from simreal.randomization.quantities import Quantities
+from simreal.randomization.residual import Residual
 from simreal.randomization.sensing import IMU, TRACKER, Sensing
 from simreal.randomization.terrain import TerrainMap
 from simreal.robots.loader import ImuConfig
@@ -37,6 +38,7 @@ class World:
     imu: ImuConfig | None = None
     objects: tuple[str, ...] = ()
     ground: Ground | None = None
+    residual: Residual | None = None
 
     @property
     def terrain(self) -> TerrainMap | None:
@@ -57,6 +59,8 @@ class World:
                 return self.camera.quantities
             case "ground" if self.ground is not None:
                 return self.ground.quantities
+            case "residual" if self.residual is not None:
+                return self.residual.quantities
         return None
 
     def array(self, field: str) -> NDArray[Any]:
@@ -91,6 +95,8 @@ class World:
         self.camera.take(ids, source.camera, rows)
         if self.ground is not None and source.ground is not None:
             self.ground.quantities.take(ids, source.ground.quantities, rows)
+        if self.residual is not None and source.residual is not None:
+            self.residual.take(ids, source.residual, rows)
 
     def reset(self, ids: Ids, start: Start, target: Values, random: EpisodeRandom) -> None:
         """Begin episodes in some simulations.
@@ -109,6 +115,8 @@ class World:
         beside = {name: trace[ids, -1] for name, trace in self._traces_beside().items()}
         self.sensing.reset(ids, position, velocity, random, beside)
         self.events.reset(ids, random)
+        if self.residual is not None:
+            self.residual.reset(ids)
 
     def _traces_beside(self) -> dict[str, Values]:
         """(count, substeps, ...) true readings in the last control step, of what is no encoder."""
@@ -137,6 +145,8 @@ class World:
             command_step: (count,) commands since then, if they come at another rate.
         """
         self.events.advance(random, step)
+        if self.residual is not None:
+            self.residual.advance(target)
         self.actuation.advance(target, random, step if command_step is None else command_step)
         physics = self.physics
         traces = physics.position_trace, physics.velocity_trace

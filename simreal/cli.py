@@ -7,6 +7,7 @@ import click
 from rich.table import Column, Table
 
 from simreal import __version__
+from simreal.cli_adapt import finetune, fit_actuator, gate
 from simreal.cli_bench import bench
 from simreal.cli_calibrate import calibrate
 from simreal.cli_deploy import deploy
@@ -25,6 +26,7 @@ from simreal.cli_robot import robot
 from simreal.cli_sensitivity import sensitivity
 from simreal.cli_train import train, training_progress
 from simreal.cli_transfer import transfer
+from simreal.cli_transfer_bench import transfer_benchmark
 from simreal.cli_types import PATH, console, errors, print_json
 from simreal.cli_watch import watch
 from simreal.errors import UserError, missing_extra, nearest
@@ -127,6 +129,9 @@ for command in (
     export,
     design,
     identify,
+    fit_actuator,
+    finetune,
+    gate,
     inspect,
     deploy,
     replay,
@@ -138,6 +143,7 @@ for command in (
     transfer,
     latent,
     finetune_offline,
+    transfer_benchmark,
     check_log,
     convert_log,
     robot,

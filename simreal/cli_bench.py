@@ -359,3 +359,15 @@ def bench_identify(
             print_json(figures.latency((3.0, 5.5, 9.0, 14.2, 19.0, 25.0), _tell))
         case _:
             print_json(figures.beside_sysid(data, windows, _tell))
+
+
+@bench.command("residual")
+@click.option("--data", type=PATH, help="Folder of real logs; SIMREAL_REAL_LOGS if absent.")
+@click.option("--day", "days", multiple=True, help="Of the Qube's logs, to hold out; all if absent.")
+@click.option("--all-joints", is_flag=True, help="Let the residual act on the pendulum, too.")
+@click.option("--iterations", type=click.IntRange(min=1), default=12, show_default=True)
+def bench_residual(data: Path | None, days: tuple[str, ...], all_joints: bool, iterations: int) -> None:
+    """What a residual model adds to identification on real logs, held out by day."""
+    from simreal import bench_residual as figures
+
+    print_json(figures.qube(data, days, all_joints, iterations, _tell))

@@ -4,18 +4,33 @@ from pathlib import Path
 
 import click
 
-from simreal.cli_types import PATH, console, print_json
+from simreal.cli_types import PATH, console, errors, print_json
+from simreal.errors import UserError
 
 
 @click.command()
 @click.argument("run_path", metavar="RUN", type=PATH)
 @click.option("-o", "--output", type=PATH, default=Path("policy.onnx"), show_default=True)
-def export(run_path: Path, output: Path) -> None:
-    """Export the newest policy of RUN to one ONNX file."""
+@click.option("--force", is_flag=True, help="Even an adapted policy that `simreal gate` keeps back.")
+def export(run_path: Path, output: Path, force: bool) -> None:
+    """Export the newest policy of RUN to one ONNX file.
+
+    An adapted policy must have been found not worse than its base by `simreal gate`.
+    """
     from simreal.export import export as export_run
     from simreal.run import Run
+    from simreal.run_verdict import BASE, reasons_against_export
 
-    made = export_run(Run.open(run_path), output)
+    run = Run.open(run_path)
+    if reasons := reasons_against_export(run):
+        listed = "\n  ".join(reasons)
+        if not force:
+            raise UserError(
+                f"{run_path}: not exported (--force would):\n  {listed}\n"
+                f"the policy that it began from: simreal export {run_path / BASE}"
+            )
+        errors.print(f"exported in spite of:\n  {listed}", style="yellow", soft_wrap=True)
+    made = export_run(run, output)
     console.print(
         f"{made.path}: graph and agent differ by at most {made.parity:.1e} over "
         f"{made.observations} observations\nnext: simreal inspect {made.path}; "

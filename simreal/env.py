@@ -19,6 +19,7 @@ from simreal.privileged import Privileged
 from simreal.randomization.build import build_world
 from simreal.randomization.followed import refuse_not_followed
 from simreal.randomization.randomizer import Randomizer
+from simreal.randomization.residual import read_residual
 from simreal.randomization.world import World
 from simreal.robots import load_robot
 from simreal.state import RobotState
@@ -60,10 +61,14 @@ class BatchEnv(Environment):
         self._mirror = robot.config.mirror
         self.task = find_task(experiment.task, experiment.robot)
 
+        residual = read_residual(experiment.residual.file) if experiment.residual else None
+        self._penalty = experiment.residual.penalty if experiment.residual else 0.0
+
         def build(simulations: int) -> World:
             specification, rate = experiment.randomization, experiment.control_rate
             scene, engine = experiment.scene, experiment.engine
-            return build_world(robot, simulations, specification, pins, rate, threads, scene, engine)
+            places = (specification, pins, rate, threads, scene, engine, residual)
+            return build_world(robot, simulations, *places)
 
         self._world = build(count)
         self.physics = self._world.physics
@@ -154,6 +159,8 @@ class BatchEnv(Environment):
         reward = np.zeros(self.count)
         for weight, function in self._rewards:
             reward += weight * function(motion)
+        if self._world.residual is not None and self._penalty > 0.0:
+            reward -= self._penalty * self._world.residual.disagreement
         goal = self.task.goal(motion) & ~diverged
         for place, function in enumerate(self.task.metrics.values()):
             self._metric_sums[:, place] += np.where(diverged, 0.0, function(motion))

@@ -71,6 +71,15 @@ class TrainConfig(Config):
     """Older ones are deleted."""
 
 
+class ResidualConfig(Config):
+    """Torques that the robot's model lacks, by networks that were fitted to logs: docs/adaptation.md."""
+
+    file: Path
+    """What `simreal fit-actuator` wrote."""
+    penalty: float = Field(default=0.1, ge=0)
+    """Reward that each control step loses for each standard deviation by which the networks disagree."""
+
+
 class BaseExperiment(Config):
     """What an experiment says, whosever its task is."""
 
@@ -152,6 +161,8 @@ class ExperimentConfig(BaseExperiment):
     adaptation: Literal["rma"] | None = None
     """Whether the policy finds out in which world it is: docs/adaptation_online.md."""
     rma: RMAConfig = RMAConfig()
+    residual: ResidualConfig | None = None
+    """What the robot does beyond its model."""
 
     @model_validator(mode="after")
     def _fits_its_task(self) -> Self:

@@ -21,6 +21,7 @@ from simreal.episodes import Episode
 from simreal.errors import UserError
 from simreal.experiment import BaseExperiment, parse_any_experiment
 from simreal.files import write_atomically, write_text
+from simreal.kept_files import find_files, keep_files
 
 PACKAGES = ("simreal", "mujoco", "numpy", "torch", "stable-baselines3", "gymnasium")
 CHECKPOINT = re.compile(r"step_(\d+)\.pt")
@@ -40,7 +41,8 @@ def versions() -> dict[str, str]:
 class Run:
     """A training's folder.
 
-    ``config.yaml`` (resolved), ``contract.json``, ``run.json`` (seed, versions, outcome),
+    ``config.yaml`` (resolved) and the posterior files that it draws from, ``contract.json``,
+    ``run.json`` (seed, versions, outcome),
     ``episodes.csv`` (every episode's seed, draw and outcome), ``metrics.csv``, ``schedule.csv`` (how the
     ranges of the randomization moved), ``checkpoints/``, ``tensorboard/``.
     """
@@ -69,8 +71,9 @@ class Run:
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise UserError(f"{path}: exists already; give another --run, or --resume to go on with it")
         run = cls(path)
-        text = yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False)
-        write_text(path / "config.yaml", text)
+        data = experiment.model_dump(mode="json")
+        keep_files(data, path)
+        write_text(path / "config.yaml", yaml.safe_dump(data, sort_keys=False))
         run.update_facts(seed=seed, versions=versions())
         run.checkpoints.mkdir(exist_ok=True)
         return run
@@ -89,6 +92,7 @@ class Run:
     def experiment(self) -> BaseExperiment:
         """The resolved configuration."""
         document = read_document(self.path / "config.yaml")
+        find_files(document.data, self.path)
         return parse_any_experiment(document.data, document)
 
     @property

@@ -51,3 +51,13 @@ def paired_interval(differences: Sequence[float]) -> Interval:
     mean = float(np.mean(padded))
     margin = Z * float(np.std(padded)) / math.sqrt(len(padded))
     return Interval(float(np.mean(differences)), max(-1.0, mean - margin), min(1.0, mean + margin))
+
+
+def bootstrap_interval(values: Sequence[float], resamples: int = 4000) -> Interval:
+    """Mean with the percentile interval of its bootstrap (Efron, 1979), the same for the same values."""
+    if not len(values):
+        return Interval(math.nan, math.nan, math.nan)
+    given = np.asarray(values, dtype=np.float64)
+    picked = np.random.default_rng(0).integers(0, len(given), (resamples, len(given)))
+    low, high = np.quantile(given[picked].mean(axis=1), (0.025, 0.975))
+    return Interval(float(given.mean()), float(low), float(high))

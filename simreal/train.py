@@ -80,6 +80,7 @@ def train(
     total_steps: int | None = None,
     listen: StatusListener | None = None,
     stop_early: Callable[[BaseAlgorithm], bool] | None = None,
+    begin: Callable[[BaseAlgorithm], None] | None = None,
 ) -> bool:
     """Train in a run folder until its steps are done, or until it is interrupted.
 
@@ -91,6 +92,7 @@ def train(
         total_steps: in place of the configured number.
         listen: called with the status, some times a second.
         stop_early: asked after each update whether to stop; for benchmarks.
+        begin: is given the fresh agent of a new training, such as to go on from another's networks.
 
     Returns:
         Whether the training came to its end; a checkpoint stands in the folder either way.
@@ -111,6 +113,8 @@ def train(
             progress = load_checkpoint(run.latest_checkpoint(), agent)
             env.batch.episodes_begun = progress.episodes_begun
             env.batch.randomizer.schedule.restore(progress.schedule)
+        elif begin is not None:
+            begin(agent)
         total = total_steps or run.total_steps
         run.update_facts(total_steps=total)
         recorder = _Recorder(run, experiment, env, progress, total, resume, listen, stop_early)

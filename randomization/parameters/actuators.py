@@ -200,4 +200,12 @@ ACTUATORS: tuple[Parameter, ...] = (
         part="robot",
         unit_in_field=1e3,
     ),
+    ArrayParameter(
+        name="residual_strength",
+        unit="1",
+        description="share of the torque by which a residual model differs from the robot's own",
+        operation="absolute",
+        fields=("residual.strength",),
+        part="residual_joint",
+    ),
 )

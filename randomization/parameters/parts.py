@@ -37,6 +37,7 @@ PartKind = Literal[
     "coloured_geom",
     "coloured_site",
     "distractor",
+    "residual_joint",
 ]
 Parts = list[tuple[str, int]]
 """Names and rows in the arrays."""
@@ -73,6 +74,12 @@ def _dofs(world: World) -> Parts:
 def _actuators(world: World) -> Parts:
     model = world.physics.model
     return [(name, int(model.actuator(name).id)) for name in world.robot.actuator_names]
+
+
+def _residual_joints(world: World) -> Parts:
+    """Joints to which a residual model adds torques."""
+    names = () if world.residual is None else world.residual.names
+    return [(name, place) for place, name in enumerate(names)]
 
 
 def _links(world: World) -> Parts:
@@ -177,6 +184,7 @@ PARTS: dict[PartKind, Callable[[World], Parts]] = {
     "coloured_geom": _coloured(mujoco.mjtObj.mjOBJ_GEOM, "geom"),
     "coloured_site": _coloured(mujoco.mjtObj.mjOBJ_SITE, "site"),
     "distractor": _distractors,
+    "residual_joint": _residual_joints,
     "robot_joint": lambda world: [(name, i) for i, name in enumerate(world.robot.joint_names)],
     "robot_actuator": lambda world: [(name, i) for i, name in enumerate(world.robot.actuator_names)],
     "filtered_joint": lambda world: [

@@ -1,7 +1,7 @@
 """What identification means for training: a posterior to draw from, and policies held against it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +43,18 @@ def randomization_override(
     if data.get("robot", posterior.robot) != posterior.robot:
         raise UserError(f"{path}: identified on robot {posterior.robot}, not on {data['robot']}")
     entries: dict[str, Any] = dict(data.get("randomization") or {})
-    found = {name.partition("[")[0] for name in posterior.names}
-    replaced = [
-        name for name, entry in entries.items() if found & _parameters(name, entry) or name == ENTRY
-    ]
+    replaced = replaced_entries(entries, posterior)
     kept = {name: entry for name, entry in entries.items() if name not in replaced}
     entry = {"distribution": {"type": "posterior", "file": str(path.absolute()), "bandwidth": 0.2}}
-    return f"randomization={json.dumps({**kept, ENTRY: entry})}", replaced
+    return f"randomization={json.dumps({**kept, ENTRY: entry})}", list(replaced)
+
+
+def replaced_entries(entries: Mapping[str, Any], posterior: Posterior) -> tuple[str, ...]:
+    """Entries of a randomization that a posterior draws instead, since it draws what they do."""
+    found = {name.partition("[")[0] for name in posterior.names}
+    return tuple(
+        name for name, entry in entries.items() if found & _parameters(name, entry) or name == ENTRY
+    )
 
 
 def _parameters(name: str, entry: Any) -> set[str]:

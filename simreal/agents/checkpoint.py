@@ -50,6 +50,8 @@ def save_checkpoint(path: Path, agent: BaseAlgorithm, progress: Progress) -> Non
         "torch_random": torch.get_rng_state(),
         "numpy_random": _numpy_random_state(),
     }
+    if (entropy := _entropy_weight(agent)) is not None:
+        content["log_entropy_weight"] = entropy.detach().clone()
     if isinstance(agent, OffPolicyAlgorithm) and agent.replay_buffer is not None:
         content["replay"] = _replay_state(agent.replay_buffer)
     write_atomically(path, lambda temporary: torch.save(content, temporary))
@@ -74,6 +76,7 @@ def load_checkpoint(path: Path, agent: BaseAlgorithm, with_replay: bool = True) 
                 f"expected {type(agent).__name__}, format {FORMAT}"
             )
         agent.set_parameters(content["parameters"], exact_match=True, device="cpu")
+        restore_entropy_weight(agent, content)
         progress = Progress(
             content["steps"],
             content["episodes_begun"],
@@ -90,6 +93,19 @@ def load_checkpoint(path: Path, agent: BaseAlgorithm, with_replay: bool = True) 
         raise UserError(f"{path}: not a usable checkpoint: {reason}") from None
     agent.num_timesteps = progress.steps
     return progress
+
+
+def _entropy_weight(agent: BaseAlgorithm) -> torch.Tensor | None:
+    """Logarithm of SAC's entropy weight: learned, but none of what `get_parameters` returns."""
+    weight: torch.Tensor | None = getattr(agent, "log_ent_coef", None)
+    return weight
+
+
+def restore_entropy_weight(agent: BaseAlgorithm, content: dict[str, Any]) -> None:
+    """Give SAC the entropy weight that it had; checkpoints of other agents hold none."""
+    weight = _entropy_weight(agent)
+    if weight is not None and "log_entropy_weight" in content:
+        weight.data.copy_(content["log_entropy_weight"])
 
 
 def _restore_training(agent: BaseAlgorithm, content: dict[str, Any]) -> None:

@@ -354,8 +354,8 @@ COMPANIONS = {"corner_speed": {"no_load_speed": 10.0}}
 """What a parameter means nothing without."""
 
 
-ELSEWHERE = {"object_size", "terrain_level", "terrain_kind"}
-"""They need a scene; test_objects and test_ground have one."""
+ELSEWHERE = {"object_size", "terrain_level", "terrain_kind", "residual_strength"}
+"""They need a scene or a model; test_objects, test_ground and test_residual have one."""
 
 
 @pytest.mark.parametrize("name", [name for name in PARAMETERS if name not in ELSEWHERE])

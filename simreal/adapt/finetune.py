@@ -1,0 +1,170 @@
+"""Posterior retraining: a trained policy goes on learning among robots like the identified one."""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+
+from simreal.adapt.worlds import experiment_in, mix_worlds, robot_experiment
+from simreal.agents.carry_over import Inputs, carry_over
+from simreal.config import override
+from simreal.environment import make_environment
+from simreal.errors import UserError
+from simreal.evaluate import load_candidate
+from simreal.experiment import (
+    PARAMETERS_DRAWN,
+    BaseExperiment,
+    ExperimentConfig,
+    ResidualConfig,
+    parse_any_experiment,
+)
+from simreal.files import digest, write_atomically
+from simreal.randomization.posterior import read_posterior, write_posterior
+from simreal.run import Run
+from simreal.run_verdict import BASE, adapted_from
+from simreal.train import StatusListener, start_run, train
+
+OLD_SHARE = 0.3
+"""Of the episodes, in the old worlds."""
+STEPS_SHARE = 0.25
+"""Of the base policy's training, for which it goes on."""
+IDENTIFIED = "identified.yaml"
+WORLDS = "worlds.yaml"
+AGENTS = ("ppo", "sac", "td3")
+
+
+@dataclass(frozen=True, slots=True)
+class Finetuning:
+    """A run that is ready to go on from another's policy.
+
+    Attributes:
+        run: new.
+        replaced: entries of the old randomization that the worlds draw instead.
+    """
+
+    run: Run
+    replaced: tuple[str, ...]
+
+
+def start_finetuning(
+    base: Run,
+    identified: Path,
+    old_share: float = OLD_SHARE,
+    steps: int | None = None,
+    path: Path | None = None,
+    overrides: Sequence[str] = (),
+    seed: int | None = None,
+    residual: Path | None = None,
+) -> Finetuning:
+    """Make a run folder in which a policy will go on learning, with all that it is made from.
+
+    Args:
+        base: run of the policy.
+        identified: what `simreal identify` wrote of the robot.
+        old_share: of the episodes, that are drawn as before.
+        steps: environment steps; a share of the base's if absent.
+        path: of the new run; a name is chosen if absent.
+        overrides: ``key=value`` changes of the experiment.
+        seed: of the new run; one more than the base's if absent.
+        residual: what `simreal fit-actuator` wrote of the robot; acts in old worlds, too.
+
+    Raises:
+        UserError: an agent that cannot go on, a posterior of another robot, or networks that an
+            override has changed.
+    """
+    began = robot_experiment(load_candidate(base.path).experiment)
+    if began.agent not in AGENTS:
+        raise UserError(f"{base.path}: agent {began.agent}; only {', '.join(AGENTS)} can be finetuned")
+    posterior = read_posterior(identified)
+    worlds = mix_worlds(began, posterior, identified, old_share)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / WORLDS
+        write_posterior(file, worlds.posterior)
+        changed = experiment_in(began, worlds, file)
+        if residual is not None:
+            changed = changed.model_copy(update={"residual": ResidualConfig(file=residual)})
+        experiment = _longer(changed, base, steps, overrides)
+        run = start_run(experiment, base.seed + 1 if seed is None else seed, path)
+    write_atomically(run.path / IDENTIFIED, lambda temporary: shutil.copyfile(identified, temporary))
+    keep_base(run, base)
+    run.update_facts(
+        adapted=adapted_from("finetune", base)
+        | {
+            "identified": {
+                "file": identified.name,
+                "sha256": digest(identified),
+                "logs": [each.model_dump() for each in posterior.sources],
+            },
+            "old_share": old_share,
+        }
+        | ({} if residual is None else {"residual_sha256": digest(residual)})
+    )
+    return Finetuning(run, worlds.replaced)
+
+
+def finetune(run: Run, listen: StatusListener | None = None) -> bool:
+    """Train a run that `start_finetuning` made, from its base policy on; see `train`."""
+    base = Run.open(run.path / BASE)
+    old, new = _inputs(base), _inputs(run)
+    content = torch.load(base.latest_checkpoint(), map_location="cpu", weights_only=True)
+
+    def begin(agent: BaseAlgorithm) -> None:
+        carry_over(content, agent, old, new)
+        if isinstance(agent, OffPolicyAlgorithm):
+            _act_while_warming_up(agent)
+
+    return train(run, listen=listen, begin=begin)
+
+
+def keep_base(run: Run, base: Run) -> None:
+    """Put the policy that a run adapts into its folder, as a run of its own without a replay buffer.
+
+    So it can be evaluated, exported and compared whatever becomes of the other folder.
+    """
+    kept = run.path / BASE
+    kept.mkdir()
+    for source in sorted([*base.path.glob("*.yaml"), *base.path.glob("*.json")]):
+        shutil.copyfile(source, kept / source.name)
+    checkpoint = base.latest_checkpoint()
+    content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    content.pop("replay", None)
+    write_atomically(
+        kept / "checkpoints" / checkpoint.name, lambda temporary: torch.save(content, temporary)
+    )
+
+
+def _longer(
+    experiment: BaseExperiment, base: Run, steps: int | None, overrides: Sequence[str]
+) -> BaseExperiment:
+    """The experiment with its own number of steps, checkpoints and overrides."""
+    total = steps or max(1, round(STEPS_SHARE * base.total_steps))
+    data = override(experiment.model_dump(mode="json"), [f"train.total_steps={total}", *overrides])
+    return parse_any_experiment(data)
+
+
+def _inputs(run: Run) -> Inputs:
+    experiment = run.experiment()
+    env = make_environment(experiment, 1, threads=1)
+    size = env.observation_size + env.privileged.shape[1]
+    shown = isinstance(experiment, ExperimentConfig) and PARAMETERS_DRAWN in experiment.critic
+    if not shown:
+        return Inputs(size, (), np.zeros(0), np.zeros(0))
+    space = env.randomizer.space
+    return Inputs(size, space.columns, space.low, space.high)
+
+
+def _act_while_warming_up(agent: OffPolicyAlgorithm) -> None:
+    """Let the policy act until learning starts, where a fresh agent would act by chance."""
+    sample = agent._sample_action
+
+    def by_policy(learning_starts: int, *args: Any, **kwargs: Any) -> Any:
+        return sample(0, *args, **kwargs)
+
+    agent._sample_action = by_policy  # type: ignore[method-assign]

@@ -1,0 +1,351 @@
+"""The gate: an adapted policy against the one it began from; only one that is not worse may leave.
+
+Both act in the same episodes, the old worlds' and those of the identified robot, and on the same states
+of real logs. Each measure is the mean of paired differences, with a 95 % interval, such that more is
+better. It is not worse if the interval stays above minus a margin: with few episodes an interval is
+wide, and nothing is shown. That is not taken for equality.
+"""
+
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simreal.adapt.finetune import IDENTIFIED
+from simreal.adapt.replayed import Acted, act_on, states_of
+from simreal.adapt.worlds import experiment_in, mix_worlds, robot_experiment
+from simreal.environment import make_environment
+from simreal.episodes import TIME_LIMIT, Episode
+from simreal.errors import UserError
+from simreal.evaluate import Candidate, load_candidate, run_episodes
+from simreal.experiment import ExperimentConfig
+from simreal.files import digest, write_text
+from simreal.logs.robot_log import RobotLog
+from simreal.randomization.posterior import read_posterior, write_posterior
+from simreal.run import Run
+from simreal.run_verdict import BASE, VERDICT
+from simreal.statistics import Interval, bootstrap_interval, paired_interval
+
+Verdict = Literal["better", "not worse", "undecided", "worse"]
+Values = NDArray[np.float64]
+Tell = Callable[[str, int], None]
+
+EPISODES = 256
+SHARE_MARGIN = 0.05
+"""Of success, of episodes that last, and of actions and commands at an end of their range."""
+RETURN_MARGIN = 0.05
+"""Of the root mean square of the base's returns."""
+JUMP_MARGIN = 0.1
+"""Of the base's mean change of actions; at least `SMALLEST_JUMP`."""
+SMALLEST_JUMP = 0.005
+BLOCK = 50
+"""Control steps of a log that count as one: neighbouring ones are alike."""
+WORLDS_OF_BASE = (
+    "randomization",
+    "pins",
+    "schedule",
+    "rewards",
+    "episode_length",
+    "initial_states",
+    "commands",
+    "command_interval",
+    "terrain",
+    "residual",
+)
+"""What of the base's experiment both policies are judged in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One number of both policies.
+
+    Attributes:
+        name: for people.
+        base: its mean of the base policy.
+        adapted: of the adapted one.
+        gain: by which the adapted policy is better, with its interval.
+        margin: of a loss that does not count.
+    """
+
+    name: str
+    base: float
+    adapted: float
+    gain: Interval
+    margin: float
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the interval shows."""
+        if self.gain.low > 0.0:
+            return "better"
+        if self.gain.low >= -self.margin:
+            return "not worse"
+        return "worse" if self.gain.high < 0.0 else "undecided"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One comparison.
+
+    Attributes:
+        name: for people.
+        where: on what both were compared.
+        measures: of it.
+    """
+
+    name: str
+    where: str
+    measures: tuple[Measure, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of its measures; better if one is, and none is worse."""
+        found = [measure.verdict for measure in self.measures]
+        order: tuple[Verdict, ...] = ("worse", "undecided", "better", "not worse")
+        return next(verdict for verdict in order if verdict in found)
+
+    @property
+    def passed(self) -> bool:
+        """Whether it keeps no policy back."""
+        return self.verdict in ("better", "not worse")
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What a comparison came to.
+
+    Attributes:
+        policy: name of the adapted one.
+        policy_sha256: of its checkpoint.
+        base: name of the base policy.
+        episodes: of each policy in each simulator.
+        seed: of the evaluation.
+        parts: that were compared.
+        not_judged: what could not be, and why.
+        made_by: what `run.json` says of the adaptation.
+    """
+
+    policy: str
+    policy_sha256: str
+    base: str
+    episodes: int
+    seed: int
+    parts: tuple[Part, ...]
+    not_judged: tuple[str, ...]
+    made_by: dict[str, Any]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the policy may be exported."""
+        return all(part.passed for part in self.parts)
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why not, a line for each measure that keeps it back."""
+        return [
+            f"{part.name}: {measure.name} is {measure.verdict}: gain {_shown(measure.gain)}, "
+            f"a loss of {measure.margin:.3g} would not count"
+            for part in self.parts
+            for measure in part.measures
+            if measure.verdict in ("worse", "undecided")
+        ]
+
+
+def _shown(gain: Interval) -> str:
+    return f"{gain.value:.3g} ({gain.low:.3g} to {gain.high:.3g})"
+
+
+def judge(
+    run: Run,
+    against: Path | None = None,
+    logs: Sequence[RobotLog] = (),
+    identified: Path | None = None,
+    episodes: int = EPISODES,
+    seed: int = 0,
+    tell: Tell | None = None,
+) -> Gate:
+    """Compare an adapted policy with the one that it began from.
+
+    Args:
+        run: of the adapted policy.
+        against: run or file of the base policy; the one that the run keeps if absent.
+        logs: of the real robot.
+        identified: posterior file of it; the one that the run keeps if absent.
+        episodes: of each policy in each simulator.
+        seed: of the evaluation; episode k is the same for both.
+        tell: is told what is being run, and the number of all episodes that are done.
+
+    Raises:
+        UserError: no base policy, or one of another robot, task or rate.
+    """
+    base = load_candidate(_base_of(run, against))
+    adapted = load_candidate(run.path)
+    one, other = _comparable(base, adapted)
+    kept = run.path / IDENTIFIED
+    identified = identified or (kept if kept.is_file() else None)
+    parts, missing = [], []
+    done = 0
+
+    def compare(name: str, where: str, worlds: ExperimentConfig) -> Part:
+        nonlocal done
+        found = []
+        for candidate, own in ((base, one), (adapted, other)):
+
+            def hear(number: int, so_far: int = done, who: str = candidate.name) -> None:
+                if tell is not None:
+                    tell(f"{name}, {who}", so_far + number)
+
+            experiment = _in_worlds_of(own, worlds)
+            found.append(run_episodes(candidate.act, experiment, episodes, seed, None, hear))
+            done += episodes
+        return Part(name, where, compare_episodes(*found))
+
+    parts.append(compare("old worlds", f"{episodes} episodes as {base.name} was trained", one))
+    if identified is None:
+        missing.append("the identified robot: neither --randomization nor an identified.yaml in the run")
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            worlds = mix_worlds(one, read_posterior(identified), identified, 0.0)
+            file = Path(folder) / "worlds.yaml"
+            write_posterior(file, worlds.posterior)
+            where = f"{episodes} episodes as {identified.name} says"
+            robot = experiment_in(one, worlds, file).model_copy(update={"residual": other.residual})
+            parts.append(compare("identified robot", where, robot))
+    if logs:
+        parts.append(_compare_on_logs(base, adapted, logs))
+    else:
+        missing.append("states of the real robot: no --log")
+    return Gate(
+        run.path.name,
+        digest(run.latest_checkpoint()),
+        base.name,
+        episodes,
+        seed,
+        tuple(parts),
+        tuple(missing),
+        dict(run.facts().get("adapted") or {}),
+    )
+
+
+def _base_of(run: Run, against: Path | None) -> Path:
+    if against is not None:
+        return against
+    if not (run.path / BASE).is_dir():
+        raise UserError(f"{run.path}: keeps no base policy: name one by --against")
+    return run.path / BASE
+
+
+def _comparable(base: Candidate, adapted: Candidate) -> tuple[ExperimentConfig, ExperimentConfig]:
+    one, other = robot_experiment(base.experiment), robot_experiment(adapted.experiment)
+    for name in ("robot", "task", "control_rate"):
+        left, right = getattr(one, name), getattr(other, name)
+        if left != right:
+            raise UserError(
+                f"{adapted.name}: {name} is {right}, that of its base policy {left}: not comparable"
+            )
+    return one, other
+
+
+def _in_worlds_of(own: ExperimentConfig, worlds: ExperimentConfig) -> ExperimentConfig:
+    """A policy's own observation and action, in somebody's worlds and by their rewards."""
+    return own.model_copy(update={name: getattr(worlds, name) for name in WORLDS_OF_BASE})
+
+
+def compare_episodes(base: Sequence[Episode], adapted: Sequence[Episode]) -> tuple[Measure, ...]:
+    """Measures of the same episodes under two policies."""
+    returns = np.array([[e.episode_return for e in each] for each in (base, adapted)])
+    size = float(np.sqrt(np.mean(returns[0] ** 2)))
+    return (
+        _shares("success", *([e.success for e in each] for each in (base, adapted))),
+        _shares(
+            "not ended early", *([e.ended_by == TIME_LIMIT for e in each] for each in (base, adapted))
+        ),
+        Measure(
+            "return",
+            float(returns[0].mean()),
+            float(returns[1].mean()),
+            bootstrap_interval((returns[1] - returns[0]).tolist()),
+            RETURN_MARGIN * size,
+        ),
+    )
+
+
+def _shares(name: str, base: Sequence[bool], adapted: Sequence[bool]) -> Measure:
+    one, other = np.array(base, dtype=np.float64), np.array(adapted, dtype=np.float64)
+    gain = paired_interval((other - one).tolist())
+    return Measure(name, float(one.mean()), float(other.mean()), gain, SHARE_MARGIN)
+
+
+def _compare_on_logs(base: Candidate, adapted: Candidate, logs: Sequence[RobotLog]) -> Part:
+    found: list[list[Acted]] = []
+    for candidate in (base, adapted):
+        contract = make_environment(candidate.experiment.from_start(), 1, threads=1).contract
+        found.append([act_on(candidate.act, contract, *states_of(log, contract)) for log in logs])
+    seconds = sum(len(each.action) for each in found[0]) / contract.control_rate
+    return Part("real states", f"{seconds:.0f} s of {len(logs)} logs", compare_actions(*found))
+
+
+def compare_actions(base: Sequence[Acted], adapted: Sequence[Acted]) -> tuple[Measure, ...]:
+    """Measures of what two policies do on the same logs; less of each is better."""
+    jumps = [_blocks([each.jump for each in acted]) for acted in (base, adapted)]
+    margin = max(SMALLEST_JUMP, JUMP_MARGIN * float(jumps[0].mean()))
+    saturated = [_blocks([each.saturated for each in acted]) for acted in (base, adapted)]
+    limits = [_blocks([each.at_limit for each in acted]) for acted in (base, adapted)]
+    return (
+        _less("jump of the actions", jumps, margin),
+        _less("actions at an end of their range", saturated, SHARE_MARGIN),
+        _less("commands at a limit", limits, SHARE_MARGIN),
+    )
+
+
+def _blocks(series: Sequence[Values]) -> Values:
+    """Means over blocks of steps of each log."""
+    parts = [np.array_split(each, max(1, round(len(each) / BLOCK))) for each in series]
+    return np.array([block.mean() for blocks in parts for block in blocks])
+
+
+def _less(name: str, both: Sequence[Values], margin: float) -> Measure:
+    base, adapted = both
+    gain = bootstrap_interval((base - adapted).tolist())
+    return Measure(name, float(base.mean()), float(adapted.mean()), gain, margin)
+
+
+def write_verdict(run: Run, gate: Gate) -> None:
+    """Write ``gate.json``, which `simreal export` reads, and ``gate.html``, for people."""
+    from simreal.adapt.gate_page import write_page
+
+    write_text(run.path / VERDICT, json.dumps(as_json(gate), indent=2) + "\n")
+    write_page(gate, (run.path / VERDICT).with_suffix(".html"))
+
+
+def as_json(gate: Gate) -> dict[str, Any]:
+    """A comparison for programs."""
+    return {
+        **{name: value for name, value in asdict(gate).items() if name != "parts"},
+        "passed": gate.passed,
+        "reasons": gate.reasons,
+        "parts": [
+            {
+                "name": part.name,
+                "where": part.where,
+                "verdict": part.verdict,
+                "measures": [
+                    {
+                        "name": each.name,
+                        "base": each.base,
+                        "adapted": each.adapted,
+                        "gain": each.gain._asdict(),
+                        "margin": each.margin,
+                        "verdict": each.verdict,
+                    }
+                    for each in part.measures
+                ],
+            }
+            for part in gate.parts
+        ],
+    }

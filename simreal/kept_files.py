@@ -1,0 +1,63 @@
+"""Files that an experiment reads, such as a posterior: kept in its run's folder, which is whole then."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from simreal.errors import UserError
+from simreal.files import write_atomically
+
+READERS = ("posterior", "empirical")
+"""Distributions that read a file."""
+
+
+def keep_files(data: dict[str, Any], folder: Path) -> None:
+    """Copy what an experiment's data read into a folder, and let them name the copies, relative to it.
+
+    Raises:
+        UserError: a file that cannot be read, or a folder that refuses.
+    """
+    copies: dict[Path, str] = {}
+    for entry in _readers(data):
+        source = Path(entry["file"]).absolute()
+        if source not in copies:
+            copies[source] = _free_name(source.name, set(copies.values()))
+            _copy(source, folder / copies[source])
+        entry["file"] = copies[source]
+
+
+def find_files(data: dict[str, Any], folder: Path) -> None:
+    """Let an experiment's data name the files that are kept in a folder by where they stand now."""
+    for entry in _readers(data):
+        if not Path(entry["file"]).is_absolute() and (folder / entry["file"]).is_file():
+            entry["file"] = str((folder / entry["file"]).absolute())
+
+
+def _readers(data: Any) -> Iterator[dict[str, Any]]:
+    """What reads a file, wherever it stands: distributions, and a residual model."""
+    if isinstance(data, dict):
+        if data.get("type") in READERS and isinstance(data.get("file"), str):
+            yield data
+        for name, value in data.items():
+            if name == "residual" and isinstance(value, dict) and isinstance(value.get("file"), str):
+                yield value
+            yield from _readers(value)
+    elif isinstance(data, list):
+        for value in data:
+            yield from _readers(value)
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    stem, suffix = Path(name).stem, Path(name).suffix
+    tried, number = name, 1
+    while tried in taken or tried == "config.yaml":
+        number += 1
+        tried = f"{stem}_{number}{suffix}"
+    return tried
+
+
+def _copy(source: Path, target: Path) -> None:
+    if not source.is_file():
+        raise UserError(f"{source}: no such file")
+    write_atomically(target, lambda temporary: shutil.copyfile(source, temporary))

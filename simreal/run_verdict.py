@@ -1,0 +1,40 @@
+"""Whether the policy of an adapted run may leave it: what made it, and what the gate said."""
+
+import json
+from typing import Any
+
+from simreal.files import digest
+from simreal.run import Run
+
+ADAPTED = "adapted"
+"""Key in ``run.json`` of what made an adapted policy; the gate applies to a run that has it."""
+BASE = "base"
+"""Folder in an adapted run, itself a run, that holds the policy which it began from."""
+VERDICT = "gate.json"
+
+
+def adapted_from(method: str, base: Run) -> dict[str, Any]:
+    """What made an adapted policy, to be kept in ``run.json`` under `ADAPTED`."""
+    return {
+        "method": method,
+        "base": str(base.path),
+        "base_sha256": digest(base.latest_checkpoint()),
+        "base_steps": base.steps_kept(),
+    }
+
+
+def reasons_against_export(run: Run) -> list[str]:
+    """Why an adapted policy must not be exported; none if it was not adapted, or has passed the gate."""
+    if ADAPTED not in run.facts():
+        return []
+    command = f"simreal gate {run.path}"
+    try:
+        verdict: dict[str, Any] = json.loads((run.path / VERDICT).read_text("utf-8"))
+        passed, judged, reasons = verdict["passed"], verdict["policy_sha256"], verdict["reasons"]
+    except FileNotFoundError:
+        return [f"it was adapted and not compared with its base policy yet: {command}"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return [f"{run.path / VERDICT} cannot be read: {command}"]
+    if judged != digest(run.latest_checkpoint()):
+        return [f"it was trained on since it was compared with its base policy: {command}"]
+    return [] if passed is True else [str(reason) for reason in reasons]

@@ -1,0 +1,151 @@
+"""Jobs of the benchmark: each arm, target and seed leaves one result, and is not done twice."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from simreal.environment import make_environment
+from simreal.episodes import TIME_LIMIT
+from simreal.errors import UserError
+from simreal.evaluate import load_candidate, run_episodes, summarize
+from simreal.files import digest, write_text
+from simreal.transfer_bench.arms import Job, make
+from simreal.transfer_bench.targets import find_target, target_experiment
+
+Tell = Callable[[str], None]
+
+RESULT = "result.json"
+JUDGE_SEED = 20_000
+"""Of the episodes by which all are judged: none has trained on them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a job came to.
+
+    Attributes:
+        robot: its name.
+        target: which of its hidden ones.
+        arm: which way.
+        seed: of it.
+        steps: environment steps of training.
+        episodes: by which it was judged, on the target.
+        mean_return: by the experiment's rewards.
+        success: share.
+        ended_early: share of episodes that something ended before their time.
+        robot_seconds: s that the robot was moved to adapt.
+        resets: how often it was put back meanwhile.
+        violations: control steps beyond the robot's limits meanwhile.
+        policy_sha256: of the checkpoint.
+        notes: what else is worth telling.
+    """
+
+    robot: str
+    target: str
+    arm: str
+    seed: int
+    steps: int
+    episodes: int
+    mean_return: float
+    success: float
+    ended_early: float
+    robot_seconds: float
+    resets: int
+    violations: int
+    policy_sha256: str
+    notes: tuple[str, ...]
+
+
+def do(job: Job, episodes: int, tell: Tell) -> Result:
+    """The result of a job, which is done now if it stands not there yet.
+
+    Raises:
+        UserError: a result of another number of steps stands there.
+    """
+    path = job.path / RESULT
+    if path.is_file():
+        known = read_result(path)
+        if known.steps != job.steps:
+            raise UserError(f"{path}: of {known.steps} steps, not of {job.steps}: give another --folder")
+        return known
+    made = make(job, tell)
+    tell(f"judging {job.path}")
+    summary = judge(job, made.run.path, episodes)
+    result = Result(
+        robot=job.robot,
+        target=job.target,
+        arm=job.arm,
+        seed=job.seed,
+        steps=job.steps,
+        episodes=episodes,
+        mean_return=summary["mean_return"],
+        success=summary["success"],
+        ended_early=summary["ended_early"],
+        robot_seconds=made.robot_seconds,
+        resets=made.resets,
+        violations=made.violations,
+        policy_sha256=digest(made.run.latest_checkpoint()),
+        notes=made.notes,
+    )
+    write_text(path, json.dumps(asdict(result), indent=2) + "\n")
+    return result
+
+
+def judge(job: Job, policy: Path, episodes: int) -> dict[str, float]:
+    """Run a policy on the target, many at once: the judge, other than a learner, knows the robot.
+
+    The policy's own observation and action stand; the target's randomization, engine and rewards.
+    """
+    candidate = load_candidate(policy)
+    target = target_experiment(job.robot, find_target(job.robot, job.target))
+    experiment = candidate.experiment.model_copy(
+        update={
+            name: getattr(target, name)
+            for name in ("randomization", "pins", "schedule", "engine", "rewards", "residual")
+        }
+    )
+    make_environment(experiment.from_start(), 1, threads=1)
+    found = run_episodes(candidate.act, experiment, episodes, JUDGE_SEED)
+    summary = summarize(found)
+    early = sum(each.ended_by != TIME_LIMIT for each in found) / len(found)
+    return {
+        "mean_return": summary.mean_return.value,
+        "success": summary.success.value,
+        "ended_early": early,
+    }
+
+
+def read_result(path: Path) -> Result:
+    """Read a job's result.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    try:
+        data: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        return Result(**data | {"notes": tuple(data["notes"])})
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UserError(f"{path}: not a result: {error}") from None
+
+
+def results_in(folder: Path) -> list[Result]:
+    """All results that stand in the folder of a benchmark."""
+    return [read_result(path) for path in sorted(folder.glob(f"*/*/*/seed*/{RESULT}"))]
+
+
+def jobs(
+    folder: Path,
+    robots: Sequence[str],
+    targets: Sequence[str],
+    arms: Sequence[str],
+    seeds: Sequence[int],
+    steps: int,
+) -> Iterator[Job]:
+    """All combinations, seed by seed, so that a part tells something of every arm."""
+    for seed in seeds:
+        for robot in robots:
+            for target in targets:
+                for arm in arms:
+                    yield Job(robot, target, arm, seed, steps, folder)

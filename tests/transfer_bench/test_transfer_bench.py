@@ -1,0 +1,122 @@
+"""Hidden robots, jobs that are done once, and what many seeds come to."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from simreal.cli import cli
+from simreal.cli_transfer_bench import read_seeds
+from simreal.deploy.drivers.driver import DriverError
+from simreal.environment import make_environment
+from simreal.errors import UserError
+from simreal.state import RobotCommand
+from simreal.transfer_bench.flights import excite
+from simreal.transfer_bench.hidden_robot import HiddenRobot
+from simreal.transfer_bench.jobs import Result
+from simreal.transfer_bench.tables import lines, mean_gap
+from simreal.transfer_bench.targets import TARGETS, find_target, target_experiment
+
+
+def result(arm: str, seed: int, mean_return: float) -> Result:
+    return Result("qube", "a", arm, seed, 100, 8, mean_return, 0.5, 0.0, 96.0, 12, 3, "0" * 64, ())
+
+
+@pytest.mark.parametrize("name", TARGETS["qube"])
+def test_every_target_moves(name: str) -> None:
+    if name == "b":
+        pytest.importorskip("pybullet")
+    env = make_environment(target_experiment("qube", find_target("qube", name)), 2, threads=1)
+    env.reset(seed=0)
+    for _ in range(5):
+        step = env.step(np.full((2, 1), 0.5))
+    assert np.isfinite(step.observation).all()
+
+
+def test_a_hidden_robot_moves_with_commands_alone() -> None:
+    robot = HiddenRobot("qube", "c", 100.0)
+    with robot:
+        first = robot.restart(3).joint_position.copy()
+        assert np.array_equal(robot.read().joint_position, first)
+        for _ in range(30):
+            robot.write(RobotCommand(np.array([3.0])))
+        moved = robot.read()
+        assert abs(moved.joint_position[0] - first[0]) > 0.05
+        assert float(moved.time) == pytest.approx(0.3)
+        again = robot.restart(3)
+        assert np.array_equal(again.joint_position, first)
+        assert (robot.seconds, robot.resets) == (pytest.approx(0.3), 2)
+    with pytest.raises(DriverError):
+        robot.write(RobotCommand(np.zeros(1)))
+
+
+def test_an_excitation_is_a_recording_of_commands_and_measurements() -> None:
+    robot = HiddenRobot("qube", "a", 100.0)
+    with robot:
+        description = target_experiment("qube", find_target("qube", "a")).robot
+        contract = make_environment(
+            target_experiment("qube", find_target("qube", "a")), 1, threads=1
+        ).contract
+        assert description == contract.robot.name
+        flight = excite(robot, contract.robot, 100.0, 1.5, 0)
+    recording = flight.recording
+    assert recording.position.shape == (150, 2)
+    assert recording.command.shape == (150, 1)
+    assert np.ptp(recording.position[:, 0]) > 0.05
+
+
+def test_another_target_or_robot_is_named() -> None:
+    with pytest.raises(UserError, match="no target 'd'"):
+        find_target("qube", "d")
+    with pytest.raises(UserError, match="no targets for robot 'go2' yet"):
+        find_target("go2", "a")
+    with pytest.raises(UserError, match="no target 'x'"):
+        HiddenRobot("qube", "x", 100.0).connect()
+
+
+def test_the_gap_lies_between_no_randomization_and_the_oracle() -> None:
+    arms = {"none": 0.0, "posterior": 75.0, "oracle": 100.0}
+    found = lines([result(arm, seed, value) for arm, value in arms.items() for seed in range(5)])
+    gaps = {each.arm: each.gap["mean_return"].value for each in found}
+    assert gaps == {"none": 0.0, "posterior": 0.75, "oracle": 1.0}
+    assert mean_gap(found, "posterior", "mean_return") == 0.75
+    assert np.isnan(found[0].gap["success"].value)  # the oracle succeeds no more often
+
+
+def test_interquartile_means_leave_out_a_seed_that_failed() -> None:
+    values = [-1000.0, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 1000.0]
+    (line,) = lines([result("uniform", seed, value) for seed, value in enumerate(values)])
+    assert line.measures["mean_return"].value == 10.0
+    assert line.measures["mean_return"].low < 10.0
+
+
+def test_seeds_are_read() -> None:
+    assert read_seeds("0-2,5,5") == [0, 1, 2, 5]
+    for text in ("", "x", "3-1"):
+        with pytest.raises(UserError, match="--seeds"):
+            read_seeds(text)
+
+
+def test_results_that_stand_there_are_not_made_again_and_make_the_page(tmp_path: Path) -> None:
+    for arm, value in (("none", 1.0), ("oracle", 9.0)):
+        path = tmp_path / "qube" / "a" / arm / "seed0" / "result.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(asdict(result(arm, 0, value))))
+    options = ["--folder", str(tmp_path), "--robot", "qube", "--target", "a", "--seeds", "0"]
+    arms = ["--arm", "none", "--arm", "oracle"]
+    done = CliRunner().invoke(cli, ["transfer-benchmark", *options, *arms, "--steps", "100"])
+    assert done.exit_code == 0, done.output
+    assert "return 9.0" in done.output
+    page = (tmp_path / "page.html").read_text()
+    assert "no randomization" in page
+    other = CliRunner().invoke(cli, ["transfer-benchmark", *options, *arms, "--steps", "200"])
+    assert isinstance(other.exception, UserError)
+    assert "of 100 steps, not of 200" in str(other.exception)
+
+
+def test_a_folder_without_results_has_no_page(tmp_path: Path) -> None:
+    found = CliRunner().invoke(cli, ["transfer-benchmark", "--folder", str(tmp_path), "--page-only"])
+    assert isinstance(found.exception, UserError)
