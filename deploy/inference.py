@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from simreal.contract import HiddenState
 from simreal.observation import Float32Array
 
+IMAGE = "image."
+"""What the names of a graph's inputs for cameras begin with."""
 HIDDEN, NEXT_HIDDEN = "hidden.", "next_hidden."
 """What the names of a graph's inputs and outputs for hidden states begin with."""
 

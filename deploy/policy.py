@@ -27,9 +27,10 @@ from pydantic import ValidationError, model_validator
 from simreal.action import ActionPipeline
 from simreal.config import Config
 from simreal.contract import Contract
-from simreal.deploy.inference import HIDDEN, NEXT_HIDDEN, Acting, Inference
+from simreal.deploy.inference import HIDDEN, IMAGE, NEXT_HIDDEN, Acting, Inference
 from simreal.errors import UserError
 from simreal.files import describe
+from simreal.images import NO_IMAGES, Images
 from simreal.observation import Float32Array, ObservationPipeline
 from simreal.robots.policies import find_policy
 from simreal.state import IMU_WIDTHS, POSE, RobotState
@@ -152,15 +153,20 @@ class Policy:
         self._session = session
         self._observation, self._action = _check_graph(session, self.contract, source)
 
-    def act(self, observation: Float32Array) -> NDArray[np.float32]:
+    def act(self, observation: Float32Array, images: Images = NO_IMAGES) -> NDArray[np.float32]:
         """(n, size) observations to (n, actuators) actions in [-1, 1]; of a policy without memory.
+
+        Args:
+            observation: (n, size).
+            images: of a policy that sees, of each camera (n, channels, height, width).
 
         Raises:
             UserError: the policy is recurrent.
         """
         if self.contract.hidden_states:
             raise UserError("a recurrent policy acts step by step on one robot, not on a batch")
-        action: NDArray[np.float32] = self._session.run(None, {self._observation: observation})[0]
+        given = {IMAGE + name: seen for name, seen in images.items()} | {self._observation: observation}
+        action: NDArray[np.float32] = self._session.run(None, given)[0]
         return action
 
     def inference(self) -> Inference:

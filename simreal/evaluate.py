@@ -17,6 +17,7 @@ from simreal.episode_random import SeedArray, episode_seed
 from simreal.episodes import Environment, Episode
 from simreal.errors import UserError, missing_extra
 from simreal.experiment import BaseExperiment, parse_any_experiment
+from simreal.images import Images
 from simreal.logs.messages import LogMessages
 from simreal.observation import Float32Array
 from simreal.other_engine import engine_of, move_to_engine
@@ -33,7 +34,8 @@ WHOLE_ROWS = 16
 """Batches are multiples of it: torch rounds the rows of an incomplete vector otherwise, so that an
 episode would depend on the size of its batch (torch 2.13 on x86; onnxruntime does not)."""
 LONGEST_SWEEP = 1000
-Act = Callable[[Float32Array], NDArray[np.floating[Any]]]
+Act = Callable[[Float32Array, Images], NDArray[np.floating[Any]]]
+"""Maps (n, size) observations and what cameras show to (n, actuators) actions in [-1, 1]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Candidate:
 
     Attributes:
         name: for people.
-        act: maps (n, size) observations to (n, actuators) actions in [-1, 1].
+        act: the policy itself.
         experiment: what it was trained in.
     """
 
@@ -128,8 +130,8 @@ def _from_run(path: Path) -> Candidate:
     agent, env = load_agent(run)
     module = exported(agent, env.contract)
 
-    def act(observation: Float32Array) -> NDArray[np.floating[Any]]:
-        return act_with(module, observation)
+    def act(observation: Float32Array, images: Images) -> NDArray[np.floating[Any]]:
+        return act_with(module, observation, images)
 
     return Candidate(path.name, act, run.experiment().arrived(env.randomizer.schedule))
 
@@ -194,7 +196,7 @@ def _first_episodes(env: Environment, act: Act, observation: Float32Array, wante
     """The episode that is running in each of the first `wanted` simulations, to its end."""
     found: dict[int, Episode] = {}
     while len(found) < wanted:
-        step = env.step(act(observation))
+        step = env.step(act(observation, env.images))
         observation = step.observation
         for row, episode in zip(
             np.flatnonzero(step.terminated | step.truncated), step.episodes, strict=True

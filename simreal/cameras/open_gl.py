@@ -89,7 +89,8 @@ class OpenGLCamera:
         for shape in self._scene.geoms[: self._scene.ngeom]:
             if shape.objtype == mujoco.mjtObj.mjOBJ_GEOM and shape.segid >= 0:
                 geoms[shape.segid + 1] = shape.objid
-        return geoms[number]
+        segments: NDArray[np.int32] = geoms[number]
+        return segments
 
     def _render(self, simulation: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         model, data, context = self._model, self._data, self._context
