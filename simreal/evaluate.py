@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from simreal.environment import make_environment
 from simreal.episode_random import SeedArray, episode_seed
 from simreal.episodes import Environment, Episode
 from simreal.errors import UserError, missing_extra
-from simreal.experiment import BaseExperiment, parse_any_experiment
+from simreal.experiment import BaseExperiment, ExperimentConfig, parse_any_experiment
 from simreal.images import Images
 from simreal.logs.messages import LogMessages
 from simreal.observation import Float32Array
@@ -134,6 +134,19 @@ def _from_run(path: Path) -> Candidate:
         return act_with(module, observation, images)
 
     return Candidate(path.name, act, run.experiment().arrived(env.randomizer.schedule))
+
+
+def in_held_out_world(candidate: Candidate) -> Candidate:
+    """The same policy in the visual world that its training never drew from.
+
+    Raises:
+        UserError: its experiment has none.
+    """
+    experiment = candidate.experiment
+    if not isinstance(experiment, ExperimentConfig):
+        raise UserError(f"{candidate.name}: an experiment of dm_control has no cameras of a policy's")
+    held_out = experiment.in_held_out_world()
+    return replace(candidate, name=f"{candidate.name}, held-out visual world", experiment=held_out)
 
 
 def run_episodes(

@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,23 +11,29 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from numpy.typing import NDArray
 
 from simreal.action import ActionPipeline
 from simreal.agents.build import ExportedChooser, ExportedPolicy, act_with, exported
-from simreal.contract import Contract
-from simreal.deploy.policy import CONTRACT_KEY, EXPERIMENT_KEY, GOLDEN_KEY, GoldenVectors
+from simreal.contract import CameraTerm, Contract
+from simreal.deploy.inference import IMAGE
+from simreal.deploy.policy import CONTRACT_KEY, EXPERIMENT_KEY, GOLDEN_KEY, GoldenVectors, packed
 from simreal.env import BatchEnv
 from simreal.errors import UserError
 from simreal.experiment import ExperimentConfig
 from simreal.files import write_atomically
+from simreal.images import NO_IMAGES, Images
 from simreal.observation import Float32Array
 from simreal.run import Run
 from simreal.train import load_agent
 
 PARITY_TOLERANCE = 1e-5
 """Largest difference of actions in [-1, 1] between agent and graph."""
-PARITY_OBSERVATIONS = 10_000
-GOLDEN_STEPS = 50
+PARITY_OF_SEEING = 1e-4
+"""The same of a policy that sees: its convolutions sum more numbers, in another order."""
+PARITY_OBSERVATIONS, PARITY_IMAGES = 10_000, 1_000
+GOLDEN_STEPS, GOLDEN_IMAGES = 50, 5
+"""Steps of golden vectors; a policy that sees has fewer, since images are large."""
 SIMULATIONS = 64
 OPSET = 18
 
@@ -70,13 +77,16 @@ def export(run: Run, path: Path) -> Exported:
     agent, env = load_agent(run, SIMULATIONS)
     assert isinstance(env, BatchEnv)
     module = exported(agent, env.contract)
-    graph = to_onnx(module, env.observation_size)
-    observations = record_observations(env, module, PARITY_OBSERVATIONS)
-    parity = largest_difference(module, graph.SerializeToString(), observations)
-    if not parity <= PARITY_TOLERANCE:
+    graph = to_onnx(module, env.observation_size, env.contract.cameras)
+    sees = bool(env.contract.cameras)
+    number = PARITY_IMAGES if sees else PARITY_OBSERVATIONS
+    observations, images = record_observations(env, module, number)
+    parity = largest_difference(module, graph.SerializeToString(), observations, images)
+    tolerance = PARITY_OF_SEEING if sees else PARITY_TOLERANCE
+    if not parity <= tolerance:
         raise UserError(
             f"{path}: not written: graph and agent differ by {parity:g} over {len(observations)} "
-            f"observations, at most {PARITY_TOLERANCE:g} is allowed"
+            f"observations, at most {tolerance:g} is allowed"
         )
     trained = run.contract()
     provenance = trained.provenance.model_copy(update={"training_steps": agent.num_timesteps})
@@ -92,9 +102,12 @@ def export(run: Run, path: Path) -> Exported:
     return Exported(path, contract, parity, len(observations))
 
 
-def to_onnx(module: Module, observation_size: int) -> onnx.ModelProto:
+def to_onnx(
+    module: Module, observation_size: int, cameras: Sequence[CameraTerm] = ()
+) -> onnx.ModelProto:
     """Trace a policy to a graph of any batch size, without a trace of this machine in it."""
-    example = torch.zeros(2, observation_size)
+    examples = [torch.zeros(2, observation_size)]
+    examples += [torch.zeros(2, *camera.shape, dtype=torch.uint8) for camera in cameras]
     batch = torch.export.Dim("batch")
     outputs = ["action", "choice", "worth"] if isinstance(module, ExportedChooser) else ["action"]
     for chatty in ("onnxscript", "torch.onnx"):
@@ -103,19 +116,25 @@ def to_onnx(module: Module, observation_size: int) -> onnx.ModelProto:
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             module,
-            (example,),
+            tuple(examples),
             dynamo=True,
             opset_version=OPSET,
             verbose=False,
-            input_names=["observation"],
+            input_names=["observation", *(IMAGE + camera.name for camera in cameras)],
             output_names=outputs,
-            dynamic_shapes=({0: batch},),
+            dynamic_shapes=_shapes(batch, len(cameras)),
             external_data=False,
         )
     assert program is not None
     graph = program.model_proto
     _forget_this_machine(graph)
     return graph
+
+
+def _shapes(batch: Any, cameras: int) -> tuple[Any, ...]:
+    """That the first axis of each input may be of any length; the images are one variadic argument."""
+    first = {0: batch}
+    return (first, tuple(first for _ in range(cameras))) if cameras else (first,)
 
 
 def _forget_this_machine(graph: onnx.ModelProto) -> None:
@@ -134,41 +153,51 @@ def _forget_this_machine(graph: onnx.ModelProto) -> None:
         del part.metadata_props[:]
 
 
-def record_observations(env: BatchEnv, module: Module, number: int) -> Float32Array:
-    """(number, size) observations of the policy at work, with noise to spread them."""
+def record_observations(env: BatchEnv, module: Module, number: int) -> tuple[Float32Array, Images]:
+    """(number, size) observations of the policy at work, with noise to spread them, and images."""
     rng = np.random.default_rng(0)
     observation = env.reset(seed=0)
-    recorded = []
+    recorded: list[Float32Array] = []
+    seen: dict[str, list[NDArray[np.uint8]]] = {name: [] for name in env.images}
     for _ in range(-(-number // env.count)):
         recorded.append(observation)
-        action = act_with(module, observation)
+        for name, images in env.images.items():
+            seen[name].append(images.copy())
+        action = act_with(module, observation, env.images)
         observation = env.step(action + 0.3 * rng.standard_normal(action.shape)).observation
-    return np.concatenate(recorded)[:number]
+    together = {name: np.concatenate(images)[:number] for name, images in seen.items()}
+    return np.concatenate(recorded)[:number], together
 
 
-def largest_difference(module: Module, graph: bytes, observations: Float32Array) -> float:
+def largest_difference(
+    module: Module, graph: bytes, observations: Float32Array, images: Images = NO_IMAGES
+) -> float:
     """Largest difference of actions between a module and a graph; nan if either gives one.
 
     Of a policy that chooses, it is that of what it thinks the choices worth, relative to the largest.
     """
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    found = session.run(None, {"observation": observations})
+    given = {"observation": observations} | {IMAGE + name: seen for name, seen in images.items()}
+    found = session.run(None, given)
     if not isinstance(module, ExportedChooser):
-        return float(np.abs(found[0] - act_with(module, observations)).max())
+        return float(np.abs(found[0] - act_with(module, observations, images)).max())
     with torch.no_grad():
-        worth = module(torch.from_numpy(observations))[2].numpy()
+        worth = module(*map(torch.from_numpy, (observations, *images.values())))[2].numpy()
     return float((np.abs(found[2] - worth) / np.maximum(1.0, np.abs(worth).max())).max())
 
 
 def golden_vectors(env: BatchEnv, module: Module) -> GoldenVectors:
     """The first steps of an episode: raw states, observations, actions and commands."""
-    states: dict[str, list[Any]] = {name: [] for name in GoldenVectors.model_fields}
+    states: dict[str, Any] = {name: [] for name in GoldenVectors.model_fields if name != "images"}
+    states["images"] = {name: [] for name in env.images}
     asked = bool(env.contract.commands)
     to_command = ActionPipeline(env.contract)
     observation = env.reset(seed=0)
     to_command.begin(env.measured_state().joint_position[0])
-    for _ in range(GOLDEN_STEPS):
-        action = act_with(module, observation)
+    for _ in range(GOLDEN_IMAGES if env.images else GOLDEN_STEPS):
+        action = act_with(module, observation, env.images)
+        for name, images in env.images.items():
+            states["images"][name].append(packed(images[0]))
         state = env.measured_state()
         states["joint_position"].append(state.joint_position[0].tolist())
         states["joint_velocity"].append(state.joint_velocity[0].tolist())
