@@ -19,6 +19,7 @@ from simreal.physics.interface import Ids
 from simreal.physics.mujoco_engine import MujocoPhysics
 from simreal.privileged import Privileged
 from simreal.randomization.build import build_world
+from simreal.randomization.camera_effects import CameraEffects
 from simreal.randomization.followed import refuse_not_followed
 from simreal.randomization.randomizer import Randomizer
 from simreal.randomization.specification import reach
@@ -157,6 +158,11 @@ class BatchEnv(Environment):
                 "`mirror` in its robot.yaml"
             )
         return make_symmetry(self.contract, mirror, self.task.reversed_commands)
+
+    @property
+    def camera_effects(self) -> CameraEffects:
+        """What lens and sensor of each simulation's cameras do to images."""
+        return self._world.camera
 
     def measured_state(self) -> RobotState:
         """What the controllers know now: (count, joints) arrays, time in s since the episode began."""
