@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simreal.agents.taught import untold
 from simreal.contract import differences
 from simreal.deploy.policy import Policy, load_policy
 from simreal.env import BatchEnv
@@ -46,6 +47,10 @@ class Teacher:
             raise UserError("teacher.policy: sees or remembers; only one that does neither can teach")
         self._policy, self._env = policy, env
         self._pipeline = ObservationPipeline(mine, (env.count,))
+        self._untold = untold(other)
+        commands = [other.commands[place] for place in self._untold]
+        self._low = np.array([command.low for command in commands])
+        self._width = np.array([command.high for command in commands]) - self._low
 
     def __call__(
         self, last_action: NDArray[np.floating[Any]], begun: NDArray[np.bool_]
@@ -60,6 +65,12 @@ class Teacher:
             first: RobotState = state.rows(ids)
             observation[ids] = self._pipeline.begin(first, last[ids], ids, asked[ids], told[ids])
         return np.clip(self._policy.act(observation), -1.0, 1.0)
+
+    def told(self) -> NDArray[np.float32]:
+        """(n, k) commands that the other one must see; see `simreal.agents.taught.Teach`."""
+        asked = self._env.command[:, self._untold]
+        told: NDArray[np.float32] = (2.0 * (asked - self._low) / self._width - 1.0).astype(np.float32)
+        return told
 
 
 def find_teacher(name: str, env: BatchEnv) -> Teacher:

@@ -28,7 +28,7 @@ from simreal.agents.config import (
 from simreal.agents.images import SeenObservation
 from simreal.agents.normalizer import NormalizedObservation, Normalizer
 from simreal.agents.symmetric import SymmetricPolicy
-from simreal.agents.taught import TaughtPPO
+from simreal.agents.taught import TaughtPPO, untold
 from simreal.agents.value.agent import ValueAgent
 from simreal.contract import Contract
 from simreal.images import NO_IMAGES, Images
@@ -94,7 +94,8 @@ def build_agent(
         case PPOConfig():
             common["batch_size"] = min(config.batch_size, config.rollout_steps * env.num_envs)
             if teacher is not None:
-                return TaughtPPO(**_ppo(config, common, policy), teacher=teacher)
+                told = len(untold(env.batch.contract))
+                return TaughtPPO(**_ppo(config, common, policy), teacher=teacher, told=told)
             return PPO(**_ppo(config, common, policy))
         case SACConfig():
             return SAC(**common, **_off_policy(config), policy_kwargs=policy)

@@ -75,11 +75,13 @@ def image_network(kind: Kind, channels: int) -> nn.Sequential:
             nn.Flatten(),
         )
     return nn.Sequential(
-        nn.Conv2d(channels, 16, 5, stride=2, padding=2),
+        nn.Conv2d(channels, 24, 5, stride=2, padding=2),
         nn.ReLU(),
-        nn.Conv2d(16, 16, 3, padding=1),
+        nn.Conv2d(24, 32, 3, stride=2, padding=1),
         nn.ReLU(),
-        nn.Conv2d(16, WHERE_MAPS, 3, padding=1),
+        nn.Conv2d(32, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(32, WHERE_MAPS, 3, padding=1),
         Where(),
     )
 
