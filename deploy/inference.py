@@ -23,7 +23,7 @@ class Acting(Protocol):
     def begin(self) -> None:
         """An episode begins."""
 
-    def __call__(self, observation: Float32Array) -> Float32Array:
+    def __call__(self, observation: Float32Array, images: Images = NO_IMAGES) -> Float32Array:
         """(size,) observation to (actuators,) action in [-1, 1]; the next call may overwrite it."""
 
 

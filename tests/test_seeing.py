@@ -9,6 +9,9 @@ import onnx
 import pytest
 
 from simreal.agents.build import act_with, exported
+from simreal.deploy.cameras import CameraError, open_eyes
+from simreal.deploy.drivers import open_driver
+from simreal.deploy.loop import deploy
 from simreal.deploy.policy import GOLDEN_KEY, Policy, load_policy, packed, unpacked
 from simreal.env import BatchEnv
 from simreal.environment import make_environment
@@ -16,6 +19,7 @@ from simreal.errors import UserError
 from simreal.evaluate import evaluate, in_held_out_world, load_candidate
 from simreal.experiment import load_experiment
 from simreal.export import Exported, export
+from simreal.images import Images
 from simreal.run import Run
 from simreal.spaces import STATE
 from simreal.teacher import find_teacher
@@ -142,3 +146,40 @@ def test_a_policy_file_that_sees_is_read_without_simulator_or_torch(
         "assert not {'torch', 'mujoco', 'numba', 'cv2'} & set(sys.modules), sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def filmed(path: Path) -> str:
+    """A film of something grey that lasts two minutes."""
+    cv2 = pytest.importorskip("cv2", reason="the extra `cameras` is not installed")
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 25.0, (96, 96))
+    for _ in range(3000):
+        video.write(np.full((96, 96, 3), 90, np.uint8))
+    video.release()
+    return str(path)
+
+
+def test_a_policy_that_sees_runs_on_a_camera(policy: Policy, tmp_path: Path) -> None:
+    eyes = open_eyes(policy.contract, {"front": filmed(tmp_path / "film.avi")})
+    outcome = deploy(policy, open_driver("sim", "so101", "so101_reach_pixels"), 0.6, eyes=eyes)
+    assert outcome.ended_by == "duration"
+    assert outcome.cycles > 10
+
+
+def test_a_camera_that_goes_dark_is_a_fault(policy: Policy) -> None:
+    class Dark:
+        def see(self, now: float, first: bool) -> Images:
+            raise CameraError("camera front shows nothing new for 1.00 s")
+
+        def close(self) -> None:
+            pass
+
+    outcome = deploy(policy, open_driver("sim", "so101", "so101_reach_pixels"), 0.5, eyes=Dark())
+    assert (outcome.ended_by, outcome.check) == ("fault", "stale_state")
+    assert outcome.fault == "camera front shows nothing new for 1.00 s"
+
+
+def test_the_cameras_of_a_policy_must_be_given(policy: Policy) -> None:
+    with pytest.raises(UserError, match="sees through front: give --camera front=SOURCE"):
+        open_eyes(policy.contract, {})
+    with pytest.raises(UserError, match=r"--camera frnt: this policy has none of that name.*front"):
+        open_eyes(policy.contract, {"frnt": "0"})
