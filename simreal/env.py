@@ -14,6 +14,7 @@ from simreal.episodes import DIVERGED, MADE_READY, TIME_LIMIT, Environment, Step
 from simreal.errors import UserError
 from simreal.experiment import ExperimentConfig
 from simreal.experiment_contract import make_contract
+from simreal.latencies import CAMERA_LATENCY
 from simreal.observation import Float32Array, ObservationPipeline
 from simreal.physics.interface import Ids
 from simreal.physics.mujoco_engine import MujocoPhysics
@@ -105,7 +106,7 @@ class BatchEnv(Environment):
         self._marks = self._places_of_marks() if self.task.marks else []
         self._sight: Sight | None = None
         if experiment.cameras:
-            late = 1e-3 * reach(experiment.randomization, pins, "camera_latency_ms")[1]
+            late = 1e-3 * reach(experiment.randomization, pins, CAMERA_LATENCY)[1]
             rate = experiment.control_rate
             self._sight = Sight(experiment.cameras, self._world, rate, late, threads)
             self.images = self._sight.pipeline.images

@@ -5,19 +5,22 @@ is remembered as far back as the oldest frame that may still come.
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simreal.cameras.posed import Posed
-from simreal.cameras.ray_cast import RayCaster
 from simreal.contract import CameraTerm
 from simreal.episode_random import EpisodeRandom
-from simreal.errors import UserError
+from simreal.errors import UserError, missing_extra
 from simreal.images import ImagePipeline
 from simreal.physics.interface import Ids
 from simreal.physics.mujoco_engine import MujocoPhysics
 from simreal.randomization.world import World
+
+if TYPE_CHECKING:
+    from simreal.cameras.ray_cast import RayCaster
 
 ROUNDING = 1e-6
 """Of a frame: one that comes so little after a control step is there in time."""
@@ -56,10 +59,8 @@ class Sight:
             raise UserError("cameras: only simulations of MuJoCo can be drawn: engine: mujoco")
         self._world, self._physics, self._rate = world, physics, control_rate
         self.pipeline = ImagePipeline(cameras, (physics.count,))
-        posed = self._posed = Posed(physics, threads)
-        self._eyes = [
-            (term, RayCaster(posed, term.name, term.width, term.height, threads)) for term in cameras
-        ]
+        self._posed = Posed(physics, threads)
+        self._eyes = [(term, _ray_caster(self._posed, term, threads)) for term in cameras]
         for term in cameras:
             if term.rate is not None and term.rate > control_rate * (1.0 + ROUNDING):
                 raise UserError(
@@ -119,7 +120,7 @@ class Sight:
     def _frames(
         self,
         term: CameraTerm,
-        eye: RayCaster,
+        eye: "RayCaster",
         ids: Ids,
         age: Ids,
         random: EpisodeRandom,
@@ -130,3 +131,11 @@ class Sight:
         if term.kind == "depth":
             return eye.depth(ids)
         return self._world.camera.apply(eye.colour(ids), random, number, term.name, ids)
+
+
+def _ray_caster(posed: Posed, term: CameraTerm, threads: int) -> "RayCaster":
+    try:
+        from simreal.cameras.ray_cast import RayCaster
+    except ModuleNotFoundError as error:
+        raise missing_extra(str(error.name), "train") from None
+    return RayCaster(posed, term.name, term.width, term.height, threads)
