@@ -10,6 +10,7 @@ import numpy as np
 
 from simreal.action import ActionPipeline
 from simreal.deploy.broadcast import Broadcast
+from simreal.deploy.cameras import NO_EYES, CameraError, Sees
 from simreal.deploy.clock import Clock
 from simreal.deploy.command_source import CommandSource, TrainedRanges, Wish
 from simreal.deploy.cycle import Cycle, Event
@@ -18,6 +19,7 @@ from simreal.deploy.loop_options import LoopOptions
 from simreal.deploy.policy import Runnable
 from simreal.deploy.supervisor import Order, Phase, Supervisor
 from simreal.deploy.timing import Statistics, Travel
+from simreal.images import NO_IMAGES
 from simreal.observation import Float32Array, ObservationPipeline
 from simreal.robots import load_robot
 from simreal.signals import Interrupt
@@ -46,6 +48,7 @@ class ControlLoop:
         broadcast: Broadcast,
         options: LoopOptions,
         steps: int,
+        eyes: Sees = NO_EYES,
     ) -> None:
         """Prepare all that needs time or memory.
 
@@ -56,8 +59,10 @@ class ControlLoop:
             broadcast: where cycles and events go.
             options: see there.
             steps: how often the driver is told something for each action of the policy.
+            eyes: through which a policy sees that has cameras.
         """
         contract = policy.contract
+        self._eyes, self._images = eyes, NO_IMAGES
         self._driver, self._source, self._broadcast = driver, source, broadcast
         self._options, self._task = options, contract.provenance.task
         self._safety = load_robot(contract.robot.name).config.safety
@@ -156,11 +161,11 @@ class ControlLoop:
         wish = self._source.wish()
         self._heed(wish)
         observation, observed_at, inferred_at = None, 0, 0
-        acts = self.supervisor.running and self._is_due(clock)
+        acts = self.supervisor.running and self._is_due(clock) and self._sees(read_at)
         if acts:
             observation = self._observation(state, asked)
             observed_at = time.monotonic_ns()
-            action = self._infer(observation).astype(np.float64)
+            action = self._infer(observation, self._images).astype(np.float64)
             inferred_at = time.monotonic_ns()
             self._propose(action)
         elif self.supervisor.running and self._options.between == "interpolate":
@@ -188,6 +193,15 @@ class ControlLoop:
         )
         self._account(cycle)
         return wish
+
+    def _sees(self, now: int) -> bool:
+        """Look through all cameras; one that shows nothing new is as a robot that reports nothing."""
+        try:
+            self._images = self._eyes.see(1e-9 * now, self._target is None)
+        except CameraError as error:
+            self.supervisor.fail("stale_state", str(error))
+            return False
+        return True
 
     def _read(self) -> RobotState:
         """The newest measurement: one that comes out of order does not replace a newer one."""

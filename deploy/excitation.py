@@ -13,6 +13,7 @@ from simreal.contract import ActionMapping, Contract, ObservationTerm, Provenanc
 from simreal.deploy.policy import GoldenMismatch
 from simreal.errors import UserError
 from simreal.excitation_file import Excitation, read_excitation
+from simreal.images import NO_IMAGES, Images
 from simreal.observation import Float32Array
 from simreal.robots import load_robot
 
@@ -75,7 +76,7 @@ class Player:
         """From the first row."""
         self._row = 0
 
-    def __call__(self, observation: Float32Array) -> Float32Array:
+    def __call__(self, observation: Float32Array, images: Images = NO_IMAGES) -> Float32Array:
         """(actuators,) the next row."""
         row: Float32Array = self._actions[min(self._row, len(self._actions) - 1)]
         self._row += 1

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from simreal.contract import RobotDescription
 from simreal.deploy.broadcast import Broadcast
+from simreal.deploy.cameras import NO_EYES, Sees
 from simreal.deploy.command_source import CommandSource, FixedSource, asked_values
 from simreal.deploy.control_loop import ControlLoop
 from simreal.deploy.drivers import Driver
@@ -37,6 +38,7 @@ def deploy(
     options: LoopOptions = USUAL,
     listeners: Sequence[Listener] = (),
     warn: Callable[[str], object] = lambda text: None,
+    eyes: Sees = NO_EYES,
 ) -> Outcome:
     """Run a policy on a robot until the duration is over, a signal comes, or a fault.
 
@@ -51,6 +53,7 @@ def deploy(
         options: see there.
         listeners: who hears of the cycles, off the loop's thread.
         warn: hears what the kernel did not permit.
+        eyes: through which a policy sees that has cameras.
 
     Raises:
         UserError: the policy does not fit the robot, or the log cannot be made; nothing has moved.
@@ -62,6 +65,7 @@ def deploy(
     with ExitStack() as stack:
         interrupt = stack.enter_context(interrupt_flag())
         stack.callback(source.close)
+        stack.callback(eyes.close)
         if options.shadow:
             driver = ShadowDriver(driver)
         stack.callback(driver.disconnect)
@@ -77,7 +81,7 @@ def deploy(
             )
         for listen in listeners:
             stack.enter_context(listen(broadcast))
-        loop = ControlLoop(policy, driver, source, broadcast, options, steps)
+        loop = ControlLoop(policy, driver, source, broadcast, options, steps, eyes)
         with real_time(options.real_time) as refused:
             if refused:
                 warn(warning(refused))

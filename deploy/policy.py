@@ -1,6 +1,7 @@
 """A policy file: ONNX graph, contract and golden vectors in one.
 
 The graph takes `observation` (n, size) and gives `action` (n, actuators) in [-1, 1], both float32. Of a
+policy that sees it also takes `image.NAME` (n, channels, height, width), uint8, of each camera. Of a
 recurrent policy it also takes `hidden.NAME` and gives `next_hidden.NAME` for each of the contract's
 `hidden_states`. Golden vectors are the first steps of an episode: hidden states are zero at their start
 and carried through them.
@@ -8,10 +9,13 @@ and carried through them.
 A file comes from anywhere: loading it reaches no other file, and may use so much memory and time.
 """
 
+import base64
+import binascii
 import hashlib
 import os
 import resource
 import threading
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,9 +31,10 @@ from pydantic import ValidationError, model_validator
 from simreal.action import ActionPipeline
 from simreal.config import Config
 from simreal.contract import Contract
-from simreal.deploy.inference import HIDDEN, NEXT_HIDDEN, Acting, BatchInference, Inference
+from simreal.deploy.inference import HIDDEN, IMAGE, NEXT_HIDDEN, Acting, BatchInference, Inference
 from simreal.errors import UserError
 from simreal.files import describe
+from simreal.images import NO_IMAGES, Images
 from simreal.observation import Float32Array, ObservationPipeline
 from simreal.robots.policies import find_policy
 from simreal.state import IMU_WIDTHS, POSE, RobotState
@@ -71,10 +76,14 @@ class GoldenVectors(Config):
     """Of a policy that is asked something alone."""
     object_pose: Rows = ()
     """Seven numbers for each object that a tracker sees, one after the other."""
+    images: dict[str, tuple[str, ...]] = {}
+    """What each camera showed at each step: see `packed`."""
 
     @model_validator(mode="after")
     def _equally_long(self) -> Self:
-        if len({len(rows) for _, rows in self if rows}) != 1 or not self.action:
+        parts = [rows for name, rows in self if rows and name != "images"]
+        parts += self.images.values()
+        if len({len(rows) for rows in parts}) != 1 or not self.action:
             raise ValueError("golden vectors are empty or not equally long")
         return self
 
@@ -87,6 +96,35 @@ class GoldenVectors(Config):
         if self.object_pose:
             state.object_pose = np.array(self.object_pose[step]).reshape(-1, POSE)
         return state
+
+    def images_at(self, step: int, contract: Contract) -> Images:
+        """What the cameras of a contract showed at a step, without the leading batch axis."""
+        return {
+            camera.name: unpacked(self.images[camera.name][step], camera.shape)
+            for camera in contract.cameras
+        }
+
+
+def packed(image: NDArray[np.uint8]) -> str:
+    """An image as text, without loss."""
+    return base64.b64encode(zlib.compress(image.tobytes(), 9)).decode("ascii")
+
+
+def unpacked(text: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """The image of a shape that was made into text.
+
+    Raises:
+        ValueError: it is no such text.
+    """
+    size = int(np.prod(shape))
+    try:
+        # So much and no more: a few bytes could unpack to all the memory that there is.
+        content = zlib.decompressobj().decompress(base64.b64decode(text, validate=True), size + 1)
+    except (binascii.Error, zlib.error) as error:
+        raise ValueError(f"no packed image: {error}") from None
+    if len(content) != size:
+        raise ValueError(f"a packed image of other than {size} bytes")
+    return np.frombuffer(content, np.uint8).reshape(shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,15 +190,20 @@ class Policy:
         self._session = session
         self._observation, self._action = _check_graph(session, self.contract, source)
 
-    def act(self, observation: Float32Array) -> NDArray[np.float32]:
+    def act(self, observation: Float32Array, images: Images = NO_IMAGES) -> NDArray[np.float32]:
         """(n, size) observations to (n, actuators) actions in [-1, 1]; of a policy without memory.
+
+        Args:
+            observation: (n, size).
+            images: of a policy that sees, of each camera (n, channels, height, width).
 
         Raises:
             UserError: the policy is recurrent.
         """
         if self.contract.hidden_states:
             raise UserError("a recurrent policy acts step by step: use batch() or inference()")
-        action: NDArray[np.float32] = self._session.run(None, {self._observation: observation})[0]
+        given = {IMAGE + name: seen for name, seen in images.items()} | {self._observation: observation}
+        action: NDArray[np.float32] = self._session.run(None, given)[0]
         return action
 
     def batch(self) -> BatchInference:
@@ -172,14 +215,16 @@ class Policy:
         """What acts step by step on one robot, at the start of an episode."""
         sizes = ObservationPipeline(self.contract).size, len(self.contract.robot.actuators)
         hidden = self.contract.hidden_states
-        return Inference(self._session, self._observation, self._action, sizes, hidden)
+        cameras = self.contract.cameras
+        return Inference(self._session, self._observation, self._action, sizes, hidden, cameras)
 
     def warmed_up(self) -> Inference:
         """The same after some runs: the first ones allocate."""
         inference = self.inference()
         observation = np.array(self.golden.observation[0], dtype=np.float32)
+        images = self.golden.images_at(0, self.contract)
         for _ in range(WARM_UP_RUNS):
-            inference(observation)
+            inference(observation, images)
         inference.begin()
         return inference
 
@@ -197,7 +242,7 @@ class Policy:
             wrong = _deviation(observation, golden.observation[step], OBSERVATION_TOLERANCE)
             if wrong is not None:
                 return GoldenMismatch(step, pipeline.names[wrong[0]], *wrong[1:])
-            action = inference(observation)
+            action = inference(observation, golden.images_at(step, self.contract))
             wrong = _deviation(action, golden.action[step], ACTION_TOLERANCE)
             if wrong is not None:
                 name = self.contract.robot.actuator_names[wrong[0]]
@@ -308,6 +353,13 @@ def _check_widths(golden: GoldenVectors, contract: Contract, source: str) -> Non
             raise UserError(
                 f"{source}: damaged golden vectors: {name} needs {width} numbers in each row"
             )
+    try:
+        if golden.images.keys() != {camera.name for camera in contract.cameras}:
+            raise ValueError("other cameras than the contract has")
+        for step in range(len(golden.action)):
+            golden.images_at(step, contract)
+    except ValueError as error:
+        raise UserError(f"{source}: damaged golden vectors: {error}") from None
 
 
 def _check_graph(
@@ -322,7 +374,11 @@ def _check_graph(
     except UnicodeDecodeError:
         raise UserError(f"{source}: a damaged ONNX file: a name in it is no text") from None
     hidden = {each.name: list(each.shape) for each in contract.hidden_states}
-    expected = {HIDDEN + name for name in hidden}, {NEXT_HIDDEN + name for name in hidden}
+    cameras = {IMAGE + camera.name: list(camera.shape) for camera in contract.cameras}
+    expected = (
+        {HIDDEN + name for name in hidden} | cameras.keys(),
+        {NEXT_HIDDEN + name for name in hidden},
+    )
     main = (
         [name for name in inputs if name not in expected[0]],
         [name for name in outputs if name not in expected[1]],
@@ -330,10 +386,11 @@ def _check_graph(
     # A policy that chooses tells the number of its choice and the worth of each, too.
     counts = [1, 3 if contract.action.choices else 1]
     found = [len(names) for names in main]
-    if found != counts or len(inputs) != 1 + len(hidden) or len(outputs) != counts[1] + len(hidden):
+    wanted_inputs = 1 + len(hidden) + len(cameras)
+    if found != counts or len(inputs) != wanted_inputs or len(outputs) != counts[1] + len(hidden):
         raise UserError(
             f"{source}: the graph has inputs {', '.join(inputs)} and outputs {', '.join(outputs)}; "
-            f"expected observation, action{_hidden_words(hidden)}"
+            f"expected observation, action{_hidden_words(hidden)}{_camera_words(cameras)}"
         )
     observation, action = main[0][0], main[1][0]
     if [shapes[observation][-1], shapes[action][-1]] != [size, actuators]:
@@ -341,10 +398,13 @@ def _check_graph(
             f"{source}: the graph maps {shapes[observation][-1]} numbers to {shapes[action][-1]}, the "
             f"contract {size} to {actuators}: the file was put together wrongly"
         )
-    numbers = [*inputs.values(), *(outputs[name] for name in (action, *expected[1]))]
+    if any(inputs[name].type != "tensor(uint8)" for name in cameras):
+        raise UserError(f"{source}: the graph's images are not all uint8")
+    numbers = [put for name, put in inputs.items() if name not in cameras]
+    numbers += [outputs[name] for name in (action, *expected[1])]
     if any(put.type != "tensor(float)" for put in numbers):
         raise UserError(f"{source}: the graph's inputs and outputs are not all float32")
-    given = {observation: [size], **{HIDDEN + name: shape for name, shape in hidden.items()}}
+    given = {observation: [size], **{HIDDEN + name: shape for name, shape in hidden.items()}, **cameras}
     wanted = {action: [actuators], **{NEXT_HIDDEN + name: shape for name, shape in hidden.items()}}
     for name, shape in _run_once(session, given, list(wanted), source).items():
         if shape != (2, *wanted[name]):
@@ -361,7 +421,10 @@ def _run_once(
     source: str,
 ) -> dict[str, tuple[int, ...]]:
     """The shapes that come out of two observations; not waited for longer than `FIRST_RUN_S`."""
-    values = {name: np.zeros((2, *shape), np.float32) for name, shape in given.items()}
+    values = {
+        name: np.zeros((2, *shape), np.uint8 if name.startswith(IMAGE) else np.float32)
+        for name, shape in given.items()
+    }
     limit = onnxruntime.RunOptions()
     limit.log_severity_level = 4
     alarm = threading.Timer(FIRST_RUN_S, setattr, (limit, "terminate", True))
@@ -378,3 +441,7 @@ def _run_once(
 
 def _hidden_words(hidden: Mapping[str, object]) -> str:
     return "".join(f", {HIDDEN}{name} and {NEXT_HIDDEN}{name}" for name in hidden)
+
+
+def _camera_words(cameras: Mapping[str, object]) -> str:
+    return "".join(f", {name}" for name in cameras)

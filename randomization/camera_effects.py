@@ -34,6 +34,7 @@ class CameraEffects:
             ``blur`` (count, 1) pixels, standard deviation of a Gaussian.
             ``jpeg_quality`` (count, 1) from 1 to 100, as libjpeg counts it, in whole numbers; 100 does
             not compress.
+            ``latency`` (count, 1) s, from when a frame is taken until it can be seen.
     """
 
     def __init__(self, count: int) -> None:
@@ -45,6 +46,7 @@ class CameraEffects:
                 "noise": np.zeros(1),
                 "blur": np.zeros(1),
                 "jpeg_quality": np.full(1, UNCOMPRESSED),
+                "latency": np.zeros(1),
             },
         )
 
@@ -58,14 +60,16 @@ class CameraEffects:
         random: EpisodeRandom,
         step: NDArray[np.integer] | int,
         camera: str = "camera",
+        ids: Ids | None = None,
     ) -> Images:
         """Turn images as rendered into images as taken, in the order in which light meets the parts.
 
         Args:
-            images: (count, height, width, 3), one of each simulation.
-            random: of the episodes, for the noise.
-            step: (count,) or one number, control steps since each episode began.
+            images: (n, height, width, 3), one of each simulation.
+            random: of their episodes, for the noise.
+            step: (n,) or one number, of the image in its episode.
             camera: name, so that two cameras have noise of their own.
+            ids: (n,) the simulations; all if absent.
 
         Returns:
             Images of the same shape; the very same where nothing is randomized.
@@ -73,8 +77,8 @@ class CameraEffects:
         Raises:
             UserError: compression without Pillow.
         """
-        blur, exposure = self._row_values("blur"), self._row_values("exposure")
-        noise, quality = self._row_values("noise"), self._row_values("jpeg_quality")
+        blur, exposure = self._row_values("blur", ids), self._row_values("exposure", ids)
+        noise, quality = self._row_values("noise", ids), self._row_values("jpeg_quality", ids)
         if blur is not None or exposure is not None or noise is not None:
             pixels: Pixels = images.astype(np.float32)
             if blur is not None:
@@ -86,10 +90,17 @@ class CameraEffects:
             images = quantized(pixels)
         return images if quality is None else compressed(images, quality)
 
-    def _row_values(self, name: str) -> Values | None:
-        """(count,) values of a quantity that somebody randomizes."""
+    @property
+    def latency(self) -> Values:
+        """(count,) s that randomization adds."""
+        return self.quantities["latency"][:, 0]
+
+    def _row_values(self, name: str, ids: Ids | None) -> Values | None:
+        """(n,) values of a quantity that somebody randomizes."""
         values = self.quantities.get(name)
-        return None if values is None else values[:, 0]
+        if values is None:
+            return None
+        return values[:, 0] if ids is None else values[ids, 0]
 
 
 def exposed(images: Pixels, factor: Values) -> Pixels:

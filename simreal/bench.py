@@ -18,7 +18,7 @@ from simreal.env import BatchEnv
 from simreal.environment import make_environment
 from simreal.episodes import begin_episodes
 from simreal.errors import UserError
-from simreal.evaluate import evaluate, goal_share_of_log, load_candidate, run_episodes, summarize
+from simreal.evaluate import Act, evaluate, goal_share_of_log, load_candidate, run_episodes, summarize
 from simreal.experiment import ExperimentConfig, load_experiment
 from simreal.logs.messages import read_messages
 from simreal.physics import MujocoPhysics
@@ -153,7 +153,7 @@ def _solve_once(
     began = time.monotonic()
     state: dict[str, Any] = {"next_check": 5.0, "solved_after": None, "history": []}
 
-    def act_of(algorithm: Any) -> Callable[[Any], Any]:
+    def act_of(algorithm: Any) -> Act:
         return acting(exported(algorithm, algorithm.get_env().batch.contract))
 
     def stop(algorithm: Any) -> bool:
@@ -200,7 +200,7 @@ def replay_identity(policy: Path, episodes: int) -> dict[str, Any]:
     actions, positions, observations = [], [], [observation]
     ended: dict[int, tuple[Any, int]] = {}
     for step_number in range(experiment.episode_steps):
-        action = candidate.act(observation)
+        action = candidate.act(observation, env.images)
         step = env.step(action)
         observation = step.observation
         actions.append(action)
@@ -239,8 +239,8 @@ def export_parity(run: Path, policy: Path, episodes: int) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     observation, largest, number = env.reset(), 0.0, 0
     while number < 10_000:
-        action = agent.act(observation)
-        largest = max(largest, float(np.abs(action - exported.act(observation)).max()))
+        action = agent.act(observation, env.images)
+        largest = max(largest, float(np.abs(action - exported.act(observation, env.images)).max()))
         number += len(observation)
         step = env.step(action + 0.3 * rng.standard_normal(action.shape))
         observation, ended = step.observation, np.flatnonzero(step.terminated | step.truncated)

@@ -43,6 +43,18 @@ def bench_solve(experiment: str, agent: str, seeds: tuple[int, ...], limit: floa
     print_json(time_to_solve(experiment, agent, seeds, limit, _tell))
 
 
+@bench.command("cameras")
+@click.option("--experiment", default="so101_reach_pixels", show_default=True)
+@click.option("--size", type=click.IntRange(8, 1024), default=84, show_default=True)
+@click.option("--simulations", type=click.IntRange(min=32), default=128, show_default=True)
+@click.option("--repeats", type=click.IntRange(min=1), default=9, show_default=True)
+def bench_cameras(experiment: str, size: int, simulations: int, repeats: int) -> None:
+    """Images/s of a camera with randomized visuals, against mujoco.Renderer as it comes."""
+    from simreal.bench_cameras import camera_speed
+
+    print_json(camera_speed(experiment, size, simulations, repeats))
+
+
 @bench.command("replay")
 @click.argument("policy", type=PATH)
 @click.option("--episodes", type=click.IntRange(min=1), default=64, show_default=True)

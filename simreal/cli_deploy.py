@@ -51,6 +51,13 @@ STILL = 0.02
     metavar="SOURCE",
     help="Who asks while it runs: keyboard, gamepad, udp:PORT, or a file such as walk.yaml.",
 )
+@click.option(
+    "--camera",
+    "cameras",
+    multiple=True,
+    metavar="NAME=SOURCE",
+    help="Of a policy that sees: a device's number or path, a video file, a named pipe, an address.",
+)
 @click.option("--excite", type=PATH, help="Play an excitation file instead of a policy.")
 @click.option(
     "--driver-rate",
@@ -88,6 +95,7 @@ def deploy(
     log: Path | None,
     commands: tuple[str, ...],
     source_name: str | None,
+    cameras: tuple[str, ...],
     excite: Path | None,
     driver_rate: float | None,
     between: Literal["hold", "interpolate"],
@@ -98,6 +106,7 @@ def deploy(
     as_json: bool,
 ) -> None:
     """Run POLICY, an exported .onnx file, on a robot; or play an excitation to it."""
+    from simreal.deploy.cameras import open_eyes
     from simreal.deploy.drivers import open_driver
     from simreal.deploy.live import live_view
     from simreal.deploy.loop import deploy as run_policy
@@ -110,6 +119,7 @@ def deploy(
     duration = own_duration if duration is None else duration
     contract = loaded.contract
     robot, task = contract.robot.name, contract.provenance.task
+    eyes = open_eyes(contract, _sources(cameras))
     opened = open_driver(driver, robot, None if excite is not None else task)
     source = _source(contract, commands, source_name, tells=not as_json)
     real_time = RealTime(cpu=cpu) if wants_real_time else None
@@ -127,6 +137,7 @@ def deploy(
         options,
         [live_view] if not as_json and errors.is_terminal else [],
         lambda text: errors.print(f"warning: {text}", style="yellow", soft_wrap=True),
+        eyes,
     )
     if as_json:
         print_json(asdict(outcome))
@@ -144,6 +155,17 @@ def deploy(
     if outcome.fault is not None:
         errors.print(f"fault: {outcome.check}: {outcome.fault}", style="red", soft_wrap=True)
         sys.exit(1)
+
+
+def _sources(cameras: tuple[str, ...]) -> dict[str, str]:
+    """Name of each camera to its source."""
+    found = {}
+    for text in cameras:
+        name, equals, source = text.partition("=")
+        if not (name and equals and source):
+            raise UserError(f"--camera {text}: expected NAME=SOURCE, such as front=0")
+        found[name.strip()] = source
+    return found
 
 
 def _what_runs(policy: Path | None, excite: Path | None) -> tuple["Runnable", str, float | None]:

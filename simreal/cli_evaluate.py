@@ -28,6 +28,13 @@ if TYPE_CHECKING:
     help="Evaluate at several values of a parameter; may be repeated.",
 )
 @click.option("--engine", metavar="NAME", help="mujoco or bullet; that of the training if absent.")
+@click.option(
+    "--visual-world",
+    type=click.Choice(["training", "held_out"]),
+    default="training",
+    show_default=True,
+    help="What cameras see: drawn as in training, or from what training never draws.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print numbers for programs.")
 @click.option("--report", type=PATH, help="Write an HTML page with pictures.")
 def evaluate(
@@ -37,6 +44,7 @@ def evaluate(
     pins: tuple[str, ...],
     sweeps: tuple[str, ...],
     engine: str | None,
+    visual_world: str,
     as_json: bool,
     report: Path | None,
 ) -> None:
@@ -47,6 +55,8 @@ def evaluate(
 
     chosen = None if engine is None else known_engine(engine)
     candidate = verb.load_candidate(policy)
+    if visual_world == "held_out":
+        candidate = verb.in_held_out_world(candidate)
     vary, held = verb.parse_sweeps(sweeps), numbers_by_name("--pin", pins)
     notes = beyond_trained(candidate.experiment, {name: [value] for name, value in held.items()} | vary)
     total = episodes * (1 + sum(map(len, vary.values())))

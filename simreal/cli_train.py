@@ -45,6 +45,7 @@ def train(
     """Train EXPERIMENT: a name of `simreal list`, or the path of a YAML file."""
     from simreal.experiment import load_any_experiment
     from simreal.run import Run
+    from simreal.teacher import find_teacher
     from simreal.train import planned_steps, start_run
     from simreal.train import train as train_run
 
@@ -71,7 +72,7 @@ def train(
     planned = planned_steps(run, total)
     _announce(run, total or run.total_steps, planned)
     with training_progress(planned) as show:
-        finished = train_run(run, resume, total, show)
+        finished = train_run(run, resume, total, show, find_teacher=find_teacher)
     if not finished:
         console.print(
             f"interrupted; go on with: simreal train --resume --run {run.path}", soft_wrap=True

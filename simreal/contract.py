@@ -219,6 +219,74 @@ class ObservationTerm(Config):
         return self
 
 
+class CameraMount(Config):
+    """Where a camera that the model does not have is fixed, and how much it sees."""
+
+    body: str = "world"
+    """Of the model, that carries it."""
+    position: tuple[float, float, float]
+    """m, in the frame of the body."""
+    look_at: tuple[float, float, float]
+    """m, likewise, a place in the middle of the image; upright is along the body's z axis, or along its
+    x axis where it looks along z."""
+    field_of_view: float = Field(gt=0.01, lt=3.1)
+    """rad, the vertical angle that it sees."""
+
+    @model_validator(mode="after")
+    def _looks_somewhere(self) -> Self:
+        if self.position == self.look_at:
+            raise ValueError("a camera cannot look at its own place")
+        return self
+
+
+class CameraTerm(Config):
+    """What a policy sees through a camera: its last frames, as whole numbers from 0 to 255.
+
+    The policy takes ``(frame / 255 - mean) / deviation``.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
+    """Of the model's camera, and of the robot's."""
+    mount: CameraMount | None = None
+    """Where it is fixed, if the model does not say it."""
+    width: int = Field(gt=0, le=1024)
+    """Pixels of what the policy sees: a real camera has more, and its middle is taken and shrunk."""
+    height: int = Field(gt=0, le=1024)
+    """Pixels."""
+    kind: Literal["colour", "grey", "depth"] = "colour"
+    """Three channels, or one: grey is 0.299 red + 0.587 green + 0.114 blue."""
+    near: float = Field(default=0.05, ge=0)
+    """m, the depth of 0."""
+    far: float = Field(default=2.0, gt=0)
+    """m, the depth of 255, as of all beyond."""
+    stack: int = Field(default=1, ge=1, le=16)
+    """How many frames the policy sees, the newest first."""
+    rate: float | None = Field(default=None, gt=0)
+    """Hz; one frame for each control step if absent."""
+    latency_ms: float = Field(default=0.0, ge=0, le=1000)
+    """From when a frame is taken until a policy can see it, without what randomization adds."""
+    mean: float = 0.5
+    """In units of 255."""
+    deviation: float = Field(default=0.5, gt=0)
+    """Likewise."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.near >= self.far:
+            raise ValueError(f"camera {self.name}: near {self.near} is not below far {self.far}")
+        return self
+
+    @property
+    def channels(self) -> int:
+        """Of one frame."""
+        return 3 if self.kind == "colour" else 1
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels of all frames, height, width."""
+        return self.stack * self.channels, self.height, self.width
+
+
 class Choice(Config):
     """One of the actions among which a policy chooses."""
 
@@ -281,6 +349,8 @@ class Contract(Config):
     control_rate: float = Field(gt=0, le=10_000)
     """Hz."""
     observation: tuple[ObservationTerm, ...] = Field(min_length=1)
+    cameras: tuple[CameraTerm, ...] = ()
+    """What a policy sees beside the observation."""
     action: ActionMapping
     commands: tuple[Command, ...] = ()
     """What is asked of the policy, in order, and the ranges that it was trained for."""
@@ -306,6 +376,9 @@ class Contract(Config):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        cameras = [camera.name for camera in self.cameras]
+        if len(set(cameras)) != len(cameras):
+            raise ValueError(f"a camera stands twice in {', '.join(cameras)}")
         for term in self.observation:
             for joint in term.joints or ():
                 if joint not in self.robot.joint_names:
@@ -393,8 +466,8 @@ ABSENT = _Absent()
 def refuse_differences(recorded: Contract, rebuilt: Contract, source: str) -> None:
     """Raise a `UserError` if what a policy was trained on is not what is installed now.
 
-    The robot, the control rate, the observation, the action, the commands and the objects count;
-    ranges and provenance do not.
+    The robot, the control rate, the observation, the cameras, the action, the commands and the objects
+    count; ranges and provenance do not.
 
     Args:
         recorded: at training.
@@ -412,7 +485,7 @@ def refuse_differences(recorded: Contract, rebuilt: Contract, source: str) -> No
 
 def behaviour_differences(left: Contract, right: Contract) -> list[Difference]:
     """Compare what acts while a policy runs: all but the ranges and the provenance."""
-    parts = {"robot", "control_rate", "observation", "action", "commands", "objects"}
+    parts = {"robot", "control_rate", "observation", "cameras", "action", "commands", "objects"}
     return list(_compare("", left.model_dump(include=parts), right.model_dump(include=parts)))
 
 

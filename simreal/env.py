@@ -7,19 +7,24 @@ from numpy.typing import NDArray
 
 from simreal.action import ActionPipeline, refuse_no_numbers
 from simreal.beginnings import Beginnings
+from simreal.cameras.sight import Sight
 from simreal.commands import Commands
 from simreal.episode_random import EpisodeRandom, SeedArray
 from simreal.episodes import DIVERGED, MADE_READY, TIME_LIMIT, Environment, Step
 from simreal.errors import UserError
 from simreal.experiment import ExperimentConfig
 from simreal.experiment_contract import make_contract
+from simreal.latencies import CAMERA_LATENCY
 from simreal.observation import Float32Array, ObservationPipeline
 from simreal.physics.interface import Ids
+from simreal.physics.mujoco_engine import MujocoPhysics
 from simreal.privileged import Privileged
 from simreal.randomization.build import build_world
+from simreal.randomization.camera_effects import CameraEffects
 from simreal.randomization.followed import refuse_not_followed
 from simreal.randomization.randomizer import Randomizer
 from simreal.randomization.residual import read_residual
+from simreal.randomization.specification import reach
 from simreal.randomization.world import World
 from simreal.robots import load_robot
 from simreal.state import RobotState
@@ -103,6 +108,13 @@ class BatchEnv(Environment):
         )
         self._action = np.zeros((count, self.action_size))
         self.command = np.zeros((count, self._commands.size))
+        self._marks = self._places_of_marks() if self.task.marks else []
+        self._sight: Sight | None = None
+        if experiment.cameras:
+            late = 1e-3 * reach(experiment.randomization, pins, CAMERA_LATENCY)[1]
+            rate = experiment.control_rate
+            self._sight = Sight(experiment.cameras, self._world, rate, late, threads)
+            self.images = self._sight.pipeline.images
         self.privileged = self._critic.see(self._motion(self._action), self._draws)
 
     def _refuse_other_objects(self, tracked: tuple[str, ...]) -> None:
@@ -111,6 +123,22 @@ class BatchEnv(Environment):
                 f"task {self.task.name}: objects {self.task.objects}, and its scene has {tracked}: a "
                 "loose body is one with sensors NAME_position and NAME_orientation of its frame"
             )
+
+    def _places_of_marks(self) -> list[tuple[NDArray[np.float64], int]]:
+        """(count,) live numbers of each place along an axis that shows a command, and which one."""
+        physics, names = self.physics, [command.name for command in self.task.commands]
+        if not isinstance(physics, MujocoPhysics):
+            return []  # nobody sees them
+        return [
+            (physics.mark_position[:, physics.model.body(mark).mocapid[0], axis], names.index(name))
+            for mark, asked in self.task.marks.items()
+            for axis, name in enumerate(asked)
+        ]
+
+    def _mark(self, ids: Ids) -> None:
+        """Show what is asked."""
+        for place, command in self._marks:
+            place[ids] = self.command[ids, command]
 
     def _prepare(self, seeds: SeedArray, draws: NDArray[np.float64]) -> None:
         self._beginnings.prepare(seeds, draws)
@@ -122,6 +150,9 @@ class BatchEnv(Environment):
         self._to_command.take(ids, ready.to_command, rows)
         self.command[ids] = ready.command[rows]
         self._action[ids] = 0.0
+        self._mark(ids)
+        if self._sight is not None:
+            self._sight.begin(ids, EpisodeRandom(self._ready_seeds[rows]))
         return ready.observation[rows], ready.privileged[rows]
 
     def symmetry(self) -> Symmetry:
@@ -133,6 +164,11 @@ class BatchEnv(Environment):
                 "`mirror` in its robot.yaml"
             )
         return make_symmetry(self.contract, mirror, self.task.reversed_commands)
+
+    @property
+    def camera_effects(self) -> CameraEffects:
+        """What lens and sensor of each simulation's cameras do to images."""
+        return self._world.camera
 
     def measured_state(self) -> RobotState:
         """What the controllers know now: (count, joints) arrays, time in s since the episode began."""
@@ -167,6 +203,8 @@ class BatchEnv(Environment):
         self._change_commands(motion)
         observation = self._pipeline(self.measured_state(), self._action, self.command, self.target)
         privileged = self._critic.see(motion, self._draws)
+        if self._sight is not None:
+            self._sight.see(self._random, self._elapsed)
         if diverged.any():
             # The last sane observation stands in for one of a simulation that has blown up.
             observation[diverged] = self._observation[diverged]
@@ -194,6 +232,7 @@ class BatchEnv(Environment):
             self.command = self.command.copy()
             self.command[ids] = self._commands.draw(random, numbers)
             motion.command = self.command
+            self._mark(ids)
 
     def _change_parameters(self, randomizer: Randomizer) -> None:
         """Draw anew what changes within an episode, where the time for it has come."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from simreal.contract import Contract
 from simreal.episode_random import EpisodeRandom, SeedArray, episode_seed
 from simreal.errors import UserError
+from simreal.images import Images
 from simreal.observation import Float32Array
 from simreal.physics.interface import Ids
 from simreal.randomization.randomizer import Randomizer
@@ -65,6 +66,7 @@ class Step:
         final_observation: (ended, size), the last observation of each ended episode.
         privileged: (count, size) what a critic sees beside the observation, likewise.
         final_privileged: (ended, size).
+        final_images: name of a camera to (ended, channels, height, width) last images, likewise.
         episodes: what ended, in the order of the simulations, of the same length.
     """
 
@@ -76,6 +78,7 @@ class Step:
     privileged: Float32Array
     final_privileged: Float32Array
     episodes: list[Episode] = field(default_factory=list)
+    final_images: Images = field(default_factory=dict)
 
 
 class Environment(ABC):
@@ -92,6 +95,8 @@ class Environment(ABC):
         episodes_begun: how many, counted from the seed.
         diverged_episodes: how many episodes have ended since the physics left the finite numbers.
         privileged: (count, size) what a critic sees now beside the observation.
+        images: name of a camera to (count, channels, height, width) what it shows now; live, the next
+            step changes it.
     """
 
     def __init__(
@@ -133,6 +138,7 @@ class Environment(ABC):
         self._metric_sums = np.zeros((count, len(self._metrics)))
         self._observation: Float32Array = np.zeros((count, observation_size), dtype=np.float32)
         self.privileged: Float32Array = np.zeros((count, 0), dtype=np.float32)
+        self.images: Images = {}
 
     @abstractmethod
     def step(self, action: NDArray[np.floating]) -> Step:
@@ -254,12 +260,23 @@ class Environment(ABC):
         """
         ended = np.flatnonzero(terminated | truncated)
         final, final_privileged = self._observation[ended], self.privileged[ended]
+        last_seen = {name: images[ended] for name, images in self.images.items()}
         episodes = [self._episode(row, cause(row)) for row in ended.tolist()]
         self.diverged_episodes += sum(episode.ended_by == DIVERGED for episode in episodes)
         if ended.size:
             self._begin_next(ended)
         seen, privileged = self._observation, self.privileged
-        return Step(seen, reward, terminated, truncated, final, privileged, final_privileged, episodes)
+        return Step(
+            seen,
+            reward,
+            terminated,
+            truncated,
+            final,
+            privileged,
+            final_privileged,
+            episodes,
+            last_seen,
+        )
 
     def _episode(self, row: int, ended_by: str) -> Episode:
         share = float(self._goal_steps[row] / (self._limit - self._limit // 2))

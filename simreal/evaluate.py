@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from simreal.environment import make_environment
 from simreal.episode_random import SeedArray, episode_seed
 from simreal.episodes import Environment, Episode, begin_episodes
 from simreal.errors import UserError, missing_extra
-from simreal.experiment import BaseExperiment, parse_any_experiment
+from simreal.experiment import BaseExperiment, ExperimentConfig, parse_any_experiment
+from simreal.images import Images
 from simreal.logs.messages import LogMessages
 from simreal.observation import Float32Array
 from simreal.other_engine import engine_of, move_to_engine
@@ -33,7 +34,8 @@ WHOLE_ROWS = 16
 """Batches are multiples of it: torch rounds the rows of an incomplete vector otherwise, so that an
 episode would depend on the size of its batch (torch 2.13 on x86; onnxruntime does not)."""
 LONGEST_SWEEP = 1000
-Act = Callable[[Float32Array], NDArray[np.floating[Any]]]
+Act = Callable[[Float32Array, Images], NDArray[np.floating[Any]]]
+"""Maps (n, size) observations and what cameras show to (n, actuators) actions in [-1, 1]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,8 @@ class Candidate:
 
     Attributes:
         name: for people.
-        act: maps (n, size) observations to (n, actuators) actions in [-1, 1]; of a policy that carries
-            something from step to step it must be told by `begin_episodes` where episodes begin.
+        act: the policy itself; one that carries something from step to step must be told by
+            `begin_episodes` where episodes begin.
         experiment: what it was trained in.
     """
 
@@ -132,6 +134,19 @@ def _from_run(path: Path) -> Candidate:
     return Candidate(path.name, act, run.experiment().arrived(env.randomizer.schedule))
 
 
+def in_held_out_world(candidate: Candidate) -> Candidate:
+    """The same policy in the visual world that its training never drew from.
+
+    Raises:
+        UserError: its experiment has none.
+    """
+    experiment = candidate.experiment
+    if not isinstance(experiment, ExperimentConfig):
+        raise UserError(f"{candidate.name}: an experiment of dm_control has no cameras of a policy's")
+    held_out = experiment.in_held_out_world()
+    return replace(candidate, name=f"{candidate.name}, held-out visual world", experiment=held_out)
+
+
 def run_episodes(
     act: Act,
     experiment: BaseExperiment,
@@ -193,7 +208,7 @@ def _first_episodes(env: Environment, act: Act, observation: Float32Array, wante
     """The episode that is running in each of the first `wanted` simulations, to its end."""
     found: dict[int, Episode] = {}
     while len(found) < wanted:
-        step = env.step(act(observation))
+        step = env.step(act(observation, env.images))
         observation = step.observation
         for row, episode in zip(
             np.flatnonzero(step.terminated | step.truncated), step.episodes, strict=True

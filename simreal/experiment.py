@@ -18,15 +18,17 @@ from simreal.agents.config import (
     RMAConfig,
     SACConfig,
     TD3Config,
+    TeacherConfig,
 )
+from simreal.cameras.mounting import CameraScene
 from simreal.config import Config, Document, Location, parse, read_document, refusal
 from simreal.configs import FOLDER, shipped_experiments
-from simreal.contract import ObservationTerm
+from simreal.contract import CameraTerm, ObservationTerm
 from simreal.errors import UserError, nearest
 from simreal.physics.engines import EngineName
 from simreal.physics.model import Scene
 from simreal.randomization.ground import TerrainScene
-from simreal.randomization.parameters import PARAMETERS
+from simreal.randomization.parameters import GROUPS, PARAMETERS
 from simreal.randomization.schedule_interface import Schedule
 from simreal.randomization.schedules import (
     FixedConfig,
@@ -35,13 +37,15 @@ from simreal.randomization.schedules import (
     WithinConfig,
     arrived,
 )
-from simreal.randomization.specification import ParameterConfig
+from simreal.randomization.specification import ParameterConfig, members
 from simreal.randomization.terrain_tiles import TerrainConfig
 from simreal.robots import load_robot, robot_experiments
 from simreal.tasks import TASKS, find_task
 
 SUITE_PREFIX = "dm_control/"
 """How the names of dm_control's tasks begin."""
+SEEING = ("ppo",)
+"""Agents that take images."""
 PARAMETERS_DRAWN = "parameters"
 """The privileged quantity that every task has."""
 
@@ -128,6 +132,11 @@ class BaseExperiment(Config):
         return self.model_copy(update={"schedule": arrived(schedule)})
 
     @property
+    def taught_by(self) -> TeacherConfig | None:
+        """Whom the policy imitates, if it does not learn from rewards."""
+        return None
+
+    @property
     def total_steps(self) -> int:
         """Environment steps to train for."""
         return self.train.total_steps or self.agent_config.total_steps
@@ -148,6 +157,12 @@ class ExperimentConfig(BaseExperiment):
     rewards: dict[str, float]
     """Reward name to weight; one that is not named does not act."""
     observation: tuple[ObservationTerm, ...] = Field(min_length=1)
+    cameras: tuple[CameraTerm, ...] = ()
+    """What the policy sees beside the observation."""
+    held_out_visuals: dict[str, ParameterConfig] = {}
+    """Randomization of a visual world that training never draws from, in place of all that is visual."""
+    teacher: TeacherConfig | None = None
+    """Whom the policy imitates, instead of learning from rewards."""
     critic: tuple[str, ...] = ()
     """What PPO's critic sees beside the observation: privileged quantities of the task, and
     `parameters`, all that was drawn for the episode."""
@@ -203,6 +218,7 @@ class ExperimentConfig(BaseExperiment):
             faults["episode_length",] = (
                 f"{self.episode_length:g} s are no control step; nearest: {period:g} s"
             )
+        faults |= self._misfits_of_cameras()
         commands = [command.name for command in task.commands]
         faults |= _unknown("command", self.commands, commands, "commands")
         return faults | _unknown("reward", self.rewards, task.rewards, "rewards")
@@ -211,6 +227,8 @@ class ExperimentConfig(BaseExperiment):
         why = None
         if self.agent != "ppo" or chooses:
             why = "needs agent: ppo, and actions that are numbers"
+        elif self.cameras:
+            why = "estimates nothing from what cameras see"
         elif self.ppo.symmetric:
             why = "what the latent holds has no mirror image: ppo.symmetric=false"
         elif not self.randomization:
@@ -224,6 +242,39 @@ class ExperimentConfig(BaseExperiment):
             return self.critic
         return (*self.critic, PARAMETERS_DRAWN)
 
+    def _misfits_of_cameras(self) -> dict[Location, str]:
+        faults: dict[Location, str] = {}
+        if self.cameras and self.engine != "mujoco":
+            faults["cameras",] = f"only simulations of MuJoCo can be drawn, not of {self.engine}"
+        if self.cameras and self.agent not in SEEING:
+            faults["agent",] = f"{self.agent} has no network for images: {nearest('', SEEING)}"
+        if self.teacher is not None and self.agent != "ppo":
+            faults["teacher",] = f"only the networks of ppo can be taught, not those of {self.agent}"
+        for section in ("randomization", "held_out_visuals"):
+            for name, entry in getattr(self, section).items():
+                visual = is_visual(name, entry)
+                if visual and not self.cameras:
+                    faults[section, name] = "nobody sees it: this experiment has no cameras"
+                if section == "held_out_visuals" and not visual:
+                    faults[section, name] = "is nothing that a camera sees"
+        return faults
+
+    def in_held_out_world(self) -> Self:
+        """The experiment in its held-out visual world; all that is not visual is as it was.
+
+        Raises:
+            UserError: it has none.
+        """
+        if not self.held_out_visuals:
+            raise UserError(f"experiment of {self.task}: has no held_out_visuals")
+        kept = {name: entry for name, entry in self.randomization.items() if not is_visual(name, entry)}
+        return self.model_copy(update={"randomization": kept | self.held_out_visuals})
+
+    @property
+    def taught_by(self) -> TeacherConfig | None:
+        """See the base class."""
+        return self.teacher
+
     def from_start(self) -> Self:
         """The experiment as a policy meets it on the machine: each episode from the task's start.
 
@@ -235,12 +286,19 @@ class ExperimentConfig(BaseExperiment):
     def scene(self) -> Scene | None:
         """What stands around the robot."""
         rest = find_task(self.task, self.robot).scene
+        if self.cameras:
+            rest = CameraScene(self.cameras, rest)
         return rest if self.terrain is None else TerrainScene(self.terrain, rest)
 
     @property
     def episode_steps(self) -> int:
         """Control steps of a full episode."""
         return round(self.episode_length * self.control_rate)
+
+
+def is_visual(name: str, entry: ParameterConfig) -> bool:
+    """Whether an entry draws what a camera sees."""
+    return any(member.parameter in GROUPS["visuals"] for member in members(name, entry))
 
 
 class SuiteExperiment(BaseExperiment):

@@ -49,6 +49,7 @@ def make_contract(
             robot=robot,
             control_rate=experiment.control_rate,
             observation=experiment.observation,
+            cameras=experiment.cameras,
             action=ActionMapping(
                 **numbers,
                 choices=action_choices(experiment.action, actuators),

@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,31 +11,34 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from numpy.typing import NDArray
 
 from simreal.action import ActionPipeline
 from simreal.agents.build import ExportedChooser, ExportedPolicy, acting, exported
 from simreal.agents.memory import Actor, AdaptiveActor, RecurrentActor, WithMemory
-from simreal.contract import Contract, HiddenState
-from simreal.deploy.inference import HIDDEN, NEXT_HIDDEN
-from simreal.deploy.policy import CONTRACT_KEY, EXPERIMENT_KEY, GOLDEN_KEY, GoldenVectors
+from simreal.contract import CameraTerm, Contract, HiddenState
+from simreal.deploy.inference import HIDDEN, IMAGE, NEXT_HIDDEN
+from simreal.deploy.policy import CONTRACT_KEY, EXPERIMENT_KEY, GOLDEN_KEY, GoldenVectors, packed
 from simreal.env import BatchEnv
 from simreal.episodes import begin_episodes
 from simreal.errors import UserError
 from simreal.experiment import ExperimentConfig
 from simreal.files import write_atomically
-from simreal.observation import Float32Array
 from simreal.run import Run
 from simreal.train import load_agent
 
 PARITY_TOLERANCE = 1e-5
 """Largest difference of actions in [-1, 1] between agent and graph."""
-PARITY_OBSERVATIONS = 10_000
-GOLDEN_STEPS = 50
+PARITY_OF_SEEING = 1e-4
+"""The same of a policy that sees: its convolutions sum more numbers, in another order."""
+PARITY_OBSERVATIONS, PARITY_IMAGES = 10_000, 1_000
+GOLDEN_STEPS, GOLDEN_IMAGES = 50, 5
+"""Steps of golden vectors; a policy that sees has fewer, since images are large."""
 SIMULATIONS = 64
 OPSET = 18
 
 Module = ExportedPolicy | ExportedChooser | WithMemory
-Inputs = dict[str, Float32Array]
+Inputs = dict[str, NDArray[Any]]
 """Name of a graph's input to a row for each moment."""
 
 
@@ -75,14 +79,17 @@ def export(run: Run, path: Path) -> Exported:
     agent, env = load_agent(run, SIMULATIONS)
     assert isinstance(env, BatchEnv)
     module = exported(agent, env.contract)
-    graph = to_onnx(module, env.observation_size)
-    inputs = record_inputs(env, module, PARITY_OBSERVATIONS)
+    cameras = env.contract.cameras
+    graph = to_onnx(module, env.observation_size, cameras)
+    number, tolerance = (
+        (PARITY_IMAGES, PARITY_OF_SEEING) if cameras else (PARITY_OBSERVATIONS, PARITY_TOLERANCE)
+    )
+    inputs = record_inputs(env, module, number)
     parity = largest_difference(module, graph.SerializeToString(), inputs)
-    number = len(inputs["observation"])
-    if not parity <= PARITY_TOLERANCE:
+    if not parity <= tolerance:
         raise UserError(
             f"{path}: not written: graph and agent differ by {parity:g} over {number} "
-            f"observations, at most {PARITY_TOLERANCE:g} is allowed"
+            f"observations, at most {tolerance:g} is allowed"
         )
     trained = run.contract()
     provenance = trained.provenance.model_copy(update={"training_steps": agent.num_timesteps})
@@ -109,10 +116,14 @@ def hidden_states(module: Module) -> tuple[HiddenState, ...]:
     return module.hidden_states if isinstance(module, AdaptiveActor | RecurrentActor) else ()
 
 
-def to_onnx(module: Module, observation_size: int) -> onnx.ModelProto:
+def to_onnx(
+    module: Module, observation_size: int, cameras: Sequence[CameraTerm] = ()
+) -> onnx.ModelProto:
     """Trace a policy to a graph of any batch size, without a trace of this machine in it."""
     hidden = hidden_states(module)
-    examples = torch.zeros(2, observation_size), *(torch.zeros(2, *each.shape) for each in hidden)
+    examples = [torch.zeros(2, observation_size)]
+    examples += [torch.zeros(2, *camera.shape, dtype=torch.uint8) for camera in cameras]
+    examples += [torch.zeros(2, *each.shape) for each in hidden]
     batch = torch.export.Dim("batch")
     outputs = ["action", "choice", "worth"] if isinstance(module, ExportedChooser) else ["action"]
     for chatty in ("onnxscript", "torch.onnx"):
@@ -121,19 +132,34 @@ def to_onnx(module: Module, observation_size: int) -> onnx.ModelProto:
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             module,
-            examples,
+            tuple(examples),
             dynamo=True,
             opset_version=OPSET,
             verbose=False,
-            input_names=["observation", *(HIDDEN + each.name for each in hidden)],
+            input_names=[
+                "observation",
+                *(IMAGE + camera.name for camera in cameras),
+                *(HIDDEN + each.name for each in hidden),
+            ],
             output_names=[*outputs, *(NEXT_HIDDEN + each.name for each in hidden)],
-            dynamic_shapes=tuple({0: batch} for _ in examples),
+            dynamic_shapes=_shapes(batch, len(cameras), len(hidden)),
             external_data=False,
         )
     assert program is not None
     graph = program.model_proto
     _forget_this_machine(graph)
     return graph
+
+
+def _shapes(batch: Any, cameras: int, hidden: int) -> tuple[Any, ...]:
+    """That the first axis of each input may be of any length; the images are one variadic argument.
+
+    What sees carries no hidden state, and the reverse.
+    """
+    first = {0: batch}
+    if cameras:
+        return (first, tuple(first for _ in range(cameras)))
+    return tuple(first for _ in range(1 + hidden))
 
 
 def _forget_this_machine(graph: onnx.ModelProto) -> None:
@@ -156,14 +182,17 @@ def record_inputs(env: BatchEnv, module: Module, number: int) -> Inputs:
     """What a policy at work is given at so many moments, with noise to spread them."""
     rng, act, hidden = np.random.default_rng(0), acting(module), hidden_states(module)
     observation = env.reset(seed=0)
-    recorded: dict[str, list[Float32Array]] = {"observation": []}
+    recorded: dict[str, list[NDArray[Any]]] = {"observation": []}
+    recorded |= {IMAGE + name: [] for name in env.images}
     recorded |= {HIDDEN + each.name: [] for each in hidden}
     for _ in range(-(-number // env.count)):
         recorded["observation"].append(observation)
+        for name, images in env.images.items():
+            recorded[IMAGE + name].append(images.copy())
         if isinstance(act, Actor):
-            for name, values in zip(hidden, act.state(env.count), strict=True):
-                recorded[HIDDEN + name.name].append(values)
-        action = act(observation)
+            for state, values in zip(hidden, act.state(env.count), strict=True):
+                recorded[HIDDEN + state.name].append(values)
+        action = act(observation, env.images)
         step = env.step(action + 0.3 * rng.standard_normal(action.shape))
         begin_episodes(act, np.flatnonzero(step.terminated | step.truncated))
         observation = step.observation
@@ -189,13 +218,16 @@ def largest_difference(module: Module, graph: bytes, inputs: Inputs) -> float:
 
 def golden_vectors(env: BatchEnv, module: Module) -> GoldenVectors:
     """The first steps of an episode: raw states, observations, actions and commands."""
-    states: dict[str, list[Any]] = {name: [] for name in GoldenVectors.model_fields}
+    states: dict[str, Any] = {name: [] for name in GoldenVectors.model_fields if name != "images"}
+    states["images"] = {name: [] for name in env.images}
     asked = bool(env.contract.commands)
     to_command, act = ActionPipeline(env.contract), acting(module)
     observation = env.reset(seed=0)
     to_command.begin(env.measured_state().joint_position[0])
-    for _ in range(GOLDEN_STEPS):
-        action = act(observation)
+    for _ in range(GOLDEN_IMAGES if env.images else GOLDEN_STEPS):
+        action = act(observation, env.images)
+        for name, images in env.images.items():
+            states["images"][name].append(packed(images[0]))
         state = env.measured_state()
         states["joint_position"].append(state.joint_position[0].tolist())
         states["joint_velocity"].append(state.joint_velocity[0].tolist())

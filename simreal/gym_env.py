@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from simreal.environment import make_environment
 from simreal.episodes import Episode
 from simreal.experiment import load_any_experiment
-from simreal.spaces import Chooser, action_space, observation_space
+from simreal.spaces import Chooser, action_space, observation_space, with_images
 
 
 def _episode_info(episode: Episode) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def _episode_info(episode: Episode) -> dict[str, Any]:
     }
 
 
-class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
+class GymEnv(gymnasium.Env[Any, NDArray[np.float32]]):
     """One simulation of an experiment."""
 
     metadata: dict[str, Any] = {"render_modes": []}
@@ -46,39 +46,42 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self.observation_space = observation_space(self._env)
         self.action_space = action_space(self._env)
         self._chosen = Chooser(self._env)
-        self._next: NDArray[np.float32] | None = None  # an episode that has begun and seen no action
+        self._next: Any = None  # first observation of an episode that has begun and seen no action
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    ) -> tuple[Any, dict[str, Any]]:
         """Begin an episode; the same seed begins the same episode, no seed at first any."""
         super().reset(seed=seed)
         if seed is None and self._env.episodes_begun == 0:
             seed = int(self.np_random.integers(2**32))
         if seed is not None or self._next is None:
-            self._next = self._env.reset(seed)[0].copy()
+            self._next = self._seen(self._env.reset(seed))
         observation, self._next = self._next, None
         return observation, {}
 
-    def step(
-        self, action: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+    def _seen(self, observation: NDArray[np.float32]) -> Any:
+        """What is seen now, beside the numbers of the batch of one."""
+        return with_images(observation[0].copy(), {name: of[0] for name, of in self._env.images.items()})
+
+    def step(self, action: NDArray[np.float32]) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Take one action in [-1, 1], or the number of a choice."""
         step = self._env.step(self._chosen(np.asarray(action)[None]))
         self._next = None
         if step.episodes:
-            self._next = step.observation[0].copy()
+            self._next = self._seen(step.observation)
+            last = {name: of[0] for name, of in step.final_images.items()}
             return (
-                step.final_observation[0].copy(),
+                with_images(step.final_observation[0].copy(), last),
                 float(step.reward[0]),
                 bool(step.terminated[0]),
                 bool(step.truncated[0]),
                 _episode_info(step.episodes[0]),
             )
-        return step.observation[0].copy(), float(step.reward[0]), False, False, {}
+        return self._seen(step.observation), float(step.reward[0]), False, False, {}
 
 
-class GymVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArray[Any]]):
+class GymVectorEnv(VectorEnv[Any, NDArray[np.float32], NDArray[Any]]):
     """Many simulations of an experiment; an ended episode is followed by the next in the same step."""
 
     metadata: dict[str, Any] = {
@@ -104,17 +107,17 @@ class GymVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArray[A
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    ) -> tuple[Any, dict[str, Any]]:
         """Begin new episodes everywhere; of a list of seeds the first counts."""
         first = seed[0] if isinstance(seed, list) else seed
         if first is None and self._env.episodes_begun == 0:
             first = int(self.np_random.integers(2**32))
-        return self._env.reset(first).copy(), {}
+        return with_images(self._env.reset(first).copy(), self._env.images), {}
 
     def step(
         self, actions: NDArray[np.float32]
     ) -> tuple[
-        NDArray[np.float32],
+        Any,
         NDArray[Any],
         NDArray[Any],
         NDArray[Any],
@@ -125,8 +128,12 @@ class GymVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArray[A
         infos: dict[str, Any] = {}
         for place, row in enumerate(np.flatnonzero(step.terminated | step.truncated)):
             info = {
-                "final_obs": step.final_observation[place],
+                "final_obs": with_images(
+                    step.final_observation[place],
+                    {name: of[place] for name, of in step.final_images.items()},
+                ),
                 "final_info": _episode_info(step.episodes[place]),
             }
             infos = self._add_info(infos, info, int(row))
-        return step.observation.copy(), step.reward, step.terminated, step.truncated, infos
+        observation = with_images(step.observation.copy(), self._env.images)
+        return observation, step.reward, step.terminated, step.truncated, infos

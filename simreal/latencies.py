@@ -17,6 +17,8 @@ OF_ALL_SENSORS = (SENSOR_LATENCY, SENSOR_JITTER, CONTROL_JITTER)
 """From a motion to the measurement of any sensor; they add up."""
 OF_DEVICES = (JOINT_LATENCY, "imu_latency_ms", "tracker_latency_ms")
 """Of one kind of sensor each, on top of those of all."""
+CAMERA_LATENCY = "camera_latency_ms"
+"""Of cameras' frames, which no sensor's delay concerns."""
 JITTERS = (ACTION_JITTER, SENSOR_JITTER, CONTROL_JITTER)
 """The most of a delay that is another at each step, from none to that."""
-ALL = (*OF_ACTIONS, *OF_ALL_SENSORS, *OF_DEVICES)
+ALL = (*OF_ACTIONS, *OF_ALL_SENSORS, *OF_DEVICES, CAMERA_LATENCY)

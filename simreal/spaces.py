@@ -7,11 +7,31 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from simreal.episodes import Environment
+from simreal.images import Images
+from simreal.observation import Float32Array
+
+STATE = "state"
+"""Key of the numbers beside a camera's images."""
 
 
 def observation_space(env: Environment) -> Any:
-    """What an actor sees: a `Box` without bounds, float32."""
-    return unbounded_space(env.observation_size)
+    """What an actor sees: a `Box` without bounds, float32; with cameras a `Dict`."""
+    return space_with_images(env, env.observation_size)
+
+
+def space_with_images(env: Environment, size: int) -> Any:
+    """So many numbers; with cameras as `state` beside each camera's images, uint8, channels first."""
+    if not env.images:
+        return unbounded_space(size)
+    seen = {name: spaces.Box(0, 255, images.shape[1:], np.uint8) for name, images in env.images.items()}
+    return spaces.Dict({STATE: unbounded_space(size), **seen})
+
+
+def with_images(observation: Float32Array, images: Images) -> Any:
+    """(n, size) numbers, or those as `state` beside copies of images."""
+    if not images:
+        return observation
+    return {STATE: observation, **{name: seen.copy() for name, seen in images.items()}}
 
 
 def unbounded_space(size: int) -> Any:

@@ -16,13 +16,16 @@ from stable_baselines3.common.callbacks import BaseCallback
 from simreal.agents.build import build_agent, find_normalizer
 from simreal.agents.checkpoint import Progress, load_checkpoint, save_checkpoint
 from simreal.agents.config import OffPolicyConfig, PPOConfig, RMAConfig
+from simreal.agents.taught import TaughtPPO, Teach
 from simreal.contract import refuse_differences
+from simreal.env import BatchEnv
 from simreal.environment import make_environment
 from simreal.episodes import Environment, Episode
 from simreal.experiment import BaseExperiment, ExperimentConfig
 from simreal.randomization.schedule_interface import HistoryRow
 from simreal.run import EPISODE_COLUMNS, Run, Table, episode_row, last_episodes
 from simreal.signals import Interrupt, interrupt_flag
+from simreal.spaces import STATE
 from simreal.vec_env import SimrealVecEnv
 
 RECENT_EPISODES = 200
@@ -48,6 +51,8 @@ class TrainingStatus:
     steps_per_second: float
 
 
+FindTeacher = Callable[[str, BatchEnv], Teach]
+"""The teacher of a name in an environment; here, since a policy file is read by what deploys it."""
 StatusListener = Callable[[TrainingStatus], None]
 
 
@@ -81,6 +86,7 @@ def train(
     listen: StatusListener | None = None,
     stop_early: Callable[[BaseAlgorithm], bool] | None = None,
     begin: Callable[[BaseAlgorithm], None] | None = None,
+    find_teacher: FindTeacher | None = None,
 ) -> bool:
     """Train in a run folder until its steps are done, or until it is interrupted.
 
@@ -93,6 +99,7 @@ def train(
         listen: called with the status, some times a second.
         stop_early: asked after each update whether to stop; for benchmarks.
         begin: is given the fresh agent of a new training, such as to go on from another's networks.
+        find_teacher: for an experiment with one.
 
     Returns:
         Whether the training came to its end; a checkpoint stands in the folder either way.
@@ -102,9 +109,13 @@ def train(
         agent_config = experiment.agent_config
         env = SimrealVecEnv(make_environment(experiment, agent_config.simulations, run.seed))
         refuse_differences(run.contract(), env.batch.contract, str(run.path))
+        teacher = experiment.taught_by
         agent = build_agent(
-            agent_config, env, run.seed, run.path / "tensorboard", adaptation_of(experiment)
+            agent_config, env, run.seed, run.path / "tensorboard", adaptation_of(experiment), teacher
         )
+        if isinstance(agent, TaughtPPO):
+            assert teacher is not None and find_teacher is not None and isinstance(env.batch, BatchEnv)
+            agent.teach = find_teacher(teacher.policy, env.batch)
         if isinstance(agent_config, OffPolicyConfig):
             # Its many small updates lose more to handing work over than they gain (1.2 times slower).
             torch.set_num_threads(1)
@@ -149,7 +160,8 @@ def load_agent(run: Run, count: int | None = None) -> tuple[BaseAlgorithm, Envir
     # stable-baselines3 refuses to build PPO for a rollout of a single step of a single simulation.
     env = SimrealVecEnv(make_environment(experiment, count or 2, run.seed))
     refuse_differences(run.contract(), env.batch.contract, str(run.path))
-    agent = build_agent(experiment.agent_config, env, run.seed, rma=adaptation_of(experiment))
+    adapts, teacher = adaptation_of(experiment), experiment.taught_by
+    agent = build_agent(experiment.agent_config, env, run.seed, rma=adapts, teacher=teacher)
     progress = load_checkpoint(run.latest_checkpoint(), agent, with_replay=False)
     env.batch.randomizer.schedule.restore(progress.schedule)
     return agent, env.batch
@@ -227,7 +239,8 @@ class _Recorder(BaseCallback):
             self._observations.clear()
 
     def _on_step(self) -> bool:
-        self._observations.append(self.locals["new_obs"])
+        seen = self.locals["new_obs"]
+        self._observations.append(seen[STATE] if isinstance(seen, dict) else seen)
         for episode in self._env.take_finished():
             self._recent.append(episode)
             self._ended.append(episode)

@@ -9,7 +9,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 from simreal.episodes import Environment, Episode
-from simreal.spaces import Chooser, action_space, unbounded_space
+from simreal.spaces import Chooser, action_space, space_with_images, with_images
 
 
 class SimrealVecEnv(VecEnv):
@@ -30,7 +30,7 @@ class SimrealVecEnv(VecEnv):
         self._pending: NDArray[Any] | None = None
         self._chosen = Chooser(batch)
         size = batch.observation_size + batch.privileged.shape[1]
-        super().__init__(batch.count, unbounded_space(size), action_space(batch))
+        super().__init__(batch.count, space_with_images(batch, size), action_space(batch))
 
     def take_finished(self) -> list[Episode]:
         """Hand over the episodes that have ended, once."""
@@ -47,7 +47,9 @@ class SimrealVecEnv(VecEnv):
     def reset(self) -> VecEnvObs:
         """Begin new episodes everywhere; (simulations, size) observations."""
         observation = self.batch.reset()
-        return np.concatenate((observation, self.batch.privileged), axis=1)
+        numbers = np.concatenate((observation, self.batch.privileged), axis=1)
+        first: VecEnvObs = with_images(numbers, self.batch.images)
+        return first
 
     def step_async(self, actions: NDArray[Any]) -> None:
         """Keep the actions, or the numbers of choices, for `step_wait`."""
@@ -63,13 +65,16 @@ class SimrealVecEnv(VecEnv):
         for place, row in enumerate(np.flatnonzero(done)):
             episode = step.episodes[place]
             infos[row] = {
-                "terminal_observation": final[place],
+                "terminal_observation": with_images(
+                    final[place], {name: seen[place] for name, seen in step.final_images.items()}
+                ),
                 "TimeLimit.truncated": bool(step.truncated[row]),
                 "episode": {"r": episode.episode_return, "l": episode.length},
                 "is_success": episode.success,
             }
         self.finished += step.episodes
-        observation = np.concatenate((step.observation, step.privileged), axis=1)
+        numbers = np.concatenate((step.observation, step.privileged), axis=1)
+        observation = with_images(numbers, self.batch.images)
         return observation, step.reward.astype(np.float32), done, infos
 
     def close(self) -> None:

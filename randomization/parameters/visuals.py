@@ -202,6 +202,15 @@ CAMERAS: tuple[Parameter, ...] = (
 
 IMAGES: tuple[Parameter, ...] = (
     ArrayParameter(
+        name="camera_latency_ms",
+        unit="ms",
+        description="delay of cameras' frames, on top of each camera's own",
+        operation="absolute",
+        fields=("camera.latency",),
+        part="robot",
+        unit_in_field=1e3,
+    ),
+    ArrayParameter(
         name="image_exposure",
         unit="1",
         description="factor on the brightness of an image",

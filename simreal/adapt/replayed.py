@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 
 from simreal.action import ActionPipeline
 from simreal.contract import Contract
+from simreal.episodes import begin_episodes
 from simreal.errors import UserError, nearest
 from simreal.evaluate import Act
+from simreal.images import NO_IMAGES
 from simreal.logs.robot_log import RobotLog
 from simreal.observation import ObservationPipeline
 from simreal.state import IMU_WIDTHS, POSE, RobotState
@@ -95,9 +97,12 @@ def act_on(act: Act, contract: Contract, states: Sequence[RobotState], asked: Va
     """Let a policy act on measured states, as if its own actions had led to them.
 
     Raises:
-        UserError: the policy gives no number.
+        UserError: the policy gives no number, or sees: logs hold no images.
     """
+    if contract.cameras:
+        raise UserError("a policy that sees cannot be replayed: logs hold no images")
     observe, to_command = ObservationPipeline(contract), ActionPipeline(contract)
+    begin_episodes(act)
     to_command.begin(states[0].joint_position)
     lower = np.array([each.lower for each in contract.robot.actuators])
     upper = np.array([each.upper for each in contract.robot.actuators])
@@ -106,7 +111,7 @@ def act_on(act: Act, contract: Contract, states: Sequence[RobotState], asked: Va
     for step, (state, command) in enumerate(zip(states, asked, strict=True)):
         see = observe.begin if step == 0 else observe
         observation = see(state, previous, command=command, target=to_command.target)
-        previous = np.clip(act(observation[None])[0].astype(np.float64), -1.0, 1.0)
+        previous = np.clip(act(observation[None], NO_IMAGES)[0].astype(np.float64), -1.0, 1.0)
         if not np.isfinite(previous).all():
             raise UserError(f"the policy gives no number at {state.time:.3f} s of the log")
         target = to_command(previous).target

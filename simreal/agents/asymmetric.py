@@ -1,4 +1,7 @@
-"""A policy whose critic sees more than its actor (Pinto et al., RSS 2018)."""
+"""A policy whose critic sees more than its actor, or numbers where that sees images.
+
+Pinto et al., RSS 2018.
+"""
 
 from typing import Any
 
@@ -9,7 +12,10 @@ from torch import nn
 
 
 class AsymmetricExtractor(nn.Module):
-    """Two networks: the actor's sees the first entries of an observation, the critic's all of them.
+    """Two networks on numbers and, behind them, features of images.
+
+    The actor's sees the first numbers and all images. The critic's sees all numbers, and the images only
+    where those are no more than the actor sees.
 
     Attributes:
         policy_net: of the actor.
@@ -18,12 +24,28 @@ class AsymmetricExtractor(nn.Module):
         latent_dim_vf: width of the critic's output.
     """
 
-    def __init__(self, size: int, actor_size: int, layers: Any, activation: type[nn.Module]) -> None:
-        """Make networks for observations of a size, of which the actor sees `actor_size` entries."""
+    def __init__(
+        self,
+        size: int,
+        actor_size: int,
+        layers: Any,
+        activation: type[nn.Module],
+        numbers: int | None = None,
+    ) -> None:
+        """Make the networks.
+
+        Args:
+            size: of the features.
+            actor_size: the first numbers, which the actor sees.
+            layers: widths.
+            activation: between them.
+            numbers: how many of the features are numbers; all if absent.
+        """
         super().__init__()
-        actor = MlpExtractor(actor_size, layers, activation, "cpu")
-        critic = MlpExtractor(size, layers, activation, "cpu")
-        self._actor_size = actor_size
+        self._actor_size, self._numbers = actor_size, size if numbers is None else numbers
+        self._critic_size = self._numbers if self._numbers > actor_size else size
+        actor = MlpExtractor(actor_size + size - self._numbers, layers, activation, "cpu")
+        critic = MlpExtractor(self._critic_size, layers, activation, "cpu")
         self.policy_net, self.value_net = actor.policy_net, critic.value_net
         self.latent_dim_pi, self.latent_dim_vf = actor.latent_dim_pi, critic.latent_dim_vf
 
@@ -33,12 +55,13 @@ class AsymmetricExtractor(nn.Module):
 
     def forward_actor(self, features: torch.Tensor) -> torch.Tensor:
         """What the actor makes of them."""
-        latent: torch.Tensor = self.policy_net(features[:, : self._actor_size])
+        seen = [features[:, : self._actor_size], features[:, self._numbers :]]
+        latent: torch.Tensor = self.policy_net(torch.cat(seen, dim=1))
         return latent
 
     def forward_critic(self, features: torch.Tensor) -> torch.Tensor:
         """What the critic makes of them."""
-        latent: torch.Tensor = self.value_net(features)
+        latent: torch.Tensor = self.value_net(features[:, : self._critic_size])
         return latent
 
 
@@ -52,6 +75,10 @@ class AsymmetricPolicy(ActorCriticPolicy):
 
     def _build_mlp_extractor(self) -> None:
         extractor: Any = AsymmetricExtractor(
-            self.features_dim, self.actor_size, self.net_arch, self.activation_fn
+            self.features_dim,
+            self.actor_size,
+            self.net_arch,
+            self.activation_fn,
+            getattr(self.features_extractor, "numbers", None),
         )
         self.mlp_extractor = extractor

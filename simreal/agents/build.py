@@ -28,12 +28,16 @@ from simreal.agents.config import (
     RMAConfig,
     SACConfig,
     TD3Config,
+    TeacherConfig,
 )
+from simreal.agents.images import SeenObservation
 from simreal.agents.memory import Actor, AdaptiveActor, RecurrentActor, WithMemory
 from simreal.agents.normalizer import NormalizedObservation, Normalizer
 from simreal.agents.symmetric import SymmetricPolicy
+from simreal.agents.taught import TaughtPPO, untold
 from simreal.agents.value.agent import ValueAgent
 from simreal.contract import Contract
+from simreal.images import NO_IMAGES, Images
 from simreal.vec_env import SimrealVecEnv
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU}
@@ -45,6 +49,7 @@ def build_agent(
     seed: int,
     tensorboard: Path | None = None,
     rma: RMAConfig | None = None,
+    teacher: TeacherConfig | None = None,
 ) -> BaseAlgorithm:
     """Make an untrained agent.
 
@@ -54,6 +59,7 @@ def build_agent(
         seed: of its networks, its noise and the environment's episodes.
         tensorboard: folder for event files; none are written if absent.
         rma: of a policy that estimates in which world it is.
+        teacher: how it is taught, if it does not learn from rewards.
 
     Raises:
         UserError: a symmetric policy for a robot or a task without a mirror image.
@@ -77,7 +83,16 @@ def build_agent(
         "features_extractor_class": NormalizedObservation,
         "features_extractor_kwargs": {"normalizer": Normalizer(size, image)},
     }
-    if symmetry is not None or size > env.batch.observation_size:
+    cameras = env.batch.contract.cameras
+    if cameras:
+        policy["features_extractor_class"] = SeenObservation
+        policy["features_extractor_kwargs"] |= {
+            "cameras": cameras,
+            "kind": config.image_network,
+            "shift": config.image_shift,
+        }
+        policy["normalize_images"] = False  # the encoders do it as the contract says
+    if symmetry is not None or cameras or size > env.batch.observation_size:
         common["policy"] = AsymmetricPolicy
         policy["actor_size"] = env.batch.observation_size
     if symmetry is not None:
@@ -95,6 +110,9 @@ def build_agent(
             policy |= {"drawn": len(env.batch.randomizer.columns), "rma": rma}
             return _adaptive(config, rma, common, policy)
         case PPOConfig():
+            if teacher is not None:
+                told = len(untold(env.batch.contract))
+                return TaughtPPO(**common, policy_kwargs=policy, teacher=teacher, told=told)
             return PPO(**common, policy_kwargs=policy)
         case SACConfig():
             return SAC(**common, **_off_policy(config), policy_kwargs=policy)
@@ -193,7 +211,8 @@ def _dqn(config: DQNConfig, common: dict[str, Any], policy: dict[str, Any]) -> V
 class ExportedPolicy(nn.Module):
     """The deterministic policy of an agent as one module: normalise, network, squash, rescale.
 
-    It takes (batch, size) float32 observations and gives (batch, actuators) actions in [-1, 1].
+    It takes (batch, size) float32 observations, and uint8 images of each camera in the order of the
+    contract, and gives (batch, actuators) actions in [-1, 1].
     """
 
     def __init__(self, agent: BaseAlgorithm) -> None:
@@ -201,6 +220,7 @@ class ExportedPolicy(nn.Module):
         super().__init__()
         policy: Any = agent.policy
         self.normalizer = find_normalizer(agent)
+        self.encoders = nn.ModuleList(_encoders(policy))
         if isinstance(policy, AsymmetricPolicy):
             self.normalizer = self.normalizer.first(policy.actor_size)
         if isinstance(agent, PPO):
@@ -215,16 +235,32 @@ class ExportedPolicy(nn.Module):
         else:
             raise TypeError(f"no network to export is known of {type(agent).__name__}")
 
-    def forward(self, observation: torch.Tensor) -> torch.Tensor:
-        """Act on (batch, size) observations."""
-        action: torch.Tensor = self.squash(self.network(self.normalizer(observation)))
+    def forward(self, observation: torch.Tensor, *images: torch.Tensor) -> torch.Tensor:
+        """Act on (batch, size) observations and (batch, channels, height, width) images."""
+        features = _features(self.normalizer(observation), self.encoders, images)
+        action: torch.Tensor = self.squash(self.network(features))
         return action
+
+
+def _encoders(policy: Any) -> list[nn.Module]:
+    extractor = getattr(policy, "features_extractor", None)
+    return list(extractor.encoders.values()) if isinstance(extractor, SeenObservation) else []
+
+
+def _features(
+    numbers: torch.Tensor, encoders: nn.ModuleList, images: tuple[torch.Tensor, ...]
+) -> torch.Tensor:
+    """What a network sees: numbers, and behind them features of each camera's images."""
+    if not images:
+        return numbers
+    seen = [encoder(each) for encoder, each in zip(encoders, images, strict=True)]
+    return torch.cat([numbers, *seen], dim=1)
 
 
 class ExportedChooser(nn.Module):
     """The deterministic policy of an agent that chooses, as one module.
 
-    It takes (batch, size) float32 observations and gives (batch, actuators) actions in [-1, 1], (batch,)
+    It takes the same as `ExportedPolicy` and gives (batch, actuators) actions in [-1, 1], (batch,)
     numbers of the choices, and (batch, choices) worth of each: Q-values, or logits of PPO.
     """
 
@@ -235,6 +271,7 @@ class ExportedChooser(nn.Module):
         super().__init__()
         policy: Any = agent.policy
         self._is_ppo = isinstance(agent, PPO)
+        self.encoders = nn.ModuleList(_encoders(policy))
         if self._is_ppo:
             self.normalizer = find_normalizer(agent)
             if isinstance(policy, AsymmetricPolicy):
@@ -249,9 +286,12 @@ class ExportedChooser(nn.Module):
         table = [choice.action for choice in contract.action.choices]
         self.register_buffer("table", torch.tensor(table, dtype=torch.float32))
 
-    def forward(self, observation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Act on (batch, size) observations."""
-        worth = self.network(self.normalizer(observation) if self._is_ppo else observation)
+    def forward(
+        self, observation: torch.Tensor, *images: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Act on (batch, size) observations and (batch, channels, height, width) images."""
+        numbers = self.normalizer(observation) if self._is_ppo else observation
+        worth = self.network(_features(numbers, self.encoders, images))
         worth = worth.mean(dim=1) if worth.dim() == 3 else worth  # of quantiles
         choice = worth.argmax(dim=1)
         return self.table[choice], choice, worth
@@ -277,19 +317,21 @@ def exported(agent: BaseAlgorithm, contract: Contract) -> ExportedPolicy | Expor
 
 
 def act_with(
-    module: ExportedPolicy | ExportedChooser, observation: NDArray[np.float32]
+    module: ExportedPolicy | ExportedChooser,
+    observation: NDArray[np.float32],
+    images: Images = NO_IMAGES,
 ) -> NDArray[np.float32]:
-    """(n, actuators) actions on (n, size) observations."""
+    """(n, actuators) actions on (n, size) observations and what cameras show."""
     with torch.no_grad():
-        output = module(torch.from_numpy(observation))
+        output = module(torch.from_numpy(observation), *map(torch.from_numpy, images.values()))
     action: NDArray[np.float32] = (output[0] if isinstance(output, tuple) else output).numpy()
     return action
 
 
 def acting(
     module: ExportedPolicy | ExportedChooser | WithMemory,
-) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    """What maps (n, size) observations to (n, actuators) actions; an `Actor` where it remembers."""
+) -> Callable[[NDArray[np.float32], Images], NDArray[np.float32]]:
+    """What maps observations (n, size), and images, to actions (n, actuators); it may remember."""
     if isinstance(module, AdaptiveActor | RecurrentActor):
         return Actor(module)
     return partial(act_with, module)

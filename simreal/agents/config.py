@@ -31,6 +31,23 @@ class AgentConfig(Config):
     """Widths, of the policy's network and of the critic's."""
     activation: Literal["tanh", "relu", "elu"]
     """Between the layers."""
+    image_network: Literal["small", "nature"] = "small"
+    """For each camera of a policy that sees: see `simreal.agents.images`."""
+    image_shift: Annotated[int, Field(ge=0, le=64)] = 0
+    """Pixels by which images are shifted at random in training (Kostrikov et al., 2021)."""
+
+
+class TeacherConfig(Config):
+    """Imitation of a policy that is told what this one must see (DAgger: Ross et al., 2011)."""
+
+    policy: str
+    """A shipped policy's name or a file: of the same robot, commands, actions and control rate."""
+    taught_share: Share = 0.5
+    """Of the simulations that the teacher drives at first; it falls to none in half of the training."""
+    updates: Count = 200
+    """Gradient steps after each rollout."""
+    memory: Count = 40_000
+    """Moments that are remembered; the oldest are forgotten."""
 
 
 class PPOConfig(AgentConfig):

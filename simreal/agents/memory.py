@@ -16,6 +16,7 @@ from simreal.agents.adaptive import AdaptivePolicy
 from simreal.agents.normalizer import Normalizer
 from simreal.contract import HiddenState
 from simreal.errors import UserError
+from simreal.images import NO_IMAGES, Images
 
 
 class AdaptiveActor(nn.Module):
@@ -107,8 +108,10 @@ class Actor:
         for each in self._hidden:
             each[torch.from_numpy(rows)] = 0.0
 
-    def __call__(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n, actuators) actions on (n, size) observations."""
+    def __call__(
+        self, observation: NDArray[np.float32], images: Images = NO_IMAGES
+    ) -> NDArray[np.float32]:
+        """(n, actuators) actions on (n, size) observations; it sees no images."""
         self._allocate(len(observation))
         with torch.no_grad():
             action, *following = self._module(torch.from_numpy(observation), *self._hidden)

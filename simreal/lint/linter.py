@@ -6,7 +6,7 @@ from typing import Any
 from simreal.column_names import parameter_of
 from simreal.config import Document
 from simreal.errors import UserError
-from simreal.experiment import is_suite_task, read_experiment
+from simreal.experiment import is_suite_task, is_visual, read_experiment
 from simreal.lint.contact_checks import check_contacts
 from simreal.lint.dependency_checks import (
     NEEDS,
@@ -143,6 +143,7 @@ def _sound(subject: Subject, entries: Specification, found: list[Finding]) -> di
         name: entry
         for name, entry in entries.items()
         if name not in bad
+        and not is_visual(name, entry)  # acts on images, which nothing here looks at
         and not idle & _in_company(parameters_of(name, entry))
         and not (entry.within_episode and "change_time_s" in idle)
     }

@@ -212,6 +212,21 @@ class MujocoPhysics:
         for name in self._trace.keys() - {"qpos", "qvel"}:
             self._trace[name][ids] = source._trace[name][rows, -1:]
 
+    @cached_property
+    def mark_position(self) -> NDArray[np.float64]:
+        """(count, marks, 3) m, where the bodies are that nothing moves: mocap bodies. Live, writable."""
+        return self._batch.bind("mocap_pos")
+
+    @property
+    def configuration(self) -> NDArray[np.float64]:
+        """(count, nq) MuJoCo's generalized positions, live."""
+        return self._qpos
+
+    @property
+    def configuration_trace(self) -> NDArray[np.float64]:
+        """(count, substeps, nq) the same after each physics step of the last control step."""
+        return self._trace["qpos"]
+
     def copy_simulation(self, simulation: int, model: mujoco.MjModel, data: mujoco.MjData) -> None:
         """Write a simulation's fields and state into a model and data, such as a renderer's."""
         self._batch.get_model(simulation, model)

@@ -47,6 +47,7 @@ _STATE_FIELDS = {
     "history": mujoco.mjtState.mjSTATE_HISTORY,
     "qfrc_applied": mujoco.mjtState.mjSTATE_QFRC_APPLIED,
     "xfrc_applied": mujoco.mjtState.mjSTATE_XFRC_APPLIED,
+    "mocap_pos": mujoco.mjtState.mjSTATE_MOCAP_POS,
 }
 _ERROR_SIZE = 500
 
@@ -183,9 +184,9 @@ class Batch:
         """Run `mj_setConst`."""
         self._check(_ENGINE.mjb_setConst(self._batch, *_rows(ids)))
 
-    def forward(self, ids: Ids) -> None:
-        """Run `mj_forward`."""
-        self._check(_ENGINE.mjb_forward(self._batch, *_rows(ids), int(mujoco.mjtStage.mjSTAGE_ACC)))
+    def forward(self, ids: Ids, stage: mujoco.mjtStage = mujoco.mjtStage.mjSTAGE_ACC) -> None:
+        """Run `mj_forward`, or its first stages."""
+        self._check(_ENGINE.mjb_forward(self._batch, *_rows(ids), int(stage)))
 
     def reset(self, ids: Ids | None = None) -> None:
         """Go back to the model's beginning, and forget all warnings."""

@@ -63,7 +63,7 @@ class Renderer:
         self._whole = self._model.stat.center.copy(), self._model.stat.extent
         self._scene = mujoco.MjvScene(self._model, MOST_SHAPES)
         self._options = mujoco.MjvOption()
-        self._gl, self._context = _open_gl(self._model)
+        self._gl, self._context = open_gl(self._model)
         atexit.register(self.close)  # before EGL's own end, after which nothing can be given back
 
     def render(
@@ -84,7 +84,7 @@ class Renderer:
             UserError: no camera of that name.
         """
         self._physics.copy_simulation(simulation, self._model, self._data)
-        _place_all(self._model, self._data)
+        place_all(self._model, self._data)
         self._model.stat.center[:], self._model.stat.extent = self._whole
         if camera is None:
             _frame(self._model, self._data)
@@ -136,7 +136,7 @@ class Renderer:
         self.close()
 
 
-def _place_all(model: mujoco.MjModel, data: mujoco.MjData) -> None:
+def place_all(model: mujoco.MjModel, data: mujoco.MjData) -> None:
     """Compute what the renderer reads and a batch does not keep: where everything is."""
     mujoco.mj_kinematics(model, data)
     mujoco.mj_comPos(model, data)
@@ -191,7 +191,7 @@ def _ball(
     return (low + high) / 2, float(np.linalg.norm(high - low) / 2)
 
 
-def _open_gl(model: mujoco.MjModel) -> tuple[Any, mujoco.MjrContext]:
+def open_gl(model: mujoco.MjModel) -> tuple[Any, mujoco.MjrContext]:
     """The platform's OpenGL context, and MuJoCo's in it, which draws into memory."""
     try:
         size = model.vis.global_

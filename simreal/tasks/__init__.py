@@ -1,6 +1,13 @@
 """Tasks: what is wanted of a robot, as small functions on its motion."""
 
-from simreal.tasks import go2_velocity, qube_swingup, so101_lift, so101_push, so101_reach
+from simreal.tasks import (
+    go2_velocity,
+    qube_swingup,
+    so101_lift,
+    so101_push,
+    so101_reach,
+    so101_reach_pixels,
+)
 from simreal.tasks.find import elsewhere, find_elsewhere, for_robot
 from simreal.tasks.task import Motion, Task
 
@@ -12,6 +19,7 @@ TASKS: dict[str, Task] = {
         so101_lift.TASK,
         so101_push.TASK,
         so101_reach.TASK,
+        so101_reach_pixels.TASK,
     )
 }
 

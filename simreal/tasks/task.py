@@ -109,6 +109,8 @@ class Task:
         goal: (count,) whether what is wanted holds now.
         success_share: an episode is a success if the goal holds in at least this share of its second
             half.
+        marks: name of a mocap body of the scene to names of the commands that are its place along x, y
+            and z; where fewer are named, the rest stays as the scene has it.
         scene: adds what stands around the robot to its model.
         objects: names of the loose bodies in the scene, in its order, that a tracker sees: those with
             sensors NAME_position (framepos) and NAME_orientation (framequat) of their frame (xbody).
@@ -129,6 +131,7 @@ class Task:
     terminations: Mapping[str, Callable[[Motion], NDArray[np.bool_]]]
     goal: Callable[[Motion], NDArray[np.bool_]]
     success_share: float = 0.9
+    marks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     scene: Scene | None = None
     objects: tuple[str, ...] = ()
     commands: tuple[Command, ...] = ()

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from simreal.action import ActionPipeline
 from simreal.adapt.recording import Recording
 from simreal.contract import Contract, RobotDescription
+from simreal.episodes import begin_episodes
 from simreal.evaluate import Act
+from simreal.images import NO_IMAGES
 from simreal.observation import ObservationPipeline
 from simreal.state import FloatArray, RobotCommand
 from simreal.transfer_bench.hidden_robot import HiddenRobot
@@ -54,6 +56,7 @@ def excite(
 def fly(robot: HiddenRobot, act: Act, contract: Contract, seconds: float, seed: int) -> Flight:
     """Let a policy move it."""
     observe, to_command = ObservationPipeline(contract), ActionPipeline(contract)
+    begin_episodes(act)
     state = robot.restart(seed)
     to_command.begin(state.joint_position)
     previous, track = np.zeros(to_command.size), _Track(robot)
@@ -62,7 +65,7 @@ def fly(robot: HiddenRobot, act: Act, contract: Contract, seconds: float, seed: 
             break
         see = observe.begin if step == 0 else observe
         observation = see(robot.read(), previous, command=np.zeros(0), target=to_command.target)
-        previous = np.clip(act(observation[None])[0].astype(np.float64), -1.0, 1.0)
+        previous = np.clip(act(observation[None], NO_IMAGES)[0].astype(np.float64), -1.0, 1.0)
         track.command(to_command(previous))
     return track.flight("policy", seed, contract.robot, contract.control_rate)
 

@@ -1,0 +1,138 @@
+"""Networks that turn images into a few numbers, and the feature extractor that they are part of."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from torch import nn
+from torch.nn import functional
+
+from simreal.agents.normalizer import Normalizer
+from simreal.contract import CameraTerm
+from simreal.spaces import STATE
+
+Kind = Literal["small", "nature"]
+WHERE_MAPS = 24
+"""Of the small network."""
+
+
+class Shift(nn.Module):
+    """Moves each image by some pixels at random while training, and repeats its edge beside it."""
+
+    def __init__(self, pixels: int) -> None:
+        """At most so many in each direction."""
+        super().__init__()
+        self._pixels = pixels
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """(n, channels, height, width) images of the same kind."""
+        if not self.training or self._pixels == 0:
+            return images
+        count, _, height, width = images.shape
+        rows, columns = (self._moved(count, size, images.device) for size in (height, width))
+        which = torch.arange(count, device=images.device)[:, None, None]
+        return images[which, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+    def _moved(self, count: int, size: int, device: torch.device) -> torch.Tensor:
+        """(count, size) from which place each pixel comes."""
+        by = torch.randint(-self._pixels, self._pixels + 1, (count, 1), device=device)
+        return (torch.arange(size, device=device) + by).clamp(0, size - 1)
+
+
+class Where(nn.Module):
+    """Where in an image each feature is: the mean place under its softmax (Levine et al., JMLR 2016).
+
+    Places are from -1 to 1, left to right and top to bottom.
+    """
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        """(n, 2 features) of (n, features, height, width) maps."""
+        height, width = maps.shape[-2:]
+        share = functional.softmax(maps.flatten(2), dim=2)
+        down = torch.linspace(-1.0, 1.0, height)[:, None].expand(height, width).reshape(-1, 1)
+        across = torch.linspace(-1.0, 1.0, width)[None, :].expand(height, width).reshape(-1, 1)
+        places = share @ torch.cat([across, down], dim=1)
+        return places.flatten(1)
+
+
+def image_network(kind: Kind, channels: int) -> nn.Sequential:
+    """The convolutions of a network and what makes numbers of them.
+
+    Args:
+        kind: `nature` of Mnih et al. (2015), made for 84 x 84 pixels; `small` says where features are.
+        channels: of all frames.
+    """
+    if kind == "nature":
+        return nn.Sequential(
+            nn.Conv2d(channels, 32, 8, stride=4),
+            nn.ReLU(),
+            nn.Conv2d(32, 64, 4, stride=2),
+            nn.ReLU(),
+            nn.Conv2d(64, 64, 3),
+            nn.ReLU(),
+            nn.Flatten(),
+        )
+    return nn.Sequential(
+        nn.Conv2d(channels, 24, 5, stride=2, padding=2),
+        nn.ReLU(),
+        nn.Conv2d(24, 32, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(32, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(32, WHERE_MAPS, 3, padding=1),
+        Where(),
+    )
+
+
+class ImageEncoder(nn.Module):
+    """From a camera's whole numbers to features.
+
+    Attributes:
+        size: of the features.
+    """
+
+    def __init__(self, term: CameraTerm, kind: Kind, shift: int) -> None:
+        """Make the network of a camera."""
+        super().__init__()
+        self._mean, self._deviation = 255.0 * term.mean, 255.0 * term.deviation
+        self._shift = Shift(shift)
+        self.network = image_network(kind, term.shape[0])
+        with torch.no_grad():
+            self.size = int(self.network(torch.zeros(1, *term.shape)).shape[1])
+        if kind == "nature":
+            self.network.append(nn.Linear(self.size, 512)).append(nn.ReLU())
+            self.size = 512
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """(n, size) features of (n, channels, height, width) numbers from 0 to 255."""
+        shifted = self._shift(images).float()
+        features: torch.Tensor = self.network((shifted - self._mean) / self._deviation)
+        return features
+
+
+class SeenObservation(BaseFeaturesExtractor):
+    """Numbers, normalised, and behind them the features of each camera in the order of the contract."""
+
+    def __init__(
+        self,
+        observation_space: spaces.Dict,
+        normalizer: Normalizer,
+        cameras: tuple[CameraTerm, ...],
+        kind: Kind,
+        shift: int,
+    ) -> None:
+        """Make the networks of all cameras; all networks of an agent share them and the statistics."""
+        encoders = {term.name: ImageEncoder(term, kind, shift) for term in cameras}
+        numbers: Any = observation_space[STATE]
+        self.numbers = int(numbers.shape[0])
+        features = self.numbers + sum(encoder.size for encoder in encoders.values())
+        super().__init__(observation_space, features_dim=features)
+        self.normalizer = normalizer
+        self.encoders = nn.ModuleDict(encoders)
+
+    def forward(self, observations: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """(n, features) of a batch."""
+        seen = [encoder(observations[name]) for name, encoder in self.encoders.items()]
+        return torch.cat([self.normalizer(observations[STATE]), *seen], dim=1)
