@@ -1,5 +1,6 @@
 """Each fault that somebody's model may have is found by its name, and a sound model has none of it."""
 
+import re
 from pathlib import Path
 
 import mujoco
@@ -62,6 +63,48 @@ def test_a_fault_is_found_and_told_with_a_mend(
     assert any(says in each.what for each in found), [each.what for each in found]
     assert all(each.mend for each in found)
     assert all(str(path) in each.where for each in found)
+
+
+UNDAMPED = (
+    ('range="-1.5 1.5" armature="0.02" damping="0.1"', 'range="-1.5 1.5" armature="0.02"'),
+    ('kp="40" kv="2"', 'kp="40"'),
+)
+
+
+def test_a_servo_without_damping_is_told_and_the_mend_damps_it(own_folder: Path, write_arm) -> None:
+    added = add_robot(write_arm(*UNDAMPED), "swinging")
+    (found,) = of_check(added.findings, "servo")
+    assert found.what == "actuator shoulder has no damping, and neither has its joint"
+    assert "-0.0" not in (own_folder / "swinging" / "robot.yaml").read_text()
+    kv = re.search(r'kv="[0-9.]+"', found.mend)
+    assert kv is not None
+    mended = (UNDAMPED[0], ('kp="40" kv="2"', f'kp="40" {kv.group()}'))
+    assert audit(write_arm(*mended)) == []
+    model = mujoco.MjModel.from_xml_path(str(write_arm(*mended)))
+    assert (
+        residual_swing(model)
+        < 0.02
+        < 0.5
+        < residual_swing(mujoco.MjModel.from_xml_path(str(write_arm(*UNDAMPED))))
+    )
+
+
+def residual_swing(model: mujoco.MjModel) -> float:
+    """Share of a first deflection of the shoulder that is there again after a second, gravity aside."""
+    model.opt.gravity[:] = 0.0
+    data = mujoco.MjData(model)
+    data.qpos[:] = 0.2, 1.0
+    data.ctrl[:] = 0.0, (10.0 - 2.0) / 0.09  # where the elbow stands
+    mujoco.mj_step(model, data, 500)
+    largest = 0.0
+    for _ in range(250):
+        mujoco.mj_step(model, data)
+        largest = max(largest, abs(float(data.qpos[0])))
+    return largest / 0.2
+
+
+def test_one_that_only_its_joint_damps_is_not(own_folder: Path, write_arm) -> None:
+    assert audit(write_arm(UNDAMPED[1])) == []
 
 
 def test_a_name_in_place_of_none_is_the_parts_place(own_folder: Path, write_walker) -> None:
