@@ -82,6 +82,15 @@ class TestArm:
         assert [each for each in lint_experiment(added.experiment) if each.severity == "error"] == []
         assert shake(added.experiment).contract.robot.name == "their_arm"
 
+    def test_what_is_fixed_to_the_world_is_not_randomized(self, own_folder: Path, write_arm) -> None:
+        stand = '<body name="base"><geom type="sphere" size="0.02" pos="0 0 -0.1" mass="3"/>'
+        added = add_robot(write_arm(('<body name="base">', stand)), "their_arm")
+        ranges = shake(added.experiment, 2, 1).randomizer.trained_ranges()
+        assert {each.name for each in ranges if each.name.startswith("mass")} == {
+            "mass[upper]",
+            "mass[fore]",
+        }
+
     def test_nothing_is_overwritten(self, own_folder: Path, write_arm) -> None:
         add_robot(write_arm(), "their_arm")
         before = (own_folder / "their_arm" / "robot.yaml").read_bytes()
