@@ -214,6 +214,13 @@ def test_millimetres_are_found(own_folder: Path, write_urdf) -> None:
     assert any("m from end to end" in each.what for each in of_check(audit(path), "unit"))
 
 
+def test_grams_of_one_link_are_found(own_folder: Path, write_urdf) -> None:
+    path = write_urdf(('<mass value="0.8"/>', '<mass value="800"/>'))
+    (found,) = of_check(audit(path), "unit")
+    assert "body upper weighs 800 kg, 4.2e+06 kg/m³" in found.what  # 0.04 m, 0.04 m, 0.12 m
+    assert found.where == f"{path}:10"
+
+
 def test_a_scene_without_a_robot_is_an_error(own_folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "scene.xml"
     path.write_text("<mujoco><worldbody><body><geom size='1'/></body></worldbody></mujoco>")
