@@ -136,7 +136,7 @@ def _joint_angles(file: ModelFile, joints: Sequence[Joint]) -> Iterator[Finding]
             "unit",
             file.where(joint),
             f"joint {joint.name}: range {written[0]:g} {written[1]:g} {what}",
-            _compiler_mend(joint.compiler.degree),
+            _compiler_mend(file, joint.compiler.degree),
         )
 
 
@@ -152,7 +152,9 @@ def _other_unit(angles: NDArray[np.float64], degree: bool) -> str | None:
     return None
 
 
-def _compiler_mend(degree: bool) -> str:
+def _compiler_mend(file: ModelFile, degree: bool) -> str:
+    if file.is_urdf:
+        return "write radians: a URDF has no other unit"
     if degree:
         return '<compiler angle="radian"/>, if these are radians'
     return 'write radians, or take <compiler angle="radian"/> out'
@@ -188,7 +190,7 @@ def _odd_angle(file: ModelFile, element: Any, angle: float) -> Iterator[Finding]
         what = f"{label}: {angle:g} is read as radians, which is {abs(angle) / FULL_TURN:.3g} turns"
     else:
         return
-    yield Finding("warning", "unit", file.where(element), what, _compiler_mend(degree))
+    yield Finding("warning", "unit", file.where(element), what, _compiler_mend(file, degree))
 
 
 def _is_pi_over_12(angle: float) -> bool:

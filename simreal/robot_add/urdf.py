@@ -88,7 +88,7 @@ def read_urdf(source: Source, scratch: Path, base: Base | None) -> tuple[Urdf | 
         spec = _settled(copy, base, massless)  # what has failed to compile cannot be walked through
     limits = {name: _limits(joint) for name, joint in _named(root, "joint")}
     mimics = tuple(name for name, joint in _named(root, "joint") if joint.find("mimic") is not None)
-    return Urdf(ModelFile(source.path, spec, model), limits, massless, mimics), found
+    return Urdf(ModelFile(source.path, spec, model, is_urdf=True), limits, massless, mimics), found
 
 
 def _named(root: ElementTree.Element, tag: str) -> Iterator[tuple[str, ElementTree.Element]]:

@@ -177,6 +177,7 @@ def test_degrees_in_a_urdf_are_found(own_folder: Path, write_urdf) -> None:
     path = write_urdf((URDF_LIMIT, '<limit lower="-90" upper="90" effort="5" velocity="8"/>'))
     (found,) = of_check(audit(path), "unit")
     assert "joint elbow: range -90 90 is read as radians" in found.what
+    assert found.mend == "write radians: a URDF has no other unit"
     assert found.where.startswith(f"{path}:")
 
 
