@@ -178,7 +178,14 @@ def test_degrees_in_a_urdf_are_found(own_folder: Path, write_urdf) -> None:
     (found,) = of_check(audit(path), "unit")
     assert "joint elbow: range -90 90 is read as radians" in found.what
     assert found.mend == "write radians: a URDF has no other unit"
+    assert found.severity == "error"
+    assert not (own_folder / "audited").exists()
     assert found.where.startswith(f"{path}:")
+
+
+def test_a_winch_of_several_turns_is_only_doubted(own_folder: Path, write_urdf) -> None:
+    path = write_urdf((URDF_LIMIT, '<limit lower="0" upper="31.4159" effort="5" velocity="8"/>'))
+    assert {each.severity for each in of_check(audit(path), "unit")} == {"warning"}
 
 
 def test_a_link_that_moves_and_weighs_nothing_is_an_error(own_folder: Path, write_urdf) -> None:
