@@ -190,8 +190,19 @@ def test_a_winch_of_several_turns_is_only_doubted(own_folder: Path, write_urdf) 
 
 def test_a_link_that_moves_and_weighs_nothing_is_an_error(own_folder: Path, write_urdf) -> None:
     path = write_urdf(('<mass value="0.3"/>', '<mass value="0"/>'))
-    errors = [each for each in audit(path) if each.severity == "error"]
-    assert any("fore" in each.what and "<inertial>" in each.mend for each in errors)
+    (error,) = (each for each in audit(path) if each.severity == "error")
+    assert error.what == "link fore moves and its <inertial> is of no mass"
+    assert "<inertial>" in error.mend
+
+
+def test_a_link_that_moves_without_inertial_is_told_with_its_line(own_folder: Path, write_urdf) -> None:
+    text = write_urdf().read_text()
+    start = text.index("<inertial>", text.index('name="fore"'))
+    inertial = text[start : text.index("</inertial>", start) + len("</inertial>")]
+    path = write_urdf((inertial, ""))
+    (error,) = (each for each in audit(path) if each.severity == "error")
+    assert error.what == "link fore moves and has no <inertial>"
+    assert error.where == f"{path}:21"
 
 
 def test_an_inertia_that_no_masses_have_is_an_error(own_folder: Path, write_urdf) -> None:
