@@ -156,7 +156,11 @@ def test_a_convertible_mesh_beside_it_is_taken(own_folder: Path, write_urdf) -> 
 )
 def test_placeholders_are_found(own_folder: Path, write_urdf, limit: str, says: str) -> None:
     path = write_urdf(('effort="5" velocity="8"', limit))
-    assert any(says in each.what for each in of_check(audit(path), "limits"))
+    added = add_robot(path, "audited")
+    (found,) = (each for each in of_check(added.findings, "limits") if says in each.what)
+    elbow = load_robot("audited").description.joints[1]
+    assert ("no limit of velocity" in found.mend) == (elbow.velocity_limit is None)
+    assert ("an estimate" in found.mend) == ("effort" in says)
 
 
 def test_numbers_that_are_the_same_everywhere_are_placeholders(own_folder: Path, write_urdf) -> None:
