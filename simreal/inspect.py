@@ -22,6 +22,7 @@ def describe_contract(contract: Contract) -> list[Table]:
         ("task", provenance.task),
         ("agent", f"{provenance.agent}, seed {provenance.seed}, {provenance.training_steps} steps"),
         ("control rate", f"{contract.control_rate:g} Hz"),
+        ("needs", ", ".join(contract.needed_sensors) or "joints alone"),
         ("chooses among", ", ".join(choice.name for choice in contract.action.choices) or "any action"),
         ("contract version", str(contract.version)),
         ("made with", ", ".join(f"{k} {v}" for k, v in provenance.versions.items())),
