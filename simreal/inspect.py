@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def describe_contract(contract: Contract) -> list[Table]:
-    """A contract as tables: facts, joints, actuators, observation, trained ranges."""
+    """A contract as tables: facts, joints, actuators, observation, what is asked, trained ranges."""
     provenance = contract.provenance
     facts = Table("policy", "", show_header=False)
     for name, value in (
@@ -33,6 +33,7 @@ def describe_contract(contract: Contract) -> list[Table]:
         _joints(contract),
         _actuators(contract),
         _observation(contract),
+        *([_commands(contract)] if contract.commands else []),
         _ranges(contract),
     ]
 
@@ -85,6 +86,13 @@ def _observation(contract: Contract) -> Table:
             str(term.history),
             term.fill,
         )
+    return table
+
+
+def _commands(contract: Contract) -> Table:
+    table = Table("asked", "unit", "low", "high")
+    for each in contract.commands:
+        table.add_row(each.name, each.unit, _number(each.low), _number(each.high))
     return table
 
 

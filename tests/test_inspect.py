@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from simreal.contract import ActionMapping, Contract, ObservationTerm, Provenance
+from simreal.contract import ActionMapping, Command, Contract, ObservationTerm, Provenance
 from simreal.inspect import describe_contract, parameter_page
 from simreal.randomization.parameters import GROUPS, PARAMETERS
 from simreal.robots import load_robot
@@ -45,6 +45,14 @@ def test_a_policy_tells_which_sensors_it_needs(robot: str, source: str, needs: s
     objects = ("cube",) if needs == "tracker" else ()
     rows = told(robot, source, objects=objects).splitlines()
     assert [each.split("│")[2].strip() for each in rows if "│ needs " in each] == [needs]
+
+
+def test_a_policy_tells_what_may_be_asked_of_it() -> None:
+    asked = Command(name="forward_velocity", unit="m/s", low=-0.5, high=1.25)
+    rows = told("qube", "joint_position", commands=(asked,)).splitlines()
+    cells = [[cell.strip() for cell in row.split("│")[1:-1]] for row in rows]
+    assert ["forward_velocity", "m/s", "-0.5", "1.25"] in cells
+    assert "asked" not in told("qube", "joint_position")
 
 
 def test_the_page_of_parameters_is_what_they_declare() -> None:
