@@ -99,6 +99,7 @@ def deploy(
             timing,
             loop.travel.driven(),
             options.real_time is not None and not refused,
+            None if fault is None else fault.phase.value,
         )
 
 

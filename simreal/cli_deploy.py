@@ -130,6 +130,8 @@ def deploy(
     )
     if as_json:
         print_json(asdict(outcome))
+    elif outcome.cycles == 0:
+        console.print(_never_acted(outcome, log), soft_wrap=True)
     else:
         planned = outcome.cycles if duration is None else round(duration * contract.control_rate)
         _print(outcome, log, task, planned)
@@ -192,6 +194,13 @@ def _print(outcome: "Outcome", log: Path | None, task: str, planned: int) -> Non
         console.print(f"{_goal(log, task, planned)}\nlog: {log}", soft_wrap=True)
     else:
         console.print("goal: not known without --log", soft_wrap=True)
+
+
+def _never_acted(outcome: "Outcome", log: Path | None) -> str:
+    """All that there is to tell: shares and percentiles of nothing would be nonsense."""
+    phase = f" while {outcome.fault_phase}" if outcome.fault_phase else ""
+    told = f"the policy never acted: ended by {outcome.ended_by}{phase}"
+    return told if log is None else f"{told}\nlog: {log}"
 
 
 def _goal(log: Path, task: str, planned: int) -> str:
