@@ -10,6 +10,7 @@ A file comes from anywhere: loading it reaches no other file, and may use so muc
 
 import hashlib
 import os
+import re
 import resource
 import threading
 from collections.abc import Iterator, Mapping
@@ -279,7 +280,11 @@ def _bounded_memory() -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    return str(error).partition("\n")[0][:200]
+    """In its own words, less the label that onnxruntime puts before them."""
+    text = str(error).partition("\n")[0]
+    if "INVALID_PROTOBUF" in text:
+        return "cut off, or damaged"
+    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)[:200]
 
 
 def _golden(text: str, source: str) -> GoldenVectors:

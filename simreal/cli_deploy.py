@@ -106,6 +106,8 @@ def deploy(
 
     if duration is not None and not math.isfinite(duration):
         raise UserError(f"--duration {duration}: expected seconds; leave it out to run until Ctrl-C")
+    if log is not None and log.is_file():
+        raise UserError(f"{log}: exists already; give the log another name")
     loaded, name, own_duration = _what_runs(policy, excite)
     duration = own_duration if duration is None else duration
     contract = loaded.contract

@@ -201,6 +201,17 @@ def test_a_policy_for_another_robot_is_refused_with_reasons_by_name(
     )
 
 
+def test_a_log_that_is_there_is_refused_before_anything_is_announced(
+    policy_file: WriteFile, simreal: Simreal, tmp_path: Path
+) -> None:
+    log = tmp_path / "flight.mcap"
+    log.write_bytes(b"precious")
+    status, output, error = simreal("deploy", policy_file(), "--duration", "1", "--log", log)
+    assert (status, output) == (2, "")
+    assert error == f"error: {log}: exists already; give the log another name\n"
+    assert log.read_bytes() == b"precious"
+
+
 def test_deploy_prints_percentiles_for_people(policy_file: WriteFile, simreal: Simreal) -> None:
     status, output, error = simreal("deploy", policy_file(bias=0.3), "--duration", "0.3")
     assert (status, error) == (0, "")

@@ -19,6 +19,7 @@ from click.testing import CliRunner
 
 from simreal.cli import cli
 from simreal.deploy.drivers import DriverError, open_driver
+from simreal.deploy.drivers.servo.port import SerialPort
 from simreal.deploy.emulators.fault_control import tell_fault
 from simreal.errors import UserError
 from simreal.state import RobotCommand
@@ -203,6 +204,13 @@ def test_a_second_program_is_told_that_the_port_is_taken(arm: Arm) -> None:
         pytest.raises(DriverError, match=r"another program|cannot be opened"),
     ):
         open_driver(arm.driver, "so101").connect()
+
+
+def test_a_port_that_is_not_there_is_named_once() -> None:
+    with pytest.raises(DriverError) as caught:
+        SerialPort("/dev/ttyUSB97", 1_000_000, 0.003)
+    assert str(caught.value).startswith("/dev/ttyUSB97: cannot be opened: No such file or directory; is")
+    assert str(caught.value).count("ttyUSB97") == 1
 
 
 CONTROLLER = """
