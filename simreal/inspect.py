@@ -1,6 +1,6 @@
 """Contracts and inventories as tables for people."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich.table import Table
 
@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     from simreal.experiment import BaseExperiment
     from simreal.randomization.parameters import Parameter
     from simreal.robots import RobotFolder
+
+
+Kind = Literal[
+    "robots", "tasks", "dm_control", "experiments", "agents", "drivers", "emulators", "parameters"
+]
+PARAMETERS_OF = "parameters of "
 
 
 def describe_contract(contract: Contract) -> list[Table]:
@@ -134,13 +140,39 @@ def inventory() -> dict[str, dict[str, str]]:
         "drivers": {name: entry.description for name, entry in DRIVERS.items()},
         "emulators": {name: entry.description for name, entry in EMULATORS.items()},
         **{
-            f"parameters of {group}": {
+            f"{PARAMETERS_OF}{group}": {
                 each.name: f"{each.description} ({each.operation} by default, {each.unit})"
                 for each in parameters
             }
             for group, parameters in GROUPS.items()
         },
     }
+
+
+def listing(kind: Kind | None) -> dict[str, dict[str, str]]:
+    """What people are shown of the inventory: one kind whole, or all with its long tails folded."""
+    from simreal.experiment import SUITE_PREFIX, is_suite_task
+
+    found = inventory()
+    suite = {name: text for name, text in found["tasks"].items() if is_suite_task(name)}
+    groups = {name: entries for name, entries in found.items() if name.startswith(PARAMETERS_OF)}
+    rest = {name: entries for name, entries in found.items() if name not in groups}
+    rest["tasks"] = {name: text for name, text in rest["tasks"].items() if name not in suite}
+    if suite:
+        count = f"{len(suite)} tasks: simreal list dm_control"
+        rest["tasks"][f"{SUITE_PREFIX}DOMAIN-TASK"] = count
+    match kind:
+        case None:
+            folded = {
+                name.removeprefix(PARAMETERS_OF): ", ".join(group) for name, group in groups.items()
+            }
+            return {**rest, "parameters": folded}
+        case "parameters":
+            return groups
+        case "dm_control":
+            return {kind: suite}
+        case _:
+            return {kind: rest[kind]}
 
 
 def _robot(name: str, folder: "RobotFolder") -> str:
