@@ -9,7 +9,9 @@ from simreal.cli_types import PATH, console, print_json
 
 @click.command()
 @click.argument("run_path", metavar="RUN", type=PATH)
-@click.option("-o", "--output", type=PATH, default=Path("policy.onnx"), show_default=True)
+@click.option(
+    "-o", "--output", type=PATH, default=Path("policy.onnx"), show_default=True, help="File to write."
+)
 def export(run_path: Path, output: Path) -> None:
     """Export the newest policy of RUN to one ONNX file."""
     from simreal.export import export as export_run
