@@ -15,7 +15,7 @@ from simreal.deploy.control_loop import ControlLoop
 from simreal.deploy.drivers import Driver
 from simreal.deploy.loop_options import USUAL, LoopOptions, steps_per_action
 from simreal.deploy.policy import Runnable
-from simreal.deploy.preflight import objections
+from simreal.deploy.preflight import objections, refuse_missing_sensors
 from simreal.deploy.provenance import provenance_of
 from simreal.deploy.realtime import real_time, warning
 from simreal.deploy.recorder import Recorder
@@ -72,6 +72,7 @@ def deploy(
         robot = driver.connect()
         stack.callback(driver.off)
         refuse_misfits(policy, robot)
+        refuse_missing_sensors(contract, driver)
         broadcast = Broadcast(contract, kept=log is not None)
         stack.callback(broadcast.close)
         recorder = None
@@ -102,6 +103,7 @@ def deploy(
             timing,
             loop.travel.driven(),
             options.real_time is not None and not refused,
+            None if fault is None else fault.phase.value,
         )
 
 

@@ -13,6 +13,7 @@ import base64
 import binascii
 import hashlib
 import os
+import re
 import resource
 import threading
 import zlib
@@ -324,7 +325,11 @@ def _bounded_memory() -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    return str(error).partition("\n")[0][:200]
+    """In its own words, less the label that onnxruntime puts before them."""
+    text = str(error).partition("\n")[0]
+    if "INVALID_PROTOBUF" in text:
+        return "cut off, or damaged"
+    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)[:200]
 
 
 def _golden(text: str, source: str) -> GoldenVectors:

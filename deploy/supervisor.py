@@ -55,12 +55,14 @@ class Fault:
         reason: for people.
         reaction: what its motors do.
         at: s, on the clock of the measurements.
+        phase: in which it came.
     """
 
     check: Check
     reason: str
     reaction: Reaction
     at: float
+    phase: Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +183,7 @@ class Supervisor:
         """Latch a fault, unless there is one."""
         if self.fault is None:
             at = 0.0 if self._now is None else self._now
-            self.fault = Fault(check, reason, self._safety.reaction_to(check), at)
+            self.fault = Fault(check, reason, self._safety.reaction_to(check), at, self.phase)
             self._let_go()
             self.phase = Phase.FAULT
 

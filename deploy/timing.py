@@ -107,6 +107,7 @@ class Outcome:
         timing: percentiles by name.
         driven_travel: joint with an actuator to how far apart its extreme readings lie, rad or m.
         real_time: whether the kernel permitted all that was asked of it.
+        fault_phase: what the robot was in when the fault came, such as "rising".
     """
 
     ended_by: str
@@ -120,3 +121,4 @@ class Outcome:
     timing: dict[str, Percentiles]
     driven_travel: dict[str, float]
     real_time: bool
+    fault_phase: str | None

@@ -8,6 +8,7 @@ from simreal.robots.loader import (
     robot_experiments,
     robot_folders,
     robot_names,
+    where_robots_are,
 )
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "robot_experiments",
     "robot_folders",
     "robot_names",
+    "where_robots_are",
 ]

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
-from itertools import chain
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -218,6 +217,12 @@ def own_folder() -> Path:
     return next(iter(_folders_in_environment()), _user_folder())
 
 
+def where_robots_are() -> str:
+    """A line on where robots of the user's own are looked for, for whoever misses one."""
+    folders = [f"{path}{'' if path.is_dir() else ' (not there)'}" for path in _own_folders()]
+    return f"  looked for in {', '.join(folders)}; {FOLDERS_VARIABLE} may name more folders"
+
+
 def robot_experiments() -> dict[str, Path]:
     """Names and files of the experiments that stand in robots' folders."""
     return {name: path for name, path in robot_files("*.yaml").items() if path.name != DESCRIPTION}
@@ -240,7 +245,7 @@ def load_robot(name: str) -> Robot:
     """
     folder = next((each for each in _all_folders() if each.path.name == name), None)
     if folder is None:
-        raise UserError(f"no robot {name!r}: {nearest(name, robot_names())}")
+        raise UserError(f"no robot {name!r}: {nearest(name, robot_names())}\n{where_robots_are()}")
     return read_robot(folder.path)
 
 
@@ -266,8 +271,12 @@ def _all_folders() -> Iterator[RobotFolder]:
     for each in sorted(entry_points(group=ENTRY_POINTS)):
         for path in _package_folders(each):
             yield from _robots_in(path, f"package {each.value}")
-    for path in chain(_folders_in_environment(), (Path("robots"), _user_folder())):
+    for path in _own_folders():
         yield from _robots_in(path, str(path))
+
+
+def _own_folders() -> list[Path]:
+    return [*_folders_in_environment(), Path("robots"), _user_folder()]
 
 
 def _robots_in(folder: Path, origin: str) -> Iterator[RobotFolder]:

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.table import Column, Table
@@ -32,6 +33,10 @@ from simreal.cli_watch import watch
 from simreal.errors import UserError, missing_extra, nearest
 from simreal.fresh_module import fresh_module_hint
 
+if TYPE_CHECKING:
+    from simreal.inspect import Kind
+
+KINDS = ("robots", "tasks", "dm_control", "experiments", "agents", "drivers", "emulators", "parameters")
 TRAIN_MODULES = (
     "torch",
     "stable_baselines3",
@@ -96,17 +101,18 @@ def _missing_module(error: ModuleNotFoundError) -> str:
 
 
 @cli.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print names for programs.")
-def list_everything(as_json: bool) -> None:
-    """List robots, tasks, experiments, agents, drivers, emulators and randomizable parameters."""
-    from simreal.inspect import inventory
+@click.argument("kind", type=click.Choice(KINDS), required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print names for programs, of all kinds whole.")
+def list_everything(kind: "Kind | None", as_json: bool) -> None:
+    """List what can be named: of one KIND with all details, or everything in short."""
+    from simreal.inspect import inventory, listing
 
-    found = inventory()
+    found = listing(kind) if kind or not as_json else inventory()
     if as_json:
-        print_json({kind: list(entries) for kind, entries in found.items()})
+        print_json({part: list(entries) for part, entries in found.items()})
         return
-    for kind, entries in found.items():
-        table = Table(Column(kind, no_wrap=True), "", show_header=True)
+    for part, entries in found.items():
+        table = Table(Column(part, no_wrap=True), "", show_header=True)
         for name, text in entries.items():
             table.add_row(name, text)
         console.print(table)

@@ -115,6 +115,8 @@ def deploy(
 
     if duration is not None and not math.isfinite(duration):
         raise UserError(f"--duration {duration}: expected seconds; leave it out to run until Ctrl-C")
+    if log is not None and log.is_file():
+        raise UserError(f"{log}: exists already; give the log another name")
     loaded, name, own_duration = _what_runs(policy, excite)
     duration = own_duration if duration is None else duration
     contract = loaded.contract
@@ -141,6 +143,8 @@ def deploy(
     )
     if as_json:
         print_json(asdict(outcome))
+    elif outcome.cycles == 0:
+        console.print(_never_acted(outcome, log), soft_wrap=True)
     else:
         planned = outcome.cycles if duration is None else round(duration * contract.control_rate)
         _print(outcome, log, task, planned)
@@ -214,6 +218,13 @@ def _print(outcome: "Outcome", log: Path | None, task: str, planned: int) -> Non
         console.print(f"{_goal(log, task, planned)}\nlog: {log}", soft_wrap=True)
     else:
         console.print("goal: not known without --log", soft_wrap=True)
+
+
+def _never_acted(outcome: "Outcome", log: Path | None) -> str:
+    """All that there is to tell: shares and percentiles of nothing would be nonsense."""
+    phase = f" while {outcome.fault_phase}" if outcome.fault_phase else ""
+    told = f"the policy never acted: ended by {outcome.ended_by}{phase}"
+    return told if log is None else f"{told}\nlog: {log}"
 
 
 def _goal(log: Path, task: str, planned: int) -> str:

@@ -10,7 +10,9 @@ from simreal.errors import UserError
 
 @click.command()
 @click.argument("run_path", metavar="RUN", type=PATH)
-@click.option("-o", "--output", type=PATH, default=Path("policy.onnx"), show_default=True)
+@click.option(
+    "-o", "--output", type=PATH, default=Path("policy.onnx"), show_default=True, help="File to write."
+)
 @click.option("--force", is_flag=True, help="Even an adapted policy that `simreal gate` keeps back.")
 def export(run_path: Path, output: Path, force: bool) -> None:
     """Export the newest policy of RUN to one ONNX file.

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     metavar="S",
     help="For each joint to be moved.",
 )
-@click.option("--report", type=PATH, help="Write the verdict as JSON.")
+@click.option("-o", "--output", type=PATH, help="File for the verdict, as JSON.")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict for programs.")
 def preflight(
     policy: Path,
@@ -45,7 +45,7 @@ def preflight(
     hand: str | None,
     allow_motion: bool,
     patience: float,
-    report: Path | None,
+    output: Path | None,
     as_json: bool,
 ) -> None:
     """Check a robot and POLICY before it moves; motors stay passive.
@@ -71,8 +71,8 @@ def preflight(
         (lambda text: None) if as_json else (lambda text: console.print(text, soft_wrap=True)),
     )
     content = asdict(verdict) | {"ready": verdict.ready, "verdict": verdict.sentence()}
-    if report is not None:
-        write_text(report, json.dumps(content, indent=2) + "\n")
+    if output is not None:
+        write_text(output, json.dumps(content, indent=2) + "\n")
     if as_json:
         print_json(content)
     else:

@@ -27,8 +27,15 @@ def robot() -> None:
     type=click.Choice(["free", "fixed"]),
     help="Of a URDF, whether the robot stands on its own; by the shape of its tree if absent.",
 )
+@click.option(
+    "--replace",
+    is_flag=True,
+    help="In place of the robot NAME that was added before, unless you have changed its files.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome for programs.")
-def add(model: str, name: str, base: Literal["free", "fixed"] | None, as_json: bool) -> None:
+def add(
+    model: str, name: str, base: Literal["free", "fixed"] | None, replace: bool, as_json: bool
+) -> None:
     """Audit MODEL, an .xml or .urdf file or menagerie:NAME, and make it a robot.
 
     Exit status 1 if there are errors; then nothing is written.
@@ -37,7 +44,7 @@ def add(model: str, name: str, base: Literal["free", "fixed"] | None, as_json: b
     from simreal.robot_add.menagerie import PREFIX, menagerie_path
 
     path = menagerie_path(model) if model.startswith(PREFIX) else Path(model)
-    added = add_robot(path, name, base)
+    added = add_robot(path, name, base, replace)
     if as_json:
         folder = None if added.folder is None else str(added.folder)
         print_json(asdict(added) | {"folder": folder})

@@ -20,10 +20,10 @@ from simreal.cli_types import PATH, console, errors, print_json
     help="Of each policy in each physics.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("-o", "--output", type=PATH, help="Write an HTML page with a picture.")
+@click.option("--report", type=PATH, help="Write an HTML page with a picture.")
 @click.option("--json", "as_json", is_flag=True, help="Print numbers for programs.")
 def transfer(
-    policies: tuple[Path, ...], episodes: int, seed: int, output: Path | None, as_json: bool
+    policies: tuple[Path, ...], episodes: int, seed: int, report: Path | None, as_json: bool
 ) -> None:
     """Judge each POLICY, a run folder or an .onnx file, in MuJoCo, perturbed MuJoCo and PyBullet."""
     from simreal import transfer as verb
@@ -37,12 +37,12 @@ def transfer(
             bar.update(task, description=what, completed=done)
 
         result = verb.compare(candidates, episodes, seed, show)
-    if output is not None:
+    if report is not None:
         from simreal.report import Page
 
         page = Page("simreal: transfer")
         verb.add_transfer(page, result)
-        page.write(output)
+        page.write(report)
     if as_json:
         print_json(verb.as_json(result))
         return
@@ -50,5 +50,5 @@ def transfer(
     for row in verb.rows(result):
         table.add_row(*row)
     console.print(table)
-    if output is not None:
-        console.print(f"page: {output}", soft_wrap=True)
+    if report is not None:
+        console.print(f"page: {report}", soft_wrap=True)

@@ -107,6 +107,24 @@ _Loader.add_implicit_resolver(
 )
 
 
+class FileAssignment(str):
+    """An assignment ``section={...}`` that was made of a file, which messages name for what it brings.
+
+    Attributes:
+        file: its path.
+        brings: keys of the section that come from there; the others keep their places.
+    """
+
+    file: str
+    brings: tuple[str, ...]
+
+    def __new__(cls, text: str, file: str, brings: tuple[str, ...]) -> Self:
+        """Take an assignment as it would be typed."""
+        made = super().__new__(cls, text)
+        made.file, made.brings = file, brings
+        return made
+
+
 class Document:
     """Parsed YAML and the line on which each key stands.
 
@@ -146,12 +164,16 @@ class Document:
     def override(self, assignments: Sequence[str]) -> dict[str, Any]:
         """The data under ``a.b=value`` assignments; faults in them are said to be theirs."""
         for assignment in assignments:
-            self._note_override(tuple(_keys(assignment.partition("=")[0])), assignment)
+            path = tuple(_keys(assignment.partition("=")[0]))
+            if isinstance(assignment, FileAssignment):
+                for key in assignment.brings:
+                    self._note((*path, key), assignment.file)
+            else:
+                self._note(path, f"override {assignment!r}")
         return override(self.data, assignments)
 
-    def _note_override(self, path: tuple[str, ...], assignment: str) -> None:
-        """From now on the path stands in an assignment, and so does a section made for its sake."""
-        place = f"override {assignment!r}"
+    def _note(self, path: tuple[str, ...], place: str) -> None:
+        """From now on the path stands somewhere else, and so does a section made for its sake."""
         self._places = {at: line for at, line in self._places.items() if at[: len(path)] != path}
         for depth in range(1, len(path) + 1):
             self._places.setdefault(path[:depth], place)

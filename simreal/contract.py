@@ -361,6 +361,13 @@ class Contract(Config):
     trained_ranges: tuple[TrainedRange, ...] = ()
     provenance: Provenance
 
+    @property
+    def needed_sensors(self) -> tuple[str, ...]:
+        """What the policy sees with beside its joints' encoders: ``IMU``, ``tracker`` (of objects)."""
+        seen = {term.source for term in self.observation}
+        kinds = {"IMU": IMU_SOURCES, "tracker": OBJECT_SOURCES}
+        return tuple(name for name, sources in kinds.items() if seen & sources)
+
     @model_validator(mode="before")
     @classmethod
     def _version_first(cls, data: Any) -> Any:

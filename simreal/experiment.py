@@ -39,7 +39,7 @@ from simreal.randomization.schedules import (
 )
 from simreal.randomization.specification import ParameterConfig, members
 from simreal.randomization.terrain_tiles import TerrainConfig
-from simreal.robots import load_robot, robot_experiments
+from simreal.robots import load_robot, robot_experiments, where_robots_are
 from simreal.tasks import TASKS, find_task
 
 SUITE_PREFIX = "dm_control/"
@@ -372,7 +372,8 @@ def read_experiment(name: str, extended_by: tuple[str, ...] = ()) -> Document:
         shipped = {each: FOLDER / f"{each}.yaml" for each in shipped_experiments()}
         named = robot_experiments() | shipped
         if name not in named:
-            raise UserError(f"no experiment or YAML file {name!r}: {nearest(name, named)}")
+            hint = nearest(name, named)
+            raise UserError(f"no experiment or YAML file {name!r}: {hint}\n{where_robots_are()}")
         path = named[name]
     document = read_document(path)
     base = document.data.pop("extends", None)

@@ -1,6 +1,6 @@
 """Contracts and inventories as tables for people."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich.table import Table
 
@@ -13,8 +13,14 @@ if TYPE_CHECKING:
     from simreal.robots import RobotFolder
 
 
+Kind = Literal[
+    "robots", "tasks", "dm_control", "experiments", "agents", "drivers", "emulators", "parameters"
+]
+PARAMETERS_OF = "parameters of "
+
+
 def describe_contract(contract: Contract) -> list[Table]:
-    """A contract as tables: facts, joints, actuators, observation, trained ranges."""
+    """A contract as tables: facts, joints, actuators, observation, what is asked, trained ranges."""
     provenance = contract.provenance
     facts = Table("policy", "", show_header=False)
     for name, value in (
@@ -22,6 +28,7 @@ def describe_contract(contract: Contract) -> list[Table]:
         ("task", provenance.task),
         ("agent", f"{provenance.agent}, seed {provenance.seed}, {provenance.training_steps} steps"),
         ("control rate", f"{contract.control_rate:g} Hz"),
+        ("needs", ", ".join(contract.needed_sensors) or "joints alone"),
         ("chooses among", ", ".join(choice.name for choice in contract.action.choices) or "any action"),
         ("contract version", str(contract.version)),
         ("made with", ", ".join(f"{k} {v}" for k, v in provenance.versions.items())),
@@ -32,6 +39,7 @@ def describe_contract(contract: Contract) -> list[Table]:
         _joints(contract),
         _actuators(contract),
         _observation(contract),
+        *([_commands(contract)] if contract.commands else []),
         _ranges(contract),
     ]
 
@@ -87,6 +95,13 @@ def _observation(contract: Contract) -> Table:
     return table
 
 
+def _commands(contract: Contract) -> Table:
+    table = Table("asked", "unit", "low", "high")
+    for each in contract.commands:
+        table.add_row(each.name, each.unit, _number(each.low), _number(each.high))
+    return table
+
+
 def _ranges(contract: Contract) -> Table:
     table = Table("trained under", "unit", "operation", "low", "high")
     for each in contract.trained_ranges:
@@ -125,13 +140,39 @@ def inventory() -> dict[str, dict[str, str]]:
         "drivers": {name: entry.description for name, entry in DRIVERS.items()},
         "emulators": {name: entry.description for name, entry in EMULATORS.items()},
         **{
-            f"parameters of {group}": {
+            f"{PARAMETERS_OF}{group}": {
                 each.name: f"{each.description} ({each.operation} by default, {each.unit})"
                 for each in parameters
             }
             for group, parameters in GROUPS.items()
         },
     }
+
+
+def listing(kind: Kind | None) -> dict[str, dict[str, str]]:
+    """What people are shown of the inventory: one kind whole, or all with its long tails folded."""
+    from simreal.experiment import SUITE_PREFIX, is_suite_task
+
+    found = inventory()
+    suite = {name: text for name, text in found["tasks"].items() if is_suite_task(name)}
+    groups = {name: entries for name, entries in found.items() if name.startswith(PARAMETERS_OF)}
+    rest = {name: entries for name, entries in found.items() if name not in groups}
+    rest["tasks"] = {name: text for name, text in rest["tasks"].items() if name not in suite}
+    if suite:
+        count = f"{len(suite)} tasks: simreal list dm_control"
+        rest["tasks"][f"{SUITE_PREFIX}DOMAIN-TASK"] = count
+    match kind:
+        case None:
+            folded = {
+                name.removeprefix(PARAMETERS_OF): ", ".join(group) for name, group in groups.items()
+            }
+            return {**rest, "parameters": folded}
+        case "parameters":
+            return groups
+        case "dm_control":
+            return {kind: suite}
+        case _:
+            return {kind: rest[kind]}
 
 
 def _robot(name: str, folder: "RobotFolder") -> str:

@@ -8,14 +8,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import get_args
 
 import click
 import pytest
 import torch
 
 from simreal import __version__
-from simreal.cli import cli, main
+from simreal.cli import KINDS, cli, main
 from simreal.contract import Contract
+from simreal.inspect import Kind
 
 torch.set_num_threads(1)  # tests run beside each other: more threads would only wait for a core
 
@@ -100,6 +102,16 @@ def test_the_version_is_the_packages(simreal: Run) -> None:
     assert simreal("--version") == (0, f"simreal, version {__version__}\n", "")
 
 
+def test_options_mean_the_same_everywhere() -> None:
+    """`-o` changes a configuration, or where there is none names the file that a verb makes."""
+    for name, command in cli.commands.items():
+        options = [each for each in command.params if isinstance(each, click.Option)]
+        short = [each.opts[-1] for each in options if "-o" in each.opts]
+        assert short in ([], ["--override"], ["--output"]), name
+        pages = [each for each in options if "--report" in each.opts]
+        assert all("HTML" in (each.help or "") for each in pages), name
+
+
 def test_list_names_all_that_can_be_named(simreal: Run) -> None:
     status, output, errors = simreal("list", "--json")
     assert (status, errors) == (0, "")
@@ -113,8 +125,30 @@ def test_list_names_all_that_can_be_named(simreal: Run) -> None:
     assert "encoder_noise" in found["parameters of sensors"]
     status, output, errors = simreal("list")
     assert (status, errors) == (0, "")
+    folded = [name for name in found["tasks"] if name.startswith("dm_control/")]
     for names in found.values():
-        assert all(name in output for name in names)
+        assert all(name in output for name in names if name not in folded)
+    assert "simreal list dm_control" in output
+    assert sum(name in output for name in folded) < 3 < len(folded)  # some experiments are of them
+    assert get_args(Kind) == KINDS
+    assert len(output.splitlines()) < 200
+
+
+@pytest.mark.parametrize(
+    ("kind", "has", "has_not"),
+    [
+        ("robots", "so101", "so101_reach"),
+        ("tasks", "posture", "dm_control/cartpole-swingup"),
+        ("dm_control", "dm_control/cartpole-swingup", "posture"),
+        ("parameters", "mass of a body, its inertia in", "feetech"),
+        ("drivers", "feetech", "ppo"),
+    ],
+)
+def test_list_tells_of_one_kind(simreal: Run, kind: str, has: str, has_not: str) -> None:
+    status, output, errors = simreal("list", kind)
+    assert (status, errors) == (0, "")
+    assert has in output
+    assert has_not not in output
 
 
 def test_train_export_inspect_evaluate_follow_each_other(simreal: Run, tmp_path: Path) -> None:

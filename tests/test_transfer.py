@@ -261,7 +261,7 @@ def test_the_verbs_print_the_same_numbers_for_people_and_programs(
 ) -> None:
     run, policy = map(str, run_and_policy)
     page = os.fspath(tmp_path / "page.html")
-    cli(["transfer", run, policy, "--episodes", "2", "--json", "-o", page], standalone_mode=False)
+    cli(["transfer", run, policy, "--episodes", "2", "--json", "--report", page], standalone_mode=False)
     found = json.loads(capsys.readouterr().out)["results"]
     assert [each["policy"] for each in found] == [Path(run).name] * 3 + [Path(policy).name] * 3
     for of_run, of_policy in zip(found[:3], found[3:], strict=True):

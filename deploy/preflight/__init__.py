@@ -1,5 +1,10 @@
 """Everything that is asked before a policy moves a robot."""
 
-from simreal.deploy.preflight.fit import contract_objections, golden_objections, objections
+from simreal.deploy.preflight.fit import (
+    contract_objections,
+    golden_objections,
+    objections,
+    refuse_missing_sensors,
+)
 
-__all__ = ["contract_objections", "golden_objections", "objections"]
+__all__ = ["contract_objections", "golden_objections", "objections", "refuse_missing_sensors"]

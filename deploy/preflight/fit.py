@@ -1,7 +1,9 @@
 """Whether a policy and a robot belong together: asked before anything moves."""
 
 from simreal.contract import ABSENT, Contract, Difference, RobotDescription, differences
+from simreal.deploy.drivers import Driver
 from simreal.deploy.policy import Runnable
+from simreal.errors import UserError
 
 
 def objections(policy: Runnable, robot: RobotDescription) -> list[str]:
@@ -38,3 +40,25 @@ def golden_objections(policy: Runnable) -> list[str]:
     """Whether pipeline and graph still do on this computer what they did at export."""
     mismatch = policy.golden_mismatch()
     return [] if mismatch is None else [f"golden vectors: {mismatch}"]
+
+
+def sensor_objections(contract: Contract, driver: Driver) -> list[str]:
+    """What the policy sees and a robot that is connected does not report.
+
+    A description tells of an IMU; whether somebody tracks objects, only a measurement does.
+
+    Raises:
+        DriverError: the robot is lost.
+    """
+    if "tracker" not in contract.needed_sensors or driver.read().object_pose is not None:
+        return []
+    return [
+        f"the policy sees {', '.join(contract.objects)}, which needs a tracker; this driver has none: "
+        "its states are without objects"
+    ]
+
+
+def refuse_missing_sensors(contract: Contract, driver: Driver) -> None:
+    """Raise a `UserError` for what `sensor_objections` finds: the policy would fail once it acts."""
+    for objection in sensor_objections(contract, driver):
+        raise UserError(objection)

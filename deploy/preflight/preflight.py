@@ -7,7 +7,7 @@ from datetime import datetime
 from simreal.contract import RobotDescription
 from simreal.deploy.drivers import Driver
 from simreal.deploy.policy import Policy
-from simreal.deploy.preflight.fit import contract_objections
+from simreal.deploy.preflight.fit import contract_objections, sensor_objections
 from simreal.deploy.preflight.inertial import gravity
 from simreal.deploy.preflight.motion import MotionLatency, UnsafeMotionError, motion_latency
 from simreal.deploy.preflight.timing import bus_finding, bus_times, latency_finding
@@ -64,6 +64,10 @@ def preflight(
         found(Finding("contract", "fail" if objections else "pass", text))
         if objections:
             return verdict  # the names of its joints would mean something else
+        if "tracker" in contract.needed_sensors:
+            missing = sensor_objections(contract, driver)
+            text = "; ".join(missing) or f"objects are tracked: {', '.join(contract.objects)}"
+            found(Finding("tracker", "fail" if missing else "pass", text))
         if contract.robot.imu:
             found(gravity(driver))
         times = bus_times(driver, policy)

@@ -56,9 +56,10 @@ def _named(kind: mujoco.mjtObj, count: str) -> Callable[[World], Parts]:
 
 
 def _bodies(world: World) -> Parts:
+    """Those with a mass that anything feels: not what is fixed to the world."""
     model = world.physics.model
     bodies = _named(mujoco.mjtObj.mjOBJ_BODY, "nbody")(world)
-    return [(name, i) for name, i in bodies if model.body_mass[i] > 0]
+    return [(name, i) for name, i in bodies if model.body_mass[i] > 0 and model.body_weldid[i] != 0]
 
 
 def _joints(world: World) -> Parts:

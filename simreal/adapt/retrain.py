@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from simreal.config import FileAssignment
 from simreal.contract import Contract, TrainedRange
 from simreal.errors import UserError
 from simreal.experiment import read_experiment
@@ -24,7 +25,7 @@ INNER = (0.05, 0.95)
 
 def randomization_override(
     experiment: str, overrides: Sequence[str], path: Path
-) -> tuple[str, list[str]]:
+) -> tuple[FileAssignment, list[str]]:
     """An override by which an experiment draws robots from a posterior.
 
     Args:
@@ -46,7 +47,8 @@ def randomization_override(
     replaced = replaced_entries(entries, posterior)
     kept = {name: entry for name, entry in entries.items() if name not in replaced}
     entry = {"distribution": {"type": "posterior", "file": str(path.absolute()), "bandwidth": 0.2}}
-    return f"randomization={json.dumps({**kept, ENTRY: entry})}", list(replaced)
+    text = f"randomization={json.dumps({**kept, ENTRY: entry})}"
+    return FileAssignment(text, str(path), (ENTRY,)), list(replaced)
 
 
 def replaced_entries(entries: Mapping[str, Any], posterior: Posterior) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ from simreal.lint.value_checks import check_values
 from simreal.physics.contradictions import contradictions
 
 FULL_TURN = 2.0 * math.pi
+MOST_TURNS = 4.0
+"""Of a joint with two ends. Beyond, multiples of 5 are degrees: robots were built with them."""
 WIDEST, NARROWEST = 3.0, 0.02
 """Radius of gyration over the reach of a body: beyond it, an inertia in other units is more likely than
 such a body. kg·cm² for kg·m² puts it off by 100, g·mm² by 30,000."""
@@ -117,7 +119,7 @@ def _reach(model: mujoco.MjModel, body: int) -> float:
 
 
 def _joint_angles(file: ModelFile, joints: Sequence[Joint]) -> Iterator[Finding]:
-    """Ranges of joints in the other unit of angles."""
+    """Ranges of joints in the other unit of angles: surely, or by somebody's word that they are not."""
     described = {joint.name: (joint.lower, joint.upper) for joint in joints}
     for joint in file.spec.joints:
         if joint.type not in (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_BALL):
@@ -130,13 +132,16 @@ def _joint_angles(file: ModelFile, joints: Sequence[Joint]) -> Iterator[Finding]
             continue
         meant = described.get(joint.name, (None, None))
         radians = written if joint.compiler.degree else np.radians(written)
-        certain = None not in meant and np.allclose(np.array(meant, dtype=float), radians, rtol=1e-2)
+        if None not in meant:
+            certain = np.allclose(np.array(meant, dtype=float), radians, rtol=1e-2)
+        else:
+            certain = not joint.compiler.degree and _are_degrees(written)
         yield Finding(
             "error" if certain else "warning",
             "unit",
             file.where(joint),
             f"joint {joint.name}: range {written[0]:g} {written[1]:g} {what}",
-            _compiler_mend(joint.compiler.degree),
+            _compiler_mend(file, joint.compiler.degree),
         )
 
 
@@ -146,13 +151,23 @@ def _other_unit(angles: NDArray[np.float64], degree: bool) -> str | None:
     if degree and largest <= FULL_TURN + 0.01:
         low, high = np.radians(angles)
         return f"is read as degrees, which is {low:.3g} to {high:.3g} rad"
-    whole = np.all(np.abs(angles / 5.0 - np.rint(angles / 5.0)) < 1e-9)
-    if not degree and (largest > 2.0 * FULL_TURN or (largest > FULL_TURN and whole)):
+    if not degree and (largest > 2.0 * FULL_TURN or (largest > FULL_TURN and _are_round(angles))):
         return f"is read as radians, which is {largest / FULL_TURN:.3g} turns"
     return None
 
 
-def _compiler_mend(degree: bool) -> str:
+def _are_degrees(angles: NDArray[np.float64]) -> bool:
+    """Whether bounds, read as radians, are round degrees and more turns than a joint makes."""
+    return bool(np.abs(angles).max() > MOST_TURNS * FULL_TURN and _are_round(angles))
+
+
+def _are_round(angles: NDArray[np.float64]) -> bool:
+    return bool(np.all(np.abs(angles / 5.0 - np.rint(angles / 5.0)) < 1e-9))
+
+
+def _compiler_mend(file: ModelFile, degree: bool) -> str:
+    if file.is_urdf:
+        return "write radians: a URDF has no other unit"
     if degree:
         return '<compiler angle="radian"/>, if these are radians'
     return 'write radians, or take <compiler angle="radian"/> out'
@@ -188,7 +203,7 @@ def _odd_angle(file: ModelFile, element: Any, angle: float) -> Iterator[Finding]
         what = f"{label}: {angle:g} is read as radians, which is {abs(angle) / FULL_TURN:.3g} turns"
     else:
         return
-    yield Finding("warning", "unit", file.where(element), what, _compiler_mend(degree))
+    yield Finding("warning", "unit", file.where(element), what, _compiler_mend(file, degree))
 
 
 def _is_pi_over_12(angle: float) -> bool:

@@ -34,11 +34,13 @@ class ModelFile:
         path: the file.
         spec: its elements with the values that are written there, defaults applied.
         compiled: None where it does not compile.
+        is_urdf: whether it is a URDF, which has no settings of a compiler.
     """
 
     path: Path
     spec: mujoco.MjSpec
     compiled: mujoco.MjModel | None
+    is_urdf: bool = False
 
     def where(self, element: Element | Any) -> str:
         """``file:line`` of an element, also in an included file if it has a name."""

@@ -12,6 +12,7 @@ from simreal.lint.experiment_checks import widths
 from simreal.lint.finding import Finding
 from simreal.lint.measurement import Columns, Excitation, Setting, run, set_up
 from simreal.lint.subject import Subject
+from simreal.physics.drives import is_undamped, read_drives
 from simreal.randomization.build import build_world
 from simreal.randomization.randomizer import Randomizer
 from simreal.randomization.specification import ParameterConfig, Specification, members
@@ -63,8 +64,8 @@ def _diverges_alone(subject: Subject, contract: Contract) -> Iterator[Finding]:
             "numbers, with nothing randomized"
         )
         mend = (
-            f"a timestep of less than {step:g} ms, or softer springs, servos and contacts, and more "
-            "mass or armature where those are stiff"
+            f"{_damp_first(subject)}a timestep of less than {step:g} ms, or softer springs, servos and "
+            "contacts, and more mass, armature or damping where those are stiff"
         )
         yield Finding("error", "diverges", f"{subject.model.path}:1", what, mend)
 
@@ -188,11 +189,21 @@ def _divergences(
         what = (
             "with everything drawn at once the simulation leaves the finite numbers; alone, nothing does"
         )
-        yield Finding("warning", "diverges", where, what, "narrow the ranges, or shorten the timestep")
+        mend = f"{_damp_first(subject)}narrow the ranges, or shorten the timestep"
+        yield Finding("warning", "diverges", where, what, mend)
     for column in sorted(diverging):
         where = subject.entry(owners[column], "distribution")
         what = f"{names[column]}: at an end of its range the simulation leaves the finite numbers"
-        yield Finding("warning", "diverges", where, what, "narrow the range, or shorten the timestep")
+        mend = f"{_damp_first(subject)}narrow the range, or shorten the timestep"
+        yield Finding("warning", "diverges", where, what, mend)
+
+
+def _damp_first(subject: Subject) -> str:
+    """The likeliest cause, where it is there: servos without damping."""
+    model = subject.model.compiled
+    drives = () if model is None else read_drives(model)[0]
+    names = [each.name for each in drives if model is not None and is_undamped(model, each)]
+    return f"give damping to {', '.join(names)} (kv or dampratio), which have none; or " if names else ""
 
 
 def _idle(

@@ -143,6 +143,13 @@ def _drive(model: mujoco.MjModel, index: int, name: str) -> Drive:
     )
 
 
+def is_undamped(model: mujoco.MjModel, drive: Drive) -> bool:
+    """Whether nothing takes energy out of a position servo's swing: neither servo nor joint."""
+    dof = model.jnt_dofadr[drive.joint]
+    lost = drive.damping + model.dof_damping[dof] + model.dof_frictionloss[dof]
+    return drive.command == "position" and bool(lost < mujoco.mjMINVAL)
+
+
 def command_range(model: mujoco.MjModel, drive: Drive) -> tuple[float, float] | None:
     """Bounds of c, or None where the model has none."""
     if not model.actuator_ctrllimited[drive.index]:

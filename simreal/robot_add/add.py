@@ -23,6 +23,7 @@ from simreal.robot_add.readme import readme
 from simreal.robot_add.source import Source, open_source
 from simreal.robot_add.subject import make_subject
 from simreal.robot_add.urdf import Base, JointLimits, read_urdf
+from simreal.robot_add.written import not_written, write_sums
 from simreal.robots import load_robot
 from simreal.robots.loader import DESCRIPTION, own_folder, read_robot
 
@@ -55,18 +56,20 @@ class _Read:
     massless: tuple[str, ...] = ()
 
 
-def add_robot(path: Path, name: str, base: Base | None = None) -> Added:
+def add_robot(path: Path, name: str, base: Base | None = None, replace: bool = False) -> Added:
     """Audit a model, and write a robot's folder unless there are errors.
 
     Args:
         path: an MJCF or a URDF.
         name: of the robot: lower-case letters, digits and underscores.
         base: whether a URDF's root is free or fixed; by the shape of its tree if absent.
+        replace: whether a robot of that name that was added before may go.
 
     Raises:
-        UserError: a name that is none or is taken, or a file that is no model.
+        UserError: a name that is none or is taken, a file that is no model, or a robot to replace in
+            whose folder something is somebody's own.
     """
-    refuse_name(name)
+    refuse_name(name, replace)
     source = open_source(path)
     if base is not None and source.kind == "mjcf":
         raise UserError(
@@ -78,7 +81,7 @@ def add_robot(path: Path, name: str, base: Base | None = None) -> Added:
         faulty = any(each.severity == "error" for each in findings)
         if faulty or read.file is None or read.file.compiled is None:
             return Added(None, "", findings, [])
-        return _write(source, read, read.file, name, findings)
+        return _write(source, read, read.file, name, findings, replace)
 
 
 def check_robot(name: str) -> list[Finding]:
@@ -128,7 +131,9 @@ def _audit(read: _Read) -> list[Finding]:
     return [*found, *check_subject(make_subject(read.file, read.file.compiled, *known))]
 
 
-def _write(source: Source, read: _Read, file: ModelFile, name: str, findings: list[Finding]) -> Added:
+def _write(
+    source: Source, read: _Read, file: ModelFile, name: str, findings: list[Finding], replace: bool
+) -> Added:
     """Make the whole folder elsewhere, and give it its name last."""
     target = own_folder() / name
     try:
@@ -142,15 +147,29 @@ def _write(source: Source, read: _Read, file: ModelFile, name: str, findings: li
         _describe(staging, name, own, read.limits)
         notes = [*own.notes, *_copy_licence(source.path.parent, staging)]
         (staging / "README.md").write_text(readme(name, source.path, findings, notes), encoding="utf-8")
+        write_sums(staging)
+        staging.chmod(0o755)
+        if replace and target.exists():
+            _refuse_somebodys(target)
+            target.rename(staging.parent / "before")  # which goes with its folder
         if target.exists():
             raise UserError(f"{target}: exists already; nothing was written")
-        staging.chmod(0o755)
         staging.rename(target)
     except OSError as error:
         raise UserError(f"{target}: cannot be written: {error.strerror or error}") from None
     finally:
         shutil.rmtree(staging.parent, ignore_errors=True)
     return Added(target, f"{name}_{task_of(own.model)}", findings, notes)
+
+
+def _refuse_somebodys(folder: Path) -> None:
+    """What a user wrote or changed is not thrown away."""
+    own = not_written(folder)
+    if own:
+        raise UserError(
+            f"{folder}: {', '.join(own[:5])}{', ...' * (len(own) > 5)}: not as `robot add` wrote it, "
+            "so the folder is not replaced; move it away, or choose another name"
+        )
 
 
 def _describe(folder: Path, name: str, own: OwnModel, limits: Mapping[str, JointLimits]) -> None:

@@ -61,8 +61,8 @@ def _scalar(value: str | float) -> str:
 
 
 def _number(value: float) -> float:
-    """Rounded to what the model's file itself keeps."""
-    return float(f"{value:.9g}")
+    """Rounded to what the model's file itself keeps, without the sign of a zero."""
+    return float(f"{value:.9g}") + 0.0
 
 
 def _joint(

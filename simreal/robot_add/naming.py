@@ -8,12 +8,18 @@ import mujoco
 
 from simreal.errors import UserError
 from simreal.robots import robot_folders
+from simreal.robots.loader import own_folder
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
-def refuse_name(name: str) -> None:
-    """Raise a `UserError` for a name that is none, or somebody's."""
+def refuse_name(name: str, replace: bool = False) -> None:
+    """Raise a `UserError` for a name that is none, or somebody's.
+
+    Args:
+        name: of the robot.
+        replace: whether it may be that of a robot where new ones are written.
+    """
     if not NAME.fullmatch(name):
         proposal = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:40]
         hint = f", such as {proposal!r}" if NAME.fullmatch(proposal) else ""
@@ -21,8 +27,12 @@ def refuse_name(name: str) -> None:
             f"name {name!r}: lower-case letters, digits and underscores, beginning with a letter{hint}"
         )
     known = robot_folders().get(name)
-    if known is not None:
-        raise UserError(f"there is a robot {name!r} already, in {known.path}: choose another name")
+    if known is None:
+        return
+    mine = known.path == own_folder().absolute() / name
+    if not (mine and replace):
+        hint = f", or --replace it: {known.path} goes" if mine else ""
+        raise UserError(f"there is a robot {name!r} already, in {known.path}: choose another name{hint}")
 
 
 def name_parts(spec: mujoco.MjSpec) -> Iterator[str]:

@@ -41,7 +41,7 @@ def open_source(path: Path) -> Source:
         UserError: no file, no MJCF or URDF, too large, too deep, or with a document type of its own,
             by which a small file can grow without end.
     """
-    if path.suffix.lower() not in (".xml", ".urdf", ".mjcf"):
+    if path.suffix not in (".xml", ".urdf"):
         raise UserError(f"{path}: expected a model, .xml (MJCF) or .urdf{_what_it_is(path)}")
     scanned = _with_includes(path, path.parent, set())
     root = next(scanned).root
@@ -56,6 +56,9 @@ def _what_it_is(path: Path) -> str:
         return "; this is a folder"
     if not path.is_file():
         return "; there is no such file"
+    if path.suffix.lower() in (".mjcf", ".xml", ".urdf"):
+        suffix = path.suffix.lower().replace("mjcf", "xml")
+        return f"; MuJoCo knows files by their names: rename it to {path.stem}{suffix}"
     if path.suffix == ".xacro":
         return "; expand it first: xacro ROBOT.xacro > ROBOT.urdf"
     return f"; this is {describe(path)}"

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import mujoco
 
 from simreal.lint.finding import Finding
-from simreal.lint.model_file import ModelFile, written_elements
+from simreal.lint.model_file import ModelFile, Written, written_elements
 from simreal.robot_add.source import Source, parse_xml
 
 MESHES = (".stl", ".obj", ".msh")
@@ -80,15 +80,15 @@ def read_urdf(source: Source, scratch: Path, base: Base | None) -> tuple[Urdf | 
     try:
         spec, model = _settled(copy, base, massless), None
     except ValueError as error:
-        return None, [*found, _unusable(source.path, str(error))]
+        return None, [*found, _unusable(source.path, root, str(error))]
     try:
         model = spec.compile()
     except ValueError as error:
-        found.append(_unusable(source.path, str(error)))
+        found.append(_unusable(source.path, root, str(error)))
         spec = _settled(copy, base, massless)  # what has failed to compile cannot be walked through
     limits = {name: _limits(joint) for name, joint in _named(root, "joint")}
     mimics = tuple(name for name, joint in _named(root, "joint") if joint.find("mimic") is not None)
-    return Urdf(ModelFile(source.path, spec, model), limits, massless, mimics), found
+    return Urdf(ModelFile(source.path, spec, model, is_urdf=True), limits, massless, mimics), found
 
 
 def _named(root: ElementTree.Element, tag: str) -> Iterator[tuple[str, ElementTree.Element]]:
@@ -102,14 +102,30 @@ def _settled(copy: Path, base: Base, massless: tuple[str, ...]) -> mujoco.MjSpec
     return spec
 
 
-def _unusable(path: Path, message: str) -> Finding:
+def _unusable(path: Path, root: ElementTree.Element, message: str) -> Finding:
     """What MuJoCo says of its copy, whose lines are the source's."""
     text, line = " ".join(message.split()), re.search(r"\bline (\d+)", message)
+    weightless = re.search(r"must be larger than.*Element name '(.+)', id", text)
+    if weightless:
+        return _weightless_link(path, root, weightless.group(1))
     other = "see chapter URDF of MuJoCo's XML reference"
     mend = next((mend for pattern, mend in MENDS.items() if pattern in text), other)
     where = f"{path}:{line.group(1)}" if line else str(path)
     check = "inertia" if "inertia" in text else "model"
     return Finding("error", check, where, f"MuJoCo does not take this model: {text}", mend)
+
+
+def _weightless_link(path: Path, root: ElementTree.Element, name: str) -> Finding:
+    """A link that moves with nothing to move."""
+    link = dict(_named(root, "link")).get(name)
+    lacks = link is None or link.find("inertial") is None
+    what = f"link {name} moves and " + ("has no <inertial>" if lacks else "its <inertial> is of no mass")
+    places = (each.where for each in written_elements(path) if _is_link(each, name))
+    return Finding("error", "inertia", next(places, str(path)), what, MENDS["must be larger than"])
+
+
+def _is_link(element: Written, name: str) -> bool:
+    return element.kind == "body" and element.attributes.get("name") == name
 
 
 def _limits(joint: ElementTree.Element) -> JointLimits:

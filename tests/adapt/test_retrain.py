@@ -9,7 +9,7 @@ from simreal.adapt.retrain import outside_trained, randomization_override
 from simreal.contract import Contract
 from simreal.environment import make_environment
 from simreal.errors import UserError
-from simreal.experiment import load_experiment
+from simreal.experiment import load_experiment, read_experiment
 from simreal.randomization.posterior import Posterior, PosteriorParameter, write_posterior
 
 
@@ -41,6 +41,18 @@ def test_training_draws_robots_from_what_was_identified(tmp_path: Path) -> None:
     assert ranges["mass[arm]"].low > 1.0
     assert ranges["action_latency_ms"].high < 6.5
     assert "mass[pendulum]" not in ranges
+
+
+def test_a_fault_of_what_was_identified_is_told_by_its_file(tmp_path: Path) -> None:
+    """And what the experiment says beside it keeps its place."""
+    path = tmp_path / "identified.yaml"
+    write_posterior(path, identified(2.0))
+    override, _ = randomization_override("qube_swingup", (), path)
+    document = read_experiment("qube_swingup")
+    document.override((override,))
+    assert document.where(("randomization", "identified", "distribution")) == str(path)
+    assert "qube_swingup.yaml:" in document.where(("randomization", "motor_strength"))
+    assert "qube_swingup.yaml:" in document.where(("randomization",))
 
 
 def test_another_robot_is_refused(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from simreal.cli import main
 from simreal.contract import Contract
 from simreal.deploy.policy import CONTRACT_KEY, GOLDEN_KEY
+from simreal.deploy.supervisor import Supervisor
 from simreal.logs.messages import read_messages
 
 WriteFile = Callable[..., Path]
@@ -200,6 +201,17 @@ def test_a_policy_for_another_robot_is_refused_with_reasons_by_name(
     )
 
 
+def test_a_log_that_is_there_is_refused_before_anything_is_announced(
+    policy_file: WriteFile, simreal: Simreal, tmp_path: Path
+) -> None:
+    log = tmp_path / "flight.mcap"
+    log.write_bytes(b"precious")
+    status, output, error = simreal("deploy", policy_file(), "--duration", "1", "--log", log)
+    assert (status, output) == (2, "")
+    assert error == f"error: {log}: exists already; give the log another name\n"
+    assert log.read_bytes() == b"precious"
+
+
 def test_deploy_prints_percentiles_for_people(policy_file: WriteFile, simreal: Simreal) -> None:
     status, output, error = simreal("deploy", policy_file(bias=0.3), "--duration", "0.3")
     assert (status, error) == (0, "")
@@ -239,6 +251,18 @@ def test_a_fault_is_told_and_is_status_1(policy_file: WriteFile, simreal: Simrea
     assert status == 1
     assert "ended by fault" in output
     assert error == "fault: policy_output: the policy gives nan for actuator motor\n"
+
+
+def test_of_a_policy_that_never_acted_there_are_no_figures(
+    policy_file: WriteFile, simreal: Simreal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Supervisor, "run", lambda self: self.fail("stall", "nothing moves"))
+    log = tmp_path / "flight.mcap"
+    status, output, error = simreal("deploy", policy_file(), "--duration", "1", "--log", log)
+    assert status == 1
+    assert error == "fault: stall: nothing moves\n"
+    told = ["the policy never acted: ended by fault while idle", f"log: {log}"]
+    assert output.splitlines()[1:] == told
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

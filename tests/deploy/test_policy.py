@@ -105,7 +105,7 @@ def test_a_file_cut_off_anywhere_is_refused(policy_file: WriteFile, data: st.Dat
     path = policy_file()
     content = path.read_bytes()
     path.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
-    _message(path)
+    assert "ONNXRuntimeError" not in _message(path)
 
 
 @many

@@ -6,9 +6,11 @@ from typing import Any
 import onnx
 import pytest
 
-from simreal.contract import Contract
+from simreal.contract import Contract, ObservationTerm
+from simreal.deploy.loop import deploy
 from simreal.deploy.policy import GOLDEN_KEY, load_policy
 from simreal.deploy.preflight import contract_objections, objections
+from simreal.errors import UserError
 from simreal.robots import load_robot
 
 WriteFile = Callable[..., Path]
@@ -77,3 +79,18 @@ def test_golden_vectors_that_do_not_come_out_are_an_objection(policy_file: Write
     path = policy_file(metadata={GOLDEN_KEY: json.dumps(vectors)})
     [objection] = objections(load_policy(path), QUBE)
     assert objection.startswith("golden vectors: step 3: action[motor]: expected 0.1")
+
+
+def test_a_policy_that_sees_objects_is_refused_before_anything_moves(
+    policy_file: WriteFile, witnessed_driver: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy, driver = load_policy(policy_file()), witnessed_driver()
+    observation = (*policy.contract.observation, ObservationTerm(source="object_position"))
+    policy.contract = policy.contract.model_copy(
+        update={"observation": observation, "objects": ("cube",)}
+    )
+    monkeypatch.setattr(policy, "golden_mismatch", lambda: None)
+    with pytest.raises(UserError, match="sees cube, which needs a tracker"):
+        deploy(policy, driver, 1.0)
+    assert "write" not in driver.asked
+    assert driver.left_off

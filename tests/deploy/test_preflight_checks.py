@@ -328,7 +328,7 @@ def test_preflight_of_the_qube_on_the_command_line(
 ) -> None:
     report = tmp_path / "preflight.json"
     arguments = ["preflight", str(policy_file()), "--driver", "sim", "--hand", "emulated"]
-    done = CliRunner().invoke(cli, [*arguments, "--report", str(report)])
+    done = CliRunner().invoke(cli, [*arguments, "--output", str(report)])
     found = json.loads(report.read_text())
     results = {each["check"]: each["result"] for each in found["findings"]}
     assert results["golden vectors"] == results["contract"] == "pass"

@@ -187,7 +187,7 @@ def test_a_robot_that_cannot_be_is_one_message_and_no_process_stays(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     driver = SimDriver("qub", {})
-    with pytest.raises(UserError, match=r"^driver sim: no robot 'qub': did you mean 'qube'\?$"):
+    with pytest.raises(UserError, match=r"^driver sim: no robot 'qub': did you mean 'qube'\?"):
         driver.connect()
     assert driver.process is not None
     assert driver.process.poll() is not None

@@ -105,6 +105,7 @@ def test_a_servo_that_does_not_follow_while_it_rises_is_a_fault() -> None:
     robot.run_until(Phase.FAULT)
     fault = robot.supervisor.fault
     assert fault is not None and fault.check == "rise" and "shoulder" in fault.reason
+    assert fault.phase is Phase.RISING
 
 
 @pytest.mark.parametrize(

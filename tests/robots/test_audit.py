@@ -1,5 +1,6 @@
 """Each fault that somebody's model may have is found by its name, and a sound model has none of it."""
 
+import re
 from pathlib import Path
 
 import mujoco
@@ -64,6 +65,48 @@ def test_a_fault_is_found_and_told_with_a_mend(
     assert all(str(path) in each.where for each in found)
 
 
+UNDAMPED = (
+    ('range="-1.5 1.5" armature="0.02" damping="0.1"', 'range="-1.5 1.5" armature="0.02"'),
+    ('kp="40" kv="2"', 'kp="40"'),
+)
+
+
+def test_a_servo_without_damping_is_told_and_the_mend_damps_it(own_folder: Path, write_arm) -> None:
+    added = add_robot(write_arm(*UNDAMPED), "swinging")
+    (found,) = of_check(added.findings, "servo")
+    assert found.what == "actuator shoulder has no damping, and neither has its joint"
+    assert "-0.0" not in (own_folder / "swinging" / "robot.yaml").read_text()
+    kv = re.search(r'kv="[0-9.]+"', found.mend)
+    assert kv is not None
+    mended = (UNDAMPED[0], ('kp="40" kv="2"', f'kp="40" {kv.group()}'))
+    assert audit(write_arm(*mended)) == []
+    model = mujoco.MjModel.from_xml_path(str(write_arm(*mended)))
+    assert (
+        residual_swing(model)
+        < 0.02
+        < 0.5
+        < residual_swing(mujoco.MjModel.from_xml_path(str(write_arm(*UNDAMPED))))
+    )
+
+
+def residual_swing(model: mujoco.MjModel) -> float:
+    """Share of a first deflection of the shoulder that is there again after a second, gravity aside."""
+    model.opt.gravity[:] = 0.0
+    data = mujoco.MjData(model)
+    data.qpos[:] = 0.2, 1.0
+    data.ctrl[:] = 0.0, (10.0 - 2.0) / 0.09  # where the elbow stands
+    mujoco.mj_step(model, data, 500)
+    largest = 0.0
+    for _ in range(250):
+        mujoco.mj_step(model, data)
+        largest = max(largest, abs(float(data.qpos[0])))
+    return largest / 0.2
+
+
+def test_one_that_only_its_joint_damps_is_not(own_folder: Path, write_arm) -> None:
+    assert audit(write_arm(UNDAMPED[1])) == []
+
+
 def test_a_name_in_place_of_none_is_the_parts_place(own_folder: Path, write_walker) -> None:
     added = add_robot(write_walker(('<joint name="fl_hip"', "<joint")), "walker")
     assert any("joint 1 of body fl" in each.what for each in of_check(added.findings, "name"))
@@ -113,7 +156,11 @@ def test_a_convertible_mesh_beside_it_is_taken(own_folder: Path, write_urdf) -> 
 )
 def test_placeholders_are_found(own_folder: Path, write_urdf, limit: str, says: str) -> None:
     path = write_urdf(('effort="5" velocity="8"', limit))
-    assert any(says in each.what for each in of_check(audit(path), "limits"))
+    added = add_robot(path, "audited")
+    (found,) = (each for each in of_check(added.findings, "limits") if says in each.what)
+    elbow = load_robot("audited").description.joints[1]
+    assert ("no limit of velocity" in found.mend) == (elbow.velocity_limit is None)
+    assert ("an estimate" in found.mend) == ("effort" in says)
 
 
 def test_numbers_that_are_the_same_everywhere_are_placeholders(own_folder: Path, write_urdf) -> None:
@@ -134,13 +181,32 @@ def test_degrees_in_a_urdf_are_found(own_folder: Path, write_urdf) -> None:
     path = write_urdf((URDF_LIMIT, '<limit lower="-90" upper="90" effort="5" velocity="8"/>'))
     (found,) = of_check(audit(path), "unit")
     assert "joint elbow: range -90 90 is read as radians" in found.what
+    assert found.mend == "write radians: a URDF has no other unit"
+    assert found.severity == "error"
+    assert not (own_folder / "audited").exists()
     assert found.where.startswith(f"{path}:")
+
+
+def test_a_winch_of_several_turns_is_only_doubted(own_folder: Path, write_urdf) -> None:
+    path = write_urdf((URDF_LIMIT, '<limit lower="0" upper="31.4159" effort="5" velocity="8"/>'))
+    assert {each.severity for each in of_check(audit(path), "unit")} == {"warning"}
 
 
 def test_a_link_that_moves_and_weighs_nothing_is_an_error(own_folder: Path, write_urdf) -> None:
     path = write_urdf(('<mass value="0.3"/>', '<mass value="0"/>'))
-    errors = [each for each in audit(path) if each.severity == "error"]
-    assert any("fore" in each.what and "<inertial>" in each.mend for each in errors)
+    (error,) = (each for each in audit(path) if each.severity == "error")
+    assert error.what == "link fore moves and its <inertial> is of no mass"
+    assert "<inertial>" in error.mend
+
+
+def test_a_link_that_moves_without_inertial_is_told_with_its_line(own_folder: Path, write_urdf) -> None:
+    text = write_urdf().read_text()
+    start = text.index("<inertial>", text.index('name="fore"'))
+    inertial = text[start : text.index("</inertial>", start) + len("</inertial>")]
+    path = write_urdf((inertial, ""))
+    (error,) = (each for each in audit(path) if each.severity == "error")
+    assert error.what == "link fore moves and has no <inertial>"
+    assert error.where == f"{path}:21"
 
 
 def test_an_inertia_that_no_masses_have_is_an_error(own_folder: Path, write_urdf) -> None:
@@ -169,6 +235,13 @@ def test_any_bit_of_a_contact_mask_stands_on_the_ground(own_folder: Path, write_
 def test_millimetres_are_found(own_folder: Path, write_urdf) -> None:
     path = write_urdf(('<origin xyz="0 0 0.25"/>', '<origin xyz="0 0 250"/>'))
     assert any("m from end to end" in each.what for each in of_check(audit(path), "unit"))
+
+
+def test_grams_of_one_link_are_found(own_folder: Path, write_urdf) -> None:
+    path = write_urdf(('<mass value="0.8"/>', '<mass value="800"/>'))
+    (found,) = of_check(audit(path), "unit")
+    assert "body upper weighs 800 kg, 4.2e+06 kg/m³" in found.what  # 0.04 m, 0.04 m, 0.12 m
+    assert found.where == f"{path}:10"
 
 
 def test_a_scene_without_a_robot_is_an_error(own_folder: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import yaml
 
 from simreal.contract import Joint
 from simreal.errors import UserError
+from simreal.experiment import load_experiment
 from simreal.robots import load_robot, loader, robot_experiments, robot_folders, robot_names
 
 SAMPLE = """\
@@ -53,8 +54,17 @@ def test_a_robot_is_what_its_file_says(write_robot: Any) -> None:
 
 
 def test_an_unknown_robot_gets_the_nearest_name() -> None:
-    with pytest.raises(UserError, match="no robot 'qub': did you mean 'qube'"):
+    with pytest.raises(UserError, match=r"no robot 'qub': did you mean 'qube'.*\n  looked for in"):
         load_robot("qub")
+
+
+def test_an_unknown_experiment_tells_where_robots_were_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIMREAL_ROBOTS", str(tmp_path / "wrong"))
+    with pytest.raises(UserError, match="no experiment or YAML file 'arm_posture'") as caught:
+        load_experiment("arm_posture")
+    assert f"looked for in {tmp_path / 'wrong'} (not there), robots" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../robots/qube", "/etc"])

@@ -82,6 +82,15 @@ class TestArm:
         assert [each for each in lint_experiment(added.experiment) if each.severity == "error"] == []
         assert shake(added.experiment).contract.robot.name == "their_arm"
 
+    def test_what_is_fixed_to_the_world_is_not_randomized(self, own_folder: Path, write_arm) -> None:
+        stand = '<body name="base"><geom type="sphere" size="0.02" pos="0 0 -0.1" mass="3"/>'
+        added = add_robot(write_arm(('<body name="base">', stand)), "their_arm")
+        ranges = shake(added.experiment, 2, 1).randomizer.trained_ranges()
+        assert {each.name for each in ranges if each.name.startswith("mass")} == {
+            "mass[upper]",
+            "mass[fore]",
+        }
+
     def test_nothing_is_overwritten(self, own_folder: Path, write_arm) -> None:
         add_robot(write_arm(), "their_arm")
         before = (own_folder / "their_arm" / "robot.yaml").read_bytes()
@@ -93,6 +102,27 @@ class TestArm:
             add_robot(write_arm(), "half")
         assert list((own_folder / "half").iterdir()) == []
         assert sorted(each.name for each in own_folder.iterdir()) == ["half", "their_arm"]
+
+    def test_what_was_added_before_is_replaced_on_demand(self, own_folder: Path, write_arm) -> None:
+        add_robot(write_arm(), "their_arm")
+        stiffer = write_arm(('kp="40"', 'kp="50"'))
+        add_robot(stiffer, "their_arm", replace=True)
+        assert load_robot("their_arm").description.actuators[0].stiffness == 50.0
+        assert [each.name for each in own_folder.iterdir()] == ["their_arm"]
+
+    @pytest.mark.parametrize("name", ["notes.txt", "robot.yaml"])
+    def test_what_is_somebodys_own_is_not_replaced(self, own_folder: Path, write_arm, name: str) -> None:
+        add_robot(write_arm(), "their_arm")
+        with (own_folder / "their_arm" / name).open("a") as file:
+            file.write("# mine")
+        with pytest.raises(UserError, match=f"their_arm: {name}: not as `robot add` wrote it"):
+            add_robot(write_arm(('kp="40"', 'kp="50"')), "their_arm", replace=True)
+        assert load_robot("their_arm").description.actuators[0].stiffness == 40.0
+        assert (own_folder / "their_arm" / name).read_text().endswith("# mine")
+
+    def test_a_shipped_robot_is_not_replaced(self, own_folder: Path, write_arm) -> None:
+        with pytest.raises(UserError, match="there is a robot 'qube' already"):
+            add_robot(write_arm(), "qube", replace=True)
 
     def test_with_errors_nothing_is_written(self, own_folder: Path, write_arm) -> None:
         added = add_robot(write_arm(('file="sub/link.stl"', 'file="sub/lost.stl"')), "their_arm")

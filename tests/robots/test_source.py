@@ -29,6 +29,8 @@ def refused(path: Path) -> str:
         ("robot.urdf", b'\n<?xml version="1.0"?>\n<robot/>', "something stands before"),
         ("robot.urdf", b'<robot xmlns:xacro="x"><xacro:macro/></robot>', "xacro FILE > ROBOT.urdf"),
         ("robot.xacro", b"<robot/>", "expand it first"),
+        ("robot.mjcf", b"<mujoco/>", "rename it to robot.xml"),
+        ("robot.URDF", b"<robot/>", "rename it to robot.urdf"),
         ("robot.stl", b"solid", "expected a model"),
         ("robot.onnx", b"\0\1\2", "ONNX"),
         ("robot.xml", BOMB.encode(), "DOCTYPE"),

@@ -172,10 +172,12 @@ class Recorder:
 
 
 def _why_not_open(path: str, error: Exception) -> str:
-    text = f"{path}: cannot be opened: {getattr(error, 'strerror', None) or error}"
+    number = getattr(error, "errno", None)
+    # pyserial's own text names the path again, twice.
+    text = f"{path}: cannot be opened: {os.strerror(number) if number else error}"
     if isinstance(error, ValueError):
         return f"{path}: {error}"
-    match getattr(error, "errno", None):
+    match number:
         case 2:
             return (
                 f"{text}; is the adapter plugged in? `ls /dev/ttyACM* /dev/ttyUSB*` shows what there is"

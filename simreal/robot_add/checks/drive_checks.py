@@ -1,9 +1,11 @@
 """Actuators that nobody can command, or whose commands do not fit their joint."""
 
+import math
 from collections.abc import Iterator
 
 from simreal.lint.finding import Finding
-from simreal.physics.drives import Drive, command_range
+from simreal.physics.drives import Drive, command_range, is_undamped
+from simreal.robot_add.mechanics import joint_inertia
 from simreal.robot_add.subject import Subject
 
 BEYOND = 0.02
@@ -25,6 +27,7 @@ def check_drives(subject: Subject) -> Iterator[Finding]:
         yield from _left_out(subject)
     for drive in subject.drives:
         yield from _commands(subject, drive)
+    yield from _undamped(subject)
 
 
 def _left_out(subject: Subject) -> Iterator[Finding]:
@@ -55,3 +58,17 @@ def _commands(subject: Subject, drive: Drive) -> Iterator[Finding]:
                 f"from {low:.4g} to {high:.4g}: the servo would push against the stops"
             )
             yield Finding("warning", "actuators", where, what, f'ctrlrange="{low:.6g} {high:.6g}"')
+
+
+def _undamped(subject: Subject) -> Iterator[Finding]:
+    """Servos that swing for ever, and that a simulation with a little more stiffness lets grow."""
+    swinging = [each for each in subject.drives if is_undamped(subject.model, each)]
+    inertia = joint_inertia(subject.model, subject.qpos) if swinging else ()
+    for drive in swinging:
+        critical = 2.0 * math.sqrt(drive.stiffness * inertia[drive.joint]) / drive.gear**2
+        what = f"{subject.label('actuator', drive.index)} has no damping, and neither has its joint"
+        mend = (
+            f'kv="{critical:.2g}" or dampratio="1" on <position> damps it critically; or the damping of '
+            "the joint, if you know it"
+        )
+        yield Finding("warning", "servo", subject.where("actuator", drive.index), what, mend)

@@ -59,14 +59,14 @@ def _placeholders(subject: Subject) -> Iterator[Finding]:
         limits = subject.urdf.get(name)
         if limits is None:
             continue
-        for what, value, most in (
-            ("effort", limits.effort, STRONGEST),
-            ("velocity", limits.velocity, FASTEST),
+        for what, value, most, instead in (
+            ("effort", limits.effort, STRONGEST, "the copy has an estimate of its own"),
+            ("velocity", limits.velocity, FASTEST, "the copy has no limit of velocity"),
         ):
             if value is not None and credible(value, most) is None:
                 unit = "no motor" if value == 0.0 else "a placeholder"
                 text = f"joint {name}: {what} limit {value:g} is {unit}"
-                mend = "the data sheet's number; until then the copy has an estimate of its own"
+                mend = f"the data sheet's number; until then {instead}"
                 yield Finding("warning", "limits", subject.where("joint", joint), text, mend)
 
 

@@ -14,6 +14,9 @@ LARGEST, SMALLEST = 15.0, 0.02
 HEAVIEST, LIGHTEST = 5_000.0, 1e-3
 """kg."""
 MESH_OVER_ROBOT = 10.0
+DENSEST = 1e5
+"""kg/m³ of a body, were the boxes around its shapes full: four times osmium. Grams for kilograms put a
+link of plastic or aluminium at 3e5 or more."""
 
 
 def check_size(subject: Subject) -> Iterator[Finding]:
@@ -25,6 +28,7 @@ def check_size(subject: Subject) -> Iterator[Finding]:
         yield Finding("warning", "unit", where, f"the robot is {reach:.3g} m from end to end", mend)
     if not LIGHTEST <= mass <= HEAVIEST:
         yield Finding("warning", "unit", where, f"the robot weighs {mass:.3g} kg", "masses in kg")
+    yield from _dense_bodies(subject)
     yield from _large_meshes(subject, max(reach, 1e-3))
 
 
@@ -32,6 +36,21 @@ def _reach(subject: Subject) -> float:
     """m, twice the largest distance of a body from the middle of them all."""
     places = placed(subject.model, subject.qpos).xpos[1:]
     return 2.0 * float(np.linalg.norm(places - places.mean(axis=0), axis=1).max(initial=0.0))
+
+
+def _dense_bodies(subject: Subject) -> Iterator[Finding]:
+    """Bodies heavier than anything that would fit into them."""
+    model = subject.model
+    volume = np.zeros(model.nbody)
+    np.add.at(volume, model.geom_bodyid, 8.0 * model.geom_aabb[:, 3:].prod(axis=1))
+    for body in np.flatnonzero((volume > 0.0) & (model.body_mass > DENSEST * volume)):
+        mass = float(model.body_mass[body])
+        what = (
+            f"{subject.label('body', int(body))} weighs {mass:.3g} kg, {mass / volume[body]:.2g} kg/m³ "
+            "of the boxes around its shapes: no material is so dense"
+        )
+        mend = "masses in kg, lengths in m: 400 g are 0.4"
+        yield Finding("warning", "unit", subject.where("body", int(body)), what, mend)
 
 
 def _large_meshes(subject: Subject, frame: float) -> Iterator[Finding]:

@@ -1,6 +1,7 @@
 """Emulated arms in processes of their own: the vendors' SDKs, the drivers, and what dies in between."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from click.testing import CliRunner
 
 from simreal.cli import cli
 from simreal.deploy.drivers import DriverError, open_driver
+from simreal.deploy.drivers.servo.port import SerialPort
 from simreal.deploy.emulators.fault_control import tell_fault
 from simreal.errors import UserError
 from simreal.state import RobotCommand
@@ -203,6 +205,24 @@ def test_a_second_program_is_told_that_the_port_is_taken(arm: Arm) -> None:
         pytest.raises(DriverError, match=r"another program|cannot be opened"),
     ):
         open_driver(arm.driver, "so101").connect()
+
+
+def test_the_scripts_of_a_first_power_on_run(arm: Arm, capsys: pytest.CaptureFixture[str]) -> None:
+    page = Path(__file__).parents[3] / "docs" / "drivers_servo_bus.md"
+    look, stiffen = re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.DOTALL | re.M)
+    for script in (look, stiffen):
+        script = script.replace("feetech:port=/dev/ttyACM0,calibration=arm.yaml", arm.driver)
+        exec(script.replace("range(20)", "range(2)"), {})
+    looked, again, moved = capsys.readouterr().out.splitlines()
+    assert looked.startswith("shoulder_pan ") and again.count("  ") == 5
+    assert re.fullmatch(r"moved by \d\.\d+ rad", moved)
+
+
+def test_a_port_that_is_not_there_is_named_once() -> None:
+    with pytest.raises(DriverError) as caught:
+        SerialPort("/dev/ttyUSB97", 1_000_000, 0.003)
+    assert str(caught.value).startswith("/dev/ttyUSB97: cannot be opened: No such file or directory; is")
+    assert str(caught.value).count("ttyUSB97") == 1
 
 
 CONTROLLER = """
