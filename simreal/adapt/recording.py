@@ -58,7 +58,7 @@ def make_recording(log: RobotLog, robot: RobotDescription, channel: str | None =
 
     Raises:
         UserError: a log of another robot, one without commands or positions, a number that is none,
-            or time that runs backwards.
+            time that runs backwards, commands and positions by two clocks, or a dead sensor.
     """
     if log.robot not in (None, robot.name):
         raise UserError(f"{log.source}: a log of robot {log.robot}, not of {robot.name}")
@@ -73,6 +73,8 @@ def make_recording(log: RobotLog, robot: RobotDescription, channel: str | None =
             velocity = values
     _refuse_broken_time(log, "joint_position", measured)
     _refuse_broken_time(log, commands[0], log[commands[0]])
+    _refuse_two_clocks(log, commands[0])
+    _refuse_dead_sensors(log, robot, commands[1], position)
     return Recording(
         log.source,
         _group(log),
@@ -135,3 +137,31 @@ def _refuse_broken_time(log: RobotLog, channel: str, table: Channel) -> None:
             f"{log.source}: the time of {channel} does not advance in row {row} "
             f"({table.time[row]:.4f} s): see simreal check-log"
         )
+
+
+def _refuse_two_clocks(log: RobotLog, command: str) -> None:
+    """Commands that were sent at other times than anything was measured cannot have moved it."""
+    sent, measured = log[command].time, log["joint_position"].time
+    shared = min(sent[-1], measured[-1]) - max(sent[0], measured[0])
+    if shared < 0.5 * min(sent[-1] - sent[0], measured[-1] - measured[0]):
+        raise UserError(
+            f"{log.source}: two clocks: {command} from {sent[0]:.3f} to {sent[-1]:.3f} s, "
+            f"joint_position from {measured[0]:.3f} to {measured[-1]:.3f} s"
+        )
+
+
+def _refuse_dead_sensors(
+    log: RobotLog, robot: RobotDescription, command: Values, position: Values
+) -> None:
+    """A joint may stand still, but not while its actuator works, and not all of them."""
+    still = np.ptp(position, axis=0) == 0.0
+    if still.all():
+        raise UserError(f"{log.source}: joint_position is constant from the first row to the last")
+    for actuator, values in zip(robot.actuators, command.T, strict=True):
+        joint = robot.joint_names.index(actuator.joint)
+        if still[joint] and np.ptp(values) > 0.0:
+            raise UserError(
+                f"{log.source}: joint_position of {actuator.joint} is constant, "
+                f"{position[0, joint]:.4g}, while {actuator.name} is driven: "
+                "the sensor is dead, or the joint is blocked"
+            )

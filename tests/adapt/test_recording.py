@@ -45,6 +45,18 @@ def broken_position(row: int, value: float) -> Channel:
     return Channel(TIME, values, ("arm", "pendulum"), ("rad", "rad"))
 
 
+def constant_position(column: int) -> Channel:
+    values = log()["joint_position"].values.copy()
+    values[:, column] = 0.3
+    return Channel(TIME, values, ("arm", "pendulum"), ("rad", "rad"))
+
+
+def test_a_joint_may_stand_still_where_nothing_drives_it() -> None:
+    idle = Channel(TIME, np.zeros((500, 1)), ("motor",), ("V",))
+    changes = {"joint_position": constant_position(0), "commanded_voltage": idle}
+    assert (make_recording(log(**changes), QUBE).position[:, 0] == 0.3).all()
+
+
 BACKWARDS = TIME.copy()
 BACKWARDS[100] = BACKWARDS[98]
 
@@ -60,6 +72,21 @@ BACKWARDS[100] = BACKWARDS[98]
         (
             {"commanded_voltage": Channel(BACKWARDS, np.zeros((500, 1)), ("motor",), ("V",))},
             "does not advance in row 100",
+        ),
+        (
+            {"commanded_voltage": Channel(TIME + 1.7e9, np.ones((500, 1)), ("motor",), ("V",))},
+            r"two clocks: commanded_voltage from 1700000000\.0.* joint_position from 0\.000 to 1\.996",
+        ),
+        (
+            {
+                "joint_position": constant_position(0),
+                "commanded_voltage": Channel(TIME, np.sin(TIME)[:, None], ("motor",), ("V",)),
+            },
+            "joint_position of arm is constant, 0.3, while motor is driven",
+        ),
+        (
+            {"joint_position": Channel(TIME, np.ones((500, 2)), ("arm", "pendulum"), ("rad", "rad"))},
+            "joint_position is constant from the first row to the last",
         ),
     ],
 )
