@@ -20,7 +20,7 @@ from simreal.adapt.simulator import Simulator
 
 Values = NDArray[np.float64]
 
-DAMPINGS = np.array([0.0, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0])
+DAMPINGS = np.array([0.0, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0, 1e3])
 """Tried at once, as multiples of the curvature's diagonal."""
 PERTURBATION = 0.02
 """Of an unknown's step, for derivatives."""
@@ -121,7 +121,7 @@ class Search:
                 noise = estimate_noise(nominal, windows, windows.position.shape[2])
             assert noise is not None
             derivatives = self._derivatives(nominal, jacobian, by_starts, starts, noise)
-            current = self._loss(nominal[None], starts[None], noise)[0]
+            current = self._losses(nominal[None], starts[None], noise).sum()
             best, values_new, starts_new = self._try(derivatives, values, starts, noise)
             if self._tell is not None:
                 self._tell(f"iteration {number}: loss {current:.4g}")
@@ -136,7 +136,7 @@ class Search:
         nominal, jacobian, by_starts = self._differentiate(values, starts, exact=True)
         assert noise is not None
         derivatives = self._derivatives(nominal, jacobian, by_starts, starts, noise)
-        current = float(self._loss(nominal[None], starts[None], noise)[0])
+        current = float(self._losses(nominal[None], starts[None], noise).sum())
         return Fit(values, starts, noise, current, derivatives, number, self._evaluations, converged)
 
     def linearised(self, values: Values, noise: Noise) -> Derivatives:
@@ -217,17 +217,21 @@ class Search:
             np.concatenate((by_all[1], identity), axis=1),
         )
 
-    def _loss(self, error: Values, starts: Values, noise: Noise) -> Values:
-        """(candidates,) loss, what the starts deviate from their measurement included."""
+    def _losses(self, error: Values, starts: Values, noise: Noise) -> Values:
+        """(candidates, windows) loss, what the starts deviate from their measurement included."""
         windows = self.simulator.windows
         own = (starts - windows.start_state) / windows.start_deviation
-        total: Values = loss(scaled(error, noise)) + 0.5 * (own**2).reshape(len(starts), -1).sum(axis=1)
+        total: Values = loss(scaled(error, noise)) + 0.5 * (own**2).sum(axis=(2, 3))
         return total
 
     def _try(
         self, derivatives: Derivatives, values: Values, starts: Values, noise: Noise
     ) -> tuple[float, Values, Values]:
-        """Try steps of all dampings at once; the best loss, and where it is."""
+        """Try steps of all dampings at once; the best loss, and where it is.
+
+        Each window takes its new start or keeps the old one, whichever is better: where a motion is
+        chaotic, a step of its start that the derivatives promise may lead far away.
+        """
         residual, jacobian = derivatives.eliminate()
         flat = jacobian.reshape(-1, jacobian.shape[2])
         curvature, gradient = flat.T @ flat, flat.T @ residual.reshape(-1)
@@ -239,10 +243,13 @@ class Search:
         moved = [
             starts + deviation * derivatives.starts_for(step).reshape(deviation.shape) for step in steps
         ]
-        all_starts = np.stack(moved)
-        found = self._loss(self._predict(candidates, all_starts), all_starts, noise)
+        both = np.stack((*moved, *[starts] * len(steps)))
+        losses = self._losses(self._predict(np.tile(candidates, (2, 1)), both), both, noise)
+        ahead, kept = losses.reshape(2, len(steps), -1)
+        found = np.minimum(ahead, kept).sum(axis=1)
         best = int(np.nanargmin(found))
-        return float(found[best]), candidates[best], all_starts[best]
+        better = (ahead[best] < kept[best])[:, None, None]
+        return float(found[best]), candidates[best], np.where(better, moved[best], starts)
 
     def _bounded_step(
         self, curvature: Values, gradient: Values, values: Values, damping: float

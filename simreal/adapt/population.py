@@ -54,7 +54,7 @@ def search_population(
         if noise is None:
             first = errors(simulator.windows, simulator.predict(values[None]), velocities)[0]
             noise = estimate_noise(first, simulator.windows, simulator.windows.position.shape[2])
-        found = loss(scaled(error, noise))
+        found = loss(scaled(error, noise)).sum(axis=1)
         strategy.tell(list(shares), found.tolist())
         if tell is not None:
             tell(f"generation {generation + 1}: loss {found.min():.4g}")

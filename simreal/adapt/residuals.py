@@ -13,6 +13,8 @@ HUBER = 3.0
 """Standard deviations beyond which a residual counts by its size and no longer by its square."""
 WORST = 1e3
 """Residual, in standard deviations, of a simulation that has diverged."""
+SMALLEST_SHARE = 0.2
+"""Of the noise of all windows, what that of a group of them is at least: none counts alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +24,13 @@ class Noise:
     Attributes:
         position: (joints,) rad or m.
         velocity: (joints,) rad/s or m/s; None where positions alone count, since velocities are suspect.
+        by_window: (windows, 1, channels) the same for each window, by its group: a model explains slow
+            motion better than fast, and what it can explain tells more. None where all are alike.
     """
 
     position: Values
     velocity: Values | None = None
+    by_window: Values | None = None
 
     @property
     def channels(self) -> int:
@@ -55,7 +60,9 @@ def errors(windows: Windows, predicted: Values, velocities: bool) -> Values:
 def scaled(error: Values, noise: Noise) -> Values:
     """The same in standard deviations, diverged simulations far off."""
     deviation = noise.position
-    if noise.velocity is not None:
+    if noise.by_window is not None:
+        deviation = noise.by_window
+    elif noise.velocity is not None:
         deviation = np.concatenate((deviation, noise.velocity))
     return np.nan_to_num(error / deviation, nan=WORST, posinf=WORST, neginf=-WORST).clip(-WORST, WORST)
 
@@ -68,10 +75,10 @@ def weights(residual: Values) -> Values:
 
 
 def loss(residual: Values) -> Values:
-    """(candidates,) Huber's loss summed over all but the first axis."""
+    """(candidates, windows) Huber's loss summed over all but the first two axes."""
     size = np.abs(residual)
     each = np.where(size <= HUBER, 0.5 * size**2, HUBER * (size - 0.5 * HUBER))
-    total: Values = each.reshape(len(residual), -1).sum(axis=1)
+    total: Values = each.reshape(*each.shape[:2], -1).sum(axis=2)
     return total
 
 
@@ -83,9 +90,23 @@ def root_mean_square(error: Values, windows: Windows) -> Values:
 
 
 def estimate_noise(error: Values, windows: Windows, joints: int) -> Noise:
-    """Standard deviations of (windows, samples, channels) errors, outliers cut at ten medians."""
-    measured = np.where(np.isfinite(error), error, np.inf)[windows.valid]
+    """Standard deviations of (windows, samples, channels) errors, for each group of windows, too."""
+    finite = np.where(np.isfinite(error), error, np.inf)
+    deviation = np.maximum(_deviation(finite[windows.valid]), 1e-6)
+    velocity = deviation[joints:] if len(deviation) > joints else None
+    groups = np.array(windows.groups)
+    if len(set(windows.groups)) == 1:
+        return Noise(deviation[:joints], velocity)
+    by_window = np.empty((len(windows), 1, len(deviation)))
+    for group in set(windows.groups):
+        rows = groups == group
+        own = _deviation(finite[rows][windows.valid[rows]])
+        by_window[rows] = np.maximum(own, SMALLEST_SHARE * deviation)
+    return Noise(deviation[:joints], velocity, by_window)
+
+
+def _deviation(measured: Values) -> Values:
+    """(channels,) of (samples, channels), outliers cut at ten medians."""
     middle = np.median(np.abs(measured), axis=0) / 0.6745
-    whole = np.sqrt(np.mean(np.minimum(np.abs(measured), 10.0 * middle) ** 2, axis=0))
-    deviation = np.maximum(whole, 1e-6)
-    return Noise(deviation[:joints], deviation[joints:] if len(deviation) > joints else None)
+    whole: Values = np.sqrt(np.mean(np.minimum(np.abs(measured), 10.0 * middle) ** 2, axis=0))
+    return whole

@@ -58,3 +58,19 @@ def test_derivatives_are_those_of_the_motion(link: Robot, record: Record) -> Non
     residual, jacobian = fit.derivatives.eliminate()
     gradient = np.einsum("wrk,wr->k", jacobian, residual)
     assert np.abs(gradient).max() < 0.02 * np.linalg.norm(jacobian, axis=(0, 1)).max()
+
+
+def test_each_group_of_windows_has_a_noise_of_its_own(link: Robot, record: Record) -> None:
+    logs = [
+        record(TRUTH, 3.0, 1, noise=3e-3, group="slow"),
+        record(TRUTH, 3.0, 2, noise=1e-2, group="fast"),
+    ]
+    asked = [read_asked(name) for name in TRUTH]
+    found = Search(Simulator(Setup(link), cut(logs, 0.6), asked))
+    fit = found.run(starts(found.simulator.unknowns))
+    assert fit.noise.by_window is not None
+    by_log = fit.noise.by_window[:, 0, 0]
+    source = found.simulator.windows.source
+    assert by_log[source == 0] == pytest.approx(3e-3, rel=0.2)
+    assert by_log[source == 1] == pytest.approx(1e-2, rel=0.2)
+    assert fit.noise.position == pytest.approx(np.sqrt((3e-3**2 + 1e-2**2) / 2.0), rel=0.2)
