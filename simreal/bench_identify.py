@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.adapt.ensemble import MEMBERS, coverage, draw_members, widen
-from simreal.adapt.fitting import Cutting, Fitted, fit_model, predict_windows
+from simreal.adapt.fitting import Cutting, Fitted, Prediction, fit_model, predict_windows
 from simreal.adapt.least_squares import Search
 from simreal.adapt.recording import Recording, make_recording
 from simreal.adapt.residuals import Noise
@@ -217,12 +217,26 @@ def pendulum(folder: Path | None, tell: Tell) -> dict[str, Any]:
             "fit": round(error, 4),
             "nominal": round(float(bare.root_mean_square()[0, 0]), 4),
             "windows": len(found.windows),
+            "worst": _worst_window(found),
             "at_bounds": fitted.at_bounds,
             "values": {name: round(value, 4) for name, value in fitted.by_name.items()},
         }
         tell(f"{held.group}: {result[held.group]}")
     result["mean"] = round(float(np.mean(errors)), 4)
     return result
+
+
+def _worst_window(prediction: Prediction) -> dict[str, float]:
+    """Where the largest error is, and what is left without it: a hand may have struck the pendulum."""
+    square = np.nan_to_num(prediction.error[0, ..., 0], nan=np.pi) ** 2
+    worst = int(np.argmax(square.sum(axis=1)))
+    rest = np.arange(len(square)) != worst
+    counts = prediction.windows.valid.sum(axis=1)
+    return {
+        "at_s": round(float(prediction.windows.start[worst]), 2),
+        "fit": round(float(np.sqrt(square[worst].sum() / counts[worst])), 4),
+        "fit_of_the_others": round(float(np.sqrt(square[rest].sum() / counts[rest].sum())), 4),
+    }
 
 
 def _thinned(recording: Recording, period: float = 0.004) -> Recording:
