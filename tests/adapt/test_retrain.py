@@ -4,13 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from simreal.adapt.retrain import outside_trained, randomization_override
+from simreal.cli import cli
 from simreal.contract import Contract
 from simreal.environment import make_environment
 from simreal.errors import UserError
 from simreal.experiment import load_experiment, read_experiment
 from simreal.randomization.posterior import Posterior, PosteriorParameter, write_posterior
+from simreal.robots.policies import shipped_policies
 
 
 def identified(damping: float, robot: str = "qube") -> Posterior:
@@ -74,3 +77,19 @@ def test_a_robot_outside_of_what_a_policy_has_met_is_named(contract: Contract) -
         "your robot lies outside the range this policy was trained for: joint damping of arm is "
     )
     assert outside_trained(identified(1.0), contract) == []
+
+
+def test_a_shipped_policy_is_held_against_a_robot_by_command(tmp_path: Path) -> None:
+    column = PosteriorParameter(
+        name="joint_damping[FL_calf_joint]", unit="1", operation="scale", low=0.0, high=40.0
+    )
+    for factor, said in (
+        (30.0, "outside the range this policy was trained for: joint damping of FL_calf_joint is 3.6"),
+        (1.0, "your robot lies within the ranges this policy was trained for"),
+    ):
+        path = tmp_path / f"{factor}.yaml"
+        write_posterior(path, Posterior(robot="go2", parameters=(column,), samples=((factor,),) * 3))
+        policy = str(shipped_policies()["go2_velocity"])
+        result = CliRunner().invoke(cli, ["inspect", policy, "--identified", str(path)])
+        assert result.exit_code == 0, result.output
+        assert said in result.output
