@@ -57,6 +57,12 @@ def find_robot(name: str) -> "Robot":
 @click.option("--stride", type=click.FloatRange(min=0.01), help="s between windows; --window if absent.")
 @click.option("--timestep", type=click.FloatRange(min=1e-5), help="s; the model's own if absent.")
 @click.option("--velocities", is_flag=True, help="Let reported velocities count, not positions alone.")
+@click.option(
+    "--simulations",
+    type=click.IntRange(min=100),
+    metavar="N",
+    help="Learn the posterior from N simulated robots a round, by simulation-based inference (sbi).",
+)
 @click.option("--policy", type=PATH, help="Exported policy to hold against what was found.")
 @click.option("-o", "--output", type=PATH, default=Path("identified.yaml"), show_default=True)
 @click.option("--report", type=PATH, help="HTML report to write.")
@@ -73,6 +79,7 @@ def identify(
     stride: float | None,
     timestep: float | None,
     velocities: bool,
+    simulations: int | None,
     policy: Path | None,
     output: Path,
     report: Path | None,
@@ -98,7 +105,15 @@ def identify(
     nested = [[read_asked(name) for name in _names(stage)] for stage in stages]
     nested = nested or nested_models(setup.world(1, {}))
     with _progress() as tell:
-        found = run(setup, recordings, nested, Cutting(window, stride, velocities), hold_out, tell)
+        found = run(
+            setup,
+            recordings,
+            nested,
+            Cutting(window, stride, velocities),
+            hold_out,
+            tell,
+            simulations,
+        )
     result = posterior(found, logs)
     write_posterior(output, result)
     _print(found)

@@ -10,6 +10,8 @@ from simreal.adapt.uncertainty import Uncertainty, widened
 from simreal.adapt.unknowns import Unknown
 
 Values = NDArray[np.float64]
+Draw = Callable[[float, int], Values]
+"""(members, unknowns) of a posterior whose deviations are widened by a factor, the fit itself first."""
 
 RATE = 0.9
 """Share of held-out measurements that the band of the ensemble is to cover."""
@@ -50,8 +52,13 @@ def draw_members(
     root = vectors * np.sqrt(np.maximum(eigenvalues, 0.0)) @ vectors.T
     members = values + scale * (normal @ root)
     members[0] = values
+    return within_bounds(members, unknowns)
+
+
+def within_bounds(values: Values, unknowns: list[Unknown]) -> Values:
+    """(members, unknowns) values, what lies outside of the bounds mirrored back."""
     low, high = (np.array([getattr(each, end) for each in unknowns]) for end in ("low", "high"))
-    return _folded(members, low, high)
+    return _folded(values, low, high)
 
 
 def _folded(values: Values, low: Values, high: Values) -> Values:

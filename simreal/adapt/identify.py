@@ -4,13 +4,15 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.adapt.ensemble import MEMBERS, RATE, Ensemble, coverage, draw_members, widen
+from simreal.adapt.ensemble import MEMBERS, RATE, Draw, Ensemble, coverage, draw_members, widen
 from simreal.adapt.fitting import Cutting, Fitted, Prediction, fit_model, predict_windows
+from simreal.adapt.inference import ROUNDS, draw_learned, learned_posterior
 from simreal.adapt.recording import Recording
 from simreal.adapt.simulator import Setup
 from simreal.adapt.uncertainty import Uncertainty, uncertainty
@@ -124,6 +126,8 @@ class Identification:
         chosen: index of the simplest within one standard error of the best.
         nominal: the model as it is, predicting the same windows.
         uncertainty: of the chosen fit.
+        draw: robots of the posterior.
+        method: by which the posterior was found, in words.
         ensemble: widened until it covers what was held out.
         predicted: (members, windows, samples, joints) positions of the ensemble on held-out windows.
         noise: (joints,) of a measurement.
@@ -136,6 +140,8 @@ class Identification:
     chosen: int
     nominal: Prediction
     uncertainty: Uncertainty
+    draw: Draw
+    method: str
     ensemble: Ensemble
     predicted: Values
     noise: Values
@@ -159,6 +165,7 @@ def identify(
     cutting: Cutting,
     hold_out: Sequence[str] = (),
     tell: Tell | None = None,
+    simulations: int | None = None,
 ) -> Identification:
     """Find parameters of a robot from recordings of it.
 
@@ -169,6 +176,8 @@ def identify(
         cutting: into windows.
         hold_out: patterns of groups or logs to judge by.
         tell: is told how far it is.
+        simulations: robots in each round of simulation-based inference; if absent, the posterior is an
+            ellipsoid around the fit.
 
     Raises:
         UserError: names that do not fit the robot, or logs that do not suffice.
@@ -181,11 +190,37 @@ def identify(
     say("uncertainty")
     known = uncertainty(best.fitted)
     noise = 3.0 * np.median(best.fitted.simulator.windows.start_deviation[:, 0], axis=0)
+    draw, method = _posterior_draws(best, known, simulations, say)
     say("widening until held-out windows are covered")
-    ensemble, predicted = calibrate(setup, parts, best, known, cutting, noise)
+    ensemble, predicted = calibrate(setup, parts, best, draw, cutting, noise)
     nominal = predict_windows(setup, parts.held_out, (), np.zeros((1, 0)), cutting, parts.between)
     return Identification(
-        setup, parts, cutting, candidates, chosen, nominal, known, ensemble, predicted, noise
+        setup,
+        parts,
+        cutting,
+        candidates,
+        chosen,
+        nominal,
+        known,
+        draw,
+        method,
+        ensemble,
+        predicted,
+        noise,
+    )
+
+
+def _posterior_draws(
+    best: Candidate, known: Uncertainty, simulations: int | None, say: Tell
+) -> tuple[Draw, str]:
+    fit, simulator = best.fitted.fit, best.fitted.simulator
+    if simulations is None:
+        return partial(draw_members, fit.values, known, simulator.unknowns), "by a block bootstrap"
+    # What the model leaves unexplained counts as noise, so that its faults do not pass for knowledge.
+    learned = learned_posterior(simulator, fit.noise.position, simulations, SAMPLES, tell=say)
+    return (
+        partial(draw_learned, fit.values, learned, simulator.unknowns),
+        f"by simulation-based inference, {ROUNDS} rounds of {simulations} robots",
     )
 
 
@@ -244,13 +279,12 @@ def _simplest(candidates: Sequence[Candidate]) -> int:
 
 
 def calibrate(
-    setup: Setup, parts: Split, best: Candidate, known: Uncertainty, cutting: Cutting, noise: Values
+    setup: Setup, parts: Split, best: Candidate, draw: Draw, cutting: Cutting, noise: Values
 ) -> tuple[Ensemble, Values]:
     """Widen the ensemble of a fit until its band covers the held-out windows; with its predictions."""
-    unknowns = best.fitted.simulator.unknowns
 
     def predict(factor: float) -> tuple[Values, Prediction]:
-        members = draw_members(best.fitted.fit.values, known, unknowns, factor, MEMBERS)
+        members = draw(factor, MEMBERS)
         return members, predict_windows(
             setup,
             parts.held_out,
@@ -276,9 +310,7 @@ def posterior(found: Identification, logs: Sequence[Path], samples: int = SAMPLE
     """The file that training reads: whole rows, one number for each part that an unknown stands for."""
     best = found.best
     unknowns = best.fitted.simulator.unknowns
-    members = draw_members(
-        best.fitted.fit.values, found.uncertainty, unknowns, found.ensemble.factor, samples
-    )
+    members = found.draw(found.ensemble.factor, samples)
     parameters = tuple(
         PosteriorParameter(
             name=column,
@@ -301,8 +333,8 @@ def posterior(found: Identification, logs: Sequence[Path], samples: int = SAMPLE
         sources=tuple(Source(file=path.name, sha256=_digest(path)) for path in logs),
         provenance=(
             f"simreal identify: {len(windows)} windows of {windows.length:g} s, {found.split.how}; "
-            f"deviations times {found.ensemble.factor:.3g} so that {100 * RATE:.0f} % of what was held "
-            f"out is covered (reached: {shares})"
+            f"posterior {found.method}, deviations times {found.ensemble.factor:.3g} so that "
+            f"{100 * RATE:.0f} % of what was held out is covered (reached: {shares})"
         ),
     )
 
