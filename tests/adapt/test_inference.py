@@ -48,6 +48,7 @@ def test_widened_draws_keep_the_bounds_and_begin_with_the_fit(link: Robot, recor
 
 
 @pytest.mark.long
+@pytest.mark.long
 def test_the_truth_is_found_and_lies_where_the_posterior_says(link: Robot, record: Record) -> None:
     pytest.importorskip("sbi")
     truth, prior = np.array(list(TRUTH.values())), (4.0 - 0.1) / np.sqrt(12.0)
