@@ -269,6 +269,6 @@ def test_every_check_is_documented_and_raised_by_the_module_that_the_list_of_the
     modules |= dict.fromkeys(CHECKS[CHECKS.index("stale_state") + 1 :], "supervisor")
     modules |= dict.fromkeys(("frozen_state", "inconsistent_state"), "persistence")
     modules |= dict.fromkeys(("stall", "saturated_action"), "persistence")
-    modules |= dict.fromkeys(("overrun", "lost_driver"), "loop")
+    modules |= dict.fromkeys(("overrun", "lost_driver"), "control_loop")
     for check, module in modules.items():
         assert f'"{check}"' in (checkout / "deploy" / f"{module}.py").read_text("utf-8")
