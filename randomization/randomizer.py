@@ -183,7 +183,8 @@ class Randomizer:
         matched = matching(member.target, names)
         if not matched:
             hint = nearest(member.target, names)
-            raise UserError(f"{where}: target {member.target!r} matches nothing: {hint}")
+            what = f"target {member.target!r} matches nothing that {parameter.name} acts on"
+            raise UserError(f"{where}: {what}: {hint}")
         return matched
 
     def _resolve_pins(self, pins: Mapping[str, float]) -> dict[int, float]:

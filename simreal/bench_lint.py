@@ -312,7 +312,6 @@ CASES = (
     Planted(
         "degrees that are read as radians",
         "unit",
-        "warning",
         model={'axis="1 0 0"': 'axis="1 0 0" range="-90 90"'},
     ),
     Planted(
@@ -407,8 +406,8 @@ pins: {{}}"""
     ),
     _entry(
         "mass of a body that is welded to the world",
-        "no-effect",
-        "warning",
+        "name",
+        "error",
         f"stand: {{parameter: mass, target: stand, {SCALE}}}",
     ),
     _entry(
