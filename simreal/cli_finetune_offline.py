@@ -20,7 +20,12 @@ from simreal.cli_types import PATH, console
 )
 @click.option("--run", "output", required=True, type=PATH, help="Folder of the new run.")
 @click.option(
-    "-o", "overrides", multiple=True, metavar="KEY=VALUE", help="Such as algorithm=iql, updates=50000."
+    "-o",
+    "--override",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Such as algorithm=iql, updates=50000.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 def finetune_offline(

@@ -106,7 +106,7 @@ def test_options_mean_the_same_everywhere() -> None:
     """`-o` changes a configuration, or where there is none names the file that a verb makes."""
     for name, command in cli.commands.items():
         options = [each for each in command.params if isinstance(each, click.Option)]
-        short = [each.opts[-1] for each in options if "-o" in each.opts]
+        short = [max(each.opts, key=len) for each in options if "-o" in each.opts]
         assert short in ([], ["--override"], ["--output"]), name
         pages = [each for each in options if "--report" in each.opts]
         assert all("HTML" in (each.help or "") for each in pages), name
