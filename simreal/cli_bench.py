@@ -233,6 +233,21 @@ def bench_experience(steps: int, batch: int, repeats: int, images: bool) -> None
     print_json(experience_cost(steps, batch, repeats, images))
 
 
+@bench.command("games")
+@click.option("--game", "games", multiple=True, default=("breakout", "asterix"), show_default=True)
+@click.option("--variant", "names", multiple=True, help="Of the deep Q-network; all if absent.")
+@click.option("--seed", "seeds", type=int, multiple=True, default=(0, 1, 2), show_default=True)
+@click.option("--steps", type=click.IntRange(min=5_000), default=100_000, show_default=True)
+@click.option("--results", type=PATH, default="games.json", show_default=True, help="Goes on from it.")
+def bench_games(
+    games: tuple[str, ...], names: tuple[str, ...], seeds: tuple[int, ...], steps: int, results: Path
+) -> None:
+    """DQN, each of its improvements, and Rainbow on games of MinAtar, at one budget."""
+    from simreal.bench_games import compare_on_games
+
+    print_json(compare_on_games(games, names, seeds, steps, results, _tell))
+
+
 @bench.group("bus")
 def bench_bus() -> None:
     """Round trips of drivers over real protocols, against the bare library in the same run."""

@@ -13,24 +13,9 @@ from stable_baselines3.common.torch_layers import NatureCNN
 from simreal.agents.value.agent import ValueAgent
 from simreal.agents.value.experience import Experience
 from simreal.agents.value.frames import FrameReplay
+from simreal.agents.value.variants import variants
 
-VARIANTS: dict[str, dict[str, Any]] = {
-    "dqn": {},
-    "double": {"double": True},
-    "duelling": {"duelling": True},
-    "prioritized": {"priority_exponent": 0.6},
-    "noisy": {"noisy": True},
-    "n_step": {"n_steps": 3},
-    "c51": {"atom_range": (0.0, 100.0)},
-    "rainbow": {
-        "double": True,
-        "duelling": True,
-        "priority_exponent": 0.5,
-        "noisy": True,
-        "n_steps": 3,
-        "atom_range": (0.0, 100.0),
-    },
-}
+VARIANTS = variants((0.0, 100.0))
 
 
 class Corridor(gymnasium.Env[NDArray[np.float32], np.int64]):
