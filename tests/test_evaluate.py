@@ -33,6 +33,7 @@ from simreal.evaluate import (
     summary_rows,
 )
 from simreal.experiment import load_experiment
+from simreal.images import NO_IMAGES, Images
 from simreal.logs.messages import LogMessages
 from simreal.observation import Float32Array
 from simreal.train import start_run
@@ -42,7 +43,7 @@ torch.set_num_threads(1)  # tests run beside each other: more threads would only
 SHORT = load_experiment("qube_swingup", ["episode_length=0.3", "initial_states={anywhere: 1}"])
 
 
-def push(observation: Float32Array) -> NDArray[np.float32]:
+def push(observation: Float32Array, images: Images = NO_IMAGES) -> NDArray[np.float32]:
     """A policy without a library behind it: the same bits for a row, whatever the batch."""
     return np.sign(observation[:, 4:5]) * np.float32(0.7)
 
@@ -83,14 +84,14 @@ def test_an_episode_is_the_same_world_whatever_their_number(number: int) -> None
 
 def test_another_policy_meets_the_same_worlds() -> None:
     pushed = run_episodes(push, SHORT, 12, seed=5)
-    idle = run_episodes(lambda observation: 0.0 * observation[:, :1], SHORT, 12, seed=5)
+    idle = run_episodes(lambda observation, images: 0.0 * observation[:, :1], SHORT, 12, seed=5)
     assert [e.draw for e in idle] == [e.draw for e in pushed]
     assert [e.seed for e in idle] == [e.seed for e in pushed]
     assert [e.episode_return for e in idle] != [e.episode_return for e in pushed]
 
 
 def test_episodes_begin_at_the_start_of_the_task() -> None:
-    idle = run_episodes(lambda observation: 0.0 * observation[:, :1], SHORT, 50, seed=0)
+    idle = run_episodes(lambda observation, images: 0.0 * observation[:, :1], SHORT, 50, seed=0)
     assert all(episode.ended_by == "time_limit" for episode in idle)
     assert max(episode.episode_return for episode in idle) < 0.01  # nobody starts in mid-swing
 

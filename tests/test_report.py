@@ -81,7 +81,7 @@ def evaluation() -> Evaluation:
     experiment = load_experiment("qube_swingup", ["episode_length=0.2", FEW])
 
     def with_pins(pins: dict[str, float]) -> list:
-        return run_episodes(lambda observation: observation[:, :1], experiment, 20, 0, pins)
+        return run_episodes(lambda observation, images: observation[:, :1], experiment, 20, 0, pins)
 
     episodes = with_pins({"motor_strength": 1.1})
     curves = {"mass": [(value, summarize(with_pins({"mass": value}))) for value in (0.8, 1.2)]}

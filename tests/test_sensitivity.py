@@ -16,6 +16,7 @@ from simreal.episode_random import episode_seed
 from simreal.errors import UserError
 from simreal.evaluate import Act, Candidate, load_candidate, run_episodes, run_given
 from simreal.experiment import ExperimentConfig, load_experiment
+from simreal.images import NO_IMAGES, Images
 from simreal.observation import Float32Array
 from simreal.randomization.schedules import WithinConfig
 from simreal.report import Page
@@ -78,7 +79,7 @@ def experiment(randomization: dict[str, object], *overrides: str) -> ExperimentC
     )
 
 
-def servo(observation: Float32Array) -> Float32Array:
+def servo(observation: Float32Array, images: Images = NO_IMAGES) -> Float32Array:
     """A stiff servo of the arm, blind for the pendulum. Delayed by some 15 ms, it swings itself up."""
     action: Float32Array = -6.0 * observation[:, :1] - np.float32(0.1) * observation[:, 2:3]
     return action

@@ -20,6 +20,7 @@ from simreal.errors import UserError
 from simreal.evaluate import LARGEST_BULLET_BATCH, Candidate, as_json, evaluate, run_episodes
 from simreal.evaluate import evaluation_rows as table_of
 from simreal.experiment import ExperimentConfig, load_any_experiment, load_experiment
+from simreal.images import NO_IMAGES, Images
 from simreal.observation import Float32Array
 from simreal.other_engine import move_to_engine
 from simreal.report import Page
@@ -39,12 +40,12 @@ def experiment(*overrides: str, length: float = 0.5) -> ExperimentConfig:
     return load_experiment("qube_swingup", [f"episode_length={length}", *overrides])
 
 
-def swing(observation: Float32Array) -> Actions:
+def swing(observation: Float32Array, images: Images = NO_IMAGES) -> Actions:
     """Drive the arm with the pendulum's speed: it swings up energy, gently and smoothly."""
     return np.clip(2.0 * observation[:, 4:5].astype(np.float64), -0.2, 0.2)
 
 
-def push(observation: Float32Array) -> Actions:
+def push(observation: Float32Array, images: Images = NO_IMAGES) -> Actions:
     return np.full((len(observation), 1), 0.05)
 
 
@@ -72,7 +73,7 @@ def test_what_stands_and_lies_on_contacts_stays_so_in_both_engines(name: str) ->
     size = BatchEnv(resting, 1, threads=1).action_size
     mujoco, bullet = (
         run_episodes(
-            lambda observation: np.zeros((len(observation), size)),
+            lambda observation, images: np.zeros((len(observation), size)),
             move_to_engine(resting, engine).experiment,
             3,
             seed=0,
@@ -224,7 +225,10 @@ def test_a_training_in_bullet_ends_with_a_policy_that_knows_its_engine(tmp_path:
 
 def test_transfer_judges_each_policy_in_each_physics_over_the_same_starts(tmp_path: Path) -> None:
     own = experiment(GALE, length=0.3)
-    pushing, idle = Candidate("pushing", push, own), Candidate("idle", lambda o: 0.0 * push(o), own)
+    pushing, idle = (
+        Candidate("pushing", push, own),
+        Candidate("idle", lambda o, images: 0.0 * push(o), own),
+    )
     heard: list[tuple[str, int]] = []
     result = compare([pushing, idle], 6, 3, lambda what, done: heard.append((what, done)))
     names = [condition.name for condition in CONDITIONS]
@@ -248,8 +252,8 @@ def test_transfer_judges_each_policy_in_each_physics_over_the_same_starts(tmp_pa
 
 def test_an_early_end_counts_against_lasting_and_a_time_limit_for_it() -> None:
     """Full voltage one way takes the arm to its limit within a second; nothing does in a moment."""
-    away = Candidate("away", lambda o: np.ones((len(o), 1)), experiment(NOTHING, length=1.0))
-    still = replace(away, name="still", act=lambda o: np.zeros((len(o), 1)))
+    away = Candidate("away", lambda o, images: np.ones((len(o), 1)), experiment(NOTHING, length=1.0))
+    still = replace(away, name="still", act=lambda o, images: np.zeros((len(o), 1)))
     result = compare([away, still], 5)
     assert {each.lasted.value for each in result.results if each.policy == "away"} == {0.0}
     assert {each.lasted.value for each in result.results if each.policy == "still"} == {1.0}

@@ -219,7 +219,7 @@ def test_a_finetuned_run_is_whole_wherever_it_is_moved(
         ]["file"]
         == "worlds.yaml"
     )
-    assert load_candidate(moved.path).experiment == moved.experiment()
+    assert load_candidate(moved.path).experiment.model_dump() == moved.experiment().model_dump()
     load_candidate(moved.path / "base")
 
 
@@ -322,7 +322,7 @@ def test_actions_on_logged_states_are_measured(log: RobotLog) -> None:
     assert states[50].joint_velocity[0] == pytest.approx(0.6 * np.cos(1.0), abs=0.02)
     steps = iter(range(1000))
     found = act_on(
-        lambda seen: np.full((1, 1), 1.0 if next(steps) % 2 else -0.5), contract, states, asked
+        lambda seen, images: np.full((1, 1), 1.0 if next(steps) % 2 else -0.5), contract, states, asked
     )
     assert found.jump[1:] == pytest.approx(1.5)
     assert found.saturated.mean() == pytest.approx(0.5)
