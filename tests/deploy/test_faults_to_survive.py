@@ -190,9 +190,10 @@ def test_a_killed_control_process_leaves_the_robot_braking_within_its_watchdog(
     states = [line for line in lines if line["kind"] == "state" and line["at"] > killed]
     speeds = {round(line["at"] - killed, 3): abs(line["velocity"][0]) for line in states}
     before = max(speed for at, speed in speeds.items() if at < 0.05)
-    after = max(speed for at, speed in speeds.items() if at > 2.7)
+    after = float(np.mean([speed for at, speed in speeds.items() if at > 2.2]))
     assert before > 0.5
-    assert after < 0.7 * before  # the pendulum, which no motor brakes, still swings the arm
+    # The pendulum, which no motor brakes, still swings the arm: its mean over a swing or more counts.
+    assert after < 0.6 * before
     _wait_until(lambda: read_messages(tmp_path / "flight.mcap").complete)
     assert "ended without a word" in read_messages(tmp_path / "flight.mcap").events()[-1]
 
