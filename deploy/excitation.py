@@ -4,7 +4,6 @@ The loop takes it for a policy that looks at nothing: so the robot rises, is sup
 recorded as under any other.
 """
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from simreal.contract import ActionMapping, Contract, ObservationTerm, Provenanc
 from simreal.deploy.policy import GoldenMismatch
 from simreal.errors import UserError
 from simreal.excitation_file import Excitation, read_excitation
+from simreal.files import digest
 from simreal.images import NO_IMAGES, Images
 from simreal.observation import Float32Array
 from simreal.robots import load_robot
@@ -101,5 +101,4 @@ def load_excitation(path: Path) -> PlayedExcitation:
     Raises:
         UserError: no such file, or a fault in it, with file and line.
     """
-    digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-    return PlayedExcitation(read_excitation(path), digest, str(path))
+    return PlayedExcitation(read_excitation(path), digest(path) if path.is_file() else "", str(path))

@@ -96,6 +96,16 @@ def warning(refused: list[str]) -> str:
     )
 
 
+def allow_priority() -> str:
+    """The command that permits SCHED_FIFO to this user."""
+    return f"echo '{_user()} - rtprio 99' | sudo tee -a {LIMITS_FILE}"
+
+
+def allow_memory() -> str:
+    """The command that permits locked memory to this user."""
+    return f"echo '{_user()} - memlock unlimited' | sudo tee -a {LIMITS_FILE}"
+
+
 def _stay_on(cpu: int | None) -> str | None:
     if cpu is None:
         return None
@@ -109,8 +119,7 @@ def _stay_on(cpu: int | None) -> str | None:
 
 def _first_in_first_out(priority: int) -> str | None:
     if not hurry(priority):  # nor must what the loop starts compete with it
-        command = f"echo '{_user()} - rtprio 99' | sudo tee -a {LIMITS_FILE}"
-        return f"{command}   # SCHED_FIFO {priority} was refused"
+        return f"{allow_priority()}   # SCHED_FIFO {priority} was refused"
     return None
 
 
@@ -119,7 +128,7 @@ def _lock_memory() -> str | None:
     # On fault: what was never touched, such as the stacks of threads, takes no memory.
     if libc.mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0:
         return None
-    return f"echo '{_user()} - memlock unlimited' | sudo tee -a {LIMITS_FILE}   # mlockall was refused"
+    return f"{allow_memory()}   # mlockall was refused"
 
 
 def _user() -> str:

@@ -125,6 +125,11 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return {"median": float(np.median(values)), "min": min(values), "max": max(values)}
 
 
+def percentiles_ms(seconds: Sequence[float], shares: Sequence[int] = (50, 90, 99)) -> dict[str, float]:
+    """Percentiles in ms of times in s, as ``p50`` and so on."""
+    return {f"p{share}": 1e3 * float(np.percentile(seconds, share)) for share in shares}
+
+
 def time_to_solve(
     experiment: str,
     agent: str,

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from simreal.bench import percentiles_ms
 from simreal.errors import UserError, missing_extra
 from simreal.robots import Robot, load_robot
 from simreal.robots.can_wire import CanConfig, CanMotorConfig
@@ -118,16 +119,11 @@ def can_round_trips(rounds: int) -> dict[str, Any]:
     return {
         "motors": len(messages),
         "rounds": len(ours),
-        "driver_ms": _percentiles(ours),
-        "python_can_ms": _percentiles(bare),
+        "driver_ms": percentiles_ms(ours, (10, 50, 90, 99)),
+        "python_can_ms": percentiles_ms(bare, (10, 50, 90, 99)),
         "ratio_p50": float(np.median(ours) / np.median(bare)),
         "ratio_p99": float(np.percentile(ours, 99) / np.percentile(bare, 99)),
     }
-
-
-def _percentiles(seconds: list[float]) -> dict[str, float]:
-    values = 1e3 * np.array(seconds)
-    return {f"p{share}": float(np.percentile(values, share)) for share in (10, 50, 90, 99)}
 
 
 @contextlib.contextmanager

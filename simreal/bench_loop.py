@@ -43,7 +43,7 @@ from simreal.state import RobotCommand, RobotState
 ROBOT = "go2"
 HIDDEN_SIZES = (256, 128)
 HOGS = 4
-PRIORITY = 50
+PRIORITY = RealTime().priority
 SOURCES = ("angular_velocity", "linear_acceleration", "projected_gravity", "command", "joint_offset")
 PEER = r"""
 #define _GNU_SOURCE

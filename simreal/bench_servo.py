@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from simreal.bench import percentiles_ms
 from simreal.deploy.drivers import open_driver
 from simreal.deploy.drivers.servo import dynamixel_table, sts_table
 from simreal.deploy.emulators.fault_control import tell_fault
@@ -114,8 +115,8 @@ def servo_round_trips(kind: str, rounds: int) -> dict[str, Any]:
         "rounds": rounds,
         "complete": {name: len(times) / rounds for name, times in usual.items()},
         "processors": os.cpu_count(),
-        "driver_ms": _percentiles(usual["driver"]),
-        "sdk_ms": _percentiles(usual["sdk"]),
+        "driver_ms": percentiles_ms(usual["driver"]),
+        "sdk_ms": percentiles_ms(usual["sdk"]),
         "p50_ratio": medians["driver"] / medians["sdk"],
         "p99_ratio": float(np.percentile(usual["driver"], 99) / np.percentile(usual["sdk"], 99)),
         "lost_answer_costs_ms": {
@@ -142,10 +143,6 @@ def _by_turns(
                     times[name].append(time.perf_counter() - begun)
                 time.sleep(PERIOD)
     return times
-
-
-def _percentiles(times: list[float]) -> dict[str, float]:
-    return {f"p{share}": 1e3 * float(np.percentile(times, share)) for share in (50, 90, 99)}
 
 
 @contextmanager

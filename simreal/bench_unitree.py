@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from simreal.bench import percentiles_ms
 from simreal.deploy.drivers import Driver, open_driver
 from simreal.deploy.emulators.faults import Faults
 from simreal.deploy.emulators.go2 import make_go2
@@ -159,8 +160,7 @@ def _paced(function: Callable[[], object], number: int) -> dict[str, float]:
 
 
 def _percentiles(seconds: Sequence[float]) -> dict[str, float]:
-    p50, p90, p99 = 1e3 * np.percentile(seconds, [50, 90, 99])
-    return {"p50_ms": round(p50, 4), "p90_ms": round(p90, 4), "p99_ms": round(p99, 4)}
+    return {f"{name}_ms": round(value, 4) for name, value in percentiles_ms(seconds).items()}
 
 
 def bus_speed(rounds: int) -> dict[str, Any]:

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from simreal.errors import UserError
 
+BLOCK = 2**20
+"""Bytes that are read at once."""
+
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, flush it to the disk and rename it.
@@ -38,9 +41,14 @@ def write_text(path: Path, text: str) -> None:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """SHA-256 in hexadecimal of a file, or of all files of a folder in order."""
+    found = hashlib.sha256()
+    inside = sorted(each for each in path.rglob("*") if each.is_file())
+    for each in inside if path.is_dir() else [path]:
+        with each.open("rb") as file:
+            while block := file.read(BLOCK):
+                found.update(block)
+    return found.hexdigest()
 
 
 _KINDS = (

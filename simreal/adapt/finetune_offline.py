@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from simreal.agents.build import ExportedPolicy, exported
 from simreal.agents.checkpoint import load_checkpoint, save_checkpoint
 from simreal.errors import UserError
 from simreal.experiment import ExperimentConfig
+from simreal.files import digest
 from simreal.logs.formats import read_logs
 from simreal.run import Run
 from simreal.train import load_agent
@@ -87,7 +87,7 @@ def finetune_offline(
             "from": run.path.name,
             "config": config.model_dump(mode="json"),
             "seed": seed,
-            "logs": [{"name": path.name, "sha256": _digest(path)} for path in logs],
+            "logs": [{"name": path.name, "sha256": digest(path)} for path in logs],
             "transitions": len(data),
             "coverage": {check.name: [check.found, check.bound] for check in coverage.checks},
         }
@@ -138,11 +138,3 @@ def _write(run: Run, output: Path, experiment: ExperimentConfig, agent: BaseAlgo
     save_checkpoint(made.checkpoint_path(progress.steps), agent, progress)
     made.update_facts(steps=progress.steps, total_steps=run.total_steps, finished=True)
     return made
-
-
-def _digest(path: Path) -> str:
-    """SHA-256 of a file, or of all files of a folder in order."""
-    digest = hashlib.sha256()
-    for file in sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]:
-        digest.update(file.read_bytes())
-    return digest.hexdigest()

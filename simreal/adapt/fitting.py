@@ -1,7 +1,7 @@
 """Fits a model to recordings, and predicts others with it: the steps that identification is made of."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,7 +137,7 @@ def predict_windows(
     """
     resolution = setup.robot.config.sensing.encoder_resolution
     windows = cut(recordings, cutting.length, cutting.stride, resolution, between, LEAD)
-    start = _starts_from_leads(setup, windows, asked, values[0])
+    start = starts_from_leads(windows, values[0], lambda lead: Simulator(setup, lead, asked))
     all_starts = np.repeat(start[None], len(values), axis=0)
     if start_draws is not None:
         all_starts += windows.start_deviation * start_draws.standard_normal(all_starts.shape)
@@ -147,17 +147,16 @@ def predict_windows(
     return Prediction(told, predicted, errors(told, predicted, cutting.velocities))
 
 
-def _starts_from_leads(setup: Setup, windows: Windows, asked: Sequence[Asked], values: Values) -> Values:
-    """(windows, 2, joints) starts that fit the leads."""
-    samples = max(2, int(windows.leads.sum(axis=1).max()) + 1)
-    lead = replace(
-        windows,
-        length=windows.lead,
-        time=windows.time[:, :samples],
-        position=windows.position[:, :samples],
-        velocity=None if windows.velocity is None else windows.velocity[:, :samples],
-        valid=windows.leads[:, :samples],
-    )
+def starts_from_leads(
+    windows: Windows, values: Values, simulator_of: Callable[[Windows], Simulator]
+) -> Values:
+    """(windows, 2, joints) starts that fit the leads.
+
+    Args:
+        windows: with leads.
+        values: (unknowns,) that hold.
+        simulator_of: simulates such windows.
+    """
     # Of a reading, some times the error that a cubic through many of them leaves.
     noise = Noise(np.maximum(3.0 * np.median(windows.start_deviation[:, 0], axis=0), 1e-5))
-    return Search(Simulator(setup, lead, asked)).fit_starts(values, noise)
+    return Search(simulator_of(windows.leading())).fit_starts(values, noise)

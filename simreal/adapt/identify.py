@@ -1,6 +1,5 @@
 """The whole way from logs to a posterior: fit, compare, know how well, widen, write."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -18,6 +17,7 @@ from simreal.adapt.simulator import Setup
 from simreal.adapt.uncertainty import Uncertainty, uncertainty
 from simreal.adapt.unknowns import Asked
 from simreal.errors import UserError, nearest
+from simreal.files import digest
 from simreal.randomization.posterior import Posterior, PosteriorParameter, Source
 
 Values = NDArray[np.float64]
@@ -330,14 +330,10 @@ def posterior(found: Identification, logs: Sequence[Path], samples: int = SAMPLE
         robot=found.setup.robot.name,
         parameters=parameters,
         samples=tuple(tuple(map(float, row)) for row in rows),
-        sources=tuple(Source(file=path.name, sha256=_digest(path)) for path in logs),
+        sources=tuple(Source(file=path.name, sha256=digest(path)) for path in logs),
         provenance=(
             f"simreal identify: {len(windows)} windows of {windows.length:g} s, {found.split.how}; "
             f"posterior {found.method}, deviations times {found.ensemble.factor:.3g} so that "
             f"{100 * RATE:.0f} % of what was held out is covered (reached: {shares})"
         ),
     )
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -9,12 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from simreal.adapt.fitting import LEAD, Cutting
-from simreal.adapt.least_squares import Search
+from simreal.adapt.fitting import LEAD, Cutting, starts_from_leads
 from simreal.adapt.recording import Recording
 from simreal.adapt.residual_data import Lessons, blank_model, lessons
 from simreal.adapt.residual_simulator import ResidualSimulator
-from simreal.adapt.residuals import Noise, errors
+from simreal.adapt.residuals import errors
 from simreal.adapt.simulator import Setup
 from simreal.adapt.unknowns import Asked, read_asked
 from simreal.adapt.windows import Windows, cut
@@ -241,28 +240,15 @@ def predict(
     cutting = Cutting(length, stride)
     resolution = known.setup.robot.config.sensing.encoder_resolution
     windows = cut(recordings, cutting.length, cutting.stride, resolution, (0.0, 1.0), LEAD)
-    start = _starts(known, windows, model)
-    simulator = ResidualSimulator(known.setup, windows, known.asked, model)
-    predicted = simulator.predict(known.values[None], start[None])
+
+    def simulator_of(these: Windows) -> ResidualSimulator:
+        return ResidualSimulator(known.setup, these, known.asked, model)
+
+    start = starts_from_leads(windows, known.values, simulator_of)  # with the model's torques in it
+    predicted = simulator_of(windows).predict(known.values[None], start[None])
     told = windows.only(windows.valid & ~windows.leads)
     joints = windows.position.shape[2]
     return Predicted(told, errors(told, predicted, False)[0, ..., :joints])
-
-
-def _starts(known: Known, windows: Windows, model: ResidualModel | None) -> Values:
-    """(windows, 2, joints) starts that fit what was measured before, with the model's torques in it."""
-    samples = max(2, int(windows.leads.sum(axis=1).max()) + 1)
-    lead = replace(
-        windows,
-        length=windows.lead,
-        time=windows.time[:, :samples],
-        position=windows.position[:, :samples],
-        velocity=None if windows.velocity is None else windows.velocity[:, :samples],
-        valid=windows.leads[:, :samples],
-    )
-    noise = Noise(np.maximum(3.0 * np.median(windows.start_deviation[:, 0], axis=0), 1e-5))
-    simulator = ResidualSimulator(known.setup, lead, known.asked, model)
-    return Search(simulator).fit_starts(known.values, noise)
 
 
 def prediction_error(known: Known, recordings: Sequence[Recording], model: ResidualModel) -> float:

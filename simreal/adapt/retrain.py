@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from simreal.column_names import parameter_of, split_column
 from simreal.config import FileAssignment
 from simreal.contract import Contract, TrainedRange
 from simreal.errors import UserError
@@ -53,7 +54,7 @@ def randomization_override(
 
 def replaced_entries(entries: Mapping[str, Any], posterior: Posterior) -> tuple[str, ...]:
     """Entries of a randomization that a posterior draws instead, since it draws what they do."""
-    found = {name.partition("[")[0] for name in posterior.names}
+    found = {parameter_of(name) for name in posterior.names}
     return tuple(
         name for name, entry in entries.items() if found & _parameters(name, entry) or name == ENTRY
     )
@@ -63,7 +64,7 @@ def _parameters(name: str, entry: Any) -> set[str]:
     """What an entry of a randomization draws."""
     content = entry if isinstance(entry, dict) else {}
     listed = content.get("parameters") or [content.get("parameter") or name]
-    return {str(each).partition("[")[0] for each in listed}
+    return {parameter_of(str(each)) for each in listed}
 
 
 def outside_trained(posterior: Posterior, contract: Contract) -> list[str]:
@@ -80,7 +81,7 @@ def outside_trained(posterior: Posterior, contract: Contract) -> list[str]:
     trained = {each.name: each for each in contract.trained_ranges}
     remarks = []
     for parameter, values in zip(posterior.parameters, samples.T, strict=True):
-        default = _default(world, parameter.name)
+        default = default_value(world, parameter.name)
         if default is None:
             continue
         low, high = (
@@ -93,10 +94,10 @@ def outside_trained(posterior: Posterior, contract: Contract) -> list[str]:
     return remarks
 
 
-def _default(world: World, name: str) -> np.ndarray[Any, Any] | None:
-    """(1,) compiled value of a column's part."""
-    parameter = PARAMETERS[name.partition("[")[0]]
-    part = name.partition("[")[2].removesuffix("]")
+def default_value(world: World, name: str) -> np.ndarray[Any, Any] | None:
+    """(1,) compiled value of a column's part; None if the robot has no such part."""
+    parameter_name, part = split_column(name)
+    parameter = PARAMETERS[parameter_name]
     names = parameter.elements(world)
     if part and part not in names:
         return None

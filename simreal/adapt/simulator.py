@@ -11,7 +11,7 @@ from simreal import latencies
 from simreal.adapt.recording import Recording
 from simreal.adapt.unknowns import Asked, Unknown, held_entries, resolve, specification
 from simreal.adapt.windows import Windows
-from simreal.column_names import parameter_of
+from simreal.column_names import parameter_of, split_column
 from simreal.episode_random import EpisodeRandom
 from simreal.errors import UserError
 from simreal.physics.interface import Start
@@ -245,8 +245,8 @@ class Simulator:
 
 def _column(randomizer: Randomizer, name: str) -> int:
     """Place of a part's value among those that the randomizer draws."""
-    parameter, _, part = name.partition("[")
-    label = f"{name}[{part.removesuffix(']')}]" if part else parameter
+    parameter, part = split_column(name)
+    label = f"{name}[{part}]" if part else parameter
     return randomizer.columns.index(label)
 
 

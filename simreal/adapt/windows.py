@@ -81,6 +81,18 @@ class Windows:
         """(windows, samples) which measurements are of the lead."""
         return self.valid & (self.time < self.lead * (1.0 - 1e-9))
 
+    def leading(self) -> "Windows":
+        """The leads alone, as windows."""
+        samples = max(2, int(self.leads.sum(axis=1).max()) + 1)
+        return replace(
+            self,
+            length=self.lead,
+            time=self.time[:, :samples],
+            position=self.position[:, :samples],
+            velocity=None if self.velocity is None else self.velocity[:, :samples],
+            valid=self.leads[:, :samples],
+        )
+
     def only(self, valid: NDArray[np.bool_]) -> "Windows":
         """The same with some of the measurements, (windows, samples)."""
         return replace(self, valid=valid)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.adapt.retrain import ENTRY, replaced_entries
+from simreal.adapt.retrain import ENTRY, default_value, replaced_entries
+from simreal.column_names import parameter_of, split_column
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError
 from simreal.experiment import BaseExperiment, ExperimentConfig, parse_any_experiment
@@ -111,7 +112,7 @@ def robot_experiment(experiment: BaseExperiment) -> ExperimentConfig:
 
 def _is_of(name: str, drawn: set[str]) -> bool:
     """Whether a column's or an entry's name is among what a file of worlds draws."""
-    return name in drawn or name.partition("[")[0] in drawn
+    return name in drawn or parameter_of(name) in drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +182,8 @@ def _identified_columns(identified: Posterior, path: Path, rows: int) -> dict[st
 def _joined(name: str, new: _Column | None, old: _Old | None, world: World, number: int) -> _Column:
     """One column: its first `number` rows as before, the others as identified, where it is."""
     default = default_value(world, name)
+    if default is None:
+        raise UserError(f"{name}: robot {world.robot.name} has no {split_column(name)[1]!r}")
     if new is None:
         assert old is not None
         if len(old.operations) == 1:
@@ -200,22 +203,8 @@ def _joined(name: str, new: _Column | None, old: _Old | None, world: World, numb
 
 
 def _described(name: str, operation: Operation, values: Values) -> _Column:
-    unit = "1" if operation == "scale" else PARAMETERS[name.partition("[")[0]].unit
+    unit = "1" if operation == "scale" else PARAMETERS[parameter_of(name)].unit
     low, high = float(values.min()), float(values.max())
     return _Column(
         PosteriorParameter(name=name, unit=unit, operation=operation, low=low, high=high), values
     )
-
-
-def default_value(world: World, name: str) -> Values:
-    """(1,) compiled value of ``parameter[part]``.
-
-    Raises:
-        UserError: the robot has no such part.
-    """
-    parameter = PARAMETERS[name.partition("[")[0]]
-    part, names = name.partition("[")[2].removesuffix("]"), parameter.elements(world)
-    if part and part not in names:
-        raise UserError(f"{name}: robot {world.robot.name} has no {part!r}")
-    default: Values = parameter.default(world)[[names.index(part) if part else 0]]
-    return default

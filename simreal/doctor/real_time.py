@@ -1,7 +1,5 @@
 """What the kernel allows a control loop: priority, locked memory, an awake processor."""
 
-import getpass
-import os
 import platform
 import resource
 import struct
@@ -9,12 +7,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from simreal.deploy.realtime import RealTime, allow_memory, allow_priority
 from simreal.doctor.diagnosis import Diagnosis
 
-PRIORITY = 50
-"""SCHED_FIFO, of the loop."""
+PRIORITY = RealTime().priority
 CAP_IPC_LOCK, CAP_SYS_NICE = 14, 23
-LIMITS_FILE = "/etc/security/limits.d/99-simreal.conf"
 DEEP_IDLE_US = 100
 """An idle state that takes longer to leave delays a wake-up by what a loop notices."""
 AGAIN = "then log in again"
@@ -44,8 +41,7 @@ def priority(root: Path) -> Iterator[Diagnosis]:
         "warning",
         "real-time priority",
         f"limit is {limit}, SCHED_FIFO {PRIORITY} is refused: any busy program delays the loop",
-        f"echo '{_user()} - rtprio 99' | sudo tee -a {LIMITS_FILE}  # {AGAIN}; in a container: "
-        "--ulimit rtprio=99 --cap-add sys_nice",
+        f"{allow_priority()}  # {AGAIN}; in a container: --ulimit rtprio=99 --cap-add sys_nice",
     )
 
 
@@ -59,8 +55,7 @@ def locked_memory(root: Path) -> Iterator[Diagnosis]:
         "warning",
         "locked memory",
         f"limit is {limit / 2**20:.0f} MiB, a control process needs more: page faults may stop it",
-        f"echo '{_user()} - memlock unlimited' | sudo tee -a {LIMITS_FILE}  # {AGAIN}; in a "
-        "container: --ulimit memlock=-1",
+        f"{allow_memory()}  # {AGAIN}; in a container: --ulimit memlock=-1",
     )
 
 
@@ -125,13 +120,6 @@ def _has_capability(root: Path, number: int) -> bool:
     lines = _text(root / "proc/self/status").splitlines()
     masks = [line.split()[1] for line in lines if line.startswith("CapEff:")]
     return bool(masks) and bool(int(masks[0], 16) >> number & 1)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())
 
 
 def _text(path: Path) -> str:

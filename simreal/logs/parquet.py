@@ -72,14 +72,7 @@ def read_parquet(path: Path) -> RobotLog:
     Raises:
         UserError: no such file, cut off, or another program's table.
     """
-    arrow = pyarrow()
-    try:
-        table = arrow.parquet.read_table(path)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such log") from None
-    except (arrow.ArrowException, OSError) as error:
-        text = str(error).splitlines()[0]
-        raise UserError(f"{path}: cut off, or no Parquet file: {text}") from None
+    table = _read_table(path)
     header = (table.schema.metadata or {}).get(HEADER.encode())
     if header is None:
         raise UserError(f"{path}: a Parquet table that simreal did not write: give it a --mapping")
@@ -124,14 +117,7 @@ def _first_row(column: Any) -> int:
 
 def read_parquet_arrays(path: Path) -> dict[str, FloatArray]:
     """Columns of numbers of any Parquet table, by name, for a mapping; lists become (n, width)."""
-    arrow = pyarrow()
-    try:
-        table = arrow.parquet.read_table(path)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such log") from None
-    except (arrow.ArrowException, OSError) as error:
-        raise UserError(f"{path}: cut off, or no Parquet file: {str(error).splitlines()[0]}") from None
-    return arrays_of_table(table)
+    return arrays_of_table(_read_table(path))
 
 
 def arrays_of_table(table: Any) -> dict[str, FloatArray]:
@@ -143,3 +129,14 @@ def arrays_of_table(table: Any) -> dict[str, FloatArray]:
         except (TypeError, ValueError):
             continue  # text, or lists of several lengths
     return arrays
+
+
+def _read_table(path: Path) -> Any:
+    arrow = pyarrow()
+    try:
+        return arrow.parquet.read_table(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such log") from None
+    except (arrow.ArrowException, OSError) as error:
+        text = str(error).splitlines()[0]
+        raise UserError(f"{path}: cut off, or no Parquet file: {text}") from None
