@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.action import ActionPipeline
-from simreal.contract import Contract, behaviour_differences
+from simreal.contract import Contract
+from simreal.contract_differences import behaviour_differences
 from simreal.deploy.logged_cycles import LoggedCycle, logged_cycles
 from simreal.deploy.policy import Policy
 from simreal.deploy.provenance import POLICY_DIGEST, this_computer

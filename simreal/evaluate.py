@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.contract import refuse_differences
+from simreal.contract_differences import refuse_differences
 from simreal.deploy.policy import Policy, load_policy
-from simreal.environment import make_environment
 from simreal.episode_random import SeedArray, episode_seed
 from simreal.episodes import Environment, Episode, begin_episodes
 from simreal.errors import UserError, missing_extra
 from simreal.experiment import BaseExperiment, ExperimentConfig, parse_any_experiment
 from simreal.images import Images
 from simreal.logs.messages import LogMessages
+from simreal.make_environment import make_environment
 from simreal.observation import Float32Array
 from simreal.other_engine import engine_of, move_to_engine
 from simreal.physics.engines import EngineName

@@ -9,9 +9,9 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from simreal.environment import make_environment
 from simreal.episodes import Episode
 from simreal.experiment import load_any_experiment
+from simreal.make_environment import make_environment
 from simreal.spaces import Chooser, action_space, observation_space, with_images
 
 

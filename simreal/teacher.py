@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.agents.taught import untold
-from simreal.contract import differences
+from simreal.contract_differences import differences
 from simreal.deploy.policy import Policy, load_policy
 from simreal.env import BatchEnv
 from simreal.errors import UserError

@@ -17,11 +17,11 @@ from simreal.agents.build import build_agent, find_normalizer
 from simreal.agents.checkpoint import Progress, load_checkpoint, save_checkpoint
 from simreal.agents.config import OffPolicyConfig, PPOConfig, RMAConfig
 from simreal.agents.taught import TaughtPPO, Teach
-from simreal.contract import refuse_differences
+from simreal.contract_differences import refuse_differences
 from simreal.env import BatchEnv
-from simreal.environment import make_environment
 from simreal.episodes import Environment, Episode
 from simreal.experiment import BaseExperiment, ExperimentConfig
+from simreal.make_environment import make_environment
 from simreal.randomization.schedule_interface import HistoryRow
 from simreal.run import EPISODE_COLUMNS, Run, Table, episode_row, last_episodes
 from simreal.signals import Interrupt, interrupt_flag

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from simreal.column_names import parameter_of
 from simreal.contract import TrainedRange
-from simreal.environment import make_environment
 from simreal.experiment import BaseExperiment
+from simreal.make_environment import make_environment
 
 
 def beyond_trained(experiment: BaseExperiment, held: Mapping[str, Sequence[float]]) -> list[str]:

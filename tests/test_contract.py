@@ -16,8 +16,8 @@ from simreal.contract import (
     Provenance,
     RobotDescription,
     TrainedRange,
-    differences,
 )
+from simreal.contract_differences import differences
 from simreal.errors import UserError
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)

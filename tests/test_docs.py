@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from simreal.cli import cli
+from simreal.cli.main import cli
 from simreal.env import BatchEnv
 from simreal.experiment import load_experiment
 from simreal.lint import lint_experiment

@@ -14,7 +14,7 @@ import torch
 
 import simreal.export as export_module
 from simreal.agents.build import ExportedPolicy
-from simreal.contract import differences
+from simreal.contract_differences import differences
 from simreal.deploy.policy import CONTRACT_KEY, EXPERIMENT_KEY, GOLDEN_KEY, load_policy
 from simreal.errors import UserError
 from simreal.experiment import load_experiment, parse_experiment

@@ -11,7 +11,7 @@ from simreal.fresh_module import fresh_module_hint
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    for path in ("simreal/tasks/mine.py", "robots/arm/__init__.py", "deploy/drivers/can.py"):
+    for path in ("simreal/tasks/mine.py", "robots/arm/__init__.py", "deploy/drivers/can/driver.py"):
         (tmp_path / path).parent.mkdir(parents=True)
         (tmp_path / path).write_text("")
     return tmp_path
@@ -22,7 +22,7 @@ def root(tmp_path: Path) -> Path:
     [
         ("simreal.tasks.mine", "simreal/tasks/mine.py"),
         ("simreal.robots.arm", "robots/arm/__init__.py"),
-        ("simreal.deploy.drivers.can", "deploy/drivers/can.py"),
+        ("simreal.deploy.drivers.can.driver", "deploy/drivers/can/driver.py"),
         ("simreal.tasks.other", None),
         ("simreal", None),
         ("torch", None),
@@ -40,12 +40,12 @@ def test_a_new_file_is_named_with_its_mend(root: Path, name: str, file: str | No
 
 def test_the_command_line_says_so() -> None:
     program = (
-        "import sys, simreal.cli, simreal.fresh_module as fresh\n"
+        "import sys, simreal.cli.main, simreal.fresh_module as fresh\n"
         "hint = fresh.fresh_module_hint\n"
-        "simreal.cli.fresh_module_hint = lambda name: 'MEND ' + name if name else None\n"
+        "simreal.cli.main.fresh_module_hint = lambda name: 'MEND ' + name if name else None\n"
         "sys.modules['simreal.inspect'] = None\n"
         "sys.argv = ['simreal', 'list']\n"
-        "simreal.cli.main()"
+        "simreal.cli.main.main()"
     )
     done = subprocess.run(
         [sys.executable, "-P", "-c", program], capture_output=True, text=True, check=False

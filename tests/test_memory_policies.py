@@ -12,12 +12,12 @@ from simreal.deploy.drivers import open_driver
 from simreal.deploy.loop import deploy
 from simreal.deploy.policy import load_policy
 from simreal.deploy.replay import replay
-from simreal.environment import make_environment
 from simreal.errors import UserError
 from simreal.evaluate import evaluate, load_candidate
 from simreal.experiment import load_experiment
 from simreal.export import PARITY_TOLERANCE, Exported, export
 from simreal.logs.messages import read_messages
+from simreal.make_environment import make_environment
 from simreal.run import Run
 from simreal.train import load_agent, start_run, train
 

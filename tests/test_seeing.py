@@ -14,12 +14,12 @@ from simreal.deploy.drivers import open_driver
 from simreal.deploy.loop import deploy
 from simreal.deploy.policy import GOLDEN_KEY, Policy, load_policy, packed, unpacked
 from simreal.env import BatchEnv
-from simreal.environment import make_environment
 from simreal.errors import UserError
 from simreal.evaluate import evaluate, in_held_out_world, load_candidate
 from simreal.experiment import load_experiment
 from simreal.export import Exported, export
 from simreal.images import Images
+from simreal.make_environment import make_environment
 from simreal.run import Run
 from simreal.spaces import STATE
 from simreal.teacher import find_teacher

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from simreal.cli import main
+from simreal.cli.main import main
 from simreal.episode_random import episode_seed
 from simreal.errors import UserError
 from simreal.evaluate import Act, Candidate, load_candidate, run_episodes, run_given

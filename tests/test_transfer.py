@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 pytest.importorskip("pybullet", reason="PyBullet is not installed")
 
-from simreal.cli import cli
+from simreal.cli.main import cli
 from simreal.env import BatchEnv
 from simreal.episodes import Episode
 from simreal.errors import UserError

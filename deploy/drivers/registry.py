@@ -30,10 +30,12 @@ class DriverEntry:
 DRIVERS = {
     "sim": DriverEntry("simulated robot in another process, in real time", "sim"),
     "feetech": DriverEntry(
-        "Feetech STS servos on a serial bus, such as an SO-101's", "feetech", "serial"
+        "Feetech STS servos on a serial bus, such as an SO-101's", "servo.feetech", "serial"
     ),
-    "dynamixel": DriverEntry("Dynamixel X servos on a serial bus, protocol 2.0", "dynamixel", "serial"),
-    "can": DriverEntry("CAN motors in MIT mode: Damiao, RobStride, CyberGear, AK", "can", "can"),
+    "dynamixel": DriverEntry(
+        "Dynamixel X servos on a serial bus, protocol 2.0", "servo.dynamixel", "serial"
+    ),
+    "can": DriverEntry("CAN motors in MIT mode: Damiao, RobStride, CyberGear, AK", "can.driver", "can"),
     "unitree": DriverEntry("Unitree Go2 or G1 at its low level, over DDS", "unitree", "dds"),
 }
 

@@ -1,6 +1,7 @@
 """Whether a policy and a robot belong together: asked before anything moves."""
 
-from simreal.contract import ABSENT, Contract, Difference, RobotDescription, differences
+from simreal.contract import Contract, RobotDescription
+from simreal.contract_differences import ABSENT, Difference, differences
 from simreal.deploy.drivers import Driver
 from simreal.deploy.policy import Runnable
 from simreal.errors import UserError

@@ -15,7 +15,6 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from simreal.adapt.worlds import experiment_in, mix_worlds, robot_experiment
 from simreal.agents.carry_over import Inputs, carry_over
 from simreal.config import override
-from simreal.environment import make_environment
 from simreal.errors import UserError
 from simreal.evaluate import load_candidate
 from simreal.experiment import (
@@ -26,6 +25,7 @@ from simreal.experiment import (
     parse_any_experiment,
 )
 from simreal.files import digest, write_atomically
+from simreal.make_environment import make_environment
 from simreal.randomization.posterior import read_posterior, write_posterior
 from simreal.run import Run
 from simreal.run_verdict import BASE, adapted_from

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from simreal.adapt.finetune import IDENTIFIED
 from simreal.adapt.replayed import Acted, act_on, states_of
 from simreal.adapt.worlds import experiment_in, mix_worlds, robot_experiment
-from simreal.environment import make_environment
 from simreal.episodes import TIME_LIMIT, Episode
 from simreal.errors import UserError
 from simreal.evaluate import Candidate, load_candidate, run_episodes
 from simreal.experiment import ExperimentConfig
 from simreal.files import digest, write_text
 from simreal.logs.robot_log import RobotLog
+from simreal.make_environment import make_environment
 from simreal.randomization.posterior import read_posterior, write_posterior
 from simreal.run import Run
 from simreal.run_verdict import BASE, VERDICT

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from simreal.agents.adaptive import AdaptivePolicy
 from simreal.agents.build import exported
 from simreal.agents.memory import Actor, AdaptiveActor
-from simreal.environment import make_environment
 from simreal.episodes import Environment, Episode
 from simreal.errors import UserError
 from simreal.evaluate import percent, summarize, summary_json
 from simreal.experiment import ExperimentConfig
+from simreal.make_environment import make_environment
 from simreal.report import COLOUR, Page, new_figure
 from simreal.run import Run
 from simreal.train import load_agent

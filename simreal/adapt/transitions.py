@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.action import ActionPipeline
-from simreal.contract import Contract, behaviour_differences
+from simreal.contract import Contract
+from simreal.contract_differences import behaviour_differences
 from simreal.errors import UserError
 from simreal.experiment import ExperimentConfig
 from simreal.logs.robot_log import Channel, RobotLog

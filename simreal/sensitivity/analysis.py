@@ -10,11 +10,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.environment import make_environment
 from simreal.episode_random import episode_seed
 from simreal.episodes import Episode
 from simreal.evaluate import Candidate, run_given, summarize
 from simreal.experiment import BaseExperiment
+from simreal.make_environment import make_environment
 from simreal.sensitivity.columns import Column, find_columns, thinned, widened
 from simreal.sensitivity.results import (
     WORST_COLUMNS,

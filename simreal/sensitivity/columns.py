@@ -7,9 +7,9 @@ import numpy as np
 
 from simreal.column_names import parameter_of
 from simreal.contract import TrainedRange
-from simreal.environment import make_environment
 from simreal.errors import UserError, nearest
 from simreal.experiment import BaseExperiment
+from simreal.make_environment import make_environment
 from simreal.randomization.distributions import Choice, Uniform
 from simreal.randomization.parameters import matching
 from simreal.randomization.specification import ParameterConfig

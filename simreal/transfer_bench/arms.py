@@ -15,11 +15,11 @@ from simreal.adapt.models import nested_models
 from simreal.adapt.recording import Recording
 from simreal.adapt.residual_fit import fit_residual, known_robot
 from simreal.adapt.simulator import Setup
-from simreal.environment import make_environment
 from simreal.errors import UserError, nearest
 from simreal.evaluate import load_candidate
 from simreal.experiment import BaseExperiment, ExperimentConfig, load_experiment, parse_experiment
 from simreal.files import write_atomically
+from simreal.make_environment import make_environment
 from simreal.randomization.posterior import Posterior, read_posterior, write_posterior
 from simreal.randomization.residual import write_residual
 from simreal.robots import load_robot

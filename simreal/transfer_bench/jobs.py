@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from simreal.environment import make_environment
 from simreal.episodes import TIME_LIMIT
 from simreal.errors import UserError
 from simreal.evaluate import load_candidate, run_episodes, summarize
 from simreal.files import digest, write_text
+from simreal.make_environment import make_environment
 from simreal.transfer_bench.arms import Job, make
 from simreal.transfer_bench.targets import find_target, target_experiment
 

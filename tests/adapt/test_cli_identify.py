@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from simreal.adapt.simulator import Setup
-from simreal.bench_identify import synthetic
-from simreal.cli import cli
+from simreal.bench.identify_truth import synthetic
+from simreal.cli.main import cli
 from simreal.randomization.posterior import read_posterior
 from simreal.robots import load_robot
 

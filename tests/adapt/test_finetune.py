@@ -17,13 +17,13 @@ from simreal.adapt.replayed import Acted, act_on, states_of
 from simreal.adapt.worlds import experiment_in, mix_worlds
 from simreal.agents.build import find_normalizer
 from simreal.agents.checkpoint import load_checkpoint
-from simreal.cli import cli
-from simreal.environment import make_environment
+from simreal.cli.main import cli
 from simreal.errors import UserError
 from simreal.evaluate import load_candidate
 from simreal.experiment import load_experiment
 from simreal.export import export
 from simreal.logs.robot_log import Channel, RobotLog
+from simreal.make_environment import make_environment
 from simreal.randomization.posterior import (
     Posterior,
     PosteriorParameter,

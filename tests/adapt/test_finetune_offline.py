@@ -14,7 +14,7 @@ from simreal.adapt.finetune_offline import finetune_offline
 from simreal.adapt.offline import OfflineConfig
 from simreal.adapt.transitions import read_transitions
 from simreal.agents.build import act_with, exported
-from simreal.cli import cli
+from simreal.cli.main import cli
 from simreal.contract import Contract
 from simreal.deploy.cycle import Cycle
 from simreal.deploy.log_writer import LogWriter

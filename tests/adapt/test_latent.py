@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from simreal.adapt import latent as module
 from simreal.adapt.latent import _parameter_rows, latent_report
-from simreal.cli import cli
+from simreal.cli.main import cli
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
 from simreal.run import Run

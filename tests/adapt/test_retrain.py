@@ -7,11 +7,11 @@ import pytest
 from click.testing import CliRunner
 
 from simreal.adapt.retrain import outside_trained, randomization_override
-from simreal.cli import cli
+from simreal.cli.main import cli
 from simreal.contract import Contract
-from simreal.environment import make_environment
 from simreal.errors import UserError
 from simreal.experiment import load_experiment, read_experiment
+from simreal.make_environment import make_environment
 from simreal.randomization.posterior import Posterior, PosteriorParameter, write_posterior
 from simreal.robots.policies import shipped_policies
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from simreal.bench_logs import FAULTS, Fault, planted, sound
+from simreal.bench.log_faults import FAULTS, Fault, planted, sound
 from simreal.check_log.checker import CHECKS, check_log
 from simreal.check_log.drift_checks import drift
 from simreal.check_log.finding import Finding, worst

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from simreal.cli import main
+from simreal.cli.main import main
 from simreal.contract import Contract
 from simreal.deploy.policy import CONTRACT_KEY, GOLDEN_KEY
 from simreal.deploy.supervisor import Supervisor
@@ -20,7 +20,7 @@ from simreal.logs.messages import read_messages
 WriteFile = Callable[..., Path]
 PATIENCE = 60.0
 """s until a test gives up; nothing is expected to take that long."""
-SIMREAL = (sys.executable, "-P", "-c", "from simreal.cli import main; main()")
+SIMREAL = (sys.executable, "-P", "-c", "from simreal.cli.main import main; main()")
 HEAVY = ("torch", "mujoco", "stable_baselines3", "gymnasium", "scipy", "matplotlib")
 
 
@@ -299,7 +299,7 @@ def test_a_killed_flight_leaves_a_readable_log_and_no_robot(
 CONTROL = f"""
 import sys
 import simreal.deploy.loop, simreal.inspect, simreal.logs.messages
-from simreal.cli import main
+from simreal.cli.main import main
 for arguments in (["inspect"], ["deploy", "--duration", "0.2"]):
     sys.argv = ["simreal", *arguments, POLICY]
     main()

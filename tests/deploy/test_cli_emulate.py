@@ -6,7 +6,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from simreal.cli import cli
+from simreal.cli.main import cli
 from simreal.deploy.emulators.options import Emulated, emulator_options
 from simreal.deploy.emulators.registry import EMULATORS, EmulatorEntry
 from simreal.errors import UserError

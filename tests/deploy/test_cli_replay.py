@@ -7,7 +7,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from simreal.cli import cli
+from simreal.cli.main import cli
 from simreal.deploy.drivers import open_driver
 from simreal.deploy.loop import deploy
 from simreal.deploy.policy import load_policy

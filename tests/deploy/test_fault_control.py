@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from simreal.cli import cli
+from simreal.cli.main import cli
 from simreal.deploy.emulators.fault_control import FaultControl, tell_fault
 from simreal.deploy.emulators.faults import Faults
 from simreal.errors import UserError

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simreal.cli import cli
+from simreal.cli.main import cli
 from simreal.contract import Contract, TrainedRange
 from simreal.deploy.drivers.sim import SimDriver
 from simreal.deploy.histogram import Histogram

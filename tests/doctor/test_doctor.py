@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from simreal.cli import cli
+from simreal.cli.main import cli
 from simreal.doctor import Diagnosis
 from simreal.doctor.devices import can_interfaces, input_devices, modem_manager, serial_ports
 from simreal.doctor.disk import disk

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from simreal.bench_lint import CASES, EXPERIMENT, MODEL, ROBOT, Planted, find_planted, is_found
+from simreal.bench.lint import find_planted, is_found
+from simreal.bench.lint_faults import CASES, EXPERIMENT, MODEL, ROBOT, Planted
 from simreal.config import Document, parse
 from simreal.configs import FOLDER, shipped_experiments
 from simreal.errors import UserError

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simreal.env import BatchEnv
-from simreal.environment import make_environment
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
+from simreal.make_environment import make_environment
 from simreal.randomization.residual import ResidualModel, read_residual, write_residual
 
 HISTORY = 3

@@ -2,10 +2,10 @@ import gymnasium
 import numpy as np
 import pytest
 
-from simreal.environment import make_environment
 from simreal.errors import UserError
 from simreal.experiment import SuiteExperiment, load_any_experiment, load_experiment
 from simreal.lint import lint_experiment
+from simreal.make_environment import make_environment
 from simreal.suite.env import SuiteEnv
 from simreal.suite.simulation import Simulation
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simreal.bench_suite import PlainTask, load_suite_task, suite_tasks
+from simreal.bench.suite import PlainTask, load_suite_task, suite_tasks
 from simreal.errors import UserError
 from simreal.evaluate import evaluate, load_candidate
 from simreal.export import export

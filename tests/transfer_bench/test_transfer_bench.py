@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from simreal.cli import cli
-from simreal.cli_transfer_bench import read_seeds
+from simreal.cli.main import cli
+from simreal.cli.transfer_bench import read_seeds
 from simreal.deploy.drivers.driver import DriverError
-from simreal.environment import make_environment
 from simreal.errors import UserError
+from simreal.make_environment import make_environment
 from simreal.state import RobotCommand
 from simreal.transfer_bench.flights import excite
 from simreal.transfer_bench.hidden_robot import HiddenRobot

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcap.writer import CompressionType, Writer
 
-from simreal.cli import cli
+from simreal.cli.main import cli
 from simreal.contract import ActionMapping, Contract, ObservationTerm, Provenance
 from simreal.errors import UserError
 from simreal.logs.messages import CONTRACT_METADATA
@@ -153,7 +153,7 @@ def test_what_is_no_log_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         Follower(tmp_path / "text.mcap")
     (tmp_path / "text.mcap").unlink()
     assert "which log?" in str(CliRunner().invoke(cli, ["watch"]).exception)
-    monkeypatch.setattr("simreal.cli_watch.PATIENCE", 0.1)
+    monkeypatch.setattr("simreal.cli.watch.PATIENCE", 0.1)
     assert "no log grows here" in str(CliRunner().invoke(cli, ["watch", "--live"]).exception)
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from simreal.deploy.drivers import can, can_bus, can_setup
-from simreal.deploy.drivers.can import CanDriver
-from simreal.deploy.emulators.can_leg import CanRobot, can_config
-from simreal.deploy.emulators.can_motors import CanFrame
-from simreal.deploy.emulators.can_port import BusPort
+from simreal.deploy.drivers.can import bus, driver, setup
+from simreal.deploy.drivers.can.driver import CanDriver
+from simreal.deploy.emulators.can.can_leg import CanRobot, can_config
+from simreal.deploy.emulators.can.motors import CanFrame
+from simreal.deploy.emulators.can.port import BusPort
 from simreal.deploy.emulators.faults import Fault, Faults
 from simreal.deploy.emulators.options import Emulated
 from simreal.robots import Robot, load_robot
@@ -118,7 +118,7 @@ def can_world(monkeypatch: pytest.MonkeyPatch) -> MakeWorld:
     @contextmanager
     def made(*arguments: Any, **more: Any) -> Iterator[CanWorld]:
         world = CanWorld(*arguments, **more)
-        for module in (can, can_bus, can_setup):
+        for module in (bus, driver, setup):
             monkeypatch.setattr(module, "time", world.clock())
         try:
             yield world

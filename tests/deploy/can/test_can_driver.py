@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from simreal.deploy.drivers import DriverError
-from simreal.deploy.drivers.can import open_driver
-from simreal.deploy.emulators.can_leg import can_config
-from simreal.deploy.emulators.can_motors.damiao import PMAX, TIMEOUT, VMAX, DamiaoFirmware
-from simreal.deploy.emulators.can_motors.motor import CanFrame
+from simreal.deploy.drivers.can.driver import open_driver
+from simreal.deploy.emulators.can.can_leg import can_config
+from simreal.deploy.emulators.can.motors.damiao import PMAX, TIMEOUT, VMAX, DamiaoFirmware
+from simreal.deploy.emulators.can.motors.motor import CanFrame
 from simreal.deploy.emulators.faults import Fault
 from simreal.errors import UserError
 from simreal.state import RobotCommand

@@ -15,10 +15,10 @@ import can
 import numpy as np
 import pytest
 
-from simreal.deploy.drivers.can import open_driver
-from simreal.deploy.emulators.can_leg import can_config
-from simreal.deploy.emulators.can_motors import CanFrame
-from simreal.deploy.emulators.can_port import SlcanPort
+from simreal.deploy.drivers.can.driver import open_driver
+from simreal.deploy.emulators.can.can_leg import can_config
+from simreal.deploy.emulators.can.motors import CanFrame
+from simreal.deploy.emulators.can.port import SlcanPort
 from simreal.deploy.emulators.fault_control import tell_fault
 from simreal.errors import UserError
 from simreal.state import RobotCommand
@@ -28,7 +28,7 @@ ANSWER_TIMEOUT = 1.0
 POSTURE = np.array([0.5, -1.0])
 ENABLE, DISABLE = b"\xff" * 7 + b"\xfc", b"\xff" * 7 + b"\xfd"
 
-MAIN = "from simreal.cli import main; main()"
+MAIN = "from simreal.cli.main import main; main()"
 Emulate = Callable[..., Path]
 
 
@@ -152,7 +152,7 @@ def _follow(driver: object, cycles: int) -> None:
 CONTROLLER = """
 import sys, time
 import numpy as np
-from simreal.deploy.drivers.can import open_driver
+from simreal.deploy.drivers.can.driver import open_driver
 from simreal.state import RobotCommand
 
 driver = open_driver({"interface": "slcan", "channel": sys.argv[1]}, "can_leg", None)
@@ -237,8 +237,8 @@ def test_the_terminal_obeys_slcan() -> None:
 
 def test_an_adapter_that_confirms_each_frame_hides_none() -> None:
     """python-can takes a confirmation for the end of what has arrived."""
-    from simreal.deploy.drivers.can_bus import CanBus
-    from simreal.deploy.drivers.can_protocols import Frame
+    from simreal.deploy.drivers.can.bus import CanBus
+    from simreal.deploy.drivers.can.protocols import Frame
 
     port = SlcanPort(confirms=True)
     bus = CanBus("slcan", port.device, 1_000_000)

@@ -5,7 +5,8 @@ import struct
 import numpy as np
 import pytest
 
-from simreal.deploy.drivers.can_protocols import (
+from simreal.deploy.drivers.can.mit import MitCommand
+from simreal.deploy.drivers.can.protocols import (
     PROTOCOLS,
     FaultReport,
     Frame,
@@ -14,9 +15,8 @@ from simreal.deploy.drivers.can_protocols import (
     Reading,
     speak_to,
 )
-from simreal.deploy.drivers.can_protocols.cybergear import CyberGear
-from simreal.deploy.drivers.can_protocols.damiao import Damiao
-from simreal.deploy.drivers.mit import MitCommand
+from simreal.deploy.drivers.can.protocols.cybergear import CyberGear
+from simreal.deploy.drivers.can.protocols.damiao import Damiao
 from simreal.robots.can_wire import CanLimits, CanMotorConfig
 
 SCALE = CanLimits(position=12.5663706, velocity=30, torque=12)

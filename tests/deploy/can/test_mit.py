@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simreal.deploy.drivers.mit import MitCommand, decode, encode, pack_command, unpack_reading
-from simreal.deploy.emulators.can_motors.motor import mit_law
+from simreal.deploy.drivers.can.mit import MitCommand, decode, encode, pack_command, unpack_reading
+from simreal.deploy.emulators.can.motors.motor import mit_law
 from simreal.robots.can_motors import CAN_MOTORS, Limits
 
 DM4310 = CAN_MOTORS["dm4310"].limits

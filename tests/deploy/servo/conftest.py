@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from simreal.deploy.drivers.dynamixel import DynamixelDriver
-from simreal.deploy.drivers.feetech import FeetechDriver
 from simreal.deploy.drivers.servo import driver as driver_module
 from simreal.deploy.drivers.servo.calibration import write_calibration
 from simreal.deploy.drivers.servo.driver import ServoDriver
+from simreal.deploy.drivers.servo.dynamixel import DynamixelDriver
+from simreal.deploy.drivers.servo.feetech import FeetechDriver
 from simreal.deploy.drivers.servo.port import BITS_PER_BYTE, LATENCY
-from simreal.deploy.emulators.dynamixel_servo import DynamixelLine, DynamixelServo
 from simreal.deploy.emulators.faults import Faults, Outbox
 from simreal.deploy.emulators.options import Emulated
-from simreal.deploy.emulators.servo_arm import Line, ServoArm
-from simreal.deploy.emulators.servo_command import fit, make_arm
-from simreal.deploy.emulators.sts_servo import StsLine, StsServo
+from simreal.deploy.emulators.servo.arm import Line, ServoArm
+from simreal.deploy.emulators.servo.command import fit, make_arm
+from simreal.deploy.emulators.servo.dynamixel_servo import DynamixelLine, DynamixelServo
+from simreal.deploy.emulators.servo.sts_servo import StsLine, StsServo
 
 KINDS: dict[str, tuple[Any, Any, type[ServoDriver]]] = {
     "feetech": (StsServo, StsLine, FeetechDriver),

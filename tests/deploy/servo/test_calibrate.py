@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from simreal import cli_calibrate
-from simreal.cli import cli
+from simreal.cli import calibrate as cli_calibrate
+from simreal.cli.main import cli
 from simreal.deploy.drivers import DriverError
 from simreal.deploy.drivers.servo import calibrate as steps
 from simreal.deploy.drivers.servo import port as ports
 from simreal.deploy.drivers.servo.bus import ServoBus
 from simreal.deploy.drivers.servo.calibration import STEP, write_calibration
-from simreal.deploy.emulators.servo import Shaft
+from simreal.deploy.emulators.servo.servo import Shaft
 from simreal.errors import UserError
 from simreal.state import RobotCommand
 

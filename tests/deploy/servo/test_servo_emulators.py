@@ -18,7 +18,7 @@ import pytest
 import scservo_sdk
 from click.testing import CliRunner
 
-from simreal.cli import cli
+from simreal.cli.main import cli
 from simreal.deploy.drivers import DriverError, open_driver
 from simreal.deploy.drivers.servo.port import SerialPort
 from simreal.deploy.emulators.fault_control import tell_fault
@@ -59,7 +59,7 @@ def running(kind: str, folder: Path, *options: str) -> Iterator[Arm]:
         sys.executable,
         "-P",
         "-c",
-        "from simreal.cli import main; main()",
+        "from simreal.cli.main import main; main()",
         "emulate",
         NAMES[kind],
     ]

@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from simreal.deploy.drivers.servo.protocol import DynamixelProtocol, FeetechProtocol, Protocol
-from simreal.deploy.emulators import dynamixel_wire, sts_wire
-from simreal.deploy.emulators.servo_bus import WRITE, Decoder
+from simreal.deploy.emulators.servo import dynamixel_wire, sts_wire
+from simreal.deploy.emulators.servo.bus import WRITE, Decoder
 
 
 class Wire:

@@ -13,8 +13,8 @@ from simreal.deploy.drivers import unitree
 from simreal.deploy.drivers.unitree import OnController, UnitreeDriver
 from simreal.deploy.emulators.body import Body
 from simreal.deploy.emulators.faults import Fault, Faults, Outbox
-from simreal.deploy.emulators.unitree_codec import GoCodec, HgCodec
-from simreal.deploy.emulators.unitree_robot import UnitreeRobot
+from simreal.deploy.emulators.unitree.codec import GoCodec, HgCodec
+from simreal.deploy.emulators.unitree.robot import UnitreeRobot
 from simreal.deploy.unitree.messages import MESSAGES
 from simreal.deploy.unitree.services import ServiceError
 from simreal.deploy.unitree.wire import Received

@@ -46,7 +46,7 @@ class Emulator:
     def __init__(self, log: Path, *options: str) -> None:
         self.log = log
         with log.open("w") as out:
-            run = "from simreal.cli import main; main()"
+            run = "from simreal.cli.main import main; main()"
             command = [sys.executable, "-c", run, "emulate", "go2", "--domain", str(_domain())]
             self.process = subprocess.Popen([*command, *options], stderr=out)
         self.await_line("an emulated go2 is on")

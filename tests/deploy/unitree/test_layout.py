@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 pytest.importorskip("cyclonedds")
 
-from simreal.deploy.emulators import unitree_codec as written_out
+from simreal.deploy.emulators.unitree import codec as written_out
 from simreal.deploy.unitree.crc import crc32
 from simreal.deploy.unitree.idl import (
     Identity,

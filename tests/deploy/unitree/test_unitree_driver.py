@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from simreal.deploy.bounds import StateBounds
 from simreal.deploy.drivers import DriverError, open_driver
 from simreal.deploy.drivers.unitree import UnitreeDriver
-from simreal.deploy.emulators import unitree_codec as written_out
 from simreal.deploy.emulators.faults import parse_fault
+from simreal.deploy.emulators.unitree import codec as written_out
 from simreal.deploy.unitree.arrival import ArrivalClock
 from simreal.deploy.unitree.layout import Frame, decode
 from simreal.deploy.unitree.measurement import Reader

@@ -1,0 +1,1 @@
+"""An emulated Unitree robot: its messages (`codec`), firmware and services (`robot`), behind DDS."""

@@ -1,0 +1,271 @@
+"""Figures of identification on real logs: how far held-out motion is predicted, and covered."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simreal.adapt.ensemble import MEMBERS, coverage, draw_members, widen
+from simreal.adapt.fitting import Cutting, Fitted, Prediction, fit_model, predict_windows
+from simreal.adapt.recording import Recording, make_recording
+from simreal.adapt.simulator import Setup
+from simreal.adapt.uncertainty import uncertainty
+from simreal.bench.identify_shared import asked_of, real_logs, rounded
+from simreal.logs.formats import read_logs
+from simreal.robots import load_robot
+
+Values = NDArray[np.float64]
+Tell = Callable[[str], None]
+
+
+QUBE = (
+    "torque_constant",
+    "motor_resistance",
+    "mass[arm]",
+    "joint_frictionloss[arm]",
+    "joint_stiffness[arm]",
+    "spring_reference[arm]",
+    "link_length[pendulum]",
+    "inertia_stretch[pendulum.z]",
+    "joint_frictionloss[pendulum]",
+    "action_latency_ms",
+)
+"""Of the Furuta pendulum, without what its logs cannot tell apart: the arm's damping from back-EMF."""
+KINDS = ("hip", "thigh", "calf")
+LEGS = ("FL", "FR", "RL", "RR")
+GO2 = (
+    "joint_damping[*_hip_joint]",
+    "joint_damping[*_thigh_joint]",
+    *(f"joint_frictionloss[{leg}_{kind}_joint]" for leg in LEGS for kind in ("thigh", "calf")),
+    "encoder_bias",
+)
+"""Of the Go2, what its slow sweeps tell. Each knee and thigh has a friction of its own, up to twice that
+of another. What only trades places there stays as in the model: strength of motors, latency and load
+friction against friction; rotors, which such slow motion hardly feels; of the hips, friction against
+damping."""
+PENDULUM = (
+    "mass",
+    "joint_armature=0.1:40",
+    "joint_damping",
+    "joint_frictionloss",
+    "torque_offset",
+    "load_friction",
+    "action_latency_ms",
+)
+
+
+@dataclass(slots=True)
+class _Pool:
+    """Root mean squares over several predictions."""
+
+    total: Values | float = 0.0
+    count: int = 0
+
+    def add(self, error: Values, valid: NDArray[np.bool_]) -> None:
+        self.total = self.total + np.sum(np.nan_to_num(error, nan=np.pi) ** 2, axis=(0, 1))
+        self.count += int(valid.sum())
+
+    def rms(self) -> list[float]:
+        return rounded(np.sqrt(self.total / max(1, self.count)))
+
+
+def qube(folder: Path | None, days: Sequence[str], tell: Tell) -> dict[str, Any]:
+    """Predict each day's logs of the Qube with a model fitted to those of all other days."""
+    files = sorted((real_logs(folder) / "quanser_qube").glob("*.npz"))
+    robot = load_robot("qube")
+    setup = Setup(robot)
+    recordings = [
+        make_recording(log, robot.description)
+        for file in files
+        if not file.name.startswith("sin_")  # they drift, and fail a check of logs
+        for log in read_logs(file, "qube_simurlacra")
+    ]
+    known = sorted({each.group.split()[-1] for each in recordings})
+    result: dict[str, Any] = {}
+    pools = {(kind, what): _Pool() for kind in ("chirp", "swingup") for what in ("fit", "nominal")}
+    for day in days or known:
+        begin = time.perf_counter()
+        rest = [each for each in recordings if day not in each.group]
+        fitted = _fit_qube(setup, rest, tell)
+        entry: dict[str, Any] = {
+            "values": {name: round(value, 5) for name, value in fitted.by_name.items()},
+            "at_bounds": fitted.at_bounds,
+            "seconds": round(time.perf_counter() - begin, 1),
+        }
+        for kind, length in (("chirp", 1.0), ("swingup", 0.5)):
+            held = [each for each in recordings if day in each.group and kind in each.group]
+            if held:
+                entry[kind] = _predict_qube(setup, held, fitted, length, kind, pools)
+        result[day] = entry
+        tell(f"{day}: {entry}")
+    result["pooled"] = {
+        f"{kind} {what}": pool.rms() for (kind, what), pool in pools.items() if pool.count
+    }
+    return result
+
+
+def _fit_qube(setup: Setup, recordings: Sequence[Recording], tell: Tell) -> Fitted:
+    """Chirps of every log, swing-ups of every third: they are many, and much alike."""
+    chirps = [each for each in recordings if "chirp" in each.group]
+    swings = [each for each in recordings if "swingup" in each.group]
+    return fit_model(
+        setup, [*chirps[::2], *swings[::3]], asked_of(QUBE), Cutting(0.5, 0.7), None, tell, 12
+    )
+
+
+def _predict_qube(
+    setup: Setup,
+    held: Sequence[Recording],
+    fitted: Fitted,
+    length: float,
+    kind: str,
+    pools: dict[tuple[str, str], _Pool],
+) -> dict[str, Any]:
+    cutting = Cutting(length)
+    found = predict_windows(setup, held, asked_of(QUBE), fitted.fit.values[None], cutting)
+    bare = predict_windows(setup, held, (), np.zeros((1, 0)), cutting)
+    for what, prediction in (("fit", found), ("nominal", bare)):
+        pools[kind, what].add(prediction.error[0], prediction.windows.valid)
+    return {
+        "windows": len(found.windows),
+        "fit": rounded(found.root_mean_square()[0]),
+        "nominal": rounded(bare.root_mean_square()[0]),
+    }
+
+
+def go2(folder: Path | None, tell: Tell) -> dict[str, Any]:
+    """Fit to the first 70 % of the chirp, predict the last 30 %, in mrad."""
+    file = real_logs(folder) / "unitree_go2_chirp" / "chirp_200Hz.npz"
+    robot = load_robot("go2")
+    setup = Setup(robot, fixed_base=True, held={"kp": 20.0, "kd": 1.5})
+    (log,) = read_logs(file, "go2_chirp")
+    whole = make_recording(log, robot.description)
+    part = round(0.7 * len(whole.time))
+    first = replace(whole, time=whole.time[:part], position=whole.position[:part])
+    begin = time.perf_counter()
+    fitted = fit_model(setup, [first], asked_of(GO2), Cutting(1.0), None, tell, 10)
+    result: dict[str, Any] = {
+        "values": {name: round(value, 5) for name, value in fitted.by_name.items()},
+        "at_bounds": fitted.at_bounds,
+        "seconds": round(time.perf_counter() - begin, 1),
+    }
+    values = fitted.fit.values[None]
+    for name, asked, candidates in (("fit", asked_of(GO2), values), ("nominal", [], np.zeros((1, 0)))):
+        found = predict_windows(setup, [whole], asked, candidates, Cutting(1.0), (0.7, 1.0))
+        each = found.root_mean_square()[0].reshape(4, 3)
+        result[f"{name}_mrad"] = dict(
+            zip(KINDS, rounded(1e3 * np.sqrt((each**2).mean(axis=0)), 2), strict=True)
+        )
+    return result
+
+
+def pendulum(folder: Path | None, tell: Tell) -> dict[str, Any]:
+    """Predict each controller's log of the simple pendulum with a model fitted to all others."""
+    files = sorted((real_logs(folder) / "dfki_simple_pendulum").glob("*_measured.csv*"))
+    robot = load_robot("simple_pendulum")
+    setup = Setup(robot)
+    # What the drive reports of its torque: the desired one was not delivered.
+    recordings = [
+        _thinned(make_recording(log, robot.description, "joint_effort"))
+        for file in files
+        for log in read_logs(file, "simple_pendulum")
+    ]
+    result: dict[str, Any] = {}
+    errors = []
+    for held in recordings:
+        rest = [each for each in recordings if each is not held]
+        fitted = fit_model(setup, rest, asked_of(PENDULUM), Cutting(0.5, 1.0), None, tell, 12)
+        found = predict_windows(setup, [held], asked_of(PENDULUM), fitted.fit.values[None], Cutting(1.0))
+        bare = predict_windows(setup, [held], (), np.zeros((1, 0)), Cutting(1.0))
+        error = float(found.root_mean_square()[0, 0])
+        errors.append(error)
+        result[held.group] = {
+            "fit": round(error, 4),
+            "nominal": round(float(bare.root_mean_square()[0, 0]), 4),
+            "windows": len(found.windows),
+            "worst": _worst_window(found),
+            "at_bounds": fitted.at_bounds,
+            "values": {name: round(value, 4) for name, value in fitted.by_name.items()},
+        }
+        tell(f"{held.group}: {result[held.group]}")
+    result["mean"] = round(float(np.mean(errors)), 4)
+    return result
+
+
+def _worst_window(prediction: Prediction) -> dict[str, float]:
+    """Where the largest error is, and what is left without it: a hand may have struck the pendulum."""
+    square = np.nan_to_num(prediction.error[0, ..., 0], nan=np.pi) ** 2
+    worst = int(np.argmax(square.sum(axis=1)))
+    rest = np.arange(len(square)) != worst
+    counts = prediction.windows.valid.sum(axis=1)
+    return {
+        "at_s": round(float(prediction.windows.start[worst]), 2),
+        "fit": round(float(np.sqrt(square[worst].sum() / counts[worst])), 4),
+        "fit_of_the_others": round(float(np.sqrt(square[rest].sum() / counts[rest].sum())), 4),
+    }
+
+
+def _thinned(recording: Recording, period: float = 0.004) -> Recording:
+    """Measurements no denser than a period: at 1 kHz they say little more than at 200 Hz."""
+    every = max(1, int(period / recording.period))
+    velocity = None if recording.velocity is None else recording.velocity[::every]
+    return replace(
+        recording,
+        time=recording.time[::every],
+        position=recording.position[::every],
+        velocity=velocity,
+    )
+
+
+def band_coverage(folder: Path | None, tell: Tell) -> dict[str, Any]:
+    """Widen on one day of the Qube's logs, then see how much of another day the band covers."""
+    files = sorted((real_logs(folder) / "quanser_qube").glob("chirp_*.npz"))
+    robot = load_robot("qube")
+    setup, asked = Setup(robot), asked_of(QUBE)
+    recordings = [
+        make_recording(log, robot.description)
+        for file in files
+        for log in read_logs(file, "qube_simurlacra")
+    ]
+    early = [each for each in recordings if "2021-02-10" in each.group]
+    late = [each for each in recordings if "2021-04-14" in each.group]
+    # Three parts that share no log: to fit, to widen on, to judge by.
+    result = {}
+    negative = [each for each in early if "neg" in each.name]
+    positive = [each for each in early if "pos" in each.name]
+    for name, fit, calibrate, judge in (
+        ("judged by 2021-04-14", positive, negative, late),
+        ("judged by 2021-02-10 pos", late, negative, positive),
+    ):
+        fitted = fit_model(setup, fit, asked, Cutting(0.5), None, tell, 10)
+        known = uncertainty(fitted)
+        noise = 3.0 * np.median(fitted.simulator.windows.start_deviation[:, 0], axis=0)
+
+        def share(
+            factor: float,
+            logs: Sequence[Recording],
+            fitted: Fitted = fitted,
+            known: Any = known,
+            noise: Values = noise,
+        ) -> Values:
+            members = draw_members(fitted.fit.values, known, fitted.simulator.unknowns, factor, MEMBERS)
+            found = predict_windows(
+                setup, logs, asked, members, Cutting(0.5, 1.0), (0.0, 1.0), np.random.default_rng(1)
+            )
+            return coverage(
+                found.predicted[..., 0, :], found.windows.position, found.windows.valid, noise
+            )
+
+        factor, calibrated = widen(partial(share, logs=calibrate))
+        result[name] = {
+            "factor": round(factor, 3),
+            "calibrated": rounded(calibrated),
+            "held_out": rounded(share(factor, judge)),
+        }
+        tell(f"{name}: {result[name]}")
+    return result

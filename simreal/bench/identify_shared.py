@@ -1,0 +1,37 @@
+"""What the figures of identification share: where real logs lie, and small change."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simreal.adapt.unknowns import Asked, read_asked
+from simreal.errors import UserError
+
+Values = NDArray[np.float64]
+LOGS_VARIABLE = "SIMREAL_REAL_LOGS"
+DEFAULT_LOGS = Path("../shared/data/real")
+
+
+def real_logs(folder: Path | None) -> Path:
+    """The folder of real logs.
+
+    Raises:
+        UserError: it is not there.
+    """
+    path = folder or Path(os.environ.get(LOGS_VARIABLE, DEFAULT_LOGS))
+    if not path.is_dir():
+        raise UserError(f"{path}: no real logs; name their folder by --data or {LOGS_VARIABLE}")
+    return path
+
+
+def asked_of(names: Sequence[str]) -> list[Asked]:
+    """Unknowns by their names, as `simreal identify --parameters` reads them."""
+    return [read_asked(name) for name in names]
+
+
+def rounded(values: Values, digits: int = 4) -> list[float]:
+    """Numbers for people."""
+    return [round(float(value), digits) for value in values]

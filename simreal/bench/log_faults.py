@@ -1,0 +1,337 @@
+"""Faults for `simreal check-log` to find: what is spoilt in sound logs of simulated robots."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from simreal.bench.synthetic_logs import arm_log, qube_log
+from simreal.logs.robot_log import Channel, RobotLog
+from simreal.state import FloatArray
+
+Edit = Callable[[RobotLog, np.random.Generator], None]
+
+MAKERS: dict[str, Callable[[int], RobotLog]] = {"qube": qube_log, "arm": arm_log}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One planted fault.
+
+    Attributes:
+        name: of it.
+        base: of which sound log.
+        check: that must find it.
+        edit: plants it.
+        also: checks that it is bound to disturb, too.
+    """
+
+    name: str
+    base: str
+    check: str
+    edit: Edit
+    also: tuple[str, ...] = ()
+
+
+def planted(fault: Fault, seed: int) -> RobotLog:
+    """A sound log with one fault in it."""
+    log = sound(fault.base, seed)
+    fault.edit(log, np.random.default_rng(seed))
+    return log
+
+
+def sound(base: str, seed: int) -> RobotLog:
+    """A copy of a log without a fault; which takes a second to simulate."""
+    return copy.deepcopy(_made(base, seed))
+
+
+@cache
+def _made(base: str, seed: int) -> RobotLog:
+    return MAKERS[base](seed)
+
+
+def _edit_values(channel: str, change: Callable[[FloatArray], FloatArray]) -> Edit:
+    def edit(log: RobotLog, random: np.random.Generator) -> None:
+        log.channels[channel].values = change(log.channels[channel].values.copy())
+
+    return edit
+
+
+def _scaled(channel: str, factor: float) -> Edit:
+    return _edit_values(channel, lambda values: factor * values)
+
+
+def _retimed(change: Callable[[FloatArray, np.random.Generator], FloatArray]) -> Edit:
+    """New time stamps for all channels of the clock of the joint positions."""
+
+    def edit(log: RobotLog, random: np.random.Generator) -> None:
+        time = change(log["joint_position"].time.copy(), random)
+        for table in log.channels.values():
+            table.time = time
+
+    return edit
+
+
+def _resampled(change: Callable[[FloatArray, np.random.Generator], FloatArray]) -> Edit:
+    """Measurements taken at other times than their stamps say."""
+
+    def edit(log: RobotLog, random: np.random.Generator) -> None:
+        time = log["joint_position"].time
+        true = change(time.copy(), random)
+        for name in ("joint_position", "joint_velocity"):
+            log.channels[name].values = log.at(name, true)
+
+    return edit
+
+
+def _cut(log: RobotLog, random: np.random.Generator) -> None:
+    count = len(log["joint_position"])
+    first = int(random.integers(count // 4, count // 2))
+    keep = np.ones(count, dtype=bool)
+    keep[first : first + 9] = False
+    for name, table in log.channels.items():
+        log.channels[name] = table.rows(keep)
+
+
+def _stale(log: RobotLog, random: np.random.Generator) -> None:
+    """One reading in four does not come: the one before stands."""
+    values = log["joint_position"].values.copy()
+    for row in np.flatnonzero(random.random(len(values) - 1) < 0.25) + 1:
+        values[row] = values[row - 1]
+    log.channels["joint_position"].values = values
+
+
+def _not_a_number(log: RobotLog, random: np.random.Generator) -> None:
+    values = log["joint_velocity"].values
+    values[int(random.integers(len(values))), 0] = np.nan
+
+
+def _constant(values: FloatArray) -> FloatArray:
+    values[:, -1] = values[0, -1]
+    return values
+
+
+def _clipped(values: FloatArray) -> FloatArray:
+    limit = 0.5 * np.abs(values[:, 0]).max()
+    values[:, 0] = np.clip(values[:, 0], -limit, limit)
+    return values
+
+
+def _coarse(values: FloatArray) -> FloatArray:
+    step = 2 * np.pi / 500
+    return np.asarray(step * np.round(values / step))
+
+
+def _swapped(values: FloatArray) -> FloatArray:
+    order = np.arange(values.shape[1])
+    order[[0, 1]] = 1, 0
+    return values[:, order]
+
+
+def _of_other_sign(values: FloatArray) -> FloatArray:
+    return np.asarray(values * np.where(np.arange(values.shape[1]) == 1, -1.0, 1.0))
+
+
+def _both(change: Callable[[FloatArray], FloatArray]) -> Edit:
+    """The same mistake in positions and velocities, as of a mapping."""
+
+    def edit(log: RobotLog, random: np.random.Generator) -> None:
+        for name in ("joint_position", "joint_velocity"):
+            log.channels[name].values = change(log.channels[name].values.copy())
+
+    return edit
+
+
+def _drifting(log: RobotLog, random: np.random.Generator) -> None:
+    """An encoder that loses counts of a motion's one direction."""
+    table = log["joint_position"]
+    lost = 0.3 * np.clip((table.time - 3.0) / 4.0, 0.0, 1.0)
+    step = 2 * np.pi / 2048
+    table.values[:, 1] += step * np.round(lost / step)
+
+
+def _servo_drifting(log: RobotLog, random: np.random.Generator) -> None:
+    table = log["joint_position"]
+    step = 2 * np.pi / 16384
+    table.values[:, 0] += step * np.round(0.3 * table.time / table.time[-1] / step)
+
+
+def _late(log: RobotLog, random: np.random.Generator) -> None:
+    table = log["joint_velocity"]
+    table.values = log.at("joint_velocity", table.time - 0.02)
+
+
+def _filtered(log: RobotLog, random: np.random.Generator) -> None:
+    table, smooth = log["joint_velocity"], np.zeros(log["joint_velocity"].values.shape[1])
+    step, corner = float(table.time[1] - table.time[0]), 40.0
+    values = np.empty_like(table.values)
+    for row, reading in enumerate(table.values):
+        smooth = smooth + (1 - np.exp(-corner * step)) * (reading - smooth)
+        values[row] = smooth
+    table.values = values
+
+
+def _beyond(log: RobotLog, random: np.random.Generator) -> None:
+    """The controller asks for more than the amplifier gives; the motion is that of what it gives."""
+    table = log["commanded_voltage"]
+    strong = np.abs(table.values) > 0.6 * np.abs(table.values).max()
+    table.values = np.where(strong, table.values + 6.0 * np.sign(table.values), table.values)
+
+
+def _held(log: RobotLog, random: np.random.Generator) -> None:
+    for name in ("commanded_position", "commanded_effort"):
+        log.channels.pop(name)
+    table = log["joint_position"]
+    constant = np.full((len(table), len(table.names)), 0.9)
+    log.channels["commanded_effort"] = Channel(table.time, constant, table.names, ("N·m",) * 3)
+    log.channels.pop("joint_effort")
+
+
+def _pushed(log: RobotLog, random: np.random.Generator) -> None:
+    """After a rest with one torque in force, somebody moves it by hand."""
+    log.channels = arm_log(int(random.integers(1000)), 5.0, 8.5).channels
+    # As of a motor that is told a torque, which does not see where the joint is.
+    table = log.channels["commanded_effort"]
+    table.values[table.time > 8.0] = table.values[table.time <= 8.0][-1]
+    del log.channels["joint_effort"], log.channels["commanded_position"]
+
+
+def _other_clock(log: RobotLog, random: np.random.Generator) -> None:
+    table = log.channels["commanded_effort" if "commanded_effort" in log else "commanded_voltage"]
+    table.time = table.time + 1.7e9
+
+
+def _jump(time: FloatArray, random: np.random.Generator) -> FloatArray:
+    time[int(random.integers(len(time) // 3, len(time) // 2)) :] += 5.0
+    return time
+
+
+def _back(time: FloatArray, random: np.random.Generator) -> FloatArray:
+    time[int(random.integers(len(time) // 3, len(time) // 2)) :] -= 0.5
+    return time
+
+
+def _uneven(time: FloatArray, random: np.random.Generator) -> FloatArray:
+    step = float(time[1] - time[0])
+    return np.sort(time + 0.3 * step * random.uniform(-1, 1, len(time)))
+
+
+def _uneven_sampling(log: RobotLog, random: np.random.Generator) -> None:
+    """Samples at uneven times, and stamps that say so."""
+    true = _uneven(log["joint_position"].time, random)
+    for name, table in log.channels.items():
+        table.values = log.at(name, true)
+    for table in log.channels.values():
+        table.time = true
+
+
+def _resting(log: RobotLog, random: np.random.Generator) -> None:
+    log.channels = arm_log(int(random.integers(1000)), 1.0).channels
+
+
+def _other_effort(log: RobotLog, random: np.random.Generator) -> None:
+    """The motor adds a feedback of its own, which nobody logs."""
+    own = 3.0 * (log["commanded_position"].values - log["joint_position"].values)
+    log.channels["joint_effort"].values = log["joint_effort"].values - 6.0 * own
+
+
+FAULTS = (
+    Fault("a value is no number", "arm", "values", _not_a_number),
+    Fault(
+        "a joint's reading is constant",
+        "arm",
+        "values",
+        _edit_values("joint_effort", _constant),
+        ("delivered_effort",),
+    ),
+    Fault("commands on another clock", "arm", "clock", _other_clock),
+    Fault("the clock jumps by 5 s", "qube", "clock", _retimed(_jump)),
+    Fault("the clock jumps by 5 s", "arm", "clock", _retimed(_jump)),
+    Fault("the clock goes back", "qube", "clock", _retimed(_back)),
+    Fault("9 samples are lost", "qube", "gaps", _cut),
+    Fault("9 samples are lost", "arm", "gaps", _cut),
+    Fault("uneven sampling", "arm", "jitter", _uneven_sampling),
+    Fault("uneven sampling, counted stamps", "arm", "hidden_jitter", _resampled(_uneven)),
+    Fault("stale readings", "arm", "repeats", _stale, ("hidden_jitter",)),
+    Fault("stale readings", "qube", "repeats", _stale, ("hidden_jitter", "velocity_lag")),
+    Fault(
+        "velocity clipped",
+        "qube",
+        "clipping",
+        _edit_values("joint_velocity", _clipped),
+        ("velocity_scale", "velocity_lag"),
+    ),
+    Fault(
+        "position clipped",
+        "arm",
+        "clipping",
+        _edit_values("joint_position", _clipped),
+        ("velocity_scale", "velocity_lag", "hidden_jitter", "joint_order"),
+    ),
+    Fault(
+        "another encoder", "qube", "encoder", _edit_values("joint_position", _coarse), ("velocity_lag",)
+    ),
+    Fault(
+        "velocity in deg/s",
+        "arm",
+        "velocity_scale",
+        _scaled("joint_velocity", 180 / np.pi),
+        ("position_range",),
+    ),
+    Fault("velocity in rpm", "arm", "velocity_scale", _scaled("joint_velocity", 60 / (2 * np.pi))),
+    Fault(
+        "velocity of the other sign",
+        "arm",
+        "velocity_scale",
+        _edit_values("joint_velocity", _of_other_sign),
+    ),
+    Fault(
+        "velocities of two joints swapped",
+        "arm",
+        "velocity_scale",
+        _edit_values("joint_velocity", _swapped),
+    ),
+    Fault("velocity late by 20 ms", "arm", "velocity_lag", _late),
+    Fault("velocity through 40 s / (s + 40)", "arm", "velocity_lag", _filtered),
+    Fault("accelerometer in g", "arm", "imu_units", _scaled("linear_acceleration", 1 / 9.81)),
+    Fault("gyroscope in deg/s", "arm", "imu_units", _scaled("angular_velocity", 180 / np.pi)),
+    Fault(
+        "positions in degrees",
+        "qube",
+        "position_range",
+        _both(lambda values: values * 180 / np.pi),
+        ("encoder", "joint_order", "drift", "excitation"),
+    ),
+    Fault("two joints swapped", "arm", "joint_order", _both(_swapped), ("drift",)),
+    Fault("two joints swapped", "qube", "joint_order", _both(_swapped), ("drift", "excitation")),
+    Fault("a joint of the other sign", "arm", "joint_order", _both(_of_other_sign), ("drift",)),
+    Fault(
+        "a joint of the other sign",
+        "qube",
+        "joint_order",
+        _both(_of_other_sign),
+        ("drift", "excitation"),
+    ),
+    Fault(
+        "command of the other sign",
+        "qube",
+        "joint_order",
+        _scaled("commanded_voltage", -1.0),
+        ("excitation",),
+    ),
+    Fault(
+        "a free joint's zero moves by 0.3 rad",
+        "qube",
+        "drift",
+        _drifting,
+        ("velocity_lag", "excitation"),
+    ),
+    Fault("a servo's zero moves by 0.3 rad", "arm", "drift", _servo_drifting),
+    Fault("commands beyond the amplifier", "qube", "command_limits", _beyond, ("excitation",)),
+    Fault("the motor adds its own effort", "arm", "delivered_effort", _other_effort),
+    Fault("pushed by hand", "arm", "disturbance", _pushed, ("drift", "excitation")),
+    Fault("constant command", "arm", "excitation", _held),
+    Fault("rest but for a second", "arm", "excitation", _resting),
+)

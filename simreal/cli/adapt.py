@@ -1,0 +1,203 @@
+"""`simreal finetune`, `gate` and `fit-actuator`: policies and simulators adapted to a robot."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.progress import Progress
+from rich.table import Table
+
+from simreal.cli_types import OVERRIDE_OPTION, PATH, console, errors, print_json
+from simreal.errors import UserError
+
+if TYPE_CHECKING:
+    from simreal.adapt.gate import Gate
+    from simreal.logs.robot_log import RobotLog
+
+
+@click.command()
+@click.argument("base", metavar="RUN", type=PATH)
+@click.option(
+    "--randomization", type=PATH, required=True, help="What `simreal identify` wrote of the robot."
+)
+@click.option(
+    "--old-share",
+    type=click.FloatRange(0.0, 1.0),
+    default=0.3,
+    show_default=True,
+    help="Share of the episodes that stay in the old worlds, against forgetting.",
+)
+@click.option(
+    "--steps", type=click.IntRange(min=1), help="Environment steps; a quarter of RUN's if absent."
+)
+@click.option("--residual", type=PATH, help="What `simreal fit-actuator` wrote of the robot.")
+@click.option("--run", "run_path", type=PATH, help="New run folder; one in runs/ if absent.")
+@click.option("--seed", type=click.IntRange(min=0), help="One more than RUN's if absent.")
+@OVERRIDE_OPTION
+def finetune(
+    base: Path,
+    randomization: Path,
+    old_share: float,
+    steps: int | None,
+    residual: Path | None,
+    run_path: Path | None,
+    seed: int | None,
+    overrides: tuple[str, ...],
+) -> None:
+    """Train RUN's policy on in a new run, among robots like the one that was identified."""
+    from simreal.adapt.finetune import finetune as run_finetuning
+    from simreal.adapt.finetune import start_finetuning
+    from simreal.cli.train import training_progress
+    from simreal.run import Run
+    from simreal.train import planned_steps
+
+    ready = start_finetuning(
+        Run.open(base), randomization, old_share, steps, run_path, overrides, seed, residual
+    )
+    run = ready.run
+    planned = planned_steps(run)
+    instead = f", instead of {', '.join(ready.replaced)}" if ready.replaced else ""
+    console.print(
+        f"{base} goes on for {planned:,} steps in {run.path}: {100 * (1 - old_share):.0f} % of the "
+        f"robots are drawn from {randomization}{instead}, the others as before",
+        soft_wrap=True,
+    )
+    with training_progress(planned) as show:
+        finished = run_finetuning(run, show)
+    if not finished:
+        console.print(
+            f"interrupted; go on with: simreal train --resume --run {run.path}", soft_wrap=True
+        )
+        sys.exit(130)
+    console.print(
+        f"done. Is it any better?\n  simreal gate {run.path} --log LOG\n"
+        f"the policy that it began from is kept: {run.path / 'base'}",
+        soft_wrap=True,
+    )
+
+
+@click.command()
+@click.argument("run_path", metavar="RUN", type=PATH)
+@click.option(
+    "--against", type=PATH, help="Run or .onnx file of the base policy; the one RUN keeps if absent."
+)
+@click.option("--log", "logs", type=PATH, multiple=True, help="Of the real robot; may be repeated.")
+@click.option("--mapping", help="How to read CSV and npz files: a name, or a YAML file.")
+@click.option("--randomization", type=PATH, help="Identified robot; the one that RUN keeps if absent.")
+@click.option("--episodes", type=click.IntRange(min=2), default=256, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the verdict for programs.")
+def gate(
+    run_path: Path,
+    against: Path | None,
+    logs: tuple[Path, ...],
+    mapping: str | None,
+    randomization: Path | None,
+    episodes: int,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Hold RUN's adapted policy against its base policy; exit status 1 if it must not be exported.
+
+    In the old worlds, among robots as identified, and on states of real logs.
+    """
+    from simreal.adapt import gate as verb
+    from simreal.run import Run
+
+    run = Run.open(run_path)
+    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        task = bar.add_task("", total=4 * episodes)
+
+        def show(what: str, done: int) -> None:
+            bar.update(task, description=what, completed=done)
+
+        found = verb.judge(run, against, _read(logs, mapping), randomization, episodes, seed, show)
+    verb.write_verdict(run, found)
+    if as_json:
+        print_json(verb.as_json(found))
+    else:
+        _print(found, run_path)
+    if not found.passed:
+        sys.exit(1)
+
+
+def _read(logs: tuple[Path, ...], mapping: str | None) -> "list[RobotLog]":
+    from simreal.logs.formats import read_logs
+
+    found = [each for path in logs for each in read_logs(path, mapping)]
+    if logs and not found:
+        raise UserError(f"{logs[0]}: no log in it")
+    return found
+
+
+def _print(found: "Gate", run_path: Path) -> None:
+    from simreal.adapt.gate_page import HEADER, rows, verdict_text
+
+    table = Table(*HEADER, box=SIMPLE_HEAD)
+    for row in rows(found):
+        table.add_row(*row)
+    console.print(table)
+    for missing in found.not_judged:
+        errors.print(f"not judged: {missing}", style="yellow", soft_wrap=True)
+    console.print(verdict_text(found), soft_wrap=True)
+    for reason in found.reasons:
+        console.print(f"  {reason}", soft_wrap=True)
+    console.print(f"report: {run_path / 'gate.html'}", soft_wrap=True)
+
+
+@click.command("fit-actuator")
+@click.argument("logs", metavar="LOG...", type=PATH, nargs=-1, required=True)
+@click.option("--mapping", help="How to read CSV and npz files: a name, or a YAML file.")
+@click.option("--robot", required=True, metavar="ROBOT|EXPERIMENT")
+@click.option(
+    "--randomization", type=PATH, help="What `simreal identify` wrote of it; else the model as it is."
+)
+@click.option(
+    "--all-joints",
+    is_flag=True,
+    help="Residual dynamics: torques on undriven joints, too.",
+)
+@click.option("--rate", type=click.FloatRange(min=1.0), required=True, help="Control rate, Hz.")
+@click.option("--fixed-base", is_flag=True, help="The robot's base was held.")
+@click.option("--input", "channel", help="Channel that drove the actuators, such as joint_effort.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("-o", "--output", type=PATH, default=Path("actuator.npz"), show_default=True)
+def fit_actuator(
+    logs: tuple[Path, ...],
+    mapping: str | None,
+    robot: str,
+    randomization: Path | None,
+    all_joints: bool,
+    rate: float,
+    fixed_base: bool,
+    channel: str | None,
+    seed: int,
+    output: Path,
+) -> None:
+    """Fit networks to the torque that a robot's model lacks in LOGs, and write them for training."""
+    from simreal.adapt.recording import make_recording
+    from simreal.adapt.residual_fit import fit_residual, known_robot
+    from simreal.cli.identify import find_robot
+    from simreal.randomization.residual import write_residual
+
+    known = known_robot(find_robot(robot), fixed_base, randomization)
+    description = known.setup.robot.description
+    recordings = [make_recording(log, description, channel) for log in _read(logs, mapping)]
+
+    def tell(text: str) -> None:
+        console.print(text, soft_wrap=True)
+
+    model = fit_residual(known, recordings, 1.0 / rate, all_joints, tell, seed)
+    write_residual(output, model)
+    console.print(f"written: {output}\n{model.provenance}", soft_wrap=True)
+    if model.strength == 0.0:
+        errors.print(
+            "it predicts held-out logs no better than the model alone: its strength is 0", style="yellow"
+        )
+        return
+    console.print(
+        f"next:\n  simreal finetune RUN --randomization identified.yaml --residual {output}",
+        soft_wrap=True,
+    )

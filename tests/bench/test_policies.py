@@ -1,0 +1,43 @@
+"""The benchmarks give sane numbers; how large they are is not a matter of tests."""
+
+import json
+from pathlib import Path
+
+import torch
+
+from simreal.bench.environment import environment_speed
+from simreal.bench.policies import export_parity, replay_identity
+from simreal.bench.solving import time_to_solve
+
+torch.set_num_threads(1)  # tests run beside each other: more threads would only wait for a core
+
+
+def test_environment_speed_compares_with_the_bare_batch() -> None:
+    found = environment_speed("qube_swingup", 4, 2)
+    assert (found["experiment"], found["simulations"], found["repeats"]) == ("qube_swingup", 4, 2)
+    for name in ("environment", "bare", "ratio"):
+        assert 0 < found[name]["min"] <= found[name]["median"] <= found[name]["max"]
+    assert found["ratio"]["min"] < 1.5  # doing more cannot be much faster
+    json.dumps(found)
+
+
+def test_recorded_episodes_replay_identically(run_and_policy: tuple[Path, Path]) -> None:
+    for path in run_and_policy:
+        found = replay_identity(path, 12)
+        assert found == found | {"episodes": 12, "different": [], "identical": True}
+
+
+def test_parity_compares_agent_and_file(run_and_policy: tuple[Path, Path]) -> None:
+    found = export_parity(*run_and_policy, episodes=8)
+    assert found["observations"] >= 10_000
+    assert found["largest_action_difference"] <= 1e-5
+    assert found["return"]["relative_difference"] <= 0.01
+    json.dumps(found, allow_nan=False)
+
+
+def test_time_to_solve_gives_up_at_its_limit() -> None:
+    heard: list[str] = []
+    found = time_to_solve("qube_swingup", "ppo", [3], 0.01, heard.append)
+    (run,) = found["runs"]
+    assert (run["seed"], run["solved_after_s"], run["goal_share_200_fresh_episodes"]) == (3, None, None)
+    json.dumps(found, allow_nan=False)
