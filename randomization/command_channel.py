@@ -5,11 +5,18 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.episode_random import EpisodeRandom
+from simreal.episode_random import EpisodeRandom, stream_keys
 from simreal.physics.interface import Ids
 from simreal.randomization.drives import Drives
 
 Values = NDArray[np.float64]
+CHANCES = {
+    "drop_probability": "command drop",
+    "latency_jitter": "action latency jitter",
+    "control_jitter": "control jitter",
+}
+"""Quantities that act by chance, and their streams of random numbers."""
+STREAMS = stream_keys(list(CHANCES.values()))
 Steps = NDArray[np.integer]
 
 DELAY_MARGIN = 1e-6
@@ -105,7 +112,7 @@ class CommandChannel:
         jitter = self._drives.quantities.get("control_jitter")
         if jitter is None:
             return None
-        early: Values = random.uniform("control jitter", 1, step)[:, 0] * jitter[ids, 0]
+        early: Values = random.uniform(CHANCES["control_jitter"], 1, step)[:, 0] * jitter[ids, 0]
         return early
 
     def send(self, target: Values, random: EpisodeRandom, step: Steps) -> Values:
@@ -119,14 +126,14 @@ class CommandChannel:
         Returns:
             (count, actuators) what reaches the robots, after their latency.
         """
-        drop = self._drives.quantities.get("drop_probability")
-        if drop is not None:
-            received = self._drives.state["received"]
-            arrived = random.uniform("command drop", 1, step) >= drop
-            np.copyto(received, target, where=arrived)
-            target = received.copy()
-        if self._drives.exists("latency_jitter", "control_jitter"):
-            self._vary_delay(random, step)
+        if self._drives.exists(*CHANCES):
+            chance = dict(zip(CHANCES, random.uniform_of_each(STREAMS, step).T, strict=True))
+            drop = self._drives.quantities.get("drop_probability")
+            if drop is not None:
+                received = self._drives.state["received"]
+                np.copyto(received, target, where=chance["drop_probability"][:, None] >= drop)
+                target = received.copy()
+            self._vary_delay(chance)
         target = self._beyond_dead_zone(target)
         if self._sent is not None:
             self._sent[1:] = self._sent[:-1].copy()
@@ -158,14 +165,22 @@ class CommandChannel:
         nothing = (np.abs(target) < zone[ids]) & ~self._drives.servo
         return np.where(nothing, 0.0, target)
 
-    def _vary_delay(self, random: EpisodeRandom, step: Steps) -> None:
+    def _vary_delay(self, chance: dict[str, Values]) -> None:
+        """Delay this control step's commands by chance, (count,) of each quantity from 0 to 1."""
+        jitters = {
+            name: self._drives.quantities.get(name) for name in ("latency_jitter", "control_jitter")
+        }
+        late, early = (
+            None if jitter is None else chance[name][:, None] * jitter
+            for name, jitter in jitters.items()
+        )
+        if late is None and early is None:
+            return
         latency = self._drives.of("latency")
-        if self._drives.exists("latency_jitter"):
-            late = random.uniform("action latency jitter", 1, step)
-            latency = latency + late * self._drives.of("latency_jitter")
-        early = self.early(random, step)
+        if late is not None:
+            latency = latency + late
         if early is not None:
-            latency = latency - early[:, None]
+            latency = latency - early
         # Physics steps back to the control step whose command was in force last.
         substeps, before = self._drives.physics.substeps, self._drives.state["delay"]
         oldest = substeps * np.ceil((1.0 + before) / substeps)

@@ -119,7 +119,7 @@ class Encoders:
         if not lengths:
             return {}
         drawn = random.normal("encoder", sum(lengths.values()) * joints, step)
-        blocks = np.ascontiguousarray(drawn.T).reshape(-1, joints, len(drawn))
+        blocks = drawn.T.reshape(-1, joints, len(drawn))
         edges = np.cumsum(list(lengths.values()))[:-1].tolist()
         return dict(zip(lengths, np.split(blocks, edges), strict=True))
 

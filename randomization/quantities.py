@@ -1,12 +1,12 @@
 """Numbers of each simulation that the engine's model has no field for, such as a sensor's noise."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Ids = NDArray[np.integer[Any]]
+from simreal.physics.interface import Ids, as_rows
+
 Values = NDArray[np.float64]
 
 
@@ -46,5 +46,6 @@ class Quantities:
 
     def take(self, ids: Ids, source: "Quantities", rows: Ids) -> None:
         """Copy rows of all that exists in another."""
+        here, there = as_rows(ids), as_rows(rows)
         for name, values in source._arrays.items():
-            self[name][ids] = values[rows]
+            self[name][here] = values[there]

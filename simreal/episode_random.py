@@ -47,6 +47,12 @@ def _stream_key(stream: str) -> np.uint64:
 
 
 @cache
+def _places(size: int) -> SeedArray:
+    """(size, 1) what tells the numbers of one draw apart."""
+    return np.arange(1, size + 1, dtype=np.uint64)[:, None] * _GOLDEN
+
+
+@cache
 def _normal_quantiles() -> NDArray[np.float64]:
     """(65536,) equally likely numbers whose mean is 0 and whose variance is 1."""
     quantiles = ndtri((np.arange(2**16) + 0.5) * 2.0**-16)
@@ -80,12 +86,13 @@ class EpisodeRandom:
         Returns:
             (n, size).
         """
-        return _unit(self._bits(stream, size, step))
+        return _unit(self._bits(stream, size, step)).T
 
     def _bits(self, stream: str, size: int, step: NDArray[np.integer] | int) -> SeedArray:
+        """(size, n): episodes come last, for each operation to run along many of them."""
         steps = np.asarray(step).astype(np.uint64)
         key = _mix(_mix(self.seeds ^ _stream_key(stream)) + _GOLDEN * steps)
-        return _mix(key[:, None] + np.arange(1, size + 1, dtype=np.uint64) * _GOLDEN)
+        return _mix(key + _places(size))
 
     def uniform_of_each(
         self, streams: SeedArray, step: NDArray[np.integer] | int = 0
@@ -95,11 +102,12 @@ class EpisodeRandom:
         return _unit(_mix(_mix(_mix(self.seeds[:, None] ^ streams) + _GOLDEN * steps) + _GOLDEN))
 
     def normal(self, stream: str, size: int, step: NDArray[np.integer] | int = 0) -> NDArray[np.float64]:
-        """Standard normal numbers, (n, size).
+        """Standard normal numbers, (n, size), whose transpose lies in one piece.
 
         Four from each hash, as quantiles of a table: 65,536 different ones, none beyond 4.4 standard
         deviations, which is what noise needs. At every physics step of every simulation, logarithms
         and sines would cost more than the hash.
         """
         bits = self._bits(stream, (size + 3) // 4, step)
-        return _normal_quantiles().take(bits.view(np.uint16)[:, :size])
+        lanes = bits.view(np.uint16).reshape(*bits.shape, 4).transpose(0, 2, 1)
+        return _normal_quantiles().take(lanes.reshape(-1, bits.shape[1])[:size]).T

@@ -13,6 +13,15 @@ from simreal.errors import UserError
 Ids = NDArray[np.integer[Any]]
 
 
+def as_rows(ids: Ids) -> Ids | slice:
+    """The same places, as a slice where they follow on each other, which NumPy copies faster."""
+    if not ids.size:
+        return ids
+    first = int(ids[0])
+    consecutive = range(first, first + ids.size)
+    return slice(consecutive.start, consecutive.stop) if ids.tolist() == list(consecutive) else ids
+
+
 @dataclass(slots=True)
 class Start:
     """Where simulations start.

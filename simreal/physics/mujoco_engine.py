@@ -11,7 +11,7 @@ from mujoco.batch import MODEL_FIELDS
 from numpy.typing import NDArray
 
 from simreal.errors import missing_extra
-from simreal.physics.interface import Ids, Start, StepLaw
+from simreal.physics.interface import Ids, Start, StepLaw, as_rows
 from simreal.physics.layout import Layout, compiled_field, sensor_columns, whole_substeps
 from simreal.physics.model import Scene, compile_model, named_id
 from simreal.physics.native_batch import Batch
@@ -203,14 +203,15 @@ class MujocoPhysics:
     def take(self, ids: Ids, source: Self, rows: Ids) -> None:
         """Go on from the state and with the fields of other simulations; see `Physics.take`."""
         self._forget_divergence(ids)
+        here, there = as_rows(ids), as_rows(rows)
         for name, values in source._fields.items():
-            self.field(name)[ids] = values[rows]
+            self.field(name)[here] = values[there]
         # A change within an episode may have moved a constant here that is as compiled there.
         for name in self._fields.keys() - source._fields.keys():
-            self._fields[name][ids] = _like(self._fields[name], compiled_field(self.model, name))
-        self._batch.state[ids] = source._batch.state[rows]
+            self._fields[name][here] = _like(self._fields[name], compiled_field(self.model, name))
+        self._batch.state[here] = source._batch.state[there]
         for name in self._trace.keys() - {"qpos", "qvel"}:
-            self._trace[name][ids] = source._trace[name][rows, -1:]
+            self._trace[name][here] = source._trace[name][there, -1:]
 
     @cached_property
     def mark_position(self) -> NDArray[np.float64]:
