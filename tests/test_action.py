@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from pydantic import ValidationError
@@ -46,7 +46,6 @@ def contracts(draw: st.DrawFn) -> Contract:
     return contract(limits, draw(numbers), draw(numbers))
 
 
-@settings(deadline=None)
 @given(contracts(), st.data())
 def test_no_action_leads_beyond_the_limits(made: Contract, data: st.DataObject) -> None:
     pipeline = ActionPipeline(made)
@@ -59,7 +58,6 @@ def test_no_action_leads_beyond_the_limits(made: Contract, data: st.DataObject) 
     assert (target <= [actuator.upper for actuator in made.robot.actuators]).all()
 
 
-@settings(deadline=None)
 @given(contracts(), st.data())
 def test_each_robot_of_a_batch_gets_the_command_that_it_would_get_alone(
     made: Contract, data: st.DataObject
@@ -72,7 +70,6 @@ def test_each_robot_of_a_batch_gets_the_command_that_it_would_get_alone(
         assert (together[index] == pipeline(actions[index]).target).all()
 
 
-@settings(deadline=None)
 @given(st.floats(-1, 1), st.floats(-50, 50), st.floats(-50, 50))
 def test_within_the_limits_the_mapping_is_the_one_of_the_contract(
     action: float, scale: float, offset: float
@@ -81,7 +78,6 @@ def test_within_the_limits_the_mapping_is_the_one_of_the_contract(
     assert pipeline(np.array([action])).target[0] == offset + scale * action
 
 
-@settings(deadline=None)
 @given(contracts(), st.floats(1, 1e9))
 def test_an_action_beyond_one_is_an_action_of_one(made: Contract, size: float) -> None:
     pipeline = ActionPipeline(made)
@@ -90,7 +86,6 @@ def test_an_action_beyond_one_is_an_action_of_one(made: Contract, size: float) -
         assert (pipeline(sign * size * ones).target == pipeline(sign * ones).target).all()
 
 
-@settings(deadline=None)
 @given(contracts(), st.floats(-2, 2), st.floats(-2, 2))
 def test_a_positive_scale_keeps_the_order_of_actions(made: Contract, one: float, other: float) -> None:
     pipeline = ActionPipeline(made)
@@ -131,7 +126,6 @@ def test_a_relative_action_is_a_step_from_what_was_told_before() -> None:
     assert pipeline(np.zeros(2)).target.tolist() == pipeline.target.tolist()
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_relative_actions_never_wind_up_beyond_the_limits(data: st.DataObject) -> None:
     scale = data.draw(st.tuples(st.floats(0.01, 5.0), st.floats(0.01, 5.0)))

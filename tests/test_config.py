@@ -233,7 +233,7 @@ def test_endless_nesting_is_refused(text: str) -> None:
 YAML_LIKE = st.text(alphabet="ab01.:-_{}[]?&*!|>%@'\"#,\n \t<=~eExo+", max_size=60)
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(YAML_LIKE | st.text(max_size=40) | YAML_LIKE.map(lambda text: f"a: {text}"))
 def test_no_text_does_worse_than_a_user_error(text: str) -> None:
     try:
@@ -253,7 +253,6 @@ VALUES = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.dictionaries(WORDS, VALUES, max_size=4))
 def test_every_json_document_reads_the_same_as_yaml(data: dict[str, Any]) -> None:
     # Written out again, numbers that differ in one bit, or 1.0 and 1, would differ.
@@ -296,7 +295,6 @@ def at(data: Any, keys: list[str]) -> Any:
     return data
 
 
-@settings(deadline=None)
 @given(KEYS, VALUES)
 def test_an_override_sets_what_it_names_and_nothing_else(keys: list[str], value: Any) -> None:
     data: dict[str, Any] = {"z": {"y": [1, 2]}, "x": 3}
@@ -305,7 +303,6 @@ def test_an_override_sets_what_it_names_and_nothing_else(keys: list[str], value:
     assert {key: changed[key] for key in data} == data == {"z": {"y": [1, 2]}, "x": 3}
 
 
-@settings(deadline=None)
 @given(KEYS, VALUES, VALUES)
 def test_the_last_override_wins_and_the_mapping_given_stays(
     keys: list[str], first: Any, second: Any

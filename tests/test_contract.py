@@ -112,7 +112,7 @@ def bits(value: Any) -> Any:
     return value.hex() if isinstance(value, float) else value
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(contracts())
 def test_json_keeps_every_bit(contract: Contract) -> None:
     again = Contract.from_json(contract.to_json())
@@ -121,7 +121,6 @@ def test_json_keeps_every_bit(contract: Contract) -> None:
     assert differences(contract, again) == []
 
 
-@settings(deadline=None)
 @given(FLOATS)
 def test_json_keeps_every_bit_of_a_number(number: float) -> None:
     term = ObservationTerm(source="joint_position", scale=number)
@@ -199,14 +198,13 @@ def test_what_is_no_contract_is_refused_in_one_line(text: str | bytes) -> None:
     assert "\n" not in str(caught.value)
 
 
-@settings(deadline=None)
 @given(st.text(max_size=40) | st.binary(max_size=40))
 def test_no_bytes_do_worse_than_a_user_error(text: str | bytes) -> None:
     with pytest.raises(UserError):
         Contract.from_json(text)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.data())
 def test_a_contract_without_one_of_its_parts_is_refused(data: st.DataObject) -> None:
     whole = json.loads(data.draw(contracts()).to_json())
@@ -326,7 +324,7 @@ def leaves(data: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [at]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(contracts(), st.data())
 def test_no_changed_number_goes_unnoticed(contract: Contract, data: st.DataObject) -> None:
     content = json.loads(contract.to_json())
@@ -348,7 +346,7 @@ def value_at(data: Any, keys: tuple[Any, ...]) -> Any:
     return data
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(contracts(), st.randoms())
 def test_no_other_order_goes_unnoticed(contract: Contract, random: Any) -> None:
     content = json.loads(contract.to_json())

@@ -156,7 +156,7 @@ def recorded() -> dict[int, tuple[Episode, list[NDArray[np.floating]]]]:
     return found
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(row=st.integers(0, 23), count=st.integers(1, 9), data=st.data(), from_seed=st.booleans())
 def test_a_recorded_episode_replays_exactly_in_another_batch_size_and_place(
     row: int, count: int, data: st.DataObject, from_seed: bool

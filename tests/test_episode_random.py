@@ -2,7 +2,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -20,7 +20,6 @@ def array(seeds: list[int]) -> np.ndarray:
     return np.array(seeds, dtype=np.uint64)
 
 
-@settings(deadline=None)
 @given(SEEDS, st.text(max_size=10), st.integers(1, 7), st.integers(0, 2**40), st.randoms())
 def test_a_draw_is_the_episodes_own(seeds, stream, size, step, random) -> None:
     """The same in another batch, at another place, beside others, and when it is made again."""
@@ -36,7 +35,6 @@ def test_a_draw_is_the_episodes_own(seeds, stream, size, step, random) -> None:
             assert (alone[0] == together[row]).all()
 
 
-@settings(deadline=None)
 @given(SEEDS, st.integers(0, 1000))
 def test_episodes_at_different_steps_draw_each_for_its_own(seeds: list[int], first: int) -> None:
     random, steps = EpisodeRandom(array(seeds)), first + np.arange(len(seeds)) * 3

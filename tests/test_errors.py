@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from simreal.errors import UserError, missing_extra, nearest
@@ -16,7 +16,6 @@ def test_a_misspelled_name_gets_the_one_that_was_meant(wrong: str, right: str) -
     assert hint.startswith(f"did you mean '{right}'")
 
 
-@settings(deadline=None)
 @given(st.sampled_from(PARAMETERS), st.data())
 def test_one_wrong_letter_never_hides_the_name(name: str, data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(name) - 1))

@@ -19,7 +19,7 @@ def excitation(**changes: object) -> Excitation:
     return Excitation.model_validate(content | {"targets": ((0.0,), (0.5,), (-0.5,))} | changes)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.lists(st.floats(-4, 4), min_size=2, max_size=6))
 def test_every_bit_survives(tmp_path_factory: pytest.TempPathFactory, values: list[float]) -> None:
     path = tmp_path_factory.mktemp("excitation") / "e.yaml"

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from simreal.errors import UserError
@@ -154,7 +154,6 @@ def test_a_folder_without_permission_is_a_user_error(tmp_path: Path) -> None:
     assert process.stderr == ""
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_text_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     path = tmp_path_factory.getbasetemp() / "text.txt"
@@ -187,7 +186,6 @@ def test_a_wrong_file_is_called_what_it_is(tmp_path: Path, name: str, content: b
     assert describe(path) == kind
 
 
-@settings(deadline=None)
 @given(st.integers(500, 520))
 def test_a_letter_cut_in_two_is_still_text(
     tmp_path_factory: pytest.TempPathFactory, length: int
@@ -197,7 +195,6 @@ def test_a_letter_cut_in_two_is_still_text(
     assert describe(path) == "a text file"
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=600))
 def test_any_bytes_can_be_described(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "any.bin"

@@ -51,7 +51,7 @@ def simulated(robot: RobotDescription) -> mujoco.MjModel:
     return spec.compile()
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(arms(), st.data())
 def test_a_tool_is_where_mujoco_puts_it(robot: RobotDescription, data: st.DataObject) -> None:
     model = simulated(robot)

@@ -2,7 +2,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydantic import ValidationError
@@ -119,7 +119,6 @@ def by_definition(terms: list[ObservationTerm], episode: list[Frame]) -> NDArray
     return np.array(parts, dtype=np.float32)
 
 
-@settings(deadline=None)
 @given(
     st.lists(terms(), min_size=1, max_size=4),
     st.sampled_from([(), (1,), (3,), (2, 2), (2, 1, 3)]),
@@ -143,7 +142,6 @@ def test_any_batch_shape_gives_each_robot_the_numbers_of_the_definition(
         np.testing.assert_allclose(alone[-1], by_definition(chosen, own), rtol=1e-6)
 
 
-@settings(deadline=None)
 @given(st.lists(terms(), min_size=1, max_size=4), st.integers(0, 5), st.integers(0, 1000))
 def test_an_episode_that_begins_in_some_rows_leaves_the_others(
     chosen: list[ObservationTerm], before: int, seed: int
@@ -193,7 +191,6 @@ def test_joints_come_in_the_order_of_the_term() -> None:
     assert pipeline.names == ("joint_position[ankle]", "joint_position[hip]")
 
 
-@settings(deadline=None)
 @given(st.lists(terms(), min_size=1, max_size=4))
 def test_a_name_says_what_moves_its_entry(chosen: list[ObservationTerm]) -> None:
     made = contract(*chosen)

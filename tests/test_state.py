@@ -1,11 +1,10 @@
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from simreal.state import RobotState
 
 
-@settings(deadline=None)
 @given(st.data(), st.integers(1, 6), st.integers(1, 3))
 def test_rows_are_the_same_robots_on_their_own(data: st.DataObject, count: int, joints: int) -> None:
     state = RobotState(

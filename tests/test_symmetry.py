@@ -108,7 +108,6 @@ def some_state(random: np.random.Generator) -> RobotState:
     )
 
 
-@settings(deadline=None)
 @given(generators, st.permutations(TERMS), st.integers(1, len(TERMS)))
 def test_the_image_of_the_image_is_what_it_was(
     random: np.random.Generator, terms: list[dict[str, Any]], number: int
@@ -121,7 +120,7 @@ def test_the_image_of_the_image_is_what_it_was(
     np.testing.assert_array_equal(images.action(images.action(action)), action)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(generators)
 def test_what_the_mirrored_robot_sees_is_the_image_of_what_the_robot_sees(
     random: np.random.Generator,
@@ -151,7 +150,7 @@ def flat_ground_and_a_trunk_alike_on_both_sides(spec: mujoco.MjSpec) -> None:
 PHYSICS = MujocoPhysics(ROBOT, 2, 50.0, scene=flat_ground_and_a_trunk_alike_on_both_sides)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(generators)
 def test_the_mirrored_robot_under_mirrored_actions_moves_as_the_image_of_the_robot(
     random: np.random.Generator,

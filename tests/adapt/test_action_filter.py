@@ -83,7 +83,7 @@ def two_masses(limit: float = 1.0):  # type: ignore[no-untyped-def]
     return robot.model_copy(update={"joints": joints, "actuators": actuators})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.floats(-1, 1), min_size=6, max_size=6))
 def test_the_answer_is_the_nearest_command_that_obeys(numbers: list[float]) -> None:
     """Against a dense search of the commands."""

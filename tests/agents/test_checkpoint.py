@@ -163,7 +163,7 @@ def content(fresh: BaseAlgorithm, tmp_path_factory: pytest.TempPathFactory) -> t
     return path, path.read_bytes()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(share=st.floats(0, 1, exclude_max=True))
 def test_a_truncated_checkpoint_is_refused(
     share: float, fresh: BaseAlgorithm, content: tuple[Path, bytes]
@@ -176,7 +176,7 @@ def test_a_truncated_checkpoint_is_refused(
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(place=st.floats(0, 1, exclude_max=True), junk=st.binary(min_size=1, max_size=40))
 def test_a_damaged_checkpoint_is_a_readable_error_at_worst(
     place: float, junk: bytes, fresh: BaseAlgorithm, content: tuple[Path, bytes]

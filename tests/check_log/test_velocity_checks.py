@@ -31,7 +31,7 @@ def test_euler_steps_make_the_same_filter_of_another_corner(substeps: int) -> No
     np.testing.assert_allclose(velocity[:-1], told[:-1], atol=1e-10)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(corner=st.floats(15, 120), seed=st.integers(0, 99))
 def test_the_corner_of_a_filter_is_found(corner: float, seed: int) -> None:
     position = motion(seed)
@@ -41,7 +41,7 @@ def test_the_corner_of_a_filter_is_found(corner: float, seed: int) -> None:
     assert lag.corner == pytest.approx(corner, rel=0.02)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(delay=st.floats(0.003, 0.06), seed=st.integers(0, 99))
 def test_a_delay_is_found(delay: float, seed: int) -> None:
     position = motion(seed)

@@ -9,7 +9,6 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from hypothesis import settings
 from onnx import TensorProto, helper
 
 from simreal.action import ActionPipeline
@@ -19,10 +18,6 @@ from simreal.deploy.policy import CONTRACT_KEY, GOLDEN_KEY, GoldenVectors
 from simreal.observation import ObservationPipeline
 from simreal.robots import load_robot
 from simreal.state import RobotCommand, RobotState
-
-# A busy machine is no failure.
-settings.register_profile("deploy", deadline=None)
-settings.load_profile("deploy")
 
 GOLDEN_STEPS = 4
 ARM = 0

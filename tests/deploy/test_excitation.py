@@ -43,7 +43,7 @@ def _write(folder: Path, **changes: object) -> Path:
     return path
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.tuples(st.floats(-0.05, 0.05), st.floats(-0.05, 0.05)), min_size=2, max_size=9))
 def test_the_pipeline_commands_what_the_file_says(
     tmp_path: Path, rows: list[tuple[float, float]]

@@ -127,7 +127,7 @@ def test_log_time_is_wall_time_and_keeps_the_distance_of_cycles(record: Callable
 def test_every_number_is_read_back_exactly(record: Callable[..., Path]) -> None:
     """All floats at once: one writer's process serves many examples."""
 
-    @settings(max_examples=40, deadline=None, phases=[HypothesisPhase.generate])
+    @settings(max_examples=40, phases=[HypothesisPhase.generate])
     @given(
         state=st.tuples(numbers, numbers, numbers, numbers),
         at=st.floats(0, 1e6),

@@ -43,9 +43,7 @@ CYCLES = 40
 ANY_SOURCE = (*sorted(JOINT_SOURCES), "angular_velocity", "linear_acceleration", "projected_gravity")
 COMMANDS = (Command(name="speed", unit="m/s", low=-1.0, high=1.5),)
 wild = st.floats(allow_nan=True, allow_infinity=True) | st.floats(-4.0, 4.0)
-same_files = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+same_files = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def _random_policy(path: Path, contract: Contract, seed: int) -> Policy:

@@ -51,7 +51,7 @@ def torque(model: mujoco.MjModel, command: float, position: float) -> float:
     return float(data.qfrc_actuator[0])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(gear=NUMBERS, gain=NUMBERS, bias=st.sampled_from([0.0, 0.2]), damped=st.booleans())
 def test_an_effort_is_in_its_unit_if_the_engine_gives_the_joint_as_much(
     tmp_path: Path, gear: float, gain: float, bias: float, damped: bool
@@ -64,7 +64,7 @@ def test_an_effort_is_in_its_unit_if_the_engine_gives_the_joint_as_much(
         assert all((each.check, each.severity) == ("drive", "error") for each in found)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(gear=NUMBERS, gain=NUMBERS, stiffness=st.sampled_from([0.5, 1.0, 3.0]))
 def test_a_position_is_in_its_unit_if_the_servo_rests_where_it_is_told_to(
     tmp_path: Path, gear: float, gain: float, stiffness: float

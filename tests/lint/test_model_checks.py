@@ -52,7 +52,7 @@ def lint_model(tmp_path: Path) -> LintModel:
     return run
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     moments=st.tuples(*[st.floats(1e-4, 1e-2)] * 3),
     # Not so small a turn that the model's text would hold a subnormal number: MuJoCo reads none.

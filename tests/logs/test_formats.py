@@ -102,7 +102,7 @@ def a_log() -> Callable[..., RobotLog]:
     return make
 
 
-few = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+few = settings(max_examples=15, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".mcap"])

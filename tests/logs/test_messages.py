@@ -22,9 +22,7 @@ CYCLES = 120
 MAGIC = 8
 CHUNK, METADATA, MESSAGE = 0x06, 0x0C, 0x05
 # The fixtures below give the same files to every example.
-many = settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+many = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")

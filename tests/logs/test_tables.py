@@ -88,7 +88,7 @@ def test_channels_of_one_clock_share_its_array(tmp_path: Path) -> None:
     assert log["joint_position"].time is log["commanded_voltage"].time
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     rows=st.lists(
         st.tuples(st.floats(allow_nan=False), st.floats(allow_nan=False)), min_size=1, max_size=20

@@ -51,7 +51,7 @@ def random_chain(seed: int) -> mujoco.MjModel:
 
 
 @given(st.integers(0, 2**32 - 1), st.booleans())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_any_tree_stands_where_mujoco_has_it_and_accelerates_alike(seed: int, geared: bool) -> None:
     model = random_chain(seed)
     if geared:

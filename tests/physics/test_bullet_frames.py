@@ -18,7 +18,7 @@ def random_body(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarr
 
 
 @given(seeds)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_there_and_back_again(seed: int) -> None:
     place, speed, centre, frame = random_body(seed)
     there = to_bullet(place, speed, centre, frame)
@@ -28,7 +28,7 @@ def test_there_and_back_again(seed: int) -> None:
 
 
 @given(seeds)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_bullet_is_told_of_the_centre_of_mass_as_mujoco_has_it(seed: int) -> None:
     place, speed, centre, frame = random_body(seed)
     text = """<mujoco><worldbody><body><freejoint/><inertial pos="{}" quat="{}" mass="1"
@@ -49,7 +49,7 @@ def test_bullet_is_told_of_the_centre_of_mass_as_mujoco_has_it(seed: int) -> Non
 
 
 @given(seeds)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_wrench_does_the_same_work_at_the_centre_of_mass(seed: int) -> None:
     place, speed, centre, frame = random_body(seed)
     force = np.random.default_rng(seed + 1).normal(size=6)

@@ -38,7 +38,7 @@ friction = st.floats(0.01, 3.0)
 
 
 @given(st.lists(friction, min_size=6, max_size=6), st.integers(0, 1))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_pairs_are_combined_as_mujoco_combines_them(numbers: list[float], priority: int) -> None:
     model = model_of(priority)
     model.geom_friction[:, 0] = numbers
@@ -51,7 +51,7 @@ def test_pairs_are_combined_as_mujoco_combines_them(numbers: list[float], priori
 
 
 @given(st.lists(friction, min_size=5, max_size=5))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_products_are_exact_where_all_touch_only_the_floor(numbers: list[float]) -> None:
     bodies = "".join(
         f'<body><freejoint/><geom type="sphere" size="0.1" contype="0" friction="{number}"/></body>'

@@ -139,7 +139,7 @@ def test_the_thread_count_changes_no_bit() -> None:
     np.testing.assert_array_equal(*traces)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(chosen=st.sets(st.integers(0, 5)), steps=st.integers(0, 7))
 def test_reset_of_any_subset_leaves_the_others_bitwise_untouched(chosen: set[int], steps: int) -> None:
     touched, untouched = qube(6), qube(6)
@@ -274,7 +274,7 @@ def test_mass_acts_on_all_that_follows_from_it() -> None:
     assert np.abs(heavier_against_the_stop(commit=False) - compiled).max() > 1e-4
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rate=st.floats(1.0, 3000.0))
 def test_a_control_rate_fits_or_is_refused_with_one_that_does(rate: float) -> None:
     try:

@@ -17,7 +17,6 @@ PARAMETERS = st.lists(st.tuples(PARAMETER, PARAMETER), min_size=1, max_size=4).m
 )
 
 
-@settings(deadline=None)
 @given(PARAMETERS)
 def test_entropy_and_density_are_those_of_scipy(parameters: Values) -> None:
     reference = stats.beta(*parameters)
@@ -31,7 +30,7 @@ def test_entropy_and_density_are_those_of_scipy(parameters: Values) -> None:
     )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(PARAMETERS, st.floats(0.5, 2.0))
 def test_gradients_are_those_of_finite_differences(parameters: Values, factor: float) -> None:
     parameters = parameters + 0.5
@@ -68,7 +67,6 @@ def test_divergence_is_the_mean_logarithm_of_the_density_ratio() -> None:
     assert beta.divergence(one, one) == pytest.approx(0.0, abs=1e-12)
 
 
-@settings(deadline=None)
 @given(st.floats(0, 1), st.floats(2.1, 500))
 def test_a_start_has_its_mode_where_it_is_told(mode: float, concentration: float) -> None:
     parameters = beta.around(np.array([mode]), concentration)

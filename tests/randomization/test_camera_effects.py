@@ -128,7 +128,7 @@ def test_a_point_becomes_a_gaussian_of_that_width(deviation: float) -> None:
     assert (spot * (rows - 20.0) * (columns - 25.0)).sum() == pytest.approx(0.0, abs=1e-4)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(1, 20), st.integers(1, 20), st.floats(0.0, 4.0), st.integers(0, 2**32 - 1))
 def test_blur_gives_nothing_away_at_the_edges(
     height: int, width: int, deviation: float, seed: int

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from simreal.errors import UserError
@@ -17,7 +17,6 @@ def numbered(first: int, substeps: int) -> np.ndarray:
     )
 
 
-@settings(deadline=None)
 @given(st.integers(0, 12), st.lists(st.integers(1, 9), max_size=8), st.data())
 def test_it_remembers_what_a_plain_list_would(
     longest: int, pushes: list[int], data: st.DataObject

@@ -72,7 +72,7 @@ def mixtures(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 ANY = st.recursive(CONTINUOUS | choices(), mixtures, max_leaves=6)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(CONTINUOUS)
 def test_a_quantile_rises_within_the_support_from_end_to_end(distribution: Any) -> None:
     values = distribution.quantile(GRID)
@@ -85,7 +85,6 @@ def test_a_quantile_rises_within_the_support_from_end_to_end(distribution: Any) 
     assert values[0] == pytest.approx(low, rel=1e-6, abs=1e-6 * (high - low))
 
 
-@settings(deadline=None)
 @given(ANY, st.sampled_from([(), (3,), (2, 3)]))
 def test_a_quantile_treats_each_number_alone(distribution: Any, shape: tuple[int, ...]) -> None:
     uniform = np.random.default_rng(0).random(shape)
@@ -95,7 +94,6 @@ def test_a_quantile_treats_each_number_alone(distribution: Any, shape: tuple[int
         assert values[index] == distribution.quantile(uniform[index][None])[0]
 
 
-@settings(deadline=None)
 @given(ANY)
 def test_values_stay_in_the_support_and_rise_where_they_are_said_to(distribution: Any) -> None:
     values = distribution.quantile(GRID)
@@ -112,7 +110,7 @@ class Entry(Config):
     distribution: Distribution
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(ANY)
 def test_a_written_distribution_reads_back_the_same(distribution: Any) -> None:
     before = distribution.quantile(EVEN[::100])
@@ -160,7 +158,6 @@ def test_a_constant_is_always_the_same() -> None:
     assert set(made("constant", value=-0.3).quantile(GRID).tolist()) == {-0.3}
 
 
-@settings(deadline=None)
 @given(st.floats(-100, 100), st.floats(0.01, 100))
 def test_uniform_numbers_spread_evenly(low: float, width: float) -> None:
     values = made("uniform", low=low, high=low + width).quantile(EVEN)
@@ -168,7 +165,6 @@ def test_uniform_numbers_spread_evenly(low: float, width: float) -> None:
     assert values.std() == pytest.approx(width / math.sqrt(12), rel=1e-4)
 
 
-@settings(deadline=None)
 @given(st.floats(1e-6, 1e6), st.floats(1.01, 1e6))
 def test_log_uniform_numbers_spread_evenly_over_factors(low: float, ratio: float) -> None:
     distribution = made("log_uniform", low=low, high=low * ratio)
@@ -179,7 +175,7 @@ def test_log_uniform_numbers_spread_evenly_over_factors(low: float, ratio: float
     np.testing.assert_allclose(distribution.quantile(GRID), reference.ppf(GRID), rtol=1e-6)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(truncated_normals())
 def test_truncated_normal_numbers_are_those_of_the_cut_density(distribution: Any) -> None:
     mean, std = distribution.mean, distribution.std
@@ -193,7 +189,6 @@ def test_truncated_normal_numbers_are_those_of_the_cut_density(distribution: Any
     assert (values == distribution.high).mean() < 1e-3
 
 
-@settings(deadline=None)
 @given(CHOICES)
 @example([(1.0, 1.0), (1.0, 7.160139282900103), (0.0, 0.0)])
 def test_choices_come_as_often_as_they_weigh(pairs: list[tuple[float, float]]) -> None:
@@ -212,7 +207,6 @@ def test_choices_without_weights_are_equally_likely() -> None:
     assert [(values == each).mean() for each in (1.0, 5.0, 2.0, -3.0)] == [0.25] * 4
 
 
-@settings(deadline=None)
 @given(CHOICES)
 def test_the_support_of_a_choice_holds_all_of_them(pairs: list[tuple[float, float]]) -> None:
     distribution = made("choice", values=[v for v, _ in pairs])
@@ -325,7 +319,7 @@ def test_an_empirical_distribution_has_its_samples_moments(identified: Path) -> 
 WEIGHTS = st.just(0.0) | st.floats(1e-6, 1e6)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     st.lists(st.tuples(st.floats(-1e9, 1e9), WEIGHTS), min_size=1, max_size=8).filter(
         lambda pairs: any(weight for _, weight in pairs)

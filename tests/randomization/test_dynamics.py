@@ -500,7 +500,7 @@ numbers = st.floats(0.5, 2.0)
 
 
 @given(numbers, numbers, numbers, numbers)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_entries_on_one_parameter_compose(first: float, second: float, third: float, add: float) -> None:
     """Factors and sums among themselves in any order; the rest in the order of the configuration."""
     trial = _TRIAL[0]
@@ -521,7 +521,7 @@ def test_entries_on_one_parameter_compose(first: float, second: float, third: fl
 
 
 @given(st.permutations(range(6)))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_entries_on_several_parameters_come_in_any_order(order: list[int]) -> None:
     """But for slope and gravity, which turn and add to the same vector."""
     trial = _TRIAL[0]

@@ -53,7 +53,6 @@ def wander(count: int = 2, length: int = 61, joints: int = 2, seed: int = 0) -> 
     return steps.cumsum(axis=1)
 
 
-@settings(deadline=None)
 @given(st.floats(0.5, 1.5), st.integers(0, 100))
 def test_a_scale_error_moves_readings_in_proportion_to_the_angle(scale: float, seed: int) -> None:
     motion = wander(seed=seed)
@@ -161,7 +160,7 @@ def test_each_noise_has_its_own_numbers_whatever_the_others_are() -> None:
     assert np.abs(correlation).max() < 5 / np.sqrt(strides.size)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(2, 6), st.integers(0, 100))
 def test_control_steps_of_any_length_read_alike(substeps: int, seed: int) -> None:
     motion = wander(length=1 + 6 * substeps, seed=seed)

@@ -442,7 +442,7 @@ def _changed(
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_principal_axes_give_back_the_second_moments(seed: int) -> None:
     rng = np.random.default_rng(seed)
     root = rng.normal(size=(5, 3, 3)) * 10.0 ** rng.uniform(-3, 2, (5, 1, 1))
@@ -463,7 +463,7 @@ def test_a_body_without_thickness_stays_physical(dimensions: int) -> None:
 
 
 @given(st.sets(st.integers(0, 7), min_size=1), st.integers(0, 1000))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_nobody_depends_on_the_others_of_the_batch(subset: set[int], seed: int) -> None:
     """Neither do those in which nothing is changed, bit for bit."""
     trial = _TRIAL[0]

@@ -73,7 +73,7 @@ def any_correlated(draw: st.DrawFn) -> Any:
 CORNERS = np.array([0.0, 2.0**-53, 0.3, 0.5, 0.9, np.nextafter(1.0, 0.0)])
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(any_correlated())
 def test_correlated_values_stay_in_the_support_and_each_row_stands_alone(distribution: Any) -> None:
     size = distribution.size
@@ -93,7 +93,7 @@ class Entry(Config):
     distribution: JointDistribution
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(any_correlated())
 def test_a_written_joint_distribution_reads_back_the_same(distribution: Any) -> None:
     uniform = uniforms(distribution.size, 20)
@@ -104,7 +104,7 @@ def test_a_written_joint_distribution_reads_back_the_same(distribution: Any) -> 
     assert again.quantile(uniform).tolist() == before.tolist()
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(correlations(3))
 def test_each_column_keeps_its_distribution_and_the_normal_numbers_their_correlation(
     correlation: Array,
@@ -305,7 +305,7 @@ ROWS = st.integers(1, 4).flatmap(
 )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(ROWS, st.sampled_from([0.0, 0.01, 0.5, 1.0]), st.booleans())
 def test_posterior_draws_stay_in_the_samples_range_and_each_row_stands_alone(
     write: Write, rows: list[list[float]], bandwidth: float, weighted: bool

@@ -200,7 +200,7 @@ def test_what_has_no_clear_length_is_no_link(make_robot: MakeRobot) -> None:
 
 
 @given(st.lists(st.floats(0.1, 10.0), min_size=1, max_size=5))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_map_lengthens_along_the_link_alone(ratios: list[float]) -> None:
     links = find_links(mujoco.MjModel.from_xml_path(str(load_robot("qube").model_path)))
     length = np.tile(np.array(ratios)[:, None], (1, 3))

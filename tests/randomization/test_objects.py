@@ -93,7 +93,7 @@ def test_the_robot_does_not_change() -> None:
     np.testing.assert_array_equal(world.physics.field("geom_size")[0, geoms], model.geom_size[geoms])
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(st.floats(0.3, 3.0))
 def test_a_size_drawn_again_replaces_the_one_before(size: float) -> None:
     specification = {"object_size": entry(0.3, 3.0)}

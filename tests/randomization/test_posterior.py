@@ -63,7 +63,7 @@ def posteriors(draw: st.DrawFn) -> Posterior:
     )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(posteriors())
 def test_what_is_written_reads_back_to_the_bit(
     tmp_path_factory: pytest.TempPathFactory, posterior: Posterior

@@ -193,7 +193,7 @@ def test_a_draw_is_a_function_of_the_seed_alone(world: World) -> None:
 
 
 # The world is only read here, so that all examples may share it.
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(others=st.sets(st.sampled_from([name for name in EVERYTHING if name != "joint_damping"])))
 def test_a_draw_does_not_depend_on_what_else_is_randomized(world: World, others: set[str]) -> None:
     alone = Randomizer(specify({"joint_damping": EVERYTHING["joint_damping"]}), world)

@@ -98,7 +98,7 @@ def test_torque_keeps_its_limit_wherever_the_robot_is() -> None:
     assert np.abs(torque).max() <= 0.05
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 6), st.integers(1, 9), st.floats(0.001, 0.1))
 def test_a_file_gives_back_every_bit(
     tmp_path_factory: pytest.TempPathFactory, members: int, width: int, period: float

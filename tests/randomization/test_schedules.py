@@ -84,7 +84,7 @@ def uniforms(columns: int) -> st.SearchStrategy[Values]:
 
 
 @pytest.mark.parametrize("config", KINDS, ids=lambda config: config["type"])
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(uniform=uniforms(6), choice=uniforms(2), success=st.floats(0, 1), seed=st.integers(0, 99))
 def test_draws_stay_within_the_ranges(
     config: dict[str, Any], uniform: Values, choice: Values, success: float, seed: int
@@ -125,7 +125,7 @@ def test_a_space_in_which_nothing_moves_is_only_drawn_from(config: dict[str, Any
 
 
 @pytest.mark.parametrize("config", KINDS, ids=lambda config: config["type"])
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 @given(episodes=st.integers(0, 250), success=st.floats(0, 1), seed=st.integers(0, 2**31))
 def test_a_restored_schedule_goes_on_as_the_saved_one(
     config: dict[str, Any], episodes: int, success: float, seed: int
@@ -220,7 +220,6 @@ def test_faults_in_a_configuration_name_the_place_and_the_mend() -> None:
         CONFIG.validate_python({"type": "doraemon", "episodes": 50})
 
 
-@settings(deadline=None)
 @given(st.floats(1e-6, 1e6), st.floats(1e-6, 1e6), st.floats(0, 1), st.booleans())
 def test_positions_are_the_inverse_of_going_between_the_limits(
     one: float, other: float, share: float, logarithmic: bool

@@ -73,7 +73,6 @@ def test_an_ideal_sensor_tells_the_truth() -> None:
         assert (states[step].joint_velocity == rate[:, 5 * step]).all()
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 30), min_size=1, max_size=4),
     st.integers(1, 7),
@@ -133,7 +132,6 @@ def test_a_bias_of_the_position_is_none_of_the_velocity() -> None:
     assert np.abs(velocities(follow(sensing, one(np.full(100, 1.0))))).max() < 1e-12
 
 
-@settings(deadline=None)
 @given(st.floats(1e-5, 0.1), st.integers(0, 1000))
 def test_readings_are_whole_counts_next_to_the_truth(resolution: float, seed: int) -> None:
     sensing = Sensing(SensingConfig(encoder_resolution=resolution), 2, 2, TIMESTEP)
@@ -246,7 +244,6 @@ def test_the_filter_sees_the_counts_not_the_truth() -> None:
     assert (answer == 0.0).all()
 
 
-@settings(deadline=None)
 @given(st.integers(2, 6), st.integers(0, 100))
 def test_control_steps_of_any_length_sense_alike(substeps: int, seed: int) -> None:
     config = SensingConfig(velocity_filter=CORNER, encoder_resolution=0.003)
@@ -422,7 +419,7 @@ def test_jitter_delays_readings_that_were_taken_at_the_rate() -> None:
     assert (motion - reading).max() == 19.0
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.floats(5.0, 1000.0), st.integers(0, 6), st.integers(0, 1000))
 def test_a_reading_is_never_older_than_its_period_and_its_latency(
     rate: float, late: int, seed: int

@@ -89,7 +89,7 @@ def along_x(terrain: TerrainMap, kind: str, level: int) -> tuple[NDArray[np.floa
 # Where the ground is.
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(x=st.floats(-6, 22), y=st.floats(-6, 70))
 def test_rays_meet_the_ground_where_the_map_says(ground: Ground, x: float, y: float) -> None:
     # Off the lines between triangles, through which a ray may slip.
@@ -244,7 +244,7 @@ def difficulty_measure(kind: str, heights: NDArray[np.float64]) -> float:
     return steepest(heights, SMALL.resolution)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     kind=st.sampled_from([kind for kind in KINDS if kind != "flat"]),
     pair=st.tuples(st.floats(0, 1), st.floats(0, 1)),
@@ -280,7 +280,7 @@ def test_bumps_fill_their_limits_and_keep_them() -> None:
     assert -0.05 <= heights.min() < -0.9 * 0.05
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     kind=st.sampled_from(KINDS),
     difficulty=st.floats(0, 1),

@@ -6,7 +6,7 @@ from pathlib import Path
 import mujoco
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from simreal.env import BatchEnv
@@ -270,7 +270,6 @@ def test_the_shape_of_the_tree_tells_a_walker_from_an_arm(own_folder: Path, writ
     assert add_robot(path, "arms", base="fixed").experiment == "arms_posture"
 
 
-@settings(deadline=None)
 @given(
     gear=st.floats(0.1, 200).flatmap(lambda value: st.sampled_from([value, -value])),
     gain=st.floats(0.01, 100),

@@ -257,7 +257,7 @@ MIRROR = go2(symmetric_trunk)
 PUBLISHED = go2()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(posture)
 def test_left_and_right_have_the_same_inertia(offset: FloatArray) -> None:
     for (model, data), tolerance in ((MIRROR, 1e-12), (PUBLISHED, 3e-4)):
@@ -276,7 +276,7 @@ def test_left_and_right_have_the_same_inertia(offset: FloatArray) -> None:
         np.testing.assert_allclose(matrices[1], expected, atol=tolerance)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(posture, posture, st.lists(st.floats(-1, 1), min_size=6, max_size=6).map(np.array))
 def test_a_mirrored_motion_is_the_motion_of_the_mirrored_start(
     offset: FloatArray, target: FloatArray, speed: FloatArray
@@ -350,7 +350,7 @@ def test_without_motors_it_falls_on_its_trunk_or_thighs_and_comes_to_rest() -> N
     assert data.sensor("base_contact").data[0] + thighs > 10.0
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.lists(st.floats(-1, 1), min_size=4, max_size=4).map(np.array), posture)
 def test_dropped_at_any_angle_nothing_flies_apart(orientation: FloatArray, offset: FloatArray) -> None:
     model, data = PUBLISHED

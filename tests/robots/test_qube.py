@@ -9,7 +9,7 @@ from collections.abc import Callable
 import mujoco
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -105,7 +105,6 @@ def textbook_acceleration(
 MODEL, DATA = qube(without_coulomb)
 
 
-@settings(deadline=None)
 @given(st.floats(-4, 4), st.floats(-2, 2), st.floats(-7, 7), st.floats(-15, 15), st.floats(-30, 30))
 def test_it_moves_by_the_equations_of_the_furuta_pendulum(
     voltage: float, arm: float, angle: float, arm_rate: float, rate: float

@@ -150,7 +150,7 @@ def test_the_worst_torque_of_gravity_is_within_what_the_servo_has() -> None:
     assert worst < STALL / 3
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.lists(st.floats(-0.8, 0.8), min_size=6, max_size=6))
 def test_it_sags_by_the_torque_over_the_stiffness(angles: list[float]) -> None:
     model, data = so101()

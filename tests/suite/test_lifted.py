@@ -51,7 +51,7 @@ def _in_place(vector: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", EXPRESSIONS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_a_lifted_expression_gives_what_each_simulation_would(name: str, seed: int) -> None:
     random = np.random.default_rng(seed)
@@ -63,7 +63,7 @@ def test_a_lifted_expression_gives_what_each_simulation_would(name: str, seed: i
         np.testing.assert_allclose(together[..., row], alone, rtol=1e-12, atol=1e-12)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.floats(-3, 3), min_size=COUNT, max_size=COUNT))
 def test_stand_ins_of_builtins(values: list[float]) -> None:
     lifted = lift(np.array([values, np.zeros(COUNT)]))

@@ -3,7 +3,7 @@
 import mujoco
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -21,7 +21,6 @@ def posed(posture: NDArray[np.float64]) -> mujoco.MjData:
     return DATA
 
 
-@settings(deadline=None)
 @given(postures)
 def test_its_sites_are_where_the_model_has_them(posture: tuple[float, ...]) -> None:
     joints = np.array([posture])
@@ -32,7 +31,6 @@ def test_its_sites_are_where_the_model_has_them(posture: tuple[float, ...]) -> N
     np.testing.assert_allclose(grasp[0], data.site("grasp").xpos, atol=1e-7)
 
 
-@settings(deadline=None)
 @given(postures)
 def test_its_lower_axis_is_the_lower_of_elbow_and_wrist(posture: tuple[float, ...]) -> None:
     joints = np.array([posture])
@@ -41,7 +39,6 @@ def test_its_lower_axis_is_the_lower_of_elbow_and_wrist(posture: tuple[float, ..
     assert kinematics.lowest_axis(joints)[0] == pytest.approx(lower, abs=1e-7)
 
 
-@settings(deadline=None)
 @given(postures)
 def test_pitch_and_roll_are_angles_of_the_gripper(posture: tuple[float, ...]) -> None:
     joints = np.array([posture])
@@ -57,7 +54,6 @@ def test_pitch_and_roll_are_angles_of_the_gripper(posture: tuple[float, ...]) ->
     assert opening @ left == pytest.approx(np.sin(roll), abs=1e-7)
 
 
-@settings(deadline=None)
 @given(
     st.floats(0.15, 0.25),
     st.floats(-0.8, 0.8),

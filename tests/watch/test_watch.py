@@ -82,7 +82,7 @@ def test_a_finished_log_is_read_whole_and_once(content: bytes, tmp_path: Path) -
     assert story.tracks["timing (ms)"].names == ("late_ms",)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(cuts=st.lists(st.floats(0.0, 1.0), max_size=6))
 def test_a_log_that_grows_in_any_pieces_tells_the_same(
     content: bytes, tmp_path_factory: pytest.TempPathFactory, cuts: list[float]
@@ -99,7 +99,7 @@ def test_a_log_that_grows_in_any_pieces_tells_the_same(
     assert len(story.tracks["command (actuators' units)"].times) == CYCLES
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(place=st.integers(8, 10_000), byte=st.integers(0, 255))
 def test_a_damaged_log_is_said_and_no_more(
     content: bytes, tmp_path_factory: pytest.TempPathFactory, place: int, byte: int

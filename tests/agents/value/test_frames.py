@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gymnasium import spaces
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from simreal.agents.value.experience import ExperienceReplay
@@ -45,7 +45,6 @@ endings = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(endings, st.integers(1, 4))
 def test_what_is_drawn_is_what_was_observed(ends: list[list[str]], n_steps: int) -> None:
     arguments: dict[str, Any] = {"n_steps": n_steps, "discount": 0.9}

@@ -211,7 +211,7 @@ keys = st.sampled_from(["command", "wish", "stop", "sequence"])
 commanded = st.dictionaries(st.sampled_from(["forward", "height", "x"]), st.floats() | st.integers())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=60) | st.dictionaries(keys, values | commanded).map(json.dumps))
 def test_whatever_comes_is_survived_and_asks_nothing_beyond_the_ranges(data: bytes | str) -> None:
     ear = Network("127.0.0.1", 0)

@@ -119,7 +119,7 @@ def test_fields_stand_where_the_vendors_structs_have_them(
 
 
 @given(struct=st.sampled_from(STRUCTS), seed=st.integers(0, 2**32))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_packed_bytes_are_those_of_the_idl_classes_and_of_formats_written_out(
     struct: Struct, seed: int
 ) -> None:
