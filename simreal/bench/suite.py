@@ -1,5 +1,6 @@
 """Benchmarks of the adapter of dm_control, against stable-baselines3 on plain dm_control."""
 
+import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3 import PPO
-from stable_baselines3.common.vec_env import SubprocVecEnv, VecNormalize
+from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv, VecNormalize
 
 from simreal.agents.build import ACTIVATIONS
 from simreal.agents.config import PPOConfig
@@ -20,6 +21,8 @@ from simreal.bench.timing import spread
 from simreal.errors import UserError
 from simreal.evaluate import interval_json, load_candidate, run_episodes
 from simreal.experiment import SuiteExperiment, load_any_experiment
+from simreal.files import write_text
+from simreal.images import NO_IMAGES
 from simreal.spaces import unbounded_space
 from simreal.statistics import mean_interval
 from simreal.suite.env import SuiteEnv
@@ -151,13 +154,16 @@ def suite_return(
     steps: int,
     simulations: int,
     episodes: int,
+    results: Path,
     tell: Tell = lambda text: None,
 ) -> dict[str, Any]:
     """Return of PPO through the adapter against stable-baselines3 on plain dm_control.
 
     Both have the hyperparameters of ``configs/dm_control.yaml``, the same number of simulations and
     the same budget; both normalise observations by running statistics and clip them at 10. What is
-    compared is the deterministic policy at the end, over fresh episodes.
+    compared is the deterministic policy at the end, over fresh episodes. Trainings differ much by
+    their seeds, and so each policy of the adapter's is also judged on plain dm_control: what it is
+    worth there must not differ from what it is worth here.
 
     Args:
         tasks: names.
@@ -165,40 +171,56 @@ def suite_return(
         steps: environment steps of each training.
         simulations: of each.
         episodes: of each evaluation.
+        results: JSON, written after each training, so that a run can be stopped and continued.
         tell: hears of each training.
     """
-    found: dict[str, Any] = {}
+    done: dict[str, dict[str, float]] = json.loads(results.read_text()) if results.exists() else {}
     overrides = [f"train.total_steps={steps}", f"ppo.simulations={simulations}"]
+    trained = {"adapter": _returns_of_adapter, "plain": _returns_of_plain}
+    found: dict[str, Any] = {}
     for name in tasks:
         experiment = load_suite_task(name, overrides)
-        returns: dict[str, list[float]] = {"adapter": [], "plain": []}
+        returns: dict[str, list[float]] = {"adapter": [], "adapter's on plain": [], "plain": []}
         for seed in seeds:
-            for kind, trained in (("adapter", _return_of_adapter), ("plain", _return_of_plain)):
-                began = time.monotonic()
-                returns[kind].append(trained(experiment, seed, episodes))
-                elapsed = time.monotonic() - began
-                tell(f"{name}, seed {seed}, {kind}: return {returns[kind][-1]:.1f} in {elapsed:.0f} s")
+            for kind, train_and_judge in trained.items():
+                key = f"{name}/{kind}/{seed}/{steps}/{simulations}/{episodes}"
+                if key not in done:
+                    done[key] = train_and_judge(experiment, seed, episodes)
+                    write_text(results, json.dumps(done, indent=1))
+                tell(f"{key}: {', '.join(f'{what} {value:.1f}' for what, value in done[key].items())}")
+                for what, value in done[key].items():
+                    returns[what].append(value)
         means = {kind: mean_interval(values) for kind, values in returns.items()}
         found[name] = {
             "returns": returns,
             "mean": {kind: interval_json(mean) for kind, mean in means.items()},
             "relative_difference": means["adapter"].value / means["plain"].value - 1.0,
+            "relative_difference_of_one_policy": [
+                here / there - 1.0
+                for here, there in zip(returns["adapter"], returns["adapter's on plain"], strict=True)
+            ],
         }
     return {"steps": steps, "simulations": simulations, "seeds": list(seeds), "tasks": found}
 
 
-def _return_of_adapter(experiment: SuiteExperiment, seed: int, episodes: int) -> float:
-    """Mean return of a policy that is trained and evaluated through the adapter."""
+def _returns_of_adapter(experiment: SuiteExperiment, seed: int, episodes: int) -> dict[str, float]:
+    """Mean returns of a policy that is trained through the adapter: there, and on plain dm_control."""
     with tempfile.TemporaryDirectory() as folder:
         run = start_run(experiment, seed, Path(folder) / "run")
         if not train(run):
             raise KeyboardInterrupt  # which the training took for a wish to save and end
         act = load_candidate(run.path).act
         done = run_episodes(act, experiment, episodes, seed=10_000 + seed)
-    return float(np.mean([episode.episode_return for episode in done]))
+    env = plain_tasks(experiment.task, experiment.ppo.simulations, 10_000 + seed)
+    there = _mean_return(env, lambda seen: act(seen, NO_IMAGES), episodes)
+    env.close()
+    return {
+        "adapter": float(np.mean([episode.episode_return for episode in done])),
+        "adapter's on plain": there,
+    }
 
 
-def _return_of_plain(experiment: SuiteExperiment, seed: int, episodes: int) -> float:
+def _returns_of_plain(experiment: SuiteExperiment, seed: int, episodes: int) -> dict[str, float]:
     """Mean return of a policy that stable-baselines3 trains and evaluates on plain dm_control."""
     config = experiment.ppo
     env = VecNormalize(
@@ -207,15 +229,20 @@ def _return_of_plain(experiment: SuiteExperiment, seed: int, episodes: int) -> f
     agent = PPO("MlpPolicy", env, seed=seed, device="cpu", **_plain_arguments(config))
     agent.learn(experiment.total_steps)
     env.training = False
+    found = _mean_return(env, lambda seen: agent.predict(seen, deterministic=True)[0], episodes)
+    env.close()
+    return {"plain": found}
+
+
+def _mean_return(env: VecEnv, act: Callable[[Any], Any], episodes: int) -> float:
+    """Over the first episodes that end."""
     observation: Any = env.reset()
-    running, ended = np.zeros(config.simulations), list[float]()
+    running, ended = np.zeros(env.num_envs), list[float]()
     while len(ended) < episodes:
-        action, _ = agent.predict(observation, deterministic=True)
-        observation, reward, done, _ = env.step(action)
+        observation, reward, done, _ = env.step(act(observation))
         running += reward
         ended += running[done].tolist()
         running[done] = 0.0
-    env.close()
     return float(np.mean(ended[:episodes]))
 
 

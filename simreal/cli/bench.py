@@ -348,13 +348,20 @@ def bench_suite(
 @click.option("--steps", type=click.IntRange(min=1), default=3_000_000, show_default=True)
 @click.option("--simulations", type=click.IntRange(min=1), default=16, show_default=True)
 @click.option("--episodes", type=click.IntRange(min=1), default=64, show_default=True)
+@click.option("--results", type=PATH, default="returns.json", show_default=True, help="Goes on from it.")
 def bench_suite_return(
-    tasks: tuple[str, ...], seeds: tuple[int, ...], steps: int, simulations: int, episodes: int
+    tasks: tuple[str, ...],
+    seeds: tuple[int, ...],
+    steps: int,
+    simulations: int,
+    episodes: int,
+    results: Path,
 ) -> None:
     """Return of PPO through the adapter, against stable-baselines3 on plain dm_control."""
     from simreal.bench.suite import suite_return
 
-    print_json(suite_return(_suite_names(tasks), seeds, steps, simulations, episodes, _tell))
+    names = _suite_names(tasks)
+    print_json(suite_return(names, seeds, steps, simulations, episodes, results, _tell))
 
 
 @bench.command("identify")

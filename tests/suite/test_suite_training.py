@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simreal.bench.suite import PlainTask, load_suite_task, suite_tasks
+from simreal.bench.suite import PlainTask, load_suite_task, suite_return, suite_tasks
 from simreal.errors import UserError
 from simreal.evaluate import evaluate, load_candidate
 from simreal.export import export
@@ -48,6 +48,17 @@ def test_the_plain_task_of_the_benchmark_is_the_same_problem() -> None:
         step = env.step(action[None])
         np.testing.assert_allclose(step.observation[0], observation, rtol=1e-6)
         assert step.reward[0] == pytest.approx(reward, abs=1e-9)
+
+
+def test_returns_are_compared_and_what_was_trained_is_not_trained_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = (["dm_control/cartpole-balance"], [0], 256, 2, 2, tmp_path / "returns.json")
+    found = suite_return(*plan)["tasks"]["dm_control/cartpole-balance"]
+    # Balancing pays from 0 to 1000; who has learnt next to nothing still gets some of it.
+    assert all(0.0 < value < 1000.0 for values in found["returns"].values() for (value,) in [values])
+    monkeypatch.setattr("simreal.bench.suite.train", None)
+    assert suite_return(*plan)["tasks"]["dm_control/cartpole-balance"] == found
 
 
 def test_the_benchmark_knows_only_dm_control() -> None:
