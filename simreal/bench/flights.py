@@ -6,7 +6,7 @@ success as an evaluated episode is: no fault, no fall, and the task's goal held 
 """
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,12 +112,22 @@ def _go2(plan: Plan) -> Iterator[Emulation]:
 
         def judge(log: Path) -> Judgement:
             walked = end()
-            second = walked.rows[len(walked.rows) // 2 :].mean(0)
+            rows = walked.rows[: len(walked.rows) - _halting(log, list(plan.asked.values()))]
+            second = rows[len(rows) // 2 :].mean(0)
             more = dict(zip(plan.task.metrics, second[1:].round(3).tolist(), strict=True))
             counts = {"commands_obeyed": walked.obeyed, "commands_not_obeyed": walked.ignored}
             return Judgement(float(second[0]), walked.fell, more | counts)
 
         yield f"unitree:domain={domain}", judge
+
+
+def _halting(log: Path, asked: Sequence[float]) -> int:
+    """Cycles in which the loop asked for something else, as when it brings a robot to a stand."""
+    recorded = read_messages(log)
+    if "/asked" not in recorded.messages:
+        return 0
+    rows = recorded.array("/asked")[np.isin(recorded.times["/asked"], recorded.times["/action"])]
+    return int((np.abs(rows - asked).max(axis=1) > 1e-6).sum())
 
 
 EMULATIONS: Mapping[str, tuple[str, Callable[[Plan], AbstractContextManager[Emulation]]]] = {
@@ -163,7 +173,8 @@ def flights(
             f"{path}: with driver {driver} a {robot} is emulated, the policy is for another robot"
         )
     loaded, task = load_policy(find_policy(path)), find_task(experiment.task, robot)
-    priority = hurry(PRIORITY)
+    trained = evaluate(candidate, EVALUATED, EVALUATION_SEED).summary.success.value
+    priority = hurry(PRIORITY)  # not before: the evaluation has time, and others need the processor
     rows = []
     for each in range(seed, seed + number):
         asked = _asked(loaded.contract, task, each)
@@ -177,7 +188,6 @@ def flights(
         rows.append(row)
         tell(f"flight {len(rows)}: {row}")
     success = float(np.mean([row["success"] for row in rows]))
-    trained = evaluate(candidate, EVALUATED, EVALUATION_SEED).summary.success.value
     return {
         "driver": driver,
         "parameters": dict(parameters),
