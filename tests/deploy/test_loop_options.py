@@ -1,5 +1,8 @@
 """Rates, overruns, shadow mode, people at the controls: against the simulated robot in its process."""
 
+import os
+import signal
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -225,6 +228,20 @@ def test_while_it_comes_to_a_stand_everything_else_ends_it_at_once(
     assert (outcome.ended_by, outcome.check) == ("duration" if how == "end" else "fault", check)
     assert RIDDEN in log.events()
     assert 60 < len(driver.targets) < 95 and driver.left_off
+
+
+def test_the_first_ctrl_c_brings_to_a_stand_and_the_second_lets_go_at_once(
+    policy_file: WriteFile, contract: Any, witnessed_driver: MakeDriver, tmp_path: Path
+) -> None:
+    def press_twice(driver: Any) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    driver, log = witnessed_driver(press_twice), tmp_path / "log.mcap"
+    with pytest.raises(KeyboardInterrupt):
+        _ride(policy_file, contract, driver, log, Rider([], person=False), bias=0.02)
+    assert RIDDEN in read_messages(log).events()
+    assert 20 < len(driver.targets) < 60 and driver.left_off
 
 
 @pytest.mark.parametrize("how", ["button", "policy"])
