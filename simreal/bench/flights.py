@@ -16,6 +16,7 @@ import numpy as np
 
 from simreal.bench.can import emulated_leg
 from simreal.bench.servo import emulated_arm
+from simreal.bench.terminal import longest_wait
 from simreal.contract import Contract
 from simreal.deploy.command_source import FixedSource, asked_values
 from simreal.deploy.drivers import DriverError, open_driver
@@ -160,7 +161,8 @@ def flights(
         tell: hears of each flight.
 
     Returns:
-        Success here and in training's evaluation, under its randomization, and each flight.
+        Success here and in training's evaluation, under its randomization, and each flight; with it, how
+        long a byte took at most through a pseudo-terminal of its own meanwhile.
 
     Raises:
         UserError: the policy is none for this robot, or an emulator does not start.
@@ -181,8 +183,9 @@ def flights(
         plan = Plan(
             loaded.contract, task, each, parameters, asked, duration or experiment.episode_length
         )
-        with emulate(plan) as emulation:
+        with emulate(plan) as emulation, longest_wait(PRIORITY) as end:
             row = _fly(loaded, plan, *emulation)
+            row["terminal_ms"] = round(1e3 * end(), 1)
         if row["fault"]:
             row["fault_without_the_wire"] = _simulated(loaded, plan)
         rows.append(row)
