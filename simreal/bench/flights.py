@@ -21,8 +21,9 @@ from simreal.contract import Contract
 from simreal.deploy.command_source import FixedSource, asked_values
 from simreal.deploy.drivers import DriverError, open_driver
 from simreal.deploy.loop import deploy
+from simreal.deploy.loop_options import LoopOptions
 from simreal.deploy.policy import Policy, load_policy
-from simreal.deploy.realtime import hurry
+from simreal.deploy.realtime import RealTime
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError, missing_extra
 from simreal.evaluate import evaluate, goal_share_of_log, load_candidate
@@ -33,6 +34,7 @@ from simreal.tasks import Task, find_task
 
 PRIORITY = 40
 """SCHED_FIFO of the control loop, where it is allowed."""
+AS_DEPLOYED = LoopOptions(real_time=RealTime(PRIORITY))
 EVALUATED = 200
 """Episodes in simulation, against which flights are held."""
 EVALUATION_SEED = 100
@@ -127,8 +129,9 @@ def _halting(log: Path, asked: Sequence[float]) -> int:
     recorded = read_messages(log)
     if "/asked" not in recorded.messages:
         return 0
-    rows = recorded.array("/asked")[np.isin(recorded.times["/asked"], recorded.times["/action"])]
-    return int((np.abs(rows - asked).max(axis=1) > 1e-6).sum())
+    acted = np.isin(recorded.times["/asked"], recorded.times.get("/action", []))
+    rows = recorded.array("/asked")[acted]
+    return int((np.abs(rows - asked) > 1e-6).any(axis=1).sum())
 
 
 EMULATIONS: Mapping[str, tuple[str, Callable[[Plan], AbstractContextManager[Emulation]]]] = {
@@ -176,7 +179,6 @@ def flights(
         )
     loaded, task = load_policy(find_policy(path)), find_task(experiment.task, robot)
     trained = evaluate(candidate, EVALUATED, EVALUATION_SEED).summary.success.value
-    priority = hurry(PRIORITY)  # not before: the evaluation has time, and others need the processor
     rows = []
     for each in range(seed, seed + number):
         asked = _asked(loaded.contract, task, each)
@@ -194,7 +196,6 @@ def flights(
     return {
         "driver": driver,
         "parameters": dict(parameters),
-        "real_time_priority": priority,
         "flights": rows,
         "falls": sum(row["fell"] for row in rows),
         "faults": sum(row["fault"] is not None for row in rows),
@@ -214,11 +215,12 @@ def _fly(
         log = Path(folder, "flight.mcap")
         try:
             driver = open_driver(specification, plan.contract.robot.name, plan.task.name)
-            outcome = deploy(loaded, driver, plan.duration, log, source)
+            outcome = deploy(loaded, driver, plan.duration, log, source, AS_DEPLOYED)
         except DriverError as error:
             return row | {"fault": str(error), "fell": False, "goal_share": 0.0, "success": False}
         judged = judge(log)
     row |= {"fault": outcome.fault, "overruns": outcome.overruns, "fell": judged.fell}
+    row["real_time"] = outcome.real_time
     enough = judged.goal_share >= plan.task.success_share
     row["goal_share"] = round(judged.goal_share, 3)
     row["success"] = enough and not judged.fell and outcome.fault is None
