@@ -16,7 +16,7 @@ class Wish(Enum):
 
     `RUN` wakes it, or takes it on from holding or braking: it rises, then the policy acts. `HOLD` keeps
     the posture. `CLEAR` takes back a fault that the person has understood; the robot is then idle. `END`
-    ends the run in order.
+    ends the run in order; while it comes to a stand for that, a second one ends it at once.
     """
 
     RUN = "run"
@@ -108,6 +108,7 @@ class TrainedRanges:
         self._low = np.array([each.low for each in commands])
         self._high = np.array([each.high for each in commands])
         self._last = np.clip(np.zeros(len(commands)), self._low, self._high)
+        self._velocity = np.array([each.is_velocity for each in commands], dtype=bool)
 
     def __call__(self, asked: FloatArray) -> FloatArray:
         """(commands,) within the ranges; what is no number stays as it was asked last."""
@@ -116,3 +117,10 @@ class TrainedRanges:
         heard = np.where(np.isfinite(asked), asked, self._last)
         self._last = np.minimum(np.maximum(heard, self._low), self._high)
         return self._last
+
+    def stand_still(self) -> bool:
+        """Narrow the ranges of velocities to zero, or what is nearest to it; whether there are any."""
+        rest = np.clip(0.0, self._low, self._high)
+        for numbers in (self._low, self._high, self._last):
+            numbers[self._velocity] = rest[self._velocity]
+        return bool(self._velocity.any())

@@ -96,6 +96,7 @@ class ControlLoop:
             self._read_until_fresh()
             clock = Clock(self._rate)
             ended_by = self._until_end(clock, duration, interrupt)
+            self._halt(clock)
             self._settle(clock)
         except BaseException as error:
             self._driver.damp()
@@ -133,6 +134,20 @@ class ControlLoop:
             if float(self._read().time) >= began:
                 return
             time.sleep(0.001)
+
+    def _halt(self, clock: Clock) -> None:
+        """Ask a policy that follows velocities for none: who walks falls, if braked at full speed.
+
+        All checks go on, and whatever else ends the run ends it at once.
+        """
+        supervisor, seconds = self.supervisor, self._safety.halt_s
+        if not (supervisor.commanding and supervisor.running and self._within.stand_still()):
+            return
+        self._event("halt", f"velocities of zero are asked for {seconds:g} s")
+        until = time.monotonic_ns() + round(seconds * 1e9)
+        while supervisor.running and time.monotonic_ns() < until:
+            if self._tick(clock) is Wish.END:
+                return
 
     def _settle(self, clock: Clock) -> None:
         """Let the reaction to the end, or to a fault, last for a while before the motors are off."""

@@ -93,7 +93,7 @@ class Cycle:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happens once: start, phase, fault, end."""
+    """Something that happens once: start, phase, halt, fault, end."""
 
     at: int
     kind: str

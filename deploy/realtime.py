@@ -4,9 +4,11 @@ import ctypes
 import gc
 import getpass
 import os
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
 PR_SET_TIMERSLACK = 29
@@ -45,11 +47,33 @@ def hurry(priority: int) -> bool:
     return True
 
 
+def share_priority() -> list[int]:
+    """Let threads of libraries be nearly as urgent as the caller, if that runs in real time.
+
+    A library that receives for a driver does so on a thread of its own; as an ordinary one it waits on a
+    busy machine, and the loop, however punctual, reads old states. Python's own threads stay as they
+    are: they share the interpreter's lock.
+
+    Returns:
+        Their ids.
+    """
+    if os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK != os.SCHED_FIFO:
+        return []
+    urgent = os.sched_param(max(1, os.sched_getparam(0).sched_priority - 1))
+    ours = {thread.native_id for thread in threading.enumerate()}
+    theirs = [int(each.name) for each in Path("/proc/self/task").iterdir() if int(each.name) not in ours]
+    for thread in theirs:
+        with suppress(OSError):  # it may have ended
+            os.sched_setscheduler(thread, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, urgent)
+    return theirs
+
+
 @contextmanager
 def real_time(wanted: RealTime | None) -> Iterator[list[str]]:
     """Let the calling thread run in real time, with locked memory and no garbage collection.
 
-    Threads and processes that it starts later run as usual; memory of all threads is locked.
+    Threads of libraries share in that, see `share_priority`. Threads and processes that are started
+    later run as usual; memory of all threads is locked.
 
     Args:
         wanted: nothing is asked of the kernel if None.
@@ -66,6 +90,7 @@ def real_time(wanted: RealTime | None) -> Iterator[list[str]]:
         for text in (_stay_on(wanted.cpu), _first_in_first_out(wanted.priority), _lock_memory())
         if text
     ]
+    shared = share_priority()
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(PR_SET_TIMERSLACK, ctypes.c_ulong(1), 0, 0, 0)
     collects = gc.isenabled()
@@ -81,7 +106,10 @@ def real_time(wanted: RealTime | None) -> Iterator[list[str]]:
         libc.prctl(PR_SET_TIMERSLACK, ctypes.c_ulong(0), 0, 0, 0)  # 0 means the default
         libc.munlockall()
         if os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK == os.SCHED_FIFO:
-            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+            shared.append(0)
+        for thread in shared:
+            with suppress(OSError):
+                os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
         os.sched_setaffinity(0, affinity)
 
 

@@ -104,6 +104,8 @@ class SafetyConfig(Config):
     """To every check that `reactions` does not name."""
     reactions: dict[Check, Reaction] = {}
     """By check; `end` is the orderly end of a run."""
+    halt_s: float = Field(default=1.0, ge=0, le=60)
+    """s for which a policy that follows velocities is asked for none before the reaction to `end`."""
     settle_s: float = Field(default=1.0, ge=0, le=60)
     """s for which the reaction lasts at the end, before the motors are made passive."""
 

@@ -112,6 +112,11 @@ class Command(Config):
             raise ValueError(f"command {self.name}: low {self.low} is above high {self.high}")
         return self
 
+    @property
+    def is_velocity(self) -> bool:
+        """Whether it says how fast something shall move."""
+        return self.unit in ("m/s", "rad/s")
+
 
 class Link(Config):
     """One step of the chain to a tool: a displacement, a turn, and the joint that follows them."""

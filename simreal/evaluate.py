@@ -306,6 +306,7 @@ def goal_share_of_log(log: LogMessages, task: str, planned_steps: int) -> float:
     velocity = log.array("/state", "joint_velocity")[acted]
     overruns = log.array("/timing", "overruns")[acted]
     planned_steps -= int(overruns[-1, 0] - overruns[0, 0])  # those were skipped, not lost
+    number = min(number, max(planned_steps, 1))  # behind them it was asked to come to a stand
     first = planned_steps // 2
     if number <= first:
         return 0.0

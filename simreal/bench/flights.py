@@ -6,7 +6,7 @@ success as an evaluated episode is: no fault, no fall, and the task's goal held 
 """
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +16,14 @@ import numpy as np
 
 from simreal.bench.can import emulated_leg
 from simreal.bench.servo import emulated_arm
+from simreal.bench.terminal import longest_wait
 from simreal.contract import Contract
 from simreal.deploy.command_source import FixedSource, asked_values
 from simreal.deploy.drivers import DriverError, open_driver
 from simreal.deploy.loop import deploy
+from simreal.deploy.loop_options import LoopOptions
 from simreal.deploy.policy import Policy, load_policy
-from simreal.deploy.realtime import hurry
+from simreal.deploy.realtime import RealTime
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError, missing_extra
 from simreal.evaluate import evaluate, goal_share_of_log, load_candidate
@@ -32,6 +34,7 @@ from simreal.tasks import Task, find_task
 
 PRIORITY = 40
 """SCHED_FIFO of the control loop, where it is allowed."""
+AS_DEPLOYED = LoopOptions(real_time=RealTime(PRIORITY))
 EVALUATED = 200
 """Episodes in simulation, against which flights are held."""
 EVALUATION_SEED = 100
@@ -112,12 +115,23 @@ def _go2(plan: Plan) -> Iterator[Emulation]:
 
         def judge(log: Path) -> Judgement:
             walked = end()
-            second = walked.rows[len(walked.rows) // 2 :].mean(0)
+            rows = walked.rows[: len(walked.rows) - _halting(log, list(plan.asked.values()))]
+            second = rows[len(rows) // 2 :].mean(0)
             more = dict(zip(plan.task.metrics, second[1:].round(3).tolist(), strict=True))
             counts = {"commands_obeyed": walked.obeyed, "commands_not_obeyed": walked.ignored}
             return Judgement(float(second[0]), walked.fell, more | counts)
 
         yield f"unitree:domain={domain}", judge
+
+
+def _halting(log: Path, asked: Sequence[float]) -> int:
+    """Cycles in which the loop asked for something else, as when it brings a robot to a stand."""
+    recorded = read_messages(log)
+    if "/asked" not in recorded.messages:
+        return 0
+    acted = np.isin(recorded.times["/asked"], recorded.times.get("/action", []))
+    rows = recorded.array("/asked")[acted]
+    return int((np.abs(rows - asked) > 1e-6).any(axis=1).sum())
 
 
 EMULATIONS: Mapping[str, tuple[str, Callable[[Plan], AbstractContextManager[Emulation]]]] = {
@@ -150,7 +164,8 @@ def flights(
         tell: hears of each flight.
 
     Returns:
-        Success here and in training's evaluation, under its randomization, and each flight.
+        Success here and in training's evaluation, under its randomization, and each flight; with it, how
+        long a byte took at most through a pseudo-terminal of its own meanwhile.
 
     Raises:
         UserError: the policy is none for this robot, or an emulator does not start.
@@ -163,25 +178,24 @@ def flights(
             f"{path}: with driver {driver} a {robot} is emulated, the policy is for another robot"
         )
     loaded, task = load_policy(find_policy(path)), find_task(experiment.task, robot)
-    priority = hurry(PRIORITY)
+    trained = evaluate(candidate, EVALUATED, EVALUATION_SEED).summary.success.value
     rows = []
     for each in range(seed, seed + number):
         asked = _asked(loaded.contract, task, each)
         plan = Plan(
             loaded.contract, task, each, parameters, asked, duration or experiment.episode_length
         )
-        with emulate(plan) as emulation:
+        with emulate(plan) as emulation, longest_wait(PRIORITY) as end:
             row = _fly(loaded, plan, *emulation)
+            row["terminal_ms"] = round(1e3 * end(), 1)
         if row["fault"]:
             row["fault_without_the_wire"] = _simulated(loaded, plan)
         rows.append(row)
         tell(f"flight {len(rows)}: {row}")
     success = float(np.mean([row["success"] for row in rows]))
-    trained = evaluate(candidate, EVALUATED, EVALUATION_SEED).summary.success.value
     return {
         "driver": driver,
         "parameters": dict(parameters),
-        "real_time_priority": priority,
         "flights": rows,
         "falls": sum(row["fell"] for row in rows),
         "faults": sum(row["fault"] is not None for row in rows),
@@ -201,11 +215,12 @@ def _fly(
         log = Path(folder, "flight.mcap")
         try:
             driver = open_driver(specification, plan.contract.robot.name, plan.task.name)
-            outcome = deploy(loaded, driver, plan.duration, log, source)
+            outcome = deploy(loaded, driver, plan.duration, log, source, AS_DEPLOYED)
         except DriverError as error:
             return row | {"fault": str(error), "fell": False, "goal_share": 0.0, "success": False}
         judged = judge(log)
     row |= {"fault": outcome.fault, "overruns": outcome.overruns, "fell": judged.fell}
+    row["real_time"] = outcome.real_time
     enough = judged.goal_share >= plan.task.success_share
     row["goal_share"] = round(judged.goal_share, 3)
     row["success"] = enough and not judged.fell and outcome.fault is None

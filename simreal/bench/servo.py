@@ -89,7 +89,8 @@ def servo_round_trips(kind: str, rounds: int) -> dict[str, Any]:
         rounds: of each.
 
     Returns:
-        Percentiles in ms, the ratios of ours to the SDK's, and what a lost answer costs each.
+        Percentiles in ms, processor time of a round trip, the ratios of ours to the SDK's, and what a
+        lost answer costs each.
     """
     priority = hurry(PRIORITY)
     with emulated_arm(kind) as arm:
@@ -104,7 +105,8 @@ def servo_round_trips(kind: str, rounds: int) -> dict[str, Any]:
                 return float(state.time) >= begun
 
             ours()
-            usual = _by_turns({"driver": ours, "sdk": bare}, rounds)
+            busy: dict[str, float] = {}
+            usual = _by_turns({"driver": ours, "sdk": bare}, rounds, busy=busy)
             tell_fault(arm.control, "drop:gripper")
             lost = _by_turns({"driver": ours, "sdk": bare}, max(CHUNK, rounds // 10), complete=False)
             tell_fault(arm.control, "clear")
@@ -117,6 +119,7 @@ def servo_round_trips(kind: str, rounds: int) -> dict[str, Any]:
         "processors": os.cpu_count(),
         "driver_ms": percentiles_ms(usual["driver"]),
         "sdk_ms": percentiles_ms(usual["sdk"]),
+        "processor_ms": busy,
         "p50_ratio": medians["driver"] / medians["sdk"],
         "p99_ratio": float(np.percentile(usual["driver"], 99) / np.percentile(usual["sdk"], 99)),
         "lost_answer_costs_ms": {
@@ -130,18 +133,34 @@ def servo_round_trips(kind: str, rounds: int) -> dict[str, Any]:
 
 
 def _by_turns(
-    calls: dict[str, Callable[[], bool]], rounds: int, complete: bool = True
+    calls: dict[str, Callable[[], bool]],
+    rounds: int,
+    complete: bool = True,
+    busy: dict[str, float] | None = None,
 ) -> dict[str, list[float]]:
-    """Name to s of each call, of those that brought what all servos say, or of those that did not."""
+    """Name to s of each call, of those that brought what all servos say, or of those that did not.
+
+    Args:
+        calls: by name.
+        rounds: of each, rounded up to whole turns.
+        complete: which of them.
+        busy: filled with ms of processor time of a call, pauses included.
+    """
     times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(0, rounds, CHUNK):
+    turns = -(-rounds // CHUNK)
+    processor = dict.fromkeys(calls, 0.0)
+    for _ in range(turns):
         for name, call in calls.items():
+            processor[name] -= time.process_time()
             for _ in range(CHUNK):
                 begun = time.perf_counter()
                 has_all = call()
                 if has_all == complete:
                     times[name].append(time.perf_counter() - begun)
                 time.sleep(PERIOD)
+            processor[name] += time.process_time()
+    if busy is not None:
+        busy |= {name: 1e3 * each / (turns * CHUNK) for name, each in processor.items()}
     return times
 
 
@@ -177,9 +196,9 @@ def _bare_sdk(kind: str, path: Path) -> Iterator[Callable[[], bool]]:
                     read.getData(servo, register.address, register.size)
         for block in blocks:
             write = sdk.GroupSyncWrite(port, handler, block.start, block.length)
-            data = list(block.encode({name: goals.get(name, 0) for name in block.names}))
+            numbers = {name: [goals[name]] for name in block.names if name in goals}
             for servo in IDS:
-                write.addParam(servo, data)
+                write.addParam(servo, list(block.encode_for([servo], numbers)[1:]))
             write.txPacket()
         return bool(result == 0)
 

@@ -21,7 +21,7 @@ from simreal.deploy.emulators.faults import Faults
 from simreal.deploy.emulators.options import Emulated
 from simreal.deploy.emulators.unitree.dds import UnitreeServer
 from simreal.deploy.emulators.unitree.go2 import make_go2
-from simreal.deploy.realtime import hurry
+from simreal.deploy.realtime import hurry, share_priority
 from simreal.deploy.unitree.command import CommandFrame
 from simreal.deploy.unitree.idl import as_message, message_type, packed_type
 from simreal.deploy.unitree.layout import Frame, decode
@@ -171,6 +171,7 @@ def bus_speed(rounds: int) -> dict[str, Any]:
     with emulated_go2({}, 0) as (domain, end):
         driver = open_driver(f"unitree:domain={domain}", "go2")
         with driver:
+            share_priority()
             result: dict[str, Any] = {
                 "real_time_priority": priority,
                 "rounds": rounds,

@@ -31,6 +31,7 @@ def test_a_flight_over_can_is_judged_and_held_against_evaluation() -> None:
     found = flights(Path("can_leg_posture"), "can", 1, None, 0, {"mass": 1.1}, told.append)
     [row] = found["flights"]
     assert len(told) == 1 and found["parameters"] == {"mass": 1.1}
+    assert row["terminal_ms"] > 0.0
     assert found["success_in_evaluation"] > 0.5
     if row["fault"] is None:  # a busy machine may end it
         assert row["success"] is (row["goal_share"] >= 0.9)

@@ -92,6 +92,8 @@ class PolicyFile:
             rows["action"].append(action.tolist())
             previous = np.array(action.tolist())
             rows["command"].append(ActionPipeline(self.contract)(previous).target.tolist())
+            if self.contract.commands:
+                rows["asked"].append([each.low for each in self.contract.commands])
         return rows
 
     def write(self, path: Path) -> Path:

@@ -1,5 +1,8 @@
 """Rates, overruns, shadow mode, people at the controls: against the simulated robot in its process."""
 
+import os
+import signal
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -150,3 +153,104 @@ def test_what_is_asked_stays_within_the_trained_ranges_and_numbers() -> None:
     np.testing.assert_array_equal(within(np.array([5.0, -5.0])), [2.0, -1.0])
     np.testing.assert_array_equal(within(np.array([np.nan, 0.5])), [2.0, 0.5])
     np.testing.assert_array_equal(within(np.array([0.1, np.inf])), [0.1, 0.5])
+
+
+def test_standing_still_is_what_of_a_velocity_s_range_is_nearest_to_none() -> None:
+    from simreal.contract import Command
+
+    speeds = [Command(name="a", unit="m/s", low=-1.0, high=2.0)]
+    speeds += [Command(name="b", unit="rad/s", low=0.5, high=2.0)]
+    height = Command(name="c", unit="m", low=0.1, high=0.3)
+    within = TrainedRanges((*speeds, height))
+    np.testing.assert_array_equal(within(np.array([1.0, 1.0, 0.2])), [1.0, 1.0, 0.2])
+    assert within.stand_still()
+    np.testing.assert_array_equal(within(np.array([np.nan, 1.0, 0.3])), [0.0, 0.5, 0.3])
+    assert not TrainedRanges((height,)).stand_still()
+    assert not TrainedRanges(()).stand_still()
+
+
+@dataclass
+class Rider(Person):
+    """Somebody who asks for a speed and a height."""
+
+    def asked(self, now: float) -> FloatArray:
+        super().asked(now)
+        return np.array([0.7, 0.3])
+
+
+RIDDEN = "halt: velocities of zero are asked for 1 s"
+
+
+def _ride(
+    policy_file: WriteFile, contract: Any, driver: Any, log: Path, source: Any, **policy: Any
+) -> tuple[Any, Any]:
+    """A flight of 0.5 s with a policy that follows a speed and a height."""
+    from simreal.contract import Command
+
+    commands = (
+        Command(name="speed", unit="m/s", low=-1.0, high=1.0),
+        Command(name="height", unit="m", low=0.1, high=0.4),
+    )
+    contract = contract.model_copy(update={"commands": commands})
+    outcome = deploy(load_policy(policy_file(contract=contract, **policy)), driver, 0.5, log, source)
+    return outcome, read_messages(log)
+
+
+def test_who_follows_velocities_is_asked_for_none_before_the_end(
+    policy_file: WriteFile, contract: Any, witnessed_driver: MakeDriver, tmp_path: Path
+) -> None:
+    driver, source = witnessed_driver(), Rider([], person=False)
+    outcome, log = _ride(policy_file, contract, driver, tmp_path / "log.mcap", source, bias=0.02)
+    assert (outcome.ended_by, outcome.fault) == ("duration", None)
+    assert log.events() == [
+        "start: policy of qube_swingup",
+        "phase: idle",
+        "phase: running",
+        RIDDEN,
+        "end: duration",
+    ]
+    asked = log.array("/asked")[np.isin(log.times["/asked"], log.times["/action"])]
+    assert 30 < (asked[:, 0] == 0.7).sum() <= 50 < (asked[:, 0] == 0.0).sum() <= 101
+    assert (np.diff(asked[:, 0]) != 0.0).sum() == 1 and set(asked[:, 1]) == {0.3}
+    assert len(driver.targets) == len(asked) and driver.left_off
+
+
+@pytest.mark.parametrize("how", ["button", "fault", "end"])
+def test_while_it_comes_to_a_stand_everything_else_ends_it_at_once(
+    policy_file: WriteFile, contract: Any, witnessed_driver: MakeDriver, tmp_path: Path, how: str
+) -> None:
+    source = Rider([], presses_button_at=0.8 if how == "button" else 1e9, person=False)
+    if how == "end":
+        source.wishes = [(0.8, Wish.END)]
+    driver = witnessed_driver(lambda driver: driver.process.kill() if how == "fault" else None, 80)
+    outcome, log = _ride(policy_file, contract, driver, tmp_path / "log.mcap", source, bias=0.02)
+    check = {"button": "emergency_stop", "fault": "lost_driver", "end": None}[how]
+    assert (outcome.ended_by, outcome.check) == ("duration" if how == "end" else "fault", check)
+    assert RIDDEN in log.events()
+    assert 60 < len(driver.targets) < 95 and driver.left_off
+
+
+def test_the_first_ctrl_c_brings_to_a_stand_and_the_second_lets_go_at_once(
+    policy_file: WriteFile, contract: Any, witnessed_driver: MakeDriver, tmp_path: Path
+) -> None:
+    def press_twice(driver: Any) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    driver, log = witnessed_driver(press_twice), tmp_path / "log.mcap"
+    with pytest.raises(KeyboardInterrupt):
+        _ride(policy_file, contract, driver, log, Rider([], person=False), bias=0.02)
+    assert RIDDEN in read_messages(log).events()
+    assert 20 < len(driver.targets) < 60 and driver.left_off
+
+
+@pytest.mark.parametrize("how", ["button", "policy"])
+def test_nobody_comes_to_a_stand_after_a_fault(
+    policy_file: WriteFile, contract: Any, witnessed_driver: MakeDriver, tmp_path: Path, how: str
+) -> None:
+    source = Rider([], presses_button_at=0.2 if how == "button" else 1e9, person=False)
+    policy = {"bias": 0.1, "then": "nan"} if how == "policy" else {"bias": 0.02}
+    driver = witnessed_driver()
+    outcome, log = _ride(policy_file, contract, driver, tmp_path / "log.mcap", source, **policy)
+    assert outcome.check == {"button": "emergency_stop", "policy": "policy_output"}[how]
+    assert RIDDEN not in log.events() and len(driver.targets) < 45 and driver.left_off

@@ -70,7 +70,7 @@ class ServoBus:
             self._lengths.asked([servo], length, now)
             while (status := self.protocol.receive()) is not None:
                 if status.id == servo and len(status.data) == length:
-                    self._lengths.answered(servo, length)
+                    self._lengths.answered([servo], length)
                     return register.decode(status.data[: register.size])
         return None
 
@@ -107,20 +107,27 @@ class ServoBus:
         """Take answers in the order in which they were asked for, and no others."""
         answers: dict[int, Answer] = {}
         awaited = list(servos)
-        while awaited and (status := self.protocol.receive_awaited(length)) is not None:
-            if len(status.data) != length or status.id not in awaited:
-                continue
-            del awaited[: awaited.index(status.id) + 1]
-            self._lengths.answered(status.id, length)
-            numbers = block.decode(status.data[length - block.length :])
-            answers[status.id] = Answer(numbers, status.error, status.time)
+        while awaited and (found := self.protocol.receive_awaited(length)):
+            for status in found:
+                if len(status.data) != length or status.id not in awaited:
+                    continue
+                del awaited[: awaited.index(status.id) + 1]
+                numbers = block.decode(status.data[length - block.length :])
+                answers[status.id] = Answer(numbers, status.error, status.time)
+        self._lengths.answered(answers, length)
         return answers
 
-    def write_block(self, block: Block, numbers: Mapping[int, Mapping[str, int]]) -> None:
-        """Write the same registers of servos; nobody answers, and nothing is waited for."""
-        self.protocol.sync_write(
-            block.start, {servo: block.encode(each) for servo, each in numbers.items()}
-        )
+    def write_block(
+        self, servos: Sequence[int], block: Block, numbers: Mapping[str, Sequence[int]]
+    ) -> None:
+        """Write the same registers of servos; nobody answers, and nothing is waited for.
+
+        Args:
+            servos: their ids.
+            block: of registers.
+            numbers: by name of the register, one for each servo; zero where none are given.
+        """
+        self.protocol.sync_write(block.start, block.length, block.encode_for(servos, numbers))
 
     def write_all(self, servos: Sequence[int], register: Register, number: int) -> list[int]:
         """Write a number into servos at once, until all of them say that it stands there.
@@ -131,7 +138,7 @@ class ServoBus:
         block = Block(("number",), (register,))
         left = list(servos)
         for _ in self._patiently(GROUP_TRIES):
-            self.write_block(block, {servo: {"number": number} for servo in left})
+            self.write_block(left, block, {"number": [number] * len(left)})
             answers = self.read_block(left, block)
             left = [s for s in left if s not in answers or answers[s].numbers["number"] != number]
             if not left:

@@ -1,6 +1,7 @@
 """What makes counts of a servo's encoder angles of a joint, and by what one knows this robot again."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -143,9 +144,9 @@ class Conversion:
         """(joints,) counts, not whole, of rad."""
         return self._zero + self._direction * angle / STEP
 
-    def goal(self, angle: FloatArray) -> list[int]:
+    def goal(self, angle: Sequence[float]) -> list[int]:
         """Whole counts of rad, within the range in which a joint may be sent."""
-        joints = zip(angle.tolist(), self._zeros, self._steps, self._ends, strict=True)
+        joints = zip(angle, self._zeros, self._steps, self._ends, strict=True)
         return [
             min(max(round(zero + each / step), low), high) for each, zero, step, (low, high) in joints
         ]

@@ -1,6 +1,7 @@
 """A robot of servos on one serial bus, whoever made them."""
 
 import contextlib
+import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from simreal.deploy.drivers.servo.calibration import (
     read_calibration,
 )
 from simreal.deploy.drivers.servo.guard import Guard
-from simreal.deploy.drivers.servo.port import LATENCY, Recorder, SerialPort
+from simreal.deploy.drivers.servo.port import LATENCY, SerialPort
 from simreal.deploy.drivers.servo.protocol import Protocol
 from simreal.deploy.drivers.servo.table import Block, Model, Register
 from simreal.errors import UserError
@@ -147,10 +148,11 @@ class ServoDriver(Driver):
         return self.description
 
     def _reset(self) -> None:
+        # Of so few joints plain numbers are faster, one by one, than arrays.
         joints = len(self._joints)
-        self._position, self._velocity = np.full(joints, np.nan), np.zeros(joints)
-        self._temperature, self._voltage = np.full(joints, np.nan), np.full(joints, np.nan)
-        self._time = np.full(joints, -np.inf)
+        self._position, self._velocity = [math.nan] * joints, [0.0] * joints
+        self._temperature, self._voltage = [math.nan] * joints, [math.nan] * joints
+        self._time = [-math.inf] * joints
         self._counts = [0] * joints
         self._latched: dict[str, None] = {}
         self._on, self._held = False, None
@@ -212,9 +214,7 @@ class ServoDriver(Driver):
         for _ in range(FIRST_READS):
             if np.isfinite(self.read().joint_position).all():
                 return
-        silent = [
-            s for s, known in zip(self._ids, np.isfinite(self._position), strict=True) if not known
-        ]
+        silent = [s for s, angle in zip(self._ids, self._position, strict=True) if math.isnan(angle)]
         raise DriverError(f"{self._path}: no state from {self._listed(silent)}")
 
     def _connected(self) -> ServoBus:
@@ -229,13 +229,13 @@ class ServoDriver(Driver):
             if servo in answers:
                 self._take(joint, servo, answers[servo])
         return RobotState(
-            float(self._time.min()),
-            self._position.copy(),
-            self._velocity.copy(),
+            min(self._time),
+            np.array(self._position),
+            np.array(self._velocity),
             drives=DriveReport(
-                self._time.copy(),
-                self._temperature.copy(),
-                float(self._voltage.min()),
+                np.array(self._time),
+                np.array(self._temperature),
+                min(self._voltage),
                 tuple(self._latched),
             ),
         )
@@ -254,8 +254,8 @@ class ServoDriver(Driver):
 
     def write(self, command: RobotCommand) -> None:
         """Send targets; see `Driver.write`. The first one gives the motors power."""
-        target = np.asarray(command.target, dtype=np.float64)
-        if not (np.isfinite(target).all() and 0.0 <= command.authority <= 1.0):
+        target: list[float] = command.target.tolist()
+        if not (all(map(math.isfinite, target)) and 0.0 <= command.authority <= 1.0):
             self.off()
             return
         self._held = None
@@ -321,12 +321,10 @@ class ServoDriver(Driver):
 
     def _passive_frame(self) -> bytes:
         """What makes the motors passive, as the guardian will send it."""
-        recorder = Recorder()
-        protocol = self.open_protocol(recorder)  # type: ignore[arg-type]
         register = self.registers["torque_enable"]
-        data = register.encode(self.passive)
-        protocol.sync_write(register.address, dict.fromkeys(self._ids, data))
-        return bytes(recorder.sent)
+        data = b"".join(bytes((servo,)) + register.encode(self.passive) for servo in self._ids)
+        protocol = self._connected().protocol
+        return protocol.sync_write_frame(register.address, register.size, data)
 
 
 def _refuse_unfit(robot: RobotDescription) -> None:

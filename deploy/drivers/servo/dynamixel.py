@@ -106,11 +106,9 @@ class DynamixelDriver(ServoDriver):
 
     def _send(self, goals: Sequence[int], authority: float) -> None:
         bus = self._connected()
-        limits = {
-            joint.id: {"goal_pwm": int(FULL_PWM * authority * joint.torque)} for joint in self._joints
-        }
-        bus.write_block(LIMIT, limits)
-        bus.write_block(GOAL, {s: {"goal_position": g} for s, g in zip(self._ids, goals, strict=True)})
+        limits = [int(FULL_PWM * authority * joint.torque) for joint in self._joints]
+        bus.write_block(self._ids, LIMIT, {"goal_pwm": limits})
+        bus.write_block(self._ids, GOAL, {"goal_position": goals})
 
     def _speed(self, joint: int, answer: Answer) -> float:
         return answer.numbers["present_velocity"] * SPEED_STEP / STEP
@@ -136,7 +134,7 @@ class DynamixelDriver(ServoDriver):
         """No duty at all. Whether the bridge then shorts the windings, which brakes, nobody says."""
         bus = self._connected()
         for _ in range(3):
-            bus.write_block(LIMIT, {servo: {"goal_pwm": 0} for servo in self._ids})
+            bus.write_block(self._ids, LIMIT, {})
 
     def reboot(self) -> None:
         """Start all servos anew, which ends hardware errors; then connect again."""

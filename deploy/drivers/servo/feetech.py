@@ -81,11 +81,9 @@ class FeetechDriver(ServoDriver):
         return None
 
     def _send(self, goals: Sequence[int], authority: float) -> None:
-        numbers = {
-            joint.id: {"goal_position": goal, "torque_limit": int(1000 * authority * joint.torque)}
-            for joint, goal in zip(self._joints, goals, strict=True)
-        }
-        self._connected().write_block(COMMAND, numbers)
+        limits = [int(1000 * authority * joint.torque) for joint in self._joints]
+        numbers = {"goal_position": goals, "torque_limit": limits}
+        self._connected().write_block(self._ids, COMMAND, numbers)
 
     def _speed(self, joint: int, answer: Answer) -> float:
         return self._speed_unit[self._ids[joint]] * answer.numbers["present_speed"]

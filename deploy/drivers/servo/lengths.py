@@ -6,7 +6,8 @@ servo for the same number of bytes, and a number that was asked for in vain is n
 any answer to it must have come. The bytes in excess are registers that stand beside the wanted ones.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 
 MEMORY = 1.0
 """s, after which an answer does not come any more: an assumption."""
@@ -14,6 +15,10 @@ USUAL = 4
 """Lengths in turn while every question is answered."""
 SPAN = 16
 """Lengths that there are at most."""
+_ORDERS = [
+    [*((turn + step) % USUAL for step in range(USUAL)), *range(USUAL, SPAN)] for turn in range(USUAL)
+]
+"""Bytes in excess, in the order in which they are tried, by whose turn it is."""
 
 
 class Lengths:
@@ -21,7 +26,7 @@ class Lengths:
 
     def __init__(self) -> None:
         """Nothing was asked."""
-        self._pending: dict[tuple[int, int], float] = {}
+        self._pending: dict[int, dict[int, float]] = {}
         self._last: dict[int, int] = {}
         self._turn = 0
 
@@ -37,28 +42,31 @@ class Lengths:
             A length, from `wanted` to `SPAN` - 1 more, and those to whom a late answer of that length is
             not on its way: all of them, but for some that have been silent again and again.
         """
-        order = [(self._turn + step) % USUAL for step in range(USUAL)] + list(range(USUAL, SPAN))
-        best: tuple[int, list[int]] = (wanted + order[0], [])
-        for excess in order:
-            length = wanted + excess
-            askable = [servo for servo in servos if self._is_free(servo, length, now)]
-            if len(askable) > len(best[1]):
-                best = length, askable
-            if len(askable) == len(servos):
+        length = wanted
+        askable: list[int] = []
+        for excess in _ORDERS[self._turn]:
+            free = self._free(servos, wanted + excess, now)
+            if len(free) > len(askable):
+                length, askable = wanted + excess, free
+            if len(free) == len(servos):
                 break
-        self._turn = (best[0] - wanted + 1) % USUAL
-        return best
+        self._turn = (length - wanted + 1) % USUAL
+        return length, askable
 
-    def _is_free(self, servo: int, length: int, now: float) -> bool:
-        asked = self._pending.get((servo, length))
-        return self._last.get(servo) != length and (asked is None or now - asked > MEMORY)
+    def _free(self, servos: Sequence[int], length: int, now: float) -> list[int]:
+        last, pending = self._last, self._pending.get(length)
+        free = [servo for servo in servos if last.get(servo) != length]
+        if pending:
+            free = [servo for servo in free if now - pending.get(servo, -math.inf) > MEMORY]
+        return free
 
     def asked(self, servos: Sequence[int], length: int, now: float) -> None:
         """Note a question, at s."""
-        for servo in servos:
-            self._pending[servo, length] = now
-            self._last[servo] = length
+        self._pending.setdefault(length, {}).update(dict.fromkeys(servos, now))
+        self._last.update(dict.fromkeys(servos, length))
 
-    def answered(self, servo: int, length: int) -> None:
-        """Note its answer."""
-        self._pending.pop((servo, length), None)
+    def answered(self, servos: Iterable[int], length: int) -> None:
+        """Note the answers to it."""
+        pending = self._pending[length]
+        for servo in servos:
+            pending.pop(servo, None)

@@ -107,19 +107,19 @@ class SerialPort:
 
     def readPort(self, length: int) -> bytes:  # noqa: N802
         """Up to so many bytes; fewer when the time is over."""
-        taken = self.peek(max(0, length))
+        taken = self.peek(length)[: max(0, length)]
         self._buffer = self._buffer[len(taken) :]
         return taken
 
     def peek(self, length: int) -> bytes:
-        """The same, and they stay."""
+        """All that has come, as soon as it is so many bytes, or the time is over; it stays."""
         while len(self._buffer) < length and self._last_chance:
             remaining = self._deadline - time.monotonic()
             # A process that was not scheduled in time still finds what came in time, once.
             self._last_chance = remaining > 0.0
             if self._ready(max(0.0, remaining)):
                 self._buffer += self._receive()
-        return self._buffer[:length]
+        return self._buffer
 
     def _ready(self, seconds: float) -> bool:
         try:
@@ -145,30 +145,6 @@ class SerialPort:
 
     def _lost(self, error: Exception) -> DriverError:
         return DriverError(f"{self._path}: the connection is lost: {error}")
-
-
-class Recorder:
-    """A port that keeps what is sent.
-
-    Attributes:
-        sent: bytes.
-        is_using: of the packet handlers.
-    """
-
-    def __init__(self) -> None:
-        """Nothing was sent."""
-        self.sent, self.is_using = bytearray(), False
-
-    def clearPort(self) -> None:  # noqa: N802
-        """Nothing comes."""
-
-    def setPacketTimeout(self, packet_length: int) -> None:  # noqa: N802
-        """Nothing is awaited."""
-
-    def writePort(self, packet: list[int]) -> int:  # noqa: N802
-        """Keep a frame."""
-        self.sent += bytes(packet)
-        return len(packet)
 
 
 def _why_not_open(path: str, error: Exception) -> str:

@@ -1,21 +1,23 @@
 """Frames on the wire, through the vendors' packet handlers; both kinds look alike from here."""
 
 import inspect
+import struct
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from simreal.deploy.drivers.driver import DriverError
-from simreal.deploy.drivers.servo.port import Recorder, SerialPort
+from simreal.deploy.drivers.servo.port import SerialPort
 from simreal.errors import UserError
 
 LONGEST_PACKET = 250
 """Bytes, of Feetech's SDK; Dynamixel's take more."""
+BROADCAST = 0xFE
+SYNC_READ, SYNC_WRITE = 0x82, 0x83
+"""Instructions that both makers number alike."""
 LAST_ID = 252
 HEADER, STUFFED, STATUS = b"\xff\xff\xfd\x00", b"\xff\xff\xfd", 0x55
 """Of Dynamixel's frames: how they begin, what is stuffed within, and the instruction of an answer."""
-KEPT_REQUESTS = 64
-"""Group reads that are not put together again: a few lengths and orders of asking come by turns."""
 
 
 class Status(NamedTuple):
@@ -37,9 +39,9 @@ class Status(NamedTuple):
 class Protocol(ABC):
     """Requests and answers on a port; a request that cannot be sent is a `DriverError`.
 
-    The vendor's handler makes what is sent and finds its way through what comes. Only an answer that
-    stands where it was awaited, whole and sound, is taken without it: the handler, which goes byte by
-    byte, would take as long for six of them as the servos.
+    The vendor's handler makes what is sent to one servo and finds its way through what comes. What the
+    loop says and hears in each cycle goes without it, since it goes byte by byte: what is sent to all of
+    them, and answers that stand where they were awaited, whole and sound.
 
     Attributes:
         port: on which they go.
@@ -51,7 +53,6 @@ class Protocol(ABC):
     def __init__(self, port: SerialPort, handler: Any) -> None:
         """Speak on a port through a vendor's packet handler."""
         self.port, self._handler = port, handler
-        self._requests: dict[tuple[object, ...], bytes] = {}
 
     @abstractmethod
     def ping(self, servo: int) -> None:
@@ -68,30 +69,31 @@ class Protocol(ABC):
 
     def sync_read(self, servos: Sequence[int], start: int, length: int) -> None:
         """Ask several servos for the same registers; they answer one after the other."""
-        wanted = (start, length, *servos)
-        request = self._requests.get(wanted)
-        if request is None:
-            if len(self._requests) >= KEPT_REQUESTS:
-                self._requests.clear()
-            recorder = Recorder()
-            self._sent(self._sync_read(recorder, servos, start, length))
-            request = self._requests[wanted] = bytes(recorder.sent)
         self.port.clearPort()
-        if self.port.writePort(request) != len(request):
-            raise DriverError("serial bus: a request cannot be sent: the port takes no more bytes")
+        self._send(self._to_all(SYNC_READ, start, length, bytes(servos)))
         self.port.setPacketTimeout((self.overhead + length) * len(servos))
 
-    @abstractmethod
-    def _sync_read(self, port: Recorder, servos: Sequence[int], start: int, length: int) -> int:
-        """The handler's result of sending such a request."""
+    def sync_write(self, start: int, length: int, data: bytes) -> None:
+        """Write the same registers of several servos, none of which answers.
 
-    def sync_write(self, start: int, data: Mapping[int, bytes]) -> None:
-        """Write the same registers of several servos, none of which answers."""
-        parameters = [byte for servo, each in data.items() for byte in (servo, *each)]
-        length = len(next(iter(data.values())))
-        self._sent(
-            self._handler.syncWriteTxOnly(self._free_port(), start, length, parameters, len(parameters))
-        )
+        Args:
+            start: address.
+            length: bytes for each.
+            data: the id of each, and its bytes.
+        """
+        self._send(self.sync_write_frame(start, length, data))
+
+    def sync_write_frame(self, start: int, length: int, data: bytes) -> bytes:
+        """What is sent for that."""
+        return self._to_all(SYNC_WRITE, start, length, data)
+
+    @abstractmethod
+    def _to_all(self, instruction: int, start: int, length: int, data: bytes) -> bytes:
+        """The frame of an instruction for several servos."""
+
+    def _send(self, frame: bytes) -> None:
+        if self.port.writePort(frame) != len(frame):
+            raise DriverError("serial bus: a request cannot be sent: the port takes no more bytes")
 
     def receive(self) -> Status | None:
         """The next whole status with a right checksum, or None when the time is over."""
@@ -102,14 +104,24 @@ class Protocol(ABC):
             if result != 0 and self.port.isPacketTimeout():
                 return None
 
-    def receive_awaited(self, length: int) -> Status | None:
-        """The same, and faster if it carries as many bytes as are awaited."""
+    def receive_awaited(self, length: int) -> list[Status]:
+        """The same, and faster for all that are there already and carry as many bytes as are awaited.
+
+        Returns:
+            One at least, in the order in which they came; none when the time is over.
+        """
         size = self.overhead + length
-        frame = self.port.peek(size)
-        if len(frame) == size and (status := self._whole(frame, length)) is not None:
-            self.port.readPort(size)
-            return status
-        return self.receive()
+        came, found = self.port.peek(size), []
+        for begin in range(0, len(came) - size + 1, size):
+            status = self._whole(came[begin : begin + size], length)
+            if status is None:
+                break
+            found.append(status)
+        if found:
+            self.port.readPort(size * len(found))
+            return found
+        other = self.receive()
+        return [] if other is None else [other]
 
     @abstractmethod
     def _whole(self, frame: bytes, length: int) -> Status | None:
@@ -161,9 +173,11 @@ class FeetechProtocol(Protocol):
         self._sent(self._handler.txPacket(self._free_port(), [0, 0, servo, 2, 1, 0]))
         self.port.setPacketTimeout(self.overhead)
 
-    def _sync_read(self, port: Recorder, servos: Sequence[int], start: int, length: int) -> int:
-        result: int = self._handler.syncReadTx(port, start, length, list(servos), len(servos))
-        return result
+    def _to_all(self, instruction: int, start: int, length: int, data: bytes) -> bytes:
+        if len(data) + 8 > LONGEST_PACKET:
+            raise DriverError(f"serial bus: a request cannot be sent: {len(data)} bytes are too many")
+        body = bytes((BROADCAST, len(data) + 4, instruction, start, length)) + data
+        return b"\xff\xff%b%c" % (body, ~sum(body) & 0xFF)
 
     def _whole(self, frame: bytes, length: int) -> Status | None:
         if frame[:2] != b"\xff\xff" or frame[2] > LAST_ID or frame[3] != length + 2 or frame[4] > 0x7F:
@@ -197,11 +211,10 @@ CRC_TABLE = _crc_table()
 
 
 def _crc(frame: bytes) -> int:
-    """Zero for a frame that ends with its own checksum, which stands there low byte first."""
     remainder = 0
-    for byte in frame[:-2]:
+    for byte in frame:
         remainder = (remainder << 8 & 0xFFFF) ^ CRC_TABLE[remainder >> 8 ^ byte]
-    return remainder ^ int.from_bytes(frame[-2:], "little")
+    return remainder
 
 
 def _without_stuffing(packet: list[int]) -> list[int]:
@@ -240,18 +253,18 @@ class DynamixelProtocol(Protocol):
         self._sent(self._handler.txPacket(self._free_port(), [0, 0, 0, 0, servo, 3, 0, 1, 0, 0]))
         self.port.setPacketTimeout(self.overhead + 3)
 
-    def _sync_read(self, port: Recorder, servos: Sequence[int], start: int, length: int) -> int:
-        result: int = self._handler.syncReadTx(
-            port, start, length, list(servos), len(servos), *self._slow
-        )
-        return result
+    def _to_all(self, instruction: int, start: int, length: int, data: bytes) -> bytes:
+        body = struct.pack("<BHH", instruction, start, length) + data
+        body = body.replace(STUFFED, STUFFED + STUFFED[-1:])
+        frame = struct.pack("<4sBH", HEADER, BROADCAST, len(body) + 2) + body
+        return frame + _crc(frame).to_bytes(2, "little")
 
     def _whole(self, frame: bytes, length: int) -> Status | None:
         if frame[:4] != HEADER or frame[4] > LAST_ID or frame[7] != STATUS:
             return None
-        if int.from_bytes(frame[5:7], "little") != length + 4 or _crc(frame):
+        if int.from_bytes(frame[5:7], "little") != length + 4:
             return None
-        if STUFFED in frame[7:-2]:
+        if STUFFED in frame[7:-2] or _crc(frame[:-2]) != int.from_bytes(frame[-2:], "little"):
             return None
         return Status(frame[4], frame[8], frame[9:-2], self.port.arrival)
 

@@ -88,7 +88,6 @@ STATE = Block.of(
     REGISTERS,
     "present_position",
     "present_speed",
-    "present_load",
     "present_voltage",
     "present_temperature",
     "status",

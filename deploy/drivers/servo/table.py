@@ -116,15 +116,14 @@ class Block:
         """Lay them side by side; bytes between them are passed over, and written as zero."""
         self.names, self.registers = tuple(names), tuple(registers)
         self.start, self.length = registers[0].address, registers[-1].end - registers[0].address
-        layout, at = "<", self.start
+        layout, at = "", self.start
         for each in registers:
             letter = LETTERS[each.size]
             layout += f"{each.address - at}x"
             layout += letter.lower() if each.encoding == "twos_complement" else letter
             at = each.end
-        self._layout = struct.Struct(layout)
+        self._layout, self._row = struct.Struct(f"<{layout}"), struct.Struct(f"<B{layout}")
         # Sign and magnitude is nothing that a struct knows.
-        self._zeros = dict.fromkeys(self.names, 0)
         self._signs = [
             (name, each) for name, each in zip(names, registers, strict=True) if each.sign_bit
         ]
@@ -141,17 +140,22 @@ class Block:
             numbers[name] = register.signed(numbers[name])
         return numbers
 
-    def encode(self, numbers: Mapping[str, int]) -> bytes:
-        """Its bytes, of numbers by name; zero where none is given.
+    def encode_for(self, servos: Sequence[int], numbers: Mapping[str, Sequence[int]]) -> bytes:
+        """The id of each servo, and the block's bytes for it.
+
+        Args:
+            servos: ids.
+            numbers: by name, one for each servo; zero where none are given.
 
         Raises:
             ValueError: one does not fit.
         """
-        values = {**self._zeros, **numbers}
+        columns = {name: numbers.get(name) or [0] * len(servos) for name in self.names}
         for name, register in self._signs:
-            values[name] = register.bits(values[name])
+            columns[name] = [register.bits(number) for number in columns[name]]
+        rows = zip(servos, *columns.values(), strict=True)
         try:
-            return self._layout.pack(*values.values())
+            return b"".join([self._row.pack(*row) for row in rows])
         except struct.error as error:
             raise ValueError(
                 f"{dict(numbers)} does not fit into {', '.join(self.names)}: {error}"

@@ -6,6 +6,7 @@ from simreal.deploy.clock import Clock
 from simreal.deploy.emulators.fault_control import FaultControl
 from simreal.deploy.emulators.faults import Faults, Outbox
 from simreal.deploy.emulators.unitree.robot import UnitreeRobot
+from simreal.deploy.realtime import share_priority
 from simreal.deploy.unitree.idl import (
     Identity,
     Request,
@@ -68,6 +69,7 @@ class UnitreeServer:
         after_step: Callable[[], object] = lambda: None,
     ) -> None:
         """Run in real time until interrupted; `after_step` is called after each physics step."""
+        share_priority()
         robot, clock = self._robot, Clock(self._robot.body.rate)
         rounds = behind = 0
         while not interrupt.requested:

@@ -90,7 +90,7 @@ class VirtualPort:
         return self.time >= self._deadline
 
     def readPort(self, length: int) -> bytes:  # noqa: N802
-        taken = self.peek(max(0, length))
+        taken = self.peek(length)[: max(0, length)]
         self._buffer = self._buffer[len(taken) :]
         return taken
 
@@ -99,7 +99,7 @@ class VirtualPort:
             self.pass_time(min(max(self.time, self._outbox.next_time), self._deadline))
             self._buffer += b"".join(self._outbox.due(self.time))
             self.arrival = self.time
-        return self._buffer[:length]
+        return self._buffer
 
 
 class NoGuard:

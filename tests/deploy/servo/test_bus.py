@@ -61,8 +61,7 @@ def test_no_two_questions_in_a_row_ask_for_the_same_length() -> None:
         length, askable = lengths.choose(IDS, 11, 0.01 * step)
         assert askable == IDS and length != last and 11 <= length < 11 + USUAL
         lengths.asked(IDS, length, 0.01 * step)
-        for servo in IDS:
-            lengths.answered(servo, length)
+        lengths.answered(IDS, length)
         last = length
 
 
@@ -71,7 +70,7 @@ def test_a_length_that_was_asked_in_vain_is_not_asked_again_until_its_answer_is_
     for step in range(2 * SPAN):
         length, askable = lengths.choose([1, 2], 11, 1e-3 * step)
         lengths.asked(askable, length, 1e-3 * step)
-        lengths.answered(2, length)
+        lengths.answered([2], length)
         if 1 in askable:
             asked.append(length)
     assert sorted(asked) == list(range(11, 11 + SPAN))

@@ -50,7 +50,7 @@ def test_angles_come_back_from_counts_to_half_a_count(
         entry |= {"direction": direction, "zero": zero}
     conversion = Conversion(Calibration.model_validate(document), SO101)
     asked = np.clip(angles, [a.lower for a in SO101.actuators], [a.upper for a in SO101.actuators])
-    goals = conversion.goal(asked)
+    goals = conversion.goal(asked.tolist())
     for joint, goal in enumerate(goals):
         low, high = conversion.lowest[joint], conversion.highest[joint]
         assert low <= goal <= high and 200 <= goal <= 3900
@@ -62,7 +62,7 @@ def test_angles_come_back_from_counts_to_half_a_count(
 @given(st.lists(st.floats(-1e6, 1e6), min_size=6, max_size=6))
 def test_no_angle_leads_out_of_the_calibrated_range(angles: list[float]) -> None:
     conversion = Conversion(Calibration.model_validate(content()), SO101)
-    for joint, goal in enumerate(conversion.goal(np.array(angles))):
+    for joint, goal in enumerate(conversion.goal(angles)):
         assert conversion.lowest[joint] <= goal <= conversion.highest[joint]
         actuator = SO101.actuators[joint]
         assert actuator.lower - STEP <= conversion.angle(joint, goal) <= actuator.upper + STEP
