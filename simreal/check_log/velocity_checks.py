@@ -233,28 +233,54 @@ def fit_lag(time: FloatArray, position: FloatArray, velocity: FloatArray) -> Lag
     Returns:
         The fit, or None if the joint moves too little, or its velocity is not its position's.
     """
+    # A robot may tell differences of positions, which smooth like a fast filter does: both explanations
+    # are tried on the positions and on what sums of such differences give, or smoothing alone decides.
+    series = (position, _differenced(position))
+    delayed = min((_fit_delay(time, each, velocity) for each in series), key=lambda fit: fit[1])
+    filtered = min((_fit_filter(time, each, velocity) for each in series), key=lambda fit: fit[1])
+    spread = float(np.std(_way(time, cumulative_trapezoid(velocity, time, initial=0))))
+    if not spread > LITTLE_MOTION * min(delayed[1], filtered[1]):
+        return None
+    return Lag(*delayed, *filtered)
+
+
+def _differenced(position: FloatArray) -> FloatArray:
+    """What central differences of a position sum up to again, by trapezoids."""
+    ends = np.pad(position, 1, mode="edge")
+    return np.asarray((ends[2:] + 2 * position + ends[:-2]) / 4, dtype=np.float64)
+
+
+def _way(time: FloatArray, position: FloatArray) -> FloatArray:
+    """How far it goes over `STRETCH`, where no lag reaches back before the log, or beyond its end."""
     step = float(time[1] - time[0])
     stretch = min(max(2, round(STRETCH / step)), len(time) // 2)
-    total = cumulative_trapezoid(velocity, time, initial=0)
-    summed = total[stretch:] - total[:-stretch]
+    unknown = min(round(LONGEST_LAG / step), len(time) // 8)
+    return position[unknown + stretch : -1] - position[unknown : -1 - stretch]
 
-    def residual(modelled: FloatArray) -> float:
-        return float(np.sqrt(np.mean((summed - (modelled[stretch:] - modelled[:-stretch])) ** 2)))
 
-    def with_delay(delay: float) -> float:
-        return residual(np.interp(time - delay, time, position))
+def _residual(
+    time: FloatArray, velocity: FloatArray, model: Callable[[float], FloatArray]
+) -> Callable[[float], float]:
+    """Root mean square of the ways by a velocity less those by a model of the position, rad."""
+    summed = _way(time, cumulative_trapezoid(velocity, time, initial=0))
+    return lambda value: float(np.sqrt(np.mean((summed - _way(time, model(value))) ** 2)))
 
-    def with_filter(log_corner: float) -> float:
-        return residual(low_pass(position, np.exp(log_corner), step))
 
-    delay = _minimum(with_delay, -0.2 * LONGEST_LAG, LONGEST_LAG, 61)
+def _fit_delay(time: FloatArray, position: FloatArray, velocity: FloatArray) -> tuple[float, float]:
+    """The best delay, s, and its residual."""
+    residual = _residual(time, velocity, lambda delay: np.interp(time - delay, time, position))
+    delay = _minimum(residual, -0.2 * LONGEST_LAG, LONGEST_LAG, 61)
+    return delay, residual(delay)
+
+
+def _fit_filter(time: FloatArray, position: FloatArray, velocity: FloatArray) -> tuple[float, float]:
+    """The best corner, rad/s, and its residual."""
+    step = float(time[1] - time[0])
+    residual = _residual(time, velocity, lambda corner: low_pass(position, corner, step))
     low, high = np.log(CORNERS)
-    corner = float(np.exp(_minimum(with_filter, low, high, 60)))
-    best = min(with_delay(delay), with_filter(np.log(corner)))
-    if not float(np.std(summed)) > LITTLE_MOTION * best:
-        return None
+    corner = float(np.exp(_minimum(lambda each: residual(float(np.exp(each))), low, high, 60)))
     corner = _sharpened(position, velocity, corner, step)
-    return Lag(delay, with_delay(delay), corner, residual(low_pass(position, corner, step)))
+    return corner, residual(corner)
 
 
 def _sharpened(position: FloatArray, velocity: FloatArray, corner: float, step: float) -> float:

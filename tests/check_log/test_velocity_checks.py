@@ -51,6 +51,25 @@ def test_a_delay_is_found(delay: float, seed: int) -> None:
     assert lag.delay == pytest.approx(delay, abs=0.001)
 
 
+@pytest.mark.parametrize("delay", [0.003, 0.0035, 0.0044])
+def test_a_delay_of_a_sample_is_not_taken_for_a_fast_filter(delay: float) -> None:
+    """Differences of encoder steps smooth as a filter of 330 rad/s does: that alone decided here."""
+    position = motion(13)
+    lag = fit_lag(TIME, position, np.interp(TIME - delay, TIME, np.gradient(position, STEP)))
+    assert lag is not None and lag.is_delay
+    assert lag.delay == pytest.approx(delay, abs=1e-4)
+
+
+@pytest.mark.parametrize("corner", [40.0, 110.0])
+def test_a_filter_behind_differences_is_found(corner: float) -> None:
+    """As a drive has it that takes central differences of its encoder and then smooths them."""
+    position = motion(3)
+    difference = np.gradient(position, STEP)
+    lag = fit_lag(TIME, position, low_pass(difference, corner, STEP))
+    assert lag is not None and lag.is_filter
+    assert lag.corner == pytest.approx(corner, rel=0.05)
+
+
 def test_52_7_rad_per_s_is_50_at_500_hz() -> None:
     assert euler_corner(52.68, 0.004, 2) == pytest.approx(50, abs=0.01)
 
