@@ -3,7 +3,7 @@
 Time passes only in `watch`; nothing in here waits, logs or touches a robot. In each cycle the loop calls
 
     supervisor.watch(state, now, missed)      # what was measured; may end in a fault
-    supervisor.propose(action, target)        # while `running`, when the policy has acted
+    supervisor.propose(action, target, dt)    # while `running`, when the policy has acted
     supervisor.order()                        # what the driver shall be told
 """
 
@@ -144,11 +144,6 @@ class Supervisor:
     def connected(self) -> None:
         """The robot can be read."""
         self.phase = Phase.IDLE
-
-    def disconnected(self) -> None:
-        """The robot cannot be read any more; a fault stays."""
-        if self.fault is None:
-            self.phase = Phase.DISCONNECTED
 
     def run(self) -> None:
         """Wake the robot, or take it on from holding or braking: it rises, then the policy acts.

@@ -29,10 +29,8 @@ the more so the finer the resolution: none of 60 did at 0.05 m, 3 in 10 at 0.025
 ground is flat, use a plane.
 """
 
-import io
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Literal
 
 import mujoco
 import numpy as np
@@ -55,7 +53,6 @@ __all__ = [
     "TerrainShares",
     "add_terrain",
     "make_map",
-    "map_picture",
 ]
 
 NAME = "terrain"
@@ -66,9 +63,6 @@ BASE_THICKNESS = 1.0
 
 FRICTION = (1.0, 0.005, 0.0001)
 """Sliding, torsional (m) and rolling (m): MuJoCo's own defaults, whatever the robot's model says."""
-
-PICTURE_POINTS = 1200
-"""Along the longer edge of a picture, at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,11 +78,6 @@ class TerrainMap:
     config: TerrainConfig
     kinds: tuple[str, ...]
     heights: Heights
-
-    @cached_property
-    def difficulties(self) -> NDArray[np.float64]:
-        """Of each level, (levels,), from 0 to 1."""
-        return np.linspace(0.0, 1.0, self.config.levels)
 
     @cached_property
     def starts(self) -> NDArray[np.float64]:
@@ -272,39 +261,3 @@ def _add_geom(
         rgba=[0.55, 0.55, 0.5, 1.0],
         **rest,
     )
-
-
-def map_picture(terrain: TerrainMap, file_format: Literal["svg", "png"] = "svg") -> bytes:
-    """The whole map from above, lit from the north-west, levels to the right, kinds upwards."""
-    from matplotlib.colors import LightSource
-    from matplotlib.figure import Figure
-
-    stride = -(-max(terrain.heights.shape) // PICTURE_POINTS)
-    heights, size = _coarser(terrain.heights, stride), terrain.config.tile_size
-    levels, kinds = terrain.config.levels, terrain.kinds
-    figure = Figure(figsize=(0.95 * levels + 2.6, 0.95 * len(kinds) + 0.9), layout="constrained")
-    axis = figure.subplots()
-    extent = (-0.5 * size, (levels - 0.5) * size, -0.5 * size, (len(kinds) - 0.5) * size)
-    span = max(float(np.abs(heights).max()), 1e-3)
-    coloured = axis.imshow(heights, "RdYlBu_r", origin="lower", extent=extent, vmin=-span, vmax=span)
-    # Rows run upwards here, so the light stands south in the array to be north in the picture.
-    cell = stride * terrain.config.resolution
-    shade = LightSource(azdeg=225, altdeg=40).hillshade(heights, vert_exag=2, dx=cell, dy=cell)
-    axis.imshow(shade, "gray", origin="lower", extent=extent, vmin=0, vmax=1, alpha=0.6)
-    axis.set_xticks(size * np.arange(levels), [f"level {level}" for level in range(levels)], fontsize=8)
-    axis.set_yticks(size * np.arange(len(kinds)), [kind.replace("_", " ") for kind in kinds], fontsize=8)
-    axis.tick_params(length=0)
-    axis.spines[:].set_visible(False)
-    figure.colorbar(coloured, label="height (m)", fraction=0.02)
-    buffer = io.BytesIO()
-    metadata = {"Date": None} if file_format == "svg" else None
-    figure.savefig(buffer, format=file_format, dpi=130, bbox_inches="tight", metadata=metadata)
-    return buffer.getvalue()
-
-
-def _coarser(heights: Heights, stride: int) -> Heights:
-    """The lowest of each block of points, so that narrow trenches stay visible."""
-    rows, columns = (count // stride * stride for count in heights.shape)
-    blocks = heights[:rows, :columns].reshape(rows // stride, stride, columns // stride, stride)
-    lowest: Heights = blocks.min(axis=(1, 3))
-    return lowest

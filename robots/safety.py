@@ -36,8 +36,8 @@ Check = Literal[
 ]
 """What the supervisor watches; `end` is no fault but the orderly end of a run. In deploy/, bounds.py has
 those of single measurements, up to `stale_state`; persistence.py has `frozen_state`,
-`inconsistent_state`, `stall` and `saturated_action`; loop.py tells of `overrun` and `lost_driver`;
-supervisor.py has the rest."""
+`inconsistent_state`, `stall` and `saturated_action`; control_loop.py tells of `overrun`,
+`lost_driver`, and of a camera's `stale_state`; supervisor.py has the rest."""
 CHECKS: tuple[Check, ...] = get_args(Check)
 
 

@@ -25,6 +25,7 @@ from simreal.randomization.followed import refuse_not_followed
 from simreal.randomization.randomizer import Randomizer
 from simreal.randomization.residual import read_residual
 from simreal.randomization.specification import reach
+from simreal.randomization.terrain import TerrainMap
 from simreal.randomization.world import World
 from simreal.robots import load_robot
 from simreal.state import RobotState
@@ -164,6 +165,11 @@ class BatchEnv(Environment):
                 "`mirror` in its robot.yaml"
             )
         return make_symmetry(self.contract, mirror, self.task.reversed_commands)
+
+    @property
+    def terrain(self) -> TerrainMap | None:
+        """What the robots walk on, where that is not flat."""
+        return self._world.terrain
 
     @property
     def camera_effects(self) -> CameraEffects:

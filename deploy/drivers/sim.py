@@ -45,7 +45,7 @@ class SimDriver(Driver):
         program: arguments of Python that run the robot; tests put something in between.
     """
 
-    program: tuple[str, ...] = ("-m", "simreal.deploy.emulators.robot")
+    program: tuple[str, ...] = ("-m", "simreal.deploy.emulators.simulated_robot")
 
     def __init__(
         self,

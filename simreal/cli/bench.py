@@ -159,7 +159,7 @@ def bench_logs(seeds: int) -> None:
 @click.option("--seed", type=int, default=0, show_default=True)
 def bench_outside(randomized: Path, plain: Path, worlds: int, beyond: float, seed: int) -> None:
     """A policy trained with randomization against one without, outside of the trained ranges."""
-    from simreal.bench.transfer import outside_ranges
+    from simreal.bench.ranges import outside_ranges
 
     print_json(outside_ranges(randomized, plain, worlds, beyond, seed))
 
@@ -201,7 +201,7 @@ def bench_online(
 @click.option("--episodes", type=click.IntRange(min=1), default=400, show_default=True)
 def bench_ranges(automatic: Path, by_hand: Path, episodes: int) -> None:
     """Ranges of automatic randomization against hand-set ones, with the success in each."""
-    from simreal.bench.transfer import compare_ranges
+    from simreal.bench.ranges import compare_ranges
 
     print_json(compare_ranges(automatic, by_hand, episodes))
 

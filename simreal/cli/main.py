@@ -15,13 +15,14 @@ from simreal.cli.deploy import deploy
 from simreal.cli.doctor import doctor
 from simreal.cli.emulate import emulate
 from simreal.cli.evaluate import evaluate
-from simreal.cli.experiment import lint, preview
 from simreal.cli.export import export, inspect
 from simreal.cli.finetune_offline import finetune_offline
 from simreal.cli.identify import design, identify
 from simreal.cli.latent import latent
+from simreal.cli.lint import lint
 from simreal.cli.logs import check_log, convert_log
 from simreal.cli.preflight import preflight
+from simreal.cli.preview import preview
 from simreal.cli.replay import replay
 from simreal.cli.robot import robot
 from simreal.cli.sensitivity import sensitivity

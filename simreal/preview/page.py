@@ -20,6 +20,7 @@ from simreal.preview.pictures import (
     together,
     world_colours,
 )
+from simreal.preview.terrain_picture import terrain_picture
 from simreal.preview.worlds import SAMPLES, Preview, after_number
 from simreal.randomization.randomizer import DrawnPart
 from simreal.report import Card, Page, image_markup, wire_markup
@@ -46,6 +47,7 @@ def preview_page(preview: Preview) -> Page:
         held = ", ".join(f"{name} = {value:g}" for name, value in experiment.pins.items())
         page.text(f"Held: {held}.")
     _add_worlds(page, preview)
+    _add_terrain(page, preview)
     _add_response(page, preview)
     if preview.parts:
         _add_entries(page, preview)
@@ -80,6 +82,16 @@ def _add_worlds(page: Page, preview: Preview) -> None:
             )
         ]
     )
+
+
+def _add_terrain(page: Page, preview: Preview) -> None:
+    terrain = preview.env.terrain
+    if terrain is not None:
+        page.heading("Terrain")
+        page.text(
+            "From above, lit from the north-west. An episode begins in the middle of a tile.", note=True
+        )
+        page.picture(terrain_picture(terrain))
 
 
 def _rendered(preview: Preview) -> list[str]:

@@ -67,7 +67,7 @@ def _robot_on_a_wire(**arguments: object) -> Iterator[tuple[socket.socket, subpr
     text = json.dumps(
         {"robot": "qube", "parameters": {}, "seed": 0} | arguments | {"socket": theirs.fileno()}
     )
-    command = [sys.executable, "-P", "-m", "simreal.deploy.emulators.robot", text]
+    command = [sys.executable, "-P", "-m", "simreal.deploy.emulators.simulated_robot", text]
     process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stderr=subprocess.PIPE)
     theirs.close()
     try:

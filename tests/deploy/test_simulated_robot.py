@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from simreal.deploy.emulators.robot import SimulatedRobot
+from simreal.deploy.emulators.simulated_robot import SimulatedRobot
 from simreal.deploy.sim_wire import Mode
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError

@@ -130,6 +130,8 @@ def test_each_shipped_experiment_has_a_page_that_stands_alone(
     assert all(len(values) == 4 for values in drawn.values())
     assert drawn[columns[0]] == [f"{end:.3g}"] * 4
     assert [set(card) - {"episode seed"} for card in cards(reader)] == [set(columns)] * 4
+    written = (tmp_path / f"preview_{name}.html").read_text("utf-8")
+    assert ("lit from the north-west" in written) == (name == "go2_rough")
 
 
 def test_the_page_shows_what_the_environment_draws(swingup: Preview, page: Reader) -> None:

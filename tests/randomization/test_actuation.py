@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike, NDArray
 
-from simreal.deploy.emulators.robot import SimulatedRobot
+from simreal.deploy.emulators.simulated_robot import SimulatedRobot
 from simreal.env import BatchEnv
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError

@@ -1,20 +1,17 @@
-import io
 import math
-from xml.etree import ElementTree
 
 import mujoco
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matplotlib.image import imread
 from mujoco.batch import Batch
 from numpy.typing import NDArray
 
 from simreal.config import parse
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError
-from simreal.randomization.terrain import TerrainMap, add_terrain, make_map, map_picture
+from simreal.randomization.terrain import TerrainMap, add_terrain, make_map
 from simreal.randomization.terrain_tiles import (
     KINDS,
     Growth,
@@ -411,16 +408,3 @@ def test_flat_ground_alone_is_a_height_field_too() -> None:
     config = TerrainConfig(kinds=TerrainShares(flat=1), levels=2)
     ground = Ground(config, 'size="0.1" mass="1"')
     assert ground.drop(8.0, 1.0, 0.11, 0.5)[2] == pytest.approx(0.1, abs=1e-3)
-
-
-def test_the_picture_is_lit_from_the_north_west() -> None:
-    terrain = make_map(TerrainConfig(kinds=TerrainShares(flat=1, slope_down=1), levels=2))
-    light = imread(io.BytesIO(map_picture(terrain, "png")))[..., :3].mean(axis=2)
-    line = light[light.shape[0] // 4]
-    runs = np.split(line, np.flatnonzero(np.diff(line > 0.99)) + 1)
-    ground = max((run for run in runs if run[0] <= 0.99), key=len)
-    tile = ground[len(ground) // 2 :]  # level 1; at level 0 the slope is none
-    west, east = tile[len(tile) // 8 : len(tile) // 3], tile[-len(tile) // 3 : -len(tile) // 8]
-    assert west.mean() > east.mean() + 0.05
-    assert np.ptp(ground[: len(ground) // 3]) < 0.01
-    assert ElementTree.fromstring(map_picture(terrain)).tag.endswith("svg")

@@ -21,21 +21,10 @@ HARDWARE_ERRORS = {
 }
 """Bits of `hardware_error` and `shutdown`."""
 ALERT = 0x80
-"""Bit of a status's error byte: look into `hardware_error`. The others are a number."""
-REFUSALS = {
-    1: "result fail",
-    2: "instruction",
-    3: "CRC",
-    4: "data range",
-    5: "data length",
-    6: "data limit",
-    7: "access",
-}
-"""What the rest of the error byte says of a request."""
+"""Bit of a status's error byte: look into `hardware_error`."""
 POSITION_MODE = 3
 WATCHDOG_PERIOD = 20e-3
 """s, of one step of `bus_watchdog`."""
-WATCHDOG_TRIPPED = 0xFF
 
 
 def _stored(address: int, size: int, unit: str = "", scale: float = 1.0) -> Register:

@@ -1,10 +1,9 @@
-"""`simreal preview` and `simreal lint`: look at an experiment before anything is trained."""
+"""`simreal preview`."""
 
 from pathlib import Path
 
 import click
 
-from simreal.cli.robot import tell_findings
 from simreal.cli_types import OVERRIDE_OPTION, PATH, PIN_OPTION, console, numbers_by_name
 
 
@@ -43,14 +42,3 @@ def preview(
     with console.status("sampling worlds"):
         preview_page(sample_worlds(config, name, worlds, seed)).write(path)
     console.print(f"preview: {path}\nopen it in a browser: {path.resolve().as_uri()}", soft_wrap=True)
-
-
-@click.command()
-@click.argument("experiment")
-@OVERRIDE_OPTION
-@click.option("--json", "as_json", is_flag=True, help="Print findings for programs.")
-def lint(experiment: str, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Find faults in EXPERIMENT and in the model of its robot; exit status 1 if there are errors."""
-    from simreal.lint import lint_experiment
-
-    tell_findings(lint_experiment(experiment, overrides), as_json)

@@ -1,6 +1,6 @@
 """The simulated robot: physics in real time behind a socket, with its own noise and latency.
 
-Started by `SimDriver` as ``python -m simreal.deploy.emulators.robot ARGUMENTS``.
+Started by `SimDriver` as ``python -m simreal.deploy.emulators.simulated_robot ARGUMENTS``.
 """
 
 import contextlib
