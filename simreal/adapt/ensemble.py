@@ -1,4 +1,9 @@
-"""From a fit to a posterior: draws of whole robots, wide enough to cover what was held out."""
+"""From a fit to a posterior: draws of whole robots, wide enough to cover what was held out.
+
+Two things are kept apart. Deviations of unknowns are widened, each as far as the joints ask that tell
+it: that is what training draws. What no such robot explains is the model's error: a band of each joint
+that grows by the second of a prediction; it is told, and not drawn.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,15 +15,37 @@ from simreal.adapt.uncertainty import Uncertainty, widened
 from simreal.adapt.unknowns import Unknown
 
 Values = NDArray[np.float64]
-Draw = Callable[[float, int], Values]
-"""(members, unknowns) of a posterior whose deviations are widened by a factor, the fit itself first."""
+Draw = Callable[[Values, int], Values]
+"""(members, unknowns) of a posterior, deviations times (unknowns,) factors, the fit itself first."""
 
 RATE = 0.9
 """Share of held-out measurements that the band of the ensemble is to cover."""
+TOO_WIDE = 0.95
+"""Coverage beyond which one joint's band is not pushed for another joint's sake."""
 MEMBERS = 64
-WIDEST = 1e3
-"""Factor on the deviations beyond which widening gives up."""
-BISECTIONS = 9
+WIDEST = 32.0
+"""Factor on deviations beyond which a model lacks something, and no robot differs."""
+STEP = 1.5
+"""By which deviations grow from one trial to the next."""
+SMALLEST_GAIN = 0.02
+"""Of coverage by a step: below it, what a joint lacks lies elsewhere."""
+WITHIN = 1.645
+"""Standard deviations to either side that hold 90 % of a normal distribution."""
+
+
+@dataclass(frozen=True, slots=True)
+class Widening:
+    """How far deviations are widened.
+
+    Attributes:
+        joints: (joints,) factors that joints ask for.
+        unknowns: (unknowns,) factors that come of them.
+        coverage: (joints,) share of measurements within the band of the members alone.
+    """
+
+    joints: Values
+    unknowns: Values
+    coverage: Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +54,15 @@ class Ensemble:
 
     Attributes:
         values: (members, unknowns); the first is the fit itself.
-        factor: by which deviations were widened.
-        coverage: (joints,) share of the held-out measurements within the band.
+        widening: of their deviations.
+        model_error: (joints,) rad/s or m/s, standard deviation by which a prediction may be off for each
+            second that it goes on, beside what members differ in.
+        coverage: (joints,) share of the held-out measurements within the band of both.
     """
 
     values: Values
-    factor: float
+    widening: Widening
+    model_error: Values
     coverage: Values
 
 
@@ -40,13 +70,13 @@ def draw_members(
     values: Values,
     uncertainty: Uncertainty,
     unknowns: list[Unknown],
-    factor: float,
+    factors: Values | float,
     count: int,
     seed: int = 0,
 ) -> Values:
-    """(count, unknowns) values, all within their bounds; the same random numbers for any factor."""
+    """(count, unknowns) values, all within their bounds; the same random numbers for any factors."""
     normal = np.random.default_rng(seed).standard_normal((count, len(values)))
-    covariance = widened(uncertainty.covariance, uncertainty.prior, factor)
+    covariance = widened(uncertainty.covariance, uncertainty.prior, factors)
     scale = np.sqrt(np.diag(covariance))
     eigenvalues, vectors = np.linalg.eigh(covariance / (scale[:, None] * scale))
     root = vectors * np.sqrt(np.maximum(eigenvalues, 0.0)) @ vectors.T
@@ -69,51 +99,104 @@ def _folded(values: Values, low: Values, high: Values) -> Values:
     return inside
 
 
-def band(predicted: Values, noise: Values, rate: float = RATE) -> tuple[Values, Values]:
+def deviation(noise: Values, model_error: Values, time: Values) -> Values:
+    """(windows, samples, joints) of a measurement from the members.
+
+    Args:
+        noise: (joints,) of a measurement.
+        model_error: (joints,) by the second.
+        time: (windows, samples) s since a prediction began.
+    """
+    result: Values = np.hypot(noise, model_error * np.maximum(time, 0.0)[..., None])
+    return result
+
+
+def band(predicted: Values, spread: Values, rate: float = RATE) -> tuple[Values, Values]:
     """Lower and upper edge, (windows, samples, joints), of an ensemble's (members, ...) positions.
 
     Args:
         predicted: of the members.
-        noise: (joints,) standard deviation of a measurement.
+        spread: (joints,) or for each sample, standard deviation of a measurement from them.
         rate: that the band is to cover.
     """
-    tail = 0.5 * (1.0 - rate)
-    finite = np.where(np.isfinite(predicted), predicted, np.nan)
-    low, middle, high = np.nanquantile(finite, (tail, 0.5, 1.0 - tail), axis=0)
-    reach = 1.645 * noise
+    low, middle, high = _quantiles(predicted, rate)
+    reach = WITHIN * spread
     return middle - np.hypot(middle - low, reach), middle + np.hypot(high - middle, reach)
 
 
-def coverage(predicted: Values, measured: Values, valid: NDArray[np.bool_], noise: Values) -> Values:
+def _quantiles(predicted: Values, rate: float) -> Values:
+    """(3, windows, samples, joints) lower edge, middle and upper edge of the members alone."""
+    tail = 0.5 * (1.0 - rate)
+    finite = np.where(np.isfinite(predicted), predicted, np.nan)
+    edges: Values = np.nanquantile(finite, (tail, 0.5, 1.0 - tail), axis=0)
+    return edges
+
+
+def coverage(predicted: Values, measured: Values, valid: NDArray[np.bool_], spread: Values) -> Values:
     """(joints,) share of valid measurements within the band; see `band`."""
-    low, high = band(predicted, noise)
+    low, high = band(predicted, spread)
     inside = (measured >= low) & (measured <= high)
     share: Values = inside[valid].mean(axis=0)
     return share
 
 
-def widen(
-    covered: Callable[[float], Values], rate: float = RATE, widest: float = WIDEST
-) -> tuple[float, Values]:
-    """The smallest factor, at least 1, with which the mean coverage reaches the rate, and the coverage.
+def model_error(
+    predicted: Values,
+    measured: Values,
+    valid: NDArray[np.bool_],
+    noise: Values,
+    time: Values,
+    rate: float = RATE,
+) -> Values:
+    """(joints,) the smallest error by the second with which the band covers a rate of each joint.
 
     Args:
-        covered: (joints,) coverage with a factor.
+        predicted: (members, windows, samples, joints).
+        measured: (windows, samples, joints).
+        valid: (windows, samples).
+        noise: (joints,) standard deviation of a measurement.
+        time: (windows, samples) s since the predictions began.
         rate: wanted.
-        widest: largest factor tried.
     """
-    factor, found = 1.0, covered(1.0)
-    if found.mean() >= rate:
-        return factor, found
-    low, high = 0.0, np.log(widest)
-    reached = covered(widest)
-    if reached.mean() < rate:
-        return widest, reached
-    for _ in range(BISECTIONS):
-        middle = 0.5 * (low + high)
-        share = covered(float(np.exp(middle)))
-        if share.mean() >= rate:
-            high, reached = middle, share
-        else:
-            low = middle
-    return float(np.exp(high)), reached
+    low, middle, high = _quantiles(predicted, rate)
+    off = measured - middle
+    explained = np.where(off > 0.0, high - middle, middle - low)
+    # Of each measurement, the error by which it would just lie on the edge.
+    square = (off**2 - explained**2) / WITHIN**2 - noise**2
+    needed = np.sqrt(np.maximum(square, 0.0))[valid] / np.maximum(time, 1e-9)[valid][:, None]
+    result: Values = np.quantile(needed, rate, axis=0, method="higher")
+    return result
+
+
+def widen(covered: Callable[[Values], Values], shares: Values, rate: float = RATE) -> Widening:
+    """Widen, step by step, the unknowns of the joints that are not covered.
+
+    It ends where every joint is covered, where widening gains nothing more, or where it would make the
+    band of a joint that is covered wider than need be.
+
+    Args:
+        covered: (joints,) coverage with (unknowns,) factors on the deviations.
+        shares: (unknowns, joints) of what is known of each unknown, by the joint that tells it.
+        rate: wanted of each joint.
+    """
+    joints = np.ones(shares.shape[1])
+    found, growing = covered(np.ones(len(shares))), np.ones(len(joints), dtype=bool)
+    while True:
+        growing &= (found < rate) & (joints * STEP <= WIDEST)
+        if not growing.any():
+            break
+        trial = np.where(growing, joints * STEP, joints)
+        share = covered(_of_unknowns(shares, trial))
+        if ((share > TOO_WIDE) & (found <= TOO_WIDE)).any():
+            break
+        growing &= share >= found + SMALLEST_GAIN
+        if not growing.any():
+            break
+        joints, found = trial, share
+    return Widening(joints, _of_unknowns(shares, joints), found)
+
+
+def _of_unknowns(shares: Values, joints: Values) -> Values:
+    """(unknowns,) factors: the geometric mean of those of the joints that tell each."""
+    result: Values = np.exp(shares @ np.log(joints))
+    return result

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.adapt.ensemble import MEMBERS, RATE, Draw, Ensemble, coverage, draw_members, widen
+from simreal.adapt.ensemble import RATE, Draw, Ensemble, draw_members
 from simreal.adapt.fitting import Cutting, Fitted, Prediction, fit_model, predict_windows
 from simreal.adapt.inference import ROUNDS, draw_learned, learned_posterior
 from simreal.adapt.recording import Recording
 from simreal.adapt.simulator import Setup
 from simreal.adapt.uncertainty import Uncertainty, uncertainty
 from simreal.adapt.unknowns import Asked
+from simreal.adapt.widening import Cover, Logs
 from simreal.errors import UserError, nearest
 from simreal.files import digest
 from simreal.randomization.posterior import Posterior, PosteriorParameter, Source
@@ -125,12 +126,13 @@ class Identification:
         candidates: nested models, from the smallest to the largest.
         chosen: index of the simplest within one standard error of the best.
         nominal: the model as it is, predicting the same windows.
+        nominal_score: of it, and the standard error of its excess over the best model's.
         uncertainty: of the chosen fit.
-        draw: robots of the posterior.
         method: by which the posterior was found, in words.
         ensemble: widened until it covers what was held out.
-        predicted: (members, windows, samples, joints) positions of the ensemble on held-out windows.
-        noise: (joints,) of a measurement.
+        samples: (rows, unknowns) of the posterior, as they are written.
+        low: (windows, samples, joints) lower edge of the ensemble's band on held-out windows.
+        high: likewise.
     """
 
     setup: Setup
@@ -139,12 +141,13 @@ class Identification:
     candidates: list[Candidate]
     chosen: int
     nominal: Prediction
+    nominal_score: tuple[float, float]
     uncertainty: Uncertainty
-    draw: Draw
     method: str
     ensemble: Ensemble
-    predicted: Values
-    noise: Values
+    samples: Values
+    low: Values
+    high: Values
 
     @property
     def best(self) -> Candidate:
@@ -153,9 +156,15 @@ class Identification:
 
     @property
     def deviations(self) -> Values:
-        """(unknowns,) standard deviations of the values, before widening."""
-        result: Values = np.sqrt(np.diag(self.uncertainty.bounded_covariance))
+        """(unknowns,) standard deviations of what is written."""
+        result: Values = self.samples.std(axis=0)
         return result
+
+    @property
+    def nominal_suffices(self) -> bool:
+        """Whether no model predicts better than the one as it is, by more than a standard error."""
+        score, error = self.nominal_score
+        return score - min(each.score for each in self.candidates) <= error
 
 
 def identify(
@@ -184,29 +193,32 @@ def identify(
     """
     say = tell or (lambda text: None)
     parts = split(recordings, hold_out)
-    candidates = _compare(setup, parts, nested, cutting, say)
+    nominal = predict_windows(setup, parts.held_out, (), np.zeros((1, 0)), cutting, parts.between)
+    candidates, nominal_score = _compare(setup, parts, nested, cutting, nominal, say)
     chosen = _simplest(candidates)
     best = candidates[chosen]
     say("uncertainty")
     known = uncertainty(best.fitted)
-    noise = 3.0 * np.median(best.fitted.simulator.windows.start_deviation[:, 0], axis=0)
     draw, method = _posterior_draws(best, known, simulations, say)
     say("widening until held-out windows are covered")
-    ensemble, predicted = calibrate(setup, parts, best, draw, cutting, noise)
-    nominal = predict_windows(setup, parts.held_out, (), np.zeros((1, 0)), cutting, parts.between)
+    cover = Cover(setup, best.asked, best.fitted, draw)
+    logs = Logs(parts.held_out, cutting, parts.between)
+    ensemble = cover.widened(logs)
+    low, high = cover.edges(ensemble, logs)
     return Identification(
-        setup,
-        parts,
-        cutting,
-        candidates,
-        chosen,
-        nominal,
-        known,
-        draw,
-        method,
-        ensemble,
-        predicted,
-        noise,
+        setup=setup,
+        split=parts,
+        cutting=cutting,
+        candidates=candidates,
+        chosen=chosen,
+        nominal=nominal,
+        nominal_score=nominal_score,
+        uncertainty=known,
+        method=method,
+        ensemble=ensemble,
+        samples=draw(ensemble.widening.unknowns, SAMPLES),
+        low=low,
+        high=high,
     )
 
 
@@ -225,8 +237,13 @@ def _posterior_draws(
 
 
 def _compare(
-    setup: Setup, parts: Split, nested: Sequence[Sequence[Asked]], cutting: Cutting, say: Tell
-) -> list[Candidate]:
+    setup: Setup,
+    parts: Split,
+    nested: Sequence[Sequence[Asked]],
+    cutting: Cutting,
+    nominal: Prediction,
+    say: Tell,
+) -> tuple[list[Candidate], tuple[float, float]]:
     found: list[tuple[tuple[Asked, ...], Fitted, Prediction]] = []
     asked: tuple[Asked, ...] = ()
     given: Mapping[str, float] | None = None
@@ -246,28 +263,34 @@ def _compare(
                 predict_windows(setup, parts.held_out, asked, values, cutting, parts.between),
             )
         )
-    return _scored(found)
-
-
-def _scored(found: list[tuple[tuple[Asked, ...], Fitted, Prediction]]) -> list[Candidate]:
     deviation = np.min([fitted.fit.noise.position for _, fitted, _ in found], axis=0)
+    scores = _scores([nominal, *(prediction for _, _, prediction in found)], deviation)
+    candidates = [Candidate(*each, *score) for each, score in zip(found, scores[1:], strict=True)]
+    return candidates, scores[0]
+
+
+def _scores(predictions: Sequence[Prediction], deviation: Values) -> list[tuple[float, float]]:
+    """Mean square over windows of each, and the standard error of its excess over the best model's.
+
+    The first is the model as it is, which is held against the best of the others.
+    """
     joints = len(deviation)
     errors = [
         np.mean(
             np.minimum(np.nan_to_num(each.error[0, ..., :joints], nan=1e3) / deviation, 1e3) ** 2,
             axis=(1, 2),
         )
-        for _, _, each in found
+        for each in predictions
     ]
-    best = int(np.argmin([each.mean() for each in errors]))
-    candidates = []
-    for (asked, fitted, prediction), each in zip(found, errors, strict=True):
-        excess = each - errors[best]
+    best = min(errors[1:], key=np.mean)
+    scores = []
+    for each in errors:
+        excess = each - best
         blocks = np.array_split(excess, max(2, min(20, len(excess))))
         means = np.array([block.mean() for block in blocks if block.size])
         error = float(means.std(ddof=1) / np.sqrt(len(means))) if len(means) > 1 else 0.0
-        candidates.append(Candidate(asked, fitted, prediction, float(each.mean()), error))
-    return candidates
+        scores.append((float(each.mean()), error))
+    return scores
 
 
 def _simplest(candidates: Sequence[Candidate]) -> int:
@@ -278,39 +301,9 @@ def _simplest(candidates: Sequence[Candidate]) -> int:
     )
 
 
-def calibrate(
-    setup: Setup, parts: Split, best: Candidate, draw: Draw, cutting: Cutting, noise: Values
-) -> tuple[Ensemble, Values]:
-    """Widen the ensemble of a fit until its band covers the held-out windows; with its predictions."""
-
-    def predict(factor: float) -> tuple[Values, Prediction]:
-        members = draw(factor, MEMBERS)
-        return members, predict_windows(
-            setup,
-            parts.held_out,
-            best.asked,
-            members,
-            cutting,
-            parts.between,
-            np.random.default_rng(1),
-        )
-
-    def covered(factor: float) -> Values:
-        _, prediction = predict(factor)
-        windows = prediction.windows
-        positions = prediction.predicted[..., 0, :]
-        return coverage(positions, windows.position, windows.valid, noise)
-
-    factor, share = widen(covered)
-    members, prediction = predict(factor)
-    return Ensemble(members, factor, share), prediction.predicted[..., 0, :]
-
-
-def posterior(found: Identification, logs: Sequence[Path], samples: int = SAMPLES) -> Posterior:
+def posterior(found: Identification, logs: Sequence[Path]) -> Posterior:
     """The file that training reads: whole rows, one number for each part that an unknown stands for."""
-    best = found.best
-    unknowns = best.fitted.simulator.unknowns
-    members = found.draw(found.ensemble.factor, samples)
+    unknowns = found.best.fitted.simulator.unknowns
     parameters = tuple(
         PosteriorParameter(
             name=column,
@@ -323,9 +316,8 @@ def posterior(found: Identification, logs: Sequence[Path], samples: int = SAMPLE
         for column in unknown.columns
     )
     copies = [len(unknown.columns) for unknown in unknowns]
-    rows = np.repeat(members, copies, axis=1)
-    windows = best.fitted.simulator.windows
-    shares = ", ".join(f"{100 * share:.0f} %" for share in found.ensemble.coverage)
+    rows = np.repeat(found.samples, copies, axis=1)
+    windows = found.best.fitted.simulator.windows
     return Posterior(
         robot=found.setup.robot.name,
         parameters=parameters,
@@ -333,7 +325,27 @@ def posterior(found: Identification, logs: Sequence[Path], samples: int = SAMPLE
         sources=tuple(Source(file=path.name, sha256=digest(path)) for path in logs),
         provenance=(
             f"simreal identify: {len(windows)} windows of {windows.length:g} s, {found.split.how}; "
-            f"posterior {found.method}, deviations times {found.ensemble.factor:.3g} so that "
-            f"{100 * RATE:.0f} % of what was held out is covered (reached: {shares})"
+            f"posterior {found.method}; {describe_widening(found)}"
         ),
+    )
+
+
+def describe_widening(found: Identification) -> str:
+    """How far deviations were widened and what the model lacks, by joint, for people."""
+    ensemble = found.ensemble
+    joints = zip(
+        found.setup.robot.description.joints,
+        ensemble.widening.joints,
+        ensemble.widening.coverage,
+        ensemble.model_error,
+        strict=True,
+    )
+    told = [
+        f"{joint.name} times {factor:.3g} ({100 * share:.0f} % covered), "
+        f"model error {error:.2g} {joint.unit}/s"
+        for joint, factor, share, error in joints
+    ]
+    return (
+        f"deviations widened to cover {100 * RATE:.0f} % of what was held out, the rest being the "
+        f"model's error, which is not drawn: {'; '.join(told)}"
     )

@@ -87,11 +87,11 @@ def learned_posterior(
 
 
 def draw_learned(
-    fit: Values, samples: Values, unknowns: list[Unknown], factor: float, count: int
+    fit: Values, samples: Values, unknowns: list[Unknown], factors: Values | float, count: int
 ) -> Values:
     """(count, unknowns) of a posterior's samples, deviations from their mean widened; the fit first."""
     middle = samples.mean(axis=0)
-    members = within_bounds(middle + factor * (samples[:count] - middle), unknowns)
+    members = within_bounds(middle + factors * (samples[:count] - middle), unknowns)
     members[0] = fit
     return members
 

@@ -5,14 +5,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simreal.adapt.ensemble import RATE, band
-from simreal.adapt.identify import Identification
+from simreal.adapt.identify import Identification, describe_widening
 from simreal.report import COLOUR, SECOND_COLOUR, Page, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN_WINDOWS = 3
+NO_BETTER = (
+    "No model predicts what was held out better than the one as it is, by more than a standard error: "
+    "keep that one. Parameters and bands below are of the best that was tried, for looking into it."
+)
 LAGS = 60
 """Samples, of the residuals' correlation."""
 
@@ -21,14 +24,16 @@ def parameter_rows(found: Identification) -> list[tuple[str, str, str, str, str]
     """Name, value, deviation, bounds and a remark for each unknown of the chosen model."""
     best = found.best
     rows = []
-    for unknown, value, deviation, prior in zip(
+    told = np.sqrt(np.diag(found.uncertainty.bounded_covariance))
+    for unknown, value, deviation, own, prior in zip(
         best.fitted.simulator.unknowns,
         best.fitted.fit.values,
         found.deviations,
+        told,
         found.uncertainty.prior,
         strict=True,
     ):
-        remark = "hardly told by these logs" if deviation > 0.5 * prior else ""
+        remark = "hardly told by these logs" if own > 0.5 * prior else ""
         if unknown.name in best.fitted.at_bounds:
             remark = "at its bound: not credible"
         unit = "" if unknown.unit == "1" else f" {unknown.unit}"
@@ -45,6 +50,15 @@ def parameter_rows(found: Identification) -> list[tuple[str, str, str, str, str]
     return rows
 
 
+def nominal_row(found: Identification) -> tuple[str, str, str, str]:
+    """The same of the model as it is."""
+    error = ", ".join(f"{value:.4g}" for value in found.nominal.root_mean_square()[0])
+    score, deviation = found.nominal_score
+    excess = f"{score - min(each.score for each in found.candidates):.3g} ± {deviation:.2g}"
+    offered = "offered: no other is better" if found.nominal_suffices else ""
+    return "0: the model as it is", error, excess, offered
+
+
 def model_rows(found: Identification) -> list[tuple[str, str, str, str]]:
     """What each nested model adds, its score, and which is offered."""
     rows = []
@@ -57,7 +71,8 @@ def model_rows(found: Identification) -> list[tuple[str, str, str, str]]:
         shown = ", ".join(added[:6]) + (f" and {len(added) - 6} more" if len(added) > 6 else "")
         error = ", ".join(f"{value:.4g}" for value in each.prediction.root_mean_square()[0])
         excess = f"{each.score - best:.3g} ± {each.standard_error:.2g}"
-        chosen = "offered: the simplest within one standard error" if index == found.chosen else ""
+        offered = index == found.chosen and not found.nominal_suffices
+        chosen = "offered: the simplest within one standard error" if offered else ""
         rows.append((f"{len(names)}: + {shown}", error, excess, chosen))
     return rows
 
@@ -83,15 +98,12 @@ def write_page(found: Identification, path: Path) -> None:
     page.heading("Parameters")
     page.table(("", "value", "deviation", "bounds", ""), parameter_rows(found))
     page.text(
-        "Deviations come from resampling blocks of windows: residuals within one are correlated. "
-        f"In the file they are {found.ensemble.factor:.3g} times as large, so that the band of the "
-        f"ensemble covers {100 * found.ensemble.coverage.mean():.0f} % of what was held out "
-        f"(wanted: {100 * RATE:.0f} %).",
+        "Deviations come from resampling blocks of windows, since residuals within one are correlated, "
+        f"and are those of the file: {describe_widening(found)}.",
         note=True,
     )
     page.heading("Models")
     joints = found.setup.robot.description.joint_names
-    nominal = ", ".join(f"{value:.4g}" for value in found.nominal.root_mean_square()[0])
     page.table(
         (
             "unknowns",
@@ -99,8 +111,10 @@ def write_page(found: Identification, path: Path) -> None:
             "score above the best",
             "",
         ),
-        [("0: the model as it is", nominal, "", ""), *model_rows(found)],
+        [nominal_row(found), *model_rows(found)],
     )
+    if found.nominal_suffices:
+        page.text(NO_BETTER)
     page.heading("What the logs can tell")
     lines = combination_lines(found)
     for line in lines or ["Every combination of the unknowns is told by these logs."]:
@@ -133,7 +147,7 @@ def _held_out(found: Identification) -> "Figure":
     size = np.sqrt((np.nan_to_num(prediction.error[0], nan=9.0) ** 2).mean(axis=(1, 2)))
     order = np.argsort(size)
     picked = order[np.linspace(0, len(order) - 1, min(SHOWN_WINDOWS, len(order))).astype(int)]
-    low, high = band(found.predicted, found.noise)
+    low, high = found.low, found.high
     figure, axes = new_figure(len(picked), shown, width=3.2, height=2.0)
     for row in range(shown):
         for column, window in enumerate(picked):

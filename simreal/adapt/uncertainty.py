@@ -62,10 +62,11 @@ class Uncertainty:
         return widened(self.covariance, self.prior, 1.0)
 
 
-def widened(covariance: Values, prior: Values, factor: float) -> Values:
-    """A covariance with deviations times a factor, and then within what the bounds leave."""
+def widened(covariance: Values, prior: Values, factors: Values | float) -> Values:
+    """A covariance with deviations times (unknowns,) factors, then within what the bounds leave."""
     scale = prior[:, None] * prior
-    size = covariance / scale * factor**2
+    each = np.broadcast_to(factors, prior.shape)
+    size = covariance / scale * (each[:, None] * each)
     # In deviations of the bounds, the prior is the identity.
     eigenvalues, vectors = np.linalg.eigh(0.5 * (size + size.T))
     kept = np.maximum(eigenvalues, 1e-12)
@@ -100,6 +101,20 @@ def uncertainty(fitted: Fitted, seed: int = 0) -> Uncertainty:
     spread = _at_least(spread, white)
     covariance = spread * (prior[:, None] * prior)
     return Uncertainty(covariance, prior, _combinations(total, spread, fitted.simulator.names))
+
+
+def told_by_joints(fitted: Fitted) -> Values:
+    """(unknowns, joints) share of what is known of each unknown that each joint's motion tells."""
+    _, jacobian = fitted.fit.derivatives.eliminate()
+    windows = fitted.simulator.windows
+    count, samples, joints = windows.position.shape
+    channels = fitted.fit.noise.channels
+    # Behind the measurements of a window stand the rows of its start.
+    rows = jacobian[:, : samples * channels].reshape(count, samples, -1, joints, jacobian.shape[2])
+    told = np.einsum("wscjk,wscjk->kj", rows, rows)
+    total = told.sum(axis=1, keepdims=True)
+    shares: Values = np.where(total > 0.0, told / np.maximum(total, 1e-300), 1.0 / joints)
+    return shares
 
 
 def _at_least(spread: Values, white: Values) -> Values:

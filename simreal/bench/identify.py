@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.adapt.ensemble import MEMBERS, coverage, draw_members, widen
+from simreal.adapt.ensemble import draw_members
 from simreal.adapt.fitting import Cutting, Fitted, Prediction, fit_model, predict_windows
 from simreal.adapt.recording import Recording, make_recording
 from simreal.adapt.simulator import Setup
 from simreal.adapt.uncertainty import uncertainty
+from simreal.adapt.widening import Cover, Logs
 from simreal.bench.identify_shared import asked_of, real_logs, rounded
 from simreal.logs.formats import read_logs
-from simreal.robots import load_robot
+from simreal.robots import Robot, load_robot
 
 Values = NDArray[np.float64]
 Tell = Callable[[str], None]
@@ -36,6 +37,10 @@ QUBE = (
     "action_latency_ms",
 )
 """Of the Furuta pendulum, without what its logs cannot tell apart: the arm's damping from back-EMF."""
+JUDGED = ("2021-04-14", "2021-02-10")
+"""Days whose coverage is judged: those with chirps and swing-ups."""
+WIDENED_ON = "2021-05-25"
+"""The day that is left out of the fit to widen on: another than any that is judged."""
 KINDS = ("hip", "thigh", "calf")
 LEGS = ("FL", "FR", "RL", "RR")
 GO2 = (
@@ -76,15 +81,9 @@ class _Pool:
 
 def qube(folder: Path | None, days: Sequence[str], tell: Tell) -> dict[str, Any]:
     """Predict each day's logs of the Qube with a model fitted to those of all other days."""
-    files = sorted((real_logs(folder) / "quanser_qube").glob("*.npz"))
     robot = load_robot("qube")
     setup = Setup(robot)
-    recordings = [
-        make_recording(log, robot.description)
-        for file in files
-        if not file.name.startswith("sin_")  # they drift, and fail a check of logs
-        for log in read_logs(file, "qube_simurlacra")
-    ]
+    recordings = _qube_recordings(folder, robot)
     known = sorted({each.group.split()[-1] for each in recordings})
     result: dict[str, Any] = {}
     pools = {(kind, what): _Pool() for kind in ("chirp", "swingup") for what in ("fit", "nominal")}
@@ -107,6 +106,15 @@ def qube(folder: Path | None, days: Sequence[str], tell: Tell) -> dict[str, Any]
         f"{kind} {what}": pool.rms() for (kind, what), pool in pools.items() if pool.count
     }
     return result
+
+
+def _qube_recordings(folder: Path | None, robot: Robot) -> list[Recording]:
+    return [
+        make_recording(log, robot.description)
+        for file in sorted((real_logs(folder) / "quanser_qube").glob("*.npz"))
+        if not file.name.startswith("sin_")  # they drift, and fail a check of logs
+        for log in read_logs(file, "qube_simurlacra")
+    ]
 
 
 def _fit_qube(setup: Setup, recordings: Sequence[Recording], tell: Tell) -> Fitted:
@@ -222,50 +230,30 @@ def _thinned(recording: Recording, period: float = 0.004) -> Recording:
     )
 
 
-def band_coverage(folder: Path | None, tell: Tell) -> dict[str, Any]:
-    """Widen on one day of the Qube's logs, then see how much of another day the band covers."""
-    files = sorted((real_logs(folder) / "quanser_qube").glob("chirp_*.npz"))
+def band_coverage(folder: Path | None, days: Sequence[str], tell: Tell) -> dict[str, Any]:
+    """Fit to some days of the Qube's logs, widen on another, then see how much of a third is covered."""
     robot = load_robot("qube")
     setup, asked = Setup(robot), asked_of(QUBE)
-    recordings = [
-        make_recording(log, robot.description)
-        for file in files
-        for log in read_logs(file, "qube_simurlacra")
-    ]
-    early = [each for each in recordings if "2021-02-10" in each.group]
-    late = [each for each in recordings if "2021-04-14" in each.group]
-    # Three parts that share no log: to fit, to widen on, to judge by.
-    result = {}
-    negative = [each for each in early if "neg" in each.name]
-    positive = [each for each in early if "pos" in each.name]
-    for name, fit, calibrate, judge in (
-        ("judged by 2021-04-14", positive, negative, late),
-        ("judged by 2021-02-10 pos", late, negative, positive),
-    ):
-        fitted = fit_model(setup, fit, asked, Cutting(0.5), None, tell, 10)
+    recordings = _qube_recordings(folder, robot)
+    result: dict[str, Any] = {}
+    for day in days or JUDGED:
+        rest = [each for each in recordings if day not in each.group]
+        left_out = [each for each in rest if WIDENED_ON in each.group]
+        fitted = _fit_qube(setup, [each for each in rest if WIDENED_ON not in each.group], tell)
         known = uncertainty(fitted)
-        noise = 3.0 * np.median(fitted.simulator.windows.start_deviation[:, 0], axis=0)
-
-        def share(
-            factor: float,
-            logs: Sequence[Recording],
-            fitted: Fitted = fitted,
-            known: Any = known,
-            noise: Values = noise,
-        ) -> Values:
-            members = draw_members(fitted.fit.values, known, fitted.simulator.unknowns, factor, MEMBERS)
-            found = predict_windows(
-                setup, logs, asked, members, Cutting(0.5, 1.0), (0.0, 1.0), np.random.default_rng(1)
-            )
-            return coverage(
-                found.predicted[..., 0, :], found.windows.position, found.windows.valid, noise
-            )
-
-        factor, calibrated = widen(partial(share, logs=calibrate))
-        result[name] = {
-            "factor": round(factor, 3),
-            "calibrated": rounded(calibrated),
-            "held_out": rounded(share(factor, judge)),
+        draw = partial(draw_members, fitted.fit.values, known, fitted.simulator.unknowns)
+        cover = Cover(setup, asked, fitted, draw)
+        ensemble = cover.widened(Logs(left_out, Cutting(0.5, 1.0)))
+        entry: dict[str, Any] = {
+            "factors": rounded(ensemble.widening.joints, 2),
+            "widened_members_alone": rounded(ensemble.widening.coverage),
+            "model_error_rad_per_s": rounded(ensemble.model_error),
+            "widened": rounded(ensemble.coverage),
         }
-        tell(f"{name}: {result[name]}")
+        tell(f"{day}: {entry}")
+        for kind in ("chirp", "swingup"):
+            held = [each for each in recordings if day in each.group and kind in each.group]
+            entry[kind] = rounded(cover.judged(ensemble, Logs(held, Cutting(0.5, 1.0))))
+        result[day] = entry
+        tell(f"{day}: {entry}")
     return result

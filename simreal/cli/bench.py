@@ -388,7 +388,7 @@ def bench_identify(
         case "pendulum":
             print_json(figures.pendulum(data, _tell))
         case "coverage":
-            print_json(figures.band_coverage(data, _tell))
+            print_json(figures.band_coverage(data, days, _tell))
         case "truth":
             print_json(made_up.truth(draws, _tell))
         case "latency":

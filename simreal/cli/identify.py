@@ -114,14 +114,20 @@ def identify(
             tell,
             simulations,
         )
-    result = posterior(found, logs)
-    write_posterior(output, result)
     _print(found)
     if report is not None:
         from simreal.adapt.page import write_page
 
         write_page(found, report)
         console.print(f"report: {report}")
+    if found.nominal_suffices:
+        stale = f"; {output} is from before" if output.exists() else ""
+        raise UserError(
+            "no model predicts the held-out logs better than the robot's model as it is, by more than a "
+            f"standard error: nothing written{stale}. Train without --randomization, or see simreal "
+            "check-log and simreal design for logs that tell more"
+        )
+    write_posterior(output, posterior(found, logs))
     if policy is not None:
         _hold_against(policy, output)
     console.print(
@@ -152,26 +158,20 @@ def _progress() -> "Iterator[Callable[[str], None]]":
 
 
 def _print(found: "Identification") -> None:
-    from simreal.adapt.page import combination_lines, model_rows, parameter_rows
+    from simreal.adapt.identify import describe_widening
+    from simreal.adapt.page import combination_lines, model_rows, nominal_row, parameter_rows
 
     table = Table("parameter", "value", "deviation", "bounds", "")
     for row in parameter_rows(found):
         table.add_row(*row)
     console.print(table)
     models = Table("unknowns", "held-out error", "score above the best", "")
-    nominal = ", ".join(f"{value:.4g}" for value in found.nominal.root_mean_square()[0])
-    models.add_row("0: the model as it is", nominal, "", "")
-    for each in model_rows(found):
+    for each in (nominal_row(found), *model_rows(found)):
         models.add_row(*each)
     console.print(models)
     for line in combination_lines(found):
         errors.print(line, style="yellow", soft_wrap=True)
-    reached = 100 * found.ensemble.coverage.mean()
-    console.print(
-        f"{found.split.how}; band covers {reached:.0f} % of it, with deviations times "
-        f"{found.ensemble.factor:.3g}",
-        soft_wrap=True,
-    )
+    console.print(f"{found.split.how}; {describe_widening(found)}", soft_wrap=True)
 
 
 @click.command()

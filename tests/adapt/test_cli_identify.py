@@ -27,14 +27,17 @@ provenance_from_name: '(?P<excitation>[a-z]+)'
 @pytest.fixture
 def files(tmp_path: Path) -> list[str]:
     """Two logs of a robot with a stronger motor and more friction, and their mapping."""
-    (tmp_path / "mapping.yaml").write_text(MAPPING)
-    options = ["--mapping", str(tmp_path / "mapping.yaml")]
+    return recorded(tmp_path, np.array([1.15, 2.0]))
+
+
+def recorded(folder: Path, truth: np.ndarray) -> list[str]:
+    """Options for two logs of a Qube whose motor and friction are so many times the model's."""
+    (folder / "mapping.yaml").write_text(MAPPING)
+    options = ["--mapping", str(folder / "mapping.yaml")]
     names = ("torque_constant", "joint_frictionloss[arm]")
     for seed, name in enumerate(("sines", "others")):
-        recording = synthetic(
-            Setup(load_robot("qube")), names, np.array([1.15, 2.0]), 4.0, np.random.default_rng(seed)
-        )
-        path = tmp_path / f"{name}.npz"
+        recording = synthetic(Setup(load_robot("qube")), names, truth, 4.0, np.random.default_rng(seed))
+        path = folder / f"{name}.npz"
         np.savez(path, time=recording.time, position=recording.position, command=recording.command)
         options += ["--log", str(path)]
     return options
@@ -47,11 +50,25 @@ def test_from_logs_to_a_randomization(files: list[str], tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["identify", "qube", *files, *parameters, *written])
     assert result.exit_code == 0, result.output
     assert "held out: others" in result.output
+    assert "model error" in result.output
     found = read_posterior(output)
     assert found.names == ["torque_constant[motor]", "joint_frictionloss[arm]"]
     assert np.mean(found.samples, axis=0) == pytest.approx([1.15, 2.0], rel=0.1)
     assert [source.file for source in found.sources] == ["sines.npz", "others.npz"]
     assert "Identification of qube" in report.read_text()
+
+
+def test_where_the_model_as_it_is_predicts_as_well_nothing_is_written(tmp_path: Path) -> None:
+    files = recorded(tmp_path, np.ones(2))
+    output, report = tmp_path / "identified.yaml", tmp_path / "report.html"
+    output.write_text("from before")
+    arguments = ["--parameters", "torque_offset", "-o", str(output), "--report", str(report)]
+    result = CliRunner().invoke(cli, ["identify", "qube", *files, *arguments])
+    assert result.exit_code != 0
+    assert "no model predicts the held-out logs better" in str(result.exception)
+    assert f"nothing written; {output} is from before" in str(result.exception)
+    assert output.read_text() == "from before"
+    assert "keep that one" in report.read_text()
 
 
 def test_what_is_wrong_is_told_in_one_message(files: list[str], tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from simreal.adapt.fitting import Cutting
 from simreal.adapt.identify import Identification, identify, posterior, split
-from simreal.adapt.page import combination_lines, write_page
+from simreal.adapt.page import combination_lines, model_rows, nominal_row, write_page
 from simreal.adapt.recording import Recording
 from simreal.adapt.simulator import Setup
 from simreal.adapt.unknowns import read_asked, resolve
@@ -42,8 +42,9 @@ def test_the_simplest_model_that_predicts_is_offered_and_its_band_covers(
     assert found.split.how == "held out: multisine 1"
     for name, value in TRUTH.items():
         assert found.best.fitted.by_name[f"{name}[hinge]"] == pytest.approx(value, rel=0.1)
-    assert found.ensemble.coverage.mean() >= 0.9
-    assert found.ensemble.factor < 5.0
+    assert not found.nominal_suffices
+    assert (found.ensemble.coverage >= 0.9).all()
+    assert (found.ensemble.widening.joints < 5.0).all()
     assert not found.best.fitted.at_bounds
     source = tmp_path / "a.mcap"
     source.write_bytes(b"log")
@@ -52,10 +53,21 @@ def test_the_simplest_model_that_predicts_is_offered_and_its_band_covers(
     again = read_posterior(tmp_path / "identified.yaml")
     assert again == result
     assert again.names == ["joint_damping[hinge]", "joint_frictionloss[hinge]"]
-    middle = np.array(again.samples).mean(axis=0)
+    written = np.array(again.samples)
+    assert written.std(axis=0) == pytest.approx(found.deviations)
+    middle = written.mean(axis=0)
     np.testing.assert_allclose(middle, list(TRUTH.values()), rtol=0.15)
     write_page(found, tmp_path / "report.html")
     assert "offered" in (tmp_path / "report.html").read_text()
+
+
+def test_a_model_that_predicts_no_better_is_not_offered(link: Robot, record: Record) -> None:
+    """The robot is just as its model says; what is found is noise."""
+    logs = [record({"mass": 1.0}, 3.0, seed, group=f"multisine {seed}") for seed in range(2)]
+    found = identify(Setup(link), logs, [[read_asked("torque_offset")]], Cutting(0.5))
+    assert found.nominal_suffices
+    assert nominal_row(found)[-1] == "offered: no other is better"
+    assert all(row[-1] == "" for row in model_rows(found))
 
 
 def test_what_no_log_tells_apart_is_named(link: Robot, logs: list[Recording]) -> None:

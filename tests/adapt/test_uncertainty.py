@@ -1,9 +1,11 @@
 """Widening, bounds and bands."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from simreal.adapt.ensemble import coverage, draw_members, widen
+from simreal.adapt.ensemble import WIDEST, coverage, deviation, draw_members, model_error, widen
 from simreal.adapt.uncertainty import Uncertainty, widened
 from simreal.adapt.unknowns import Unknown
 
@@ -17,6 +19,8 @@ def test_widening_ends_at_what_the_bounds_leave() -> None:
     narrow = np.diag([1e-4, 4e-4])
     assert np.sqrt(np.diag(widened(narrow, prior, 1.0))) == pytest.approx([0.01, 0.02], rel=1e-3)
     assert np.sqrt(np.diag(widened(narrow, prior, 3.0))) == pytest.approx([0.03, 0.06], rel=1e-2)
+    each = widened(narrow, prior, np.array([1.0, 3.0]))
+    assert np.sqrt(np.diag(each)) == pytest.approx([0.01, 0.06], rel=1e-2)
     assert np.sqrt(np.diag(widened(narrow, prior, 1e6))) == pytest.approx(prior, rel=1e-3)
 
 
@@ -38,9 +42,44 @@ def test_a_band_of_90_percent_covers_90_percent() -> None:
     assert share == pytest.approx([0.9], abs=0.02)
 
 
-def test_the_smallest_factor_that_covers_is_taken() -> None:
-    factor, share = widen(lambda factor: np.array([1.0 - 0.5 / factor]))
-    assert factor == pytest.approx(5.0, rel=0.05)
-    assert share[0] >= 0.9
-    assert widen(lambda factor: np.array([0.95]))[0] == 1.0
-    assert widen(lambda factor: np.array([0.2]))[0] == 1e3
+def test_each_unknown_is_widened_as_far_as_its_joint_asks() -> None:
+    """Two joints, each told by an unknown of its own; a third unknown is told by both."""
+    shares = np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]])
+    found = widen(lambda factors: np.array([0.92, 1.0 - 0.5 / factors[1]]), shares)
+    assert found.joints == pytest.approx([1.0, 1.5**4])  # 1 - 0.5 / 5 is 90 %
+    assert found.unknowns == pytest.approx([1.0, 1.5**4, 1.5**2])
+    assert found.coverage[1] >= 0.9
+
+
+@pytest.mark.parametrize(
+    ("covered", "steps"),
+    [
+        (lambda factor: [0.95, 0.95], 0),
+        (lambda factor: [0.2, 0.2], 0),  # nothing is gained: the model lacks something
+        (
+            lambda factor: [0.905 + 0.02 * np.log(factor), 0.5 + 0.1 * np.log(factor)],
+            5,
+        ),  # the first: 95 %
+        (lambda factor: [0.1 * np.log(factor)] * 2, 8),  # 1.5**8 is 25.6
+    ],
+)
+def test_widening_ends(covered: Callable[[float], list[float]], steps: int) -> None:
+    """Where all are covered, where nothing is gained, before a joint is too wide, and at the widest."""
+    found = widen(lambda factors: np.array(covered(factors[0])), np.array([[0.0, 1.0]]))
+    assert found.joints[1] == pytest.approx(1.5**steps)
+    assert found.unknowns[0] <= WIDEST
+
+
+def test_what_members_lack_is_the_models_error() -> None:
+    """Members agree, and what was measured strays from them by 0.2 rad/s, of one joint alone."""
+    random = np.random.default_rng(0)
+    time = np.broadcast_to(np.linspace(0.01, 1.0, 100), (60, 100))
+    measured = np.zeros((60, 100, 2))
+    measured[..., 0] = 0.2 * random.normal(size=(60, 1)) * time
+    members, noise = np.zeros((20, 60, 100, 2)), np.array([1e-4, 1e-4])
+    valid = np.ones((60, 100), dtype=bool)
+    error = model_error(members, measured, valid, noise, time)
+    assert error[0] == pytest.approx(0.2, rel=0.2)
+    assert error[1] == 0.0
+    share = coverage(members, measured, valid, deviation(noise, error, time))
+    assert share == pytest.approx([0.9, 1.0], abs=0.01)

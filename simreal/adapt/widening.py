@@ -1,0 +1,90 @@
+"""Predicts logs with all members of a posterior, widens them until they cover, and judges on others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simreal.adapt.ensemble import MEMBERS, Draw, Ensemble, band, coverage, deviation, model_error, widen
+from simreal.adapt.fitting import Cutting, Fitted, Prediction, predict_windows
+from simreal.adapt.recording import Recording
+from simreal.adapt.simulator import Setup
+from simreal.adapt.uncertainty import told_by_joints
+from simreal.adapt.unknowns import Asked
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Logs:
+    """What is to be covered.
+
+    Attributes:
+        recordings: not fitted to.
+        cutting: of them.
+        between: shares of them within which windows lie.
+    """
+
+    recordings: Sequence[Recording]
+    cutting: Cutting
+    between: tuple[float, float] = (0.0, 1.0)
+
+
+class Cover:
+    """How much of logs the members of one fit's posterior cover."""
+
+    def __init__(self, setup: Setup, asked: Sequence[Asked], fitted: Fitted, draw: Draw) -> None:
+        """Prepare for a fit of some unknowns and the posterior around it."""
+        self._setup, self._asked, self._draw = setup, asked, draw
+        self._shares = told_by_joints(fitted)
+        # Of a reading, some times the error that a cubic through many of them leaves.
+        self._noise = 3.0 * np.median(fitted.simulator.windows.start_deviation[:, 0], axis=0)
+
+    def widened(self, logs: Logs) -> Ensemble:
+        """Members widened until their band covers logs, and the model's error beside them."""
+
+        def covered(factors: Values) -> Values:
+            return self._coverage(self._predict(self._draw(factors, MEMBERS), logs), None)
+
+        widening = widen(covered, self._shares)
+        members = self._draw(widening.unknowns, MEMBERS)
+        prediction = self._predict(members, logs)
+        windows = prediction.windows
+        error = model_error(
+            prediction.predicted[..., 0, :],
+            windows.position,
+            windows.valid,
+            self._noise,
+            windows.time - windows.lead,
+        )
+        return Ensemble(members, widening, error, self._coverage(prediction, error))
+
+    def judged(self, ensemble: Ensemble, logs: Logs) -> Values:
+        """(joints,) coverage of other logs."""
+        return self._coverage(self._predict(ensemble.values, logs), ensemble.model_error)
+
+    def edges(self, ensemble: Ensemble, logs: Logs) -> tuple[Values, Values]:
+        """Lower and upper edge of the band on logs' windows, (windows, samples, joints)."""
+        prediction = self._predict(ensemble.values, logs)
+        return band(prediction.predicted[..., 0, :], self._spread(prediction, ensemble.model_error))
+
+    def _predict(self, members: Values, logs: Logs) -> Prediction:
+        return predict_windows(
+            self._setup,
+            logs.recordings,
+            self._asked,
+            members,
+            logs.cutting,
+            logs.between,
+            np.random.default_rng(1),
+        )
+
+    def _spread(self, prediction: Prediction, error: Values | None) -> Values:
+        if error is None:
+            return self._noise
+        return deviation(self._noise, error, prediction.windows.time - prediction.windows.lead)
+
+    def _coverage(self, prediction: Prediction, error: Values | None) -> Values:
+        windows, positions = prediction.windows, prediction.predicted[..., 0, :]
+        return coverage(positions, windows.position, windows.valid, self._spread(prediction, error))
