@@ -7,7 +7,7 @@ class Time:
     """In which a robot lives: the wall's, of this computer's monotonic clock."""
 
     def now(self) -> int:
-        """ns."""
+        """What time it is, ns."""
         return time.monotonic_ns()
 
     def sleep(self, duration: int) -> None:
