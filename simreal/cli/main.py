@@ -18,6 +18,7 @@ from simreal.cli.evaluate import evaluate
 from simreal.cli.experiment import lint, preview
 from simreal.cli.export import export, inspect
 from simreal.cli.finetune_offline import finetune_offline
+from simreal.cli.finetune_online import finetune_online
 from simreal.cli.identify import design, identify
 from simreal.cli.latent import latent
 from simreal.cli.logs import check_log, convert_log
@@ -149,6 +150,7 @@ for command in (
     transfer,
     latent,
     finetune_offline,
+    finetune_online,
     transfer_benchmark,
     check_log,
     convert_log,
