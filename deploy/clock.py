@@ -3,6 +3,41 @@
 import time
 
 
+class Time:
+    """In which a robot lives: the wall's, of this computer's monotonic clock."""
+
+    def now(self) -> int:
+        """What time it is, ns."""
+        return time.monotonic_ns()
+
+    def sleep(self, duration: int) -> None:
+        """Let ns pass."""
+        # Python sleeps on CLOCK_MONOTONIC and goes on sleeping after a signal.
+        time.sleep(duration * 1e-9)
+
+
+class SteppedTime(Time):
+    """That of a simulated robot which moves with commands alone: nothing but sleeping lets it pass.
+
+    So the loop takes as long as it computes, and is never late.
+    """
+
+    def __init__(self, start: int = 0) -> None:
+        """Begin at ns."""
+        self._now = start
+
+    def now(self) -> int:
+        """See `Time`."""
+        return self._now
+
+    def sleep(self, duration: int) -> None:
+        """See `Time`."""
+        self._now += duration
+
+
+WALL_TIME = Time()
+
+
 def next_deadline(previous: int, period: int, now: int) -> tuple[int, int]:
     """The deadline after `previous`; where it has passed already, whole periods are skipped.
 
@@ -29,10 +64,11 @@ class Clock:
         overruns: periods skipped so far.
     """
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, time_source: Time = WALL_TIME) -> None:
         """Begin now, at `rate` Hz."""
+        self._time = time_source
         self.period = round(1e9 / rate)
-        self.deadline = time.monotonic_ns()
+        self.deadline = time_source.now()
         self.overruns = 0
 
     def wait(self) -> int:
@@ -41,10 +77,9 @@ class Clock:
         Returns:
             ns by which the wake-up came late.
         """
-        self.deadline, missed = next_deadline(self.deadline, self.period, time.monotonic_ns())
+        self.deadline, missed = next_deadline(self.deadline, self.period, self._time.now())
         self.overruns += missed
-        # Python sleeps on CLOCK_MONOTONIC and goes on sleeping after a signal.
-        remaining = self.deadline - time.monotonic_ns()
+        remaining = self.deadline - self._time.now()
         if remaining > 0:
-            time.sleep(remaining * 1e-9)
-        return time.monotonic_ns() - self.deadline
+            self._time.sleep(remaining)
+        return self._time.now() - self.deadline

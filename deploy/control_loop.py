@@ -3,7 +3,6 @@
 Here nothing waits but the clock, nothing is written to a disk or a terminal, and nothing grows.
 """
 
-import time
 from contextlib import suppress
 
 import numpy as np
@@ -62,6 +61,7 @@ class ControlLoop:
             eyes: through which a policy sees that has cameras.
         """
         contract = policy.contract
+        self._time, self._now = driver.time_source, driver.time_source.now
         self._eyes, self._images = eyes, NO_IMAGES
         self._driver, self._source, self._broadcast = driver, source, broadcast
         self._options, self._task = options, contract.provenance.task
@@ -94,7 +94,7 @@ class ControlLoop:
         self.supervisor.connected()
         try:
             self._read_until_fresh()
-            clock = Clock(self._rate)
+            clock = Clock(self._rate, self._time)
             ended_by = self._until_end(clock, duration, interrupt)
             self._halt(clock)
             self._settle(clock)
@@ -129,11 +129,12 @@ class ControlLoop:
 
     def _read_until_fresh(self) -> None:
         """Read what has queued up since the robot was connected, up to a measurement of now."""
-        began = time.monotonic()
-        while time.monotonic() < began + FRESH_PATIENCE and self.supervisor.fault is None:
-            if float(self._read().time) >= began:
+        began = self._now()
+        until = began + round(FRESH_PATIENCE * 1e9)
+        while self._now() < until and self.supervisor.fault is None:
+            if float(self._read().time) >= 1e-9 * began:
                 return
-            time.sleep(0.001)
+            self._time.sleep(1_000_000)
 
     def _halt(self, clock: Clock) -> None:
         """Ask a policy that follows velocities for none: who walks falls, if braked at full speed.
@@ -144,8 +145,8 @@ class ControlLoop:
         if not (supervisor.commanding and supervisor.running and self._within.stand_still()):
             return
         self._event("halt", f"velocities of zero are asked for {seconds:g} s")
-        until = time.monotonic_ns() + round(seconds * 1e9)
-        while supervisor.running and time.monotonic_ns() < until:
+        until = self._now() + round(seconds * 1e9)
+        while supervisor.running and self._now() < until:
             if self._tick(clock) is Wish.END:
                 return
 
@@ -153,10 +154,10 @@ class ControlLoop:
         """Let the reaction to the end, or to a fault, last for a while before the motors are off."""
         if self.supervisor.fault is None:
             self.supervisor.stop()
-        until = time.monotonic_ns() + round(self._safety.settle_s * 1e9)
+        until = self._now() + round(self._safety.settle_s * 1e9)
         lost = self.supervisor.fault is not None and self.supervisor.fault.check == "lost_driver"
         while self.supervisor.order().kind in ("hold", "damp") and not lost:
-            if time.monotonic_ns() >= until:
+            if self._now() >= until:
                 return
             self._tick(clock)
 
@@ -168,7 +169,7 @@ class ControlLoop:
         self.overruns = clock.overruns
         woke_at = clock.deadline + late
         state = self._read()
-        read_at = time.monotonic_ns()
+        read_at = self._now()
         asked = self._within(self._source.asked(1e-9 * read_at))
         self.supervisor.watch(state, 1e-9 * read_at, missed, self._source.emergency)
         if missed:
@@ -179,16 +180,16 @@ class ControlLoop:
         acts = self.supervisor.running and self._is_due(clock) and self._sees(read_at)
         if acts:
             observation = self._observation(state, asked)
-            observed_at = time.monotonic_ns()
+            observed_at = self._now()
             action = self._infer(observation, self._images).astype(np.float64)
-            inferred_at = time.monotonic_ns()
+            inferred_at = self._now()
             self._propose(action)
         elif self.supervisor.running and self._options.between == "interpolate":
             self._interpolate(clock)
         order = self.supervisor.order()
-        write_at = time.monotonic_ns()
+        write_at = self._now()
         self._carry_out(order)
-        wrote_at = time.monotonic_ns()
+        wrote_at = self._now()
         cycle = Cycle(
             self._cycles,
             self.supervisor.phase,
@@ -312,8 +313,8 @@ class ControlLoop:
             self._event("phase", self._phase.value + reason)
             if self._phase is not Phase.RUNNING:
                 self._begin()
-        self.statistics.add_overhead(cycle, time.monotonic_ns())
+        self.statistics.add_overhead(cycle, self._now())
 
     def _event(self, kind: str, text: str) -> None:
         with suppress(ValueError):  # a text that cannot be encoded ends no run
-            self._broadcast.tell(Event(time.monotonic_ns(), kind, text))
+            self._broadcast.tell(Event(self._now(), kind, text))

@@ -10,7 +10,7 @@ class ShadowDriver(Driver):
 
     def __init__(self, driver: Driver) -> None:
         """Take the driver of the robot."""
-        self._driver = driver
+        self._driver, self.time_source = driver, driver.time_source
 
     def connect(self) -> RobotDescription:
         """See `Driver.connect`."""

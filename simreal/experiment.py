@@ -15,6 +15,7 @@ from simreal.agents.config import (
     QRDQNConfig,
     RainbowConfig,
     RecurrentPPOConfig,
+    ResidualPolicyConfig,
     RMAConfig,
     SACConfig,
     TD3Config,
@@ -178,6 +179,8 @@ class ExperimentConfig(BaseExperiment):
     rma: RMAConfig = RMAConfig()
     residual: ResidualConfig | None = None
     """What the robot does beyond its model."""
+    residual_policy: ResidualPolicyConfig | None = None
+    """What was learned on the robot, on top of the policy; not to be trained in a simulator."""
 
     @model_validator(mode="after")
     def _fits_its_task(self) -> Self:

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
-from simreal.agents.build import build_agent, find_normalizer
+from simreal.agents.build import add_residual, build_agent, find_normalizer
 from simreal.agents.checkpoint import Progress, load_checkpoint, save_checkpoint
 from simreal.agents.config import OffPolicyConfig, PPOConfig, RMAConfig
+from simreal.agents.residual import ResidualPolicy
 from simreal.agents.taught import TaughtPPO, Teach
 from simreal.contract_differences import refuse_differences
 from simreal.env import BatchEnv
 from simreal.episodes import Environment, Episode
+from simreal.errors import UserError
 from simreal.experiment import BaseExperiment, ExperimentConfig
 from simreal.make_environment import make_environment
 from simreal.randomization.schedule_interface import HistoryRow
@@ -106,6 +108,7 @@ def train(
     """
     with run.lock():
         experiment = run.experiment()
+        refuse_residual(run)
         agent_config = experiment.agent_config
         env = SimrealVecEnv(make_environment(experiment, agent_config.simulations, run.seed))
         refuse_differences(run.contract(), env.batch.contract, str(run.path))
@@ -149,6 +152,16 @@ def adaptation_of(experiment: BaseExperiment) -> RMAConfig | None:
     return None
 
 
+def refuse_residual(run: Run) -> None:
+    """Raise a `UserError` if a run's policy has learned on a robot, where alone it can go on."""
+    experiment = run.experiment()
+    if isinstance(experiment, ExperimentConfig) and experiment.residual_policy is not None:
+        raise UserError(
+            f"{run.path}: its policy was changed on a robot, and goes on there alone: "
+            "simreal finetune-online; what it began from is in its folder base/"
+        )
+
+
 def load_agent(run: Run, count: int | None = None) -> tuple[BaseAlgorithm, Environment]:
     """The trained agent of a run, and an environment of its experiment.
 
@@ -162,6 +175,9 @@ def load_agent(run: Run, count: int | None = None) -> tuple[BaseAlgorithm, Envir
     refuse_differences(run.contract(), env.batch.contract, str(run.path))
     adapts, teacher = adaptation_of(experiment), experiment.taught_by
     agent = build_agent(experiment.agent_config, env, run.seed, rma=adapts, teacher=teacher)
+    if isinstance(experiment, ExperimentConfig) and experiment.residual_policy is not None:
+        size, actuators = env.batch.observation_size, env.batch.action_size
+        add_residual(agent, ResidualPolicy(size, actuators, experiment.residual_policy))
     progress = load_checkpoint(run.latest_checkpoint(), agent, with_replay=False)
     env.batch.randomizer.schedule.restore(progress.schedule)
     return agent, env.batch

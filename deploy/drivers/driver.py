@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from simreal.contract import RobotDescription
+from simreal.deploy.clock import WALL_TIME, Time
 from simreal.state import RobotCommand, RobotState
 
 
@@ -16,7 +17,12 @@ class Driver(ABC):
     """A robot. As a context manager it connects, and leaves the robot passive on any exit.
 
     No call waits for longer than a few ms but `connect` and `disconnect`.
+
+    Attributes:
+        time_source: the time in which it lives; other than the wall's of simulated robots alone.
     """
+
+    time_source: Time = WALL_TIME
 
     @abstractmethod
     def connect(self) -> RobotDescription:
@@ -33,7 +39,7 @@ class Driver(ABC):
     def read(self) -> RobotState:
         """The newest measurement, (joints,) arrays; never waits for a newer one.
 
-        Its time says when it arrived, in s of `time.monotonic`. A robot that has gone silent gives
+        Its time says when it arrived, in s of `time_source`. A robot that has gone silent gives
         its last measurement again, with its old time; where only a part is missing, that part alone is
         old, and `DriveReport.joint_time` tells which.
 

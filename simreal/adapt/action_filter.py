@@ -137,17 +137,27 @@ class ActionFilter:
         self.changes = 0
         self.calls = 0
 
-    def __call__(self, position: FloatArray, velocity: FloatArray, asked: FloatArray) -> Filtered:
+    def __call__(
+        self,
+        position: FloatArray,
+        velocity: FloatArray,
+        asked: FloatArray,
+        trusted: FloatArray | None = None,
+    ) -> Filtered:
         """Filter one command.
 
         Args:
             position: (joints,) measured.
             velocity: (joints,) measured.
             asked: (actuators,) the command that is wanted, in the actuators' units.
+            trusted: (actuators,) a command that is known to do no harm, such as a proven policy's: a
+                bound that it does not keep is moved to where it does.
         """
         self.calls += 1
         within = np.minimum(np.maximum(asked, self._lower), self._upper)
         matrix, least = self._constraints(position, velocity)
+        if trusted is not None:
+            least = np.minimum(least, matrix @ np.minimum(np.maximum(trusted, self._lower), self._upper))
         if np.all(matrix @ within >= least):
             return Filtered(within, bool((within != asked).any()), 0.0)
         command = self._nearest(within, matrix, least)

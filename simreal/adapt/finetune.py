@@ -29,7 +29,7 @@ from simreal.make_environment import make_environment
 from simreal.randomization.posterior import read_posterior, write_posterior
 from simreal.run import Run
 from simreal.run_verdict import BASE, adapted_from
-from simreal.train import StatusListener, start_run, train
+from simreal.train import StatusListener, refuse_residual, start_run, train
 
 OLD_SHARE = 0.3
 """Of the episodes, in the old worlds."""
@@ -79,6 +79,7 @@ def start_finetuning(
         UserError: an agent that cannot go on, a posterior of another robot, or networks that an
             override has changed.
     """
+    refuse_residual(base)
     began = robot_experiment(load_candidate(base.path).experiment)
     if began.agent not in AGENTS:
         raise UserError(f"{base.path}: agent {began.agent}; only {', '.join(AGENTS)} can be finetuned")

@@ -20,7 +20,7 @@ from simreal.experiment import ExperimentConfig
 from simreal.files import digest
 from simreal.logs.formats import read_logs
 from simreal.run import Run
-from simreal.train import load_agent
+from simreal.train import load_agent, refuse_residual
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def finetune_offline(
             change; nothing is written.
     """
     config = config or OfflineConfig()
-    experiment, agent, module = _learnable(run)
+    experiment, agent, module = learnable(run)
     if output.exists() and any(output.iterdir()):
         raise UserError(f"{output}: exists already; give another --run")
     found = [log for path in logs for log in read_logs(path)]
@@ -95,16 +95,22 @@ def finetune_offline(
     return OfflineTuning(made, (len(learned), len(kept)), data.limited, coverage)
 
 
-def _learnable(run: Run) -> tuple[ExperimentConfig, BaseAlgorithm, ExportedPolicy]:
+def learnable(run: Run) -> tuple[ExperimentConfig, BaseAlgorithm, ExportedPolicy]:
+    """Experiment, agent and policy of a run that can learn from logs, or on a robot.
+
+    Raises:
+        UserError: it cannot.
+    """
     experiment = run.experiment()
     if not isinstance(experiment, ExperimentConfig):
         raise UserError(f"{run.path}: a task of dm_control has no robot, and so no logs of one")
+    refuse_residual(run)
     agent, env = load_agent(run)
     module = exported(agent, env.contract)
-    if not isinstance(module, ExportedPolicy):
+    if not isinstance(module, ExportedPolicy) or env.contract.cameras:
         raise UserError(
-            f"{run.path}: from logs alone, policies of ppo, sac and td3 learn whose actions are numbers "
-            "and which carry no memory"
+            f"{run.path}: from logs, and on a robot, policies of ppo, sac and td3 learn whose actions "
+            "are numbers, which carry no memory, and see through no camera"
         )
     return experiment, agent, module
 

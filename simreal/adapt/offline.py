@@ -55,10 +55,10 @@ class Critics(nn.Module):
     (batch, size) observations and (batch, actuators) actions to (critics, batch) values.
     """
 
-    def __init__(self, size: int, count: int) -> None:
-        """Make so many for inputs of a size."""
+    def __init__(self, size: int, count: int, hidden: int = HIDDEN) -> None:
+        """Make so many for inputs of a size, with two hidden layers of a width."""
         super().__init__()
-        widths = [size, HIDDEN, HIDDEN, 1]
+        widths = [size, hidden, hidden, 1]
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
         for before, after in pairwise(widths):

@@ -33,6 +33,7 @@ from simreal.agents.config import (
 from simreal.agents.images import SeenObservation
 from simreal.agents.memory import Actor, AdaptiveActor, RecurrentActor, WithMemory
 from simreal.agents.normalizer import NormalizedObservation, Normalizer
+from simreal.agents.residual import ResidualPolicy
 from simreal.agents.symmetric import SymmetricPolicy
 from simreal.agents.taught import TaughtPPO, untold
 from simreal.agents.value.agent import ValueAgent
@@ -127,6 +128,14 @@ def build_agent(
     raise TypeError(f"no agent for {type(config).__name__}")
 
 
+def add_residual(agent: BaseAlgorithm, residual: ResidualPolicy) -> None:
+    """Let an agent's policy have a residual: it is kept, loaded and exported with it.
+
+    None of the agent's optimizers knows it.
+    """
+    agent.policy.residual = residual
+
+
 def find_normalizer(agent: BaseAlgorithm) -> Normalizer:
     """The one normalizer that all networks of an agent share."""
     return next(module for module in agent.policy.modules() if isinstance(module, Normalizer))
@@ -209,7 +218,7 @@ def _dqn(config: DQNConfig, common: dict[str, Any], policy: dict[str, Any]) -> V
 
 
 class ExportedPolicy(nn.Module):
-    """The deterministic policy of an agent as one module: normalise, network, squash, rescale.
+    """The deterministic policy of an agent as one module: normalise, network, squash, residual if any.
 
     It takes (batch, size) float32 observations, and uint8 images of each camera in the order of the
     contract, and gives (batch, actuators) actions in [-1, 1].
@@ -234,12 +243,13 @@ class ExportedPolicy(nn.Module):
             self.squash = nn.Identity()
         else:
             raise TypeError(f"no network to export is known of {type(agent).__name__}")
+        self.residual: ResidualPolicy | None = getattr(policy, "residual", None)
 
     def forward(self, observation: torch.Tensor, *images: torch.Tensor) -> torch.Tensor:
         """Act on (batch, size) observations and (batch, channels, height, width) images."""
         features = _features(self.normalizer(observation), self.encoders, images)
         action: torch.Tensor = self.squash(self.network(features))
-        return action
+        return action if self.residual is None else self.residual(features, action)
 
 
 def _encoders(policy: Any) -> list[nn.Module]:

@@ -37,6 +37,14 @@ class AgentConfig(Config):
     """Pixels by which images are shifted at random in training (Kostrikov et al., 2021)."""
 
 
+class ResidualPolicyConfig(Config):
+    """A network that moves the actions of a frozen policy; `simreal finetune-online` makes it."""
+
+    width: float = Field(default=0.05, gt=0, le=2)
+    """How far at most, where actions lie in [-1, 1], when it was made; checkpoints have it of now."""
+    hidden_layers: tuple[int, ...] = (64, 64)
+
+
 class TeacherConfig(Config):
     """Imitation of a policy that is told what this one must see (DAgger: Ross et al., 2011)."""
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from simreal.cli_types import PATH, numbers_by_name, print_json
+from simreal.cli_types import OVERRIDE_OPTION, PATH, numbers_by_name, print_json
 
 
 def _tell(text: str) -> None:
@@ -193,6 +193,38 @@ def bench_online(
     from simreal.bench.online import compare_online
 
     print_json(compare_online(run_folder, experiment, arms, seeds, steps, worlds, _tell))
+
+
+@bench.command("robot-tuning")
+@click.option("--folder", type=PATH, default=Path("runs/robot_tuning"), show_default=True)
+@click.option("--robot", default="qube", show_default=True)
+@click.option("--target", default="a", show_default=True, help="Of the transfer benchmark: a, b, c.")
+@click.option("--seed", "seeds", type=int, multiple=True, default=(0, 1, 2), show_default=True)
+@click.option("--steps", type=click.IntRange(min=1), default=600_000, show_default=True)
+@click.option("--seconds", type=click.FloatRange(min=10.0), default=300.0, show_default=True)
+@click.option("--episodes", type=click.IntRange(min=2), default=200, show_default=True)
+@OVERRIDE_OPTION
+def bench_robot_tuning(
+    folder: Path,
+    robot: str,
+    target: str,
+    seeds: tuple[int, ...],
+    steps: int,
+    seconds: float,
+    episodes: int,
+    overrides: tuple[str, ...],
+) -> None:
+    """Minutes of learning on a hidden robot: return before and after, and violations.
+
+    Through the real loop and supervisor, in the hidden robot's own time; goes on where it was stopped.
+    """
+    from simreal.adapt.finetune_online import OnlineConfig
+    from simreal.bench.robot_tuning import Plan, tune_on_hidden
+    from simreal.config import override, parse
+
+    config = parse(OnlineConfig, override({}, overrides))
+    plan = Plan(folder, robot, target, steps, seconds, episodes, config, _tell)
+    print_json(tune_on_hidden(plan, seeds))
 
 
 @bench.command("ranges")

@@ -17,6 +17,7 @@ from simreal.cli.emulate import emulate
 from simreal.cli.evaluate import evaluate
 from simreal.cli.export import export, inspect
 from simreal.cli.finetune_offline import finetune_offline
+from simreal.cli.finetune_online import finetune_online
 from simreal.cli.identify import design, identify
 from simreal.cli.latent import latent
 from simreal.cli.lint import lint
@@ -150,6 +151,7 @@ for command in (
     transfer,
     latent,
     finetune_offline,
+    finetune_online,
     transfer_benchmark,
     check_log,
     convert_log,

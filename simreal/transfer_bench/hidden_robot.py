@@ -56,7 +56,10 @@ class HiddenRobot(Driver):
         arguments = {"robot": self._robot, "target": self._target, "socket": theirs.fileno()}
         module = "simreal.transfer_bench.robot_process"
         command = [sys.executable, "-P", "-m", module, json.dumps(arguments)]
-        self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+        # A session of its own: Ctrl-C in the terminal reaches the learner, not the robot.
+        self._process = subprocess.Popen(
+            command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True
+        )
         theirs.close()
         self._socket = ours
         try:

@@ -121,3 +121,20 @@ def test_a_filter_needs_limits_and_a_fixed_base() -> None:
     )
     with pytest.raises(UserError, match="no joint has a limit"):
         ActionFilter(free.model_copy(update={"joints": joints}), TwoMasses())
+
+
+@settings(deadline=None)
+@given(st.floats(-2.0, 2.0), st.floats(-20.0, 20.0), st.floats(-4.0, 4.0), st.floats(-4.0, 4.0))
+def test_a_trusted_command_passes_and_others_lead_no_further_out_than_it(
+    arm: float, speed: float, asked: float, trusted: float
+) -> None:
+    keeps = ActionFilter(QUBE.description, MujocoDynamics(QUBE), FilterConfig(position_rate=6.0))
+    position, velocity = np.array([arm, 0.3]), np.array([speed, 0.0])
+    known = np.array([trusted])
+    assert keeps(position, velocity, known, known).command[0] == pytest.approx(trusted, abs=1e-6)
+    alone = keeps(position, velocity, np.array([asked])).command[0]
+    beside = keeps(position, velocity, np.array([asked]), known).command[0]
+    ends = sorted((alone, trusted, asked))
+    assert ends[0] - 1e-4 <= beside <= ends[-1] + 1e-4
+    if alone == asked:  # what needs no change without it needs none with it
+        assert beside == asked

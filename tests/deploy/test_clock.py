@@ -5,7 +5,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simreal.deploy.clock import Clock, next_deadline
+from simreal.deploy.clock import Clock, SteppedTime, next_deadline
 
 PERIODS = st.integers(1, 10**10)
 TIMES = st.integers(0, 10**18)
@@ -63,3 +63,13 @@ def test_a_signal_does_not_shorten_the_sleep() -> None:
         thread.join()
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+def test_in_a_stepped_time_nothing_passes_but_what_is_slept() -> None:
+    stepped = SteppedTime(7)
+    clock, began = Clock(100.0, stepped), time.monotonic()
+    for _ in range(100_000):
+        assert clock.wait() == 0
+    assert stepped.now() == clock.deadline == 7 + 100_000 * 10_000_000
+    assert clock.overruns == 0
+    assert time.monotonic() - began < 100.0

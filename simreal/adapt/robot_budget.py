@@ -1,0 +1,167 @@
+"""What learning on a robot may cost and has cost, over all sessions: kept so that no kill forgets it."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from simreal.adapt.action_bounds import BoundsState
+from simreal.errors import UserError
+from simreal.files import write_text
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much of the robot may be used.
+
+    Attributes:
+        seconds: s that it moves under the policy.
+        falls: episodes that the task's end or the supervisor ended; any number if None.
+        resets: how often it may be put back to its start; any number if None.
+    """
+
+    seconds: float
+    falls: int | None = None
+    resets: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FlownEpisode:
+    """One episode on the robot.
+
+    Attributes:
+        number: from 0; its log's name.
+        kind: "base" where the base policy acted alone, else "explore".
+        seconds: s that it took of the budget.
+        steps: control steps in which the policy acted.
+        mean_reward: of a full episode, for each control step: steps after an early end count nothing.
+        ended_by: the task's termination, "supervisor: CHECK", "duration", "interrupt", or "killed".
+        width: of the bounds.
+        furthest: largest distance of an action from the base's.
+        filtered: actions that the filter has changed.
+        recovered: control steps in which the base acted alone since a joint was near a limit.
+        limited: cycles in which the supervisor's limits changed a command.
+        beyond_range: commands beyond an actuator's range at the driver.
+        beyond_limits: measurements with a joint beyond its limits.
+        reset: whether the robot was put back before it.
+    """
+
+    number: int
+    kind: str
+    seconds: float
+    steps: int
+    mean_reward: float
+    ended_by: str
+    width: float
+    furthest: float
+    filtered: int
+    recovered: int
+    limited: int
+    beyond_range: int
+    beyond_limits: int
+    reset: bool
+
+    @property
+    def fell(self) -> bool:
+        """Whether something other than time or a person ended it."""
+        return self.ended_by not in ("duration", "interrupt", "killed")
+
+
+@dataclass(slots=True)
+class Ledger:
+    """All that was done on the robot; written before each episode and after it.
+
+    Attributes:
+        episodes: all of them, in order.
+        bounds: of exploration, now.
+        in_flight: s that the episode may take which is being flown; it counts in full if nobody comes
+            back from it.
+        drivers: that it was done through.
+    """
+
+    bounds: BoundsState
+    episodes: list[FlownEpisode] = field(default_factory=list)
+    in_flight: float | None = None
+    drivers: list[str] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        """What is spent of the budget, s."""
+        return sum(each.seconds for each in self.episodes) + (self.in_flight or 0.0)
+
+    @property
+    def falls(self) -> int:
+        """Episodes that were ended for the robot's sake."""
+        return sum(each.fell for each in self.episodes)
+
+    @property
+    def resets(self) -> int:
+        """How often it was put back."""
+        return sum(each.reset for each in self.episodes)
+
+    @property
+    def falls_in_a_row(self) -> int:
+        """At the end of what was flown."""
+        row = 0
+        for each in reversed(self.episodes):
+            if not each.fell:
+                break
+            row += 1
+        return row
+
+    def spent(self, budget: Budget, shortest: float) -> str | None:
+        """Which part of a budget is used up, if one is; no episode shorter than s is flown."""
+        if budget.seconds - self.seconds < shortest:
+            return f"the {budget.seconds:g} s on the robot are used up ({self.seconds:.1f} s)"
+        if budget.falls is not None and self.falls >= budget.falls:
+            return f"{self.falls} falls: no more are allowed (--max-falls)"
+        if budget.resets is not None and self.resets >= budget.resets:
+            return f"{self.resets} resets: no more are allowed (--max-resets)"
+        return None
+
+    def close_killed(self) -> bool:
+        """Count an episode that nobody came back from, in full; whether there was one."""
+        if self.in_flight is None:
+            return False
+        # Whatever happened in it, it is over, and was no longer than was set aside for it.
+        lost = FlownEpisode(
+            number=len(self.episodes),
+            kind="explore",
+            seconds=self.in_flight,
+            steps=0,
+            mean_reward=float("nan"),
+            ended_by="killed",
+            width=self.bounds.width,
+            furthest=float("nan"),
+            filtered=0,
+            recovered=0,
+            limited=0,
+            beyond_range=0,
+            beyond_limits=0,
+            reset=False,
+        )
+        self.episodes.append(lost)
+        self.in_flight = None
+        return True
+
+    def write(self, path: Path) -> None:
+        """Atomically, and flushed to the disk."""
+        write_text(path, json.dumps(asdict(self), indent=1) + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> "Ledger":
+        """Go on from what was written.
+
+        Raises:
+            UserError: it is damaged: then nobody knows what the robot has done.
+        """
+        try:
+            data: dict[str, Any] = json.loads(path.read_text("utf-8"))
+            return cls(
+                BoundsState(**data["bounds"]),
+                [FlownEpisode(**each) for each in data["episodes"]],
+                data["in_flight"],
+                data["drivers"],
+            )
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise UserError(f"{path}: cannot be read ({error}): begin another --run") from None

@@ -1,0 +1,142 @@
+"""One episode of a learning policy on a robot: real loop, supervisor, driver and recorder."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from simreal.adapt.explorer import Explorer
+from simreal.adapt.transitions import Transitions, read_transitions
+from simreal.adapt.witness import TaskEnd, WitnessDriver
+from simreal.contract import Contract
+from simreal.deploy.command_source import Wish
+from simreal.deploy.loop import Listener, deploy
+from simreal.deploy.loop_options import LoopOptions
+from simreal.deploy.timing import Outcome
+from simreal.errors import UserError
+from simreal.experiment import ExperimentConfig
+from simreal.logs.formats import read_logs
+from simreal.logs.robot_log import RobotLog
+from simreal.state import FloatArray
+
+OF_MOTION = (
+    "joint_position",
+    "joint_velocity",
+    "joint_effort",
+    "angular_velocity",
+    "tilt",
+    "motor_fault",
+)
+"""Checks of the supervisor that say something of what the policy did: after them, nothing follows."""
+
+
+class UntilOver:
+    """Asks the same from start to end, and ends the run when the task is over; a `CommandSource`.
+
+    Attributes:
+        over: name of the termination that has ended it, or None.
+    """
+
+    def __init__(self, asked: FloatArray, witness: WitnessDriver, task: TaskEnd) -> None:
+        """Take (commands,) numbers, and what knows of the robot."""
+        self.person = False
+        self.emergency: str | None = None
+        self.over: str | None = None
+        self._asked, self._witness, self._task = asked, witness, task
+
+    def asked(self, now: float) -> FloatArray:
+        """See `CommandSource`."""
+        return self._asked
+
+    def wish(self) -> Wish | None:
+        """The end, once the task is over."""
+        state = self._witness.newest
+        if state is not None and self._witness.commands and self.over is None:
+            self.over = self._task(state, self._asked)
+        return Wish.END if self.over is not None else None
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flown:
+    """What came of an episode.
+
+    Attributes:
+        outcome: of the loop.
+        over: name of the task's termination that ended it, or None.
+        transitions: None where there is not one.
+    """
+
+    outcome: Outcome
+    over: str | None
+    transitions: Transitions | None
+
+    @property
+    def ended_by(self) -> str:
+        """In one word, or two."""
+        if self.outcome.check is not None:
+            return f"supervisor: {self.outcome.check}"
+        return self.over or self.outcome.ended_by
+
+
+def draw_commands(contract: Contract, random: np.random.Generator) -> FloatArray:
+    """(commands,) evenly from what the policy was trained for."""
+    low, high = (np.array([getattr(each, end) for each in contract.commands]) for end in ("low", "high"))
+    drawn: FloatArray = low + (high - low) * random.uniform(size=len(contract.commands))
+    return drawn
+
+
+def fly(
+    explorer: Explorer,
+    witness: WitnessDriver,
+    experiment: ExperimentConfig,
+    seconds: float,
+    log: Path,
+    asked: FloatArray,
+    options: LoopOptions,
+    listeners: Sequence[Listener] = (),
+    warn: Callable[[str], object] = lambda text: None,
+) -> Flown:
+    """Fly an episode of s at most, and read from its log what is to be learned from it.
+
+    Raises:
+        UserError: the policy does not fit the robot, or the log cannot be written.
+        DriverError: the robot cannot be reached.
+    """
+    witness.commands = 0
+    source = UntilOver(asked, witness, TaskEnd(experiment, len(explorer.contract.robot.actuators)))
+    outcome = deploy(explorer, witness, seconds, log, source, options, listeners, warn)
+    if outcome.log_failure is not None:
+        raise UserError(f"{log}: incomplete, and nothing is learned without it: {outcome.log_failure}")
+    return Flown(outcome, source.over, transitions_of(log, experiment, explorer.contract))
+
+
+def transitions_of(path: Path, experiment: ExperimentConfig, contract: Contract) -> Transitions | None:
+    """All transitions of an episode's log; None if it has none.
+
+    Where the supervisor ended it for what the robot did, its last transition is the end of the task.
+    """
+    [log] = read_logs(path)
+    if "action" not in log or len(log["action"]) < 2:
+        return None
+    try:
+        found = read_transitions([log], experiment, contract)
+    except UserError as error:
+        if "follow each other" in str(error):
+            return None
+        raise
+    if _stopped_for_motion(log):
+        terminated = found.terminated.copy()
+        terminated[-1] = True
+        return dataclasses.replace(found, terminated=terminated)
+    return found
+
+
+def _stopped_for_motion(log: RobotLog) -> bool:
+    """Whether the supervisor's fault, as the phase's event tells it, is about motion."""
+    phases = [each.text for each in log.events if each.kind == "phase" and each.text.startswith("fault")]
+    return any(f": {check}: " in f"{text}: " for text in phases for check in OF_MOTION)

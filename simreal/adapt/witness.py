@@ -1,0 +1,111 @@
+"""Stands right before a driver and counts what must not be: commands and motion beyond the limits."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simreal.contract import RobotDescription
+from simreal.deploy.drivers import Driver
+from simreal.experiment import ExperimentConfig
+from simreal.state import FloatArray, RobotCommand, RobotState
+from simreal.tasks import Motion, find_task
+from simreal.tasks.task import NotInLogError
+
+TOLERANCE = 1e-9
+"""Share of an actuator's range by which a command may be beyond it: rounding."""
+Over = Callable[[Motion], NDArray[np.bool_]]
+
+
+class WitnessDriver(Driver):
+    """Passes everything on to another driver.
+
+    Attributes:
+        newest: the last measurement; None before the first.
+        commands: sent so far.
+        beyond_range: of them, no numbers, or beyond an actuator's range; the supervisor lets none by.
+        beyond_limits: measurements in which a joint was beyond its limits, of position or velocity.
+    """
+
+    def __init__(self, driver: Driver) -> None:
+        """Take the driver of the robot."""
+        self._driver, self.time_source = driver, driver.time_source
+        self.newest: RobotState | None = None
+        self.commands = self.beyond_range = self.beyond_limits = 0
+
+    def connect(self) -> RobotDescription:
+        """See `Driver.connect`."""
+        robot = self._driver.connect()
+        span = np.array([each.upper - each.lower for each in robot.actuators])
+        self._lower = np.array([each.lower for each in robot.actuators]) - TOLERANCE * span
+        self._upper = np.array([each.upper for each in robot.actuators]) + TOLERANCE * span
+        self._lowest, self._highest, self._fastest = joint_limits(robot)
+        self.newest = None
+        return robot
+
+    def read(self) -> RobotState:
+        """See `Driver.read`."""
+        state = self._driver.read()
+        if self.newest is None or float(state.time) > float(self.newest.time):
+            position, speed = state.joint_position, np.abs(state.joint_velocity)
+            beyond = (position < self._lowest) | (position > self._highest) | (speed > self._fastest)
+            self.beyond_limits += bool(beyond.any())
+        self.newest = state
+        return state
+
+    def write(self, command: RobotCommand) -> None:
+        """See `Driver.write`."""
+        target = command.target
+        self.commands += 1
+        self.beyond_range += not bool(np.all((target >= self._lower) & (target <= self._upper)))
+        self._driver.write(command)
+
+    def hold(self) -> None:
+        """See `Driver.hold`."""
+        self._driver.hold()
+
+    def damp(self) -> None:
+        """See `Driver.damp`."""
+        self._driver.damp()
+
+    def off(self) -> None:
+        """See `Driver.off`."""
+        self._driver.off()
+
+    def disconnect(self) -> None:
+        """See `Driver.disconnect`."""
+        self._driver.disconnect()
+
+
+def joint_limits(robot: RobotDescription) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """(joints,) lowest and highest positions and largest speeds; infinite where there is no limit."""
+
+    def values(numbers: Sequence[float | None], absent: float) -> FloatArray:
+        return np.array([absent if each is None else each for each in numbers])
+
+    return (
+        values([each.lower for each in robot.joints], -np.inf),
+        values([each.upper for each in robot.joints], np.inf),
+        values([each.velocity_limit for each in robot.joints], np.inf),
+    )
+
+
+class TaskEnd:
+    """Whether what a robot measures says that its task is over for good, and why."""
+
+    def __init__(self, experiment: ExperimentConfig, actuators: int) -> None:
+        """Take the terminations that look at joints alone; of others the supervisor must know."""
+        self._terminations = dict(find_task(experiment.task, experiment.robot).terminations)
+        self._nothing = np.zeros((1, actuators))
+
+    def __call__(self, state: RobotState, asked: FloatArray) -> str | None:
+        """Name of a termination that holds, or None."""
+        position, velocity = state.joint_position[None], state.joint_velocity[None]
+        motion = Motion(position, velocity, self._nothing, self._nothing, asked[None])
+        for name, over in list(self._terminations.items()):
+            try:
+                if over(motion)[0]:
+                    return name
+            except NotInLogError:
+                del self._terminations[name]
+        return None

@@ -1,0 +1,235 @@
+"""Benchmark of learning on a robot: a hidden one, some minutes of its time, before and after."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from simreal.adapt.action_bounds import ActionBounds
+from simreal.adapt.explorer import Explorer
+from simreal.adapt.finetune_offline import learnable
+from simreal.adapt.finetune_online import SHORTEST, OnlineConfig, OnRobot, Status, finetune_online
+from simreal.adapt.gate import Measure, compare_episodes
+from simreal.adapt.online_learner import FrozenPolicy
+from simreal.adapt.robot_budget import Budget
+from simreal.adapt.robot_episode import draw_commands, fly
+from simreal.adapt.witness import WitnessDriver
+from simreal.agents.config import ResidualPolicyConfig
+from simreal.agents.residual import ResidualPolicy
+from simreal.deploy.loop_options import USUAL
+from simreal.episodes import Episode
+from simreal.evaluate import load_candidate, run_episodes
+from simreal.experiment import ExperimentConfig
+from simreal.files import digest, write_text
+from simreal.observation import ObservationPipeline
+from simreal.run import Run
+from simreal.train import start_run, train
+from simreal.transfer_bench.arms import base_experiment
+from simreal.transfer_bench.jobs import JUDGE_SEED
+from simreal.transfer_bench.stepped_robot import SteppedRobot
+from simreal.transfer_bench.targets import find_target, target_experiment
+
+LOG_SHARE = 0.2
+"""Of the robot's time, for logs of the base policy that explores within the first bounds."""
+LOG_SEED, FLIGHT_SEED = 50_000, 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is done for each seed.
+
+    Attributes:
+        folder: of the runs, and of ``results.json``.
+        robot: its name.
+        target: which of the hidden ones.
+        steps: environment steps of a base policy.
+        seconds: s of the robot's time, logs and all.
+        episodes: by which both policies are judged, the same for both.
+        config: how to learn.
+        tell: hears what is done.
+    """
+
+    folder: Path
+    robot: str
+    target: str
+    steps: int
+    seconds: float
+    episodes: int
+    config: OnlineConfig
+    tell: Callable[[str], object]
+
+
+def tune_on_hidden(plan: Plan, seeds: Sequence[int]) -> dict[str, Any]:
+    """Train base policies, fine-tune them on a hidden robot, judge both there; resumable.
+
+    Args:
+        plan: for each seed.
+        seeds: of base policies, exploration and everything else.
+    """
+    find_target(plan.robot, plan.target)
+    found = []
+    for seed in seeds:
+        result = plan.folder / plan.robot / plan.target / f"seed{seed}" / "result.json"
+        if not result.is_file():
+            write_text(result, json.dumps(_of_seed(plan, seed, result.parent), indent=2) + "\n")
+        found.append(json.loads(result.read_text("utf-8")))
+        plan.tell(json.dumps(found[-1]))
+    summary = {
+        "robot": plan.robot,
+        "target": plan.target,
+        "seconds": plan.seconds,
+        "config": plan.config.model_dump(mode="json"),
+        "seeds": found,
+    }
+    write_text(plan.folder / "results.json", json.dumps(summary, indent=2) + "\n")
+    return summary
+
+
+def _of_seed(plan: Plan, seed: int, path: Path) -> dict[str, Any]:
+    base = _base(plan, seed)
+    logs, logged = _logs(plan, seed, path / "logs", base)
+    hidden = _hidden(plan, base, FLIGHT_SEED + 1000 * seed)
+    try:
+        tuned = finetune_online(
+            base,
+            OnRobot(hidden, f"hidden:{plan.target}", starts_anew=True),
+            Budget((1.0 - LOG_SHARE) * plan.seconds),
+            logs,
+            path / "run",
+            plan.config,
+            seed,
+            _teller(plan, seed),
+        )
+    finally:
+        hidden.close()
+    if tuned.stopped == "interrupted":
+        raise KeyboardInterrupt(f"{path}: interrupted; the same command goes on")
+    plan.tell(f"judging {path}")
+    judged = [judge(each, plan) for each in (base, tuned.run)]
+    ledger = tuned.ledger
+
+    def total(name: str) -> int:
+        return sum(getattr(each, name) for each in ledger.episodes)
+
+    return {
+        "seed": seed,
+        "measures": [_shown(each) for each in compare_episodes(*judged)],
+        "episodes": plan.episodes,
+        "stopped": tuned.stopped,
+        "robot_seconds": ledger.seconds + logged["seconds"],
+        "falls": ledger.falls,
+        "falls_of_base": sum(each.fell for each in ledger.episodes if each.kind == "base"),
+        "flown": len(ledger.episodes),
+        "width": ledger.bounds.width,
+        "commands_beyond_range": logged["beyond_range"] + total("beyond_range"),
+        "measured_beyond_limits": logged["beyond_limits"] + total("beyond_limits"),
+        "limited_by_supervisor": total("limited"),
+        "filtered": total("filtered"),
+        "recovered": total("recovered"),
+        "policy_sha256": digest(tuned.run.latest_checkpoint()),
+    }
+
+
+def _hidden(plan: Plan, base: Run, first_episode: int) -> SteppedRobot:
+    return SteppedRobot(plan.robot, plan.target, base.contract().control_rate, first_episode)
+
+
+def _teller(plan: Plan, seed: int) -> Callable[[Status], None]:
+    """Tells of each episode once."""
+    told = 0
+
+    def listen(status: Status) -> None:
+        nonlocal told
+        if len(status.ledger.episodes) > told:
+            told = len(status.ledger.episodes)
+            last = status.ledger.episodes[-1]
+            plan.tell(
+                f"seed {seed}: {status.ledger.seconds:.0f} s, {last.kind}, mean reward "
+                f"{last.mean_reward:.3f}, width {last.width:.2f}, {last.ended_by}"
+            )
+
+    return listen
+
+
+def _base(plan: Plan, seed: int) -> Run:
+    """A policy under the shipped randomization, which does not contain the hidden robot."""
+    path = plan.folder / plan.robot / "base" / f"seed{seed}"
+    begun = (path / "run.json").is_file()
+    if begun and Run.open(path).facts().get("finished"):
+        return Run.open(path)
+    resume = begun and bool(Run.open(path).steps_kept())
+    experiment = base_experiment(plan.robot)
+    config = experiment.model_copy(
+        update={"train": experiment.train.model_copy(update={"total_steps": plan.steps})}
+    )
+    plan.tell(f"training {path}")
+    run = Run.open(path) if resume else start_run(config, seed, path)
+    if not train(run, resume=resume):
+        raise KeyboardInterrupt(f"{path}: interrupted; the same command goes on")
+    return run
+
+
+def _logs(plan: Plan, seed: int, folder: Path, base: Run) -> tuple[list[Path], dict[str, float]]:
+    """Flights of the base policy, moved at random within the first bounds; and what they cost."""
+    facts, seconds = folder / "facts.json", LOG_SHARE * plan.seconds
+    if facts.is_file():
+        return sorted(folder.glob("*.mcap")), json.loads(facts.read_text("utf-8"))
+    plan.tell(f"flying {seconds:g} s of logs into {folder}")
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob("*.mcap"):  # of a part that was stopped
+        left.unlink()
+    experiment, _, module = learnable(base)
+    contract, bounds = base.contract(), ActionBounds(plan.config.bounds)
+    sizes = ObservationPipeline(contract).size, len(contract.robot.actuators)
+    residual = ResidualPolicy(*sizes, ResidualPolicyConfig(width=plan.config.bounds.first))
+    hidden = _hidden(plan, base, LOG_SEED + 1000 * seed)
+    spent, number = {"seconds": 0.0, "beyond_range": 0, "beyond_limits": 0}, 0
+    try:
+        while seconds - spent["seconds"] >= SHORTEST:
+            witness = WitnessDriver(hidden)
+            explorer = Explorer(
+                contract,
+                FrozenPolicy(module),
+                digest(base.latest_checkpoint()),
+                residual,
+                bounds,
+                witness,
+                None,
+                plan.config.recover_beyond,
+                LOG_SEED + 1000 * seed + number,
+            )
+            asked = draw_commands(contract, np.random.default_rng([seed, LOG_SEED, number]))
+            length = min(experiment.episode_length, seconds - spent["seconds"])
+            flown = fly(
+                explorer, witness, experiment, length, folder / f"{number:03d}.mcap", asked, USUAL
+            )
+            spent["seconds"] += max(1, flown.outcome.cycles) / contract.control_rate
+            spent["beyond_range"] += witness.beyond_range
+            spent["beyond_limits"] += witness.beyond_limits
+            number += 1
+    finally:
+        hidden.close()
+    write_text(facts, json.dumps(spent) + "\n")
+    return sorted(folder.glob("*.mcap")), spent
+
+
+def judge(run: Run, plan: Plan) -> list[Episode]:
+    """Episodes of a policy on the hidden robot: the judge, other than the learner, knows it."""
+    candidate = load_candidate(run.path)
+    assert isinstance(candidate.experiment, ExperimentConfig)
+    hidden = target_experiment(plan.robot, find_target(plan.robot, plan.target))
+    names = ("randomization", "pins", "schedule", "engine", "rewards", "residual")
+    experiment = candidate.experiment.model_copy(update={name: getattr(hidden, name) for name in names})
+    return run_episodes(candidate.act, experiment, plan.episodes, JUDGE_SEED)
+
+
+def _shown(measure: Measure) -> dict[str, Any]:
+    return {
+        "name": measure.name,
+        "before": measure.base,
+        "after": measure.adapted,
+        "gain": measure.gain._asdict(),
+    }

@@ -1,0 +1,102 @@
+"""What flies while a policy learns: bounds, recovery near limits, and a filter of what is added."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from simreal.adapt.action_bounds import ActionBounds, BoundsConfig
+from simreal.adapt.action_filter import FilterConfig
+from simreal.adapt.explorer import CommandFilter, Explorer
+from simreal.adapt.online_learner import FrozenPolicy
+from simreal.adapt.witness import WitnessDriver
+from simreal.agents.config import ResidualPolicyConfig
+from simreal.agents.residual import ResidualPolicy
+from simreal.contract import Contract
+from simreal.errors import UserError
+from simreal.experiment import load_experiment
+from simreal.make_environment import make_environment
+from simreal.state import RobotState
+from tests.adapt.toy_qube import ToyQube
+
+torch.set_num_threads(1)
+OBSERVATION = np.zeros(7, np.float32)
+
+
+class Constant(nn.Module):
+    """A base policy that always does the same."""
+
+    def __init__(self, action: float) -> None:
+        super().__init__()
+        self.normalizer, self.squash = nn.Identity(), nn.Hardtanh(-1.0, 1.0)
+        self.network = lambda seen: torch.full((len(seen), 1), action)
+
+
+@pytest.fixture(scope="module")
+def contract() -> Contract:
+    return make_environment(load_experiment("qube_swingup"), 1, threads=1).contract
+
+
+def explorer(
+    contract: Contract,
+    base: float,
+    arm: float,
+    explores: bool = True,
+    keeps: CommandFilter | None = None,
+    width: float = 0.2,
+    velocity: float = 0.0,
+) -> Explorer:
+    residual = ResidualPolicy(7, 1, ResidualPolicyConfig(width=width))
+    witness = WitnessDriver(ToyQube())
+    witness.newest = RobotState(0.0, np.array([arm, 0.0]), np.array([velocity, 0.0]))
+    bounds = ActionBounds(BoundsConfig(first=width, largest=max(width, 0.5)))
+    policy = FrozenPolicy(Constant(base))  # type: ignore[arg-type]
+    return Explorer(
+        contract, policy, "0" * 64, residual if explores else None, bounds, witness, keeps, 0.8, 3
+    )
+
+
+@pytest.mark.parametrize("base", [-1.0, 0.0, 0.95, 7.0])
+def test_actions_stay_within_the_bounds_and_the_range(contract: Contract, base: float) -> None:
+    made = explorer(contract, base, 0.0)
+    actions = np.array([made(OBSERVATION)[0] for _ in range(200)])
+    middle = np.clip(base, -1, 1)
+    assert np.abs(actions).max() <= 1.0
+    assert 0.05 < np.abs(actions - middle).max() <= 0.2 + 1e-6
+    assert made.furthest == pytest.approx(np.abs(actions - middle).max(), abs=1e-6)
+
+
+def test_without_a_residual_and_near_a_limit_the_base_acts_alone(contract: Contract) -> None:
+    for made, recovered in (
+        (explorer(contract, 0.3, 0.0, explores=False), 0),
+        (explorer(contract, 0.3, 1.7), 50),
+        (explorer(contract, 0.3, -1.7), 50),
+    ):
+        actions = [made(OBSERVATION)[0] for _ in range(50)]
+        np.testing.assert_allclose(actions, 0.3, rtol=1e-6)
+        assert (made.recovered, made.furthest) == (recovered, 0.0)
+
+
+def test_the_log_can_tell_what_flew(contract: Contract) -> None:
+    alone, other = explorer(contract, 0.0, 0.0, explores=False), explorer(contract, 0.0, 0.0)
+    assert len(alone.digest) == 64 and alone.digest != other.digest
+
+
+def test_the_filter_takes_back_what_the_residual_adds_and_leaves_the_base(contract: Contract) -> None:
+    pytest.importorskip("qpsolvers")
+    keeps = CommandFilter(contract, FilterConfig(position_rate=6.0))
+    position, velocity = np.array([1.2, 0.0]), np.array([5.0, 0.0])  # on its way out
+    for base, wanted in ((0.0, 0.4), (0.5, 1.0)):  # the base leads out, too, and is left to it
+        found = keeps(np.array([wanted]), np.array([base]), position, velocity)
+        assert found[0] == pytest.approx(base, abs=1e-6)
+    found = keeps(np.array([0.1]), np.array([-0.5]), position, velocity)
+    assert -0.5 < found[0] < 0.0  # as far as the model lets it
+    inward = keeps(np.array([-0.9]), np.array([-0.5]), position, velocity)
+    assert inward[0] == -0.9
+    assert keeps.changes == 3
+
+
+def test_steps_from_the_last_target_cannot_be_filtered(contract: Contract) -> None:
+    mapping = contract.action.model_copy(update={"relative_to": "previous_target"})
+    with pytest.raises(UserError, match="steps from the last target"):
+        CommandFilter(contract.model_copy(update={"action": mapping}), FilterConfig())

@@ -1,0 +1,273 @@
+"""Sessions on a robot: real loop, supervisor and recorder; budgets that no kill forgets; refusals."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from simreal.adapt.finetune_online import (
+    FALLS_IN_A_ROW,
+    OnlineConfig,
+    OnlineTuning,
+    OnRobot,
+    finetune_online,
+    worse_than_base,
+)
+from simreal.adapt.robot_budget import Budget, FlownEpisode, Ledger
+from simreal.adapt.robot_episode import transitions_of
+from simreal.cli.main import cli
+from simreal.config import override, parse
+from simreal.deploy.drivers import Driver
+from simreal.errors import UserError
+from simreal.evaluate import load_candidate
+from simreal.experiment import ExperimentConfig, load_experiment
+from simreal.export import export
+from simreal.logs.formats import read_logs
+from simreal.run import Run
+from simreal.run_verdict import reasons_against_export
+from simreal.train import load_agent, start_run, train
+from tests.adapt.toy_qube import ToyQube
+
+torch.set_num_threads(1)
+QUICK = (
+    "critic_width=8",
+    "batch_size=16",
+    "updates_per_step=0.2",
+    "warm_up_s=1",
+    "hidden_layers=[8]",
+    "base_every=3",
+    "bounds.first=0.2",
+    "bounds.evidence_s=0.5",
+    "learning_rate=0.01",
+)
+
+
+def config(*more: str) -> OnlineConfig:
+    return parse(OnlineConfig, override({}, [*QUICK, *more]))
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    tiny = ["ppo.simulations=8", "ppo.rollout_steps=16", "ppo.batch_size=32", "ppo.hidden_layers=[16]"]
+    experiment = load_experiment("qube_swingup", [*tiny, "train.total_steps=256", "episode_length=1.0"])
+    made = start_run(experiment, 0, tmp_path_factory.mktemp("base") / "run")
+    train(made)
+    return made
+
+
+def tune(
+    base: Run, driver: Driver, path: Path, budget: Budget, *logs: Path, more: tuple[str, ...] = ()
+) -> OnlineTuning:
+    robot = OnRobot(driver, "toy", starts_anew=True)
+    return finetune_online(base, robot, budget, logs, path, config(*more))
+
+
+@pytest.fixture(scope="module")
+def tuned(base: Run, tmp_path_factory: pytest.TempPathFactory) -> tuple[OnlineTuning, ToyQube]:
+    driver = ToyQube()
+    return tune(base, driver, tmp_path_factory.mktemp("tuned") / "run", Budget(5.0)), driver
+
+
+def test_a_session_ends_with_its_budget_and_keeps_the_limits(
+    tuned: tuple[OnlineTuning, ToyQube],
+) -> None:
+    found, driver = tuned
+    ledger = found.ledger
+    assert "5 s on the robot are used up" in found.stopped
+    assert 4.0 < ledger.seconds <= 5.0
+    assert [each.kind for each in ledger.episodes[:4]] == ["base", "explore", "explore", "base"]
+    assert len(driver.sent) == sum(each.steps for each in ledger.episodes)
+    assert np.abs(driver.sent).max() <= 4.0
+    for each in ledger.episodes:
+        assert (each.beyond_range, each.beyond_limits, each.reset) == (0, 0, True)
+        assert each.furthest <= each.width + 1e-6
+    assert ledger.episodes[0].furthest == 0.0 < ledger.episodes[1].furthest
+    assert ledger.bounds.width > 0.2
+    assert driver.off_calls >= 2 * len(ledger.episodes)
+
+
+def test_what_it_learned_from_stands_in_the_folder(
+    base: Run, tuned: tuple[OnlineTuning, ToyQube]
+) -> None:
+    found, _ = tuned
+    folder = found.run.path / "robot"
+    assert Ledger.read(folder / "ledger.json") == found.ledger
+    facts = found.run.facts()["adapted"]
+    assert facts["method"] == "finetune-online" and facts["robot"]["drivers"] == ["toy"]
+    assert facts["robot"]["seconds"] == pytest.approx(found.ledger.seconds)
+    assert facts["base_sha256"] and facts["logs"] == []
+    logs = sorted(folder.glob("*.mcap"))
+    assert len(logs) == len(found.ledger.episodes)
+    experiment = base.experiment()
+    assert isinstance(experiment, ExperimentConfig)
+    steps = [len(transitions_of(each, experiment, base.contract()) or ()) for each in logs]
+    assert sum(steps) * 0.2 - 1 < facts["robot"]["updates"] <= sum(steps) * 0.2
+    names = {read_logs(each)[0].contract == base.contract() for each in logs}
+    assert names == {True}
+
+
+def test_the_result_is_a_run_that_the_gate_keeps_until_it_has_passed(
+    base: Run, tuned: tuple[OnlineTuning, ToyQube], tmp_path: Path
+) -> None:
+    run = tuned[0].run
+    assert "not compared with its base policy yet" in reasons_against_export(run)[0]
+    refused = CliRunner().invoke(cli, ["export", str(run.path), "-o", str(tmp_path / "no.onnx")])
+    assert isinstance(refused.exception, UserError) and "base" in str(refused.exception)
+    observation = np.random.default_rng(0).standard_normal((64, 7)).astype(np.float32)
+    before, kept, after = (
+        np.asarray(load_candidate(path).act(observation))  # type: ignore[call-arg]
+        for path in (base.path, run.path / "base", run.path)
+    )
+    np.testing.assert_array_equal(before, kept)
+    moved = np.abs(after - np.clip(before, -1, 1)).max()
+    width = tuned[0].ledger.bounds.width
+    assert 1e-5 < moved <= width + 1e-6
+    made = export(run, tmp_path / "tuned.onnx")
+    acts = load_candidate(made.path).act
+    np.testing.assert_allclose(acts(observation), after, atol=1e-5)  # type: ignore[call-arg]
+    judged = CliRunner().invoke(cli, ["gate", str(run.path), "--episodes", "4", "--json"])
+    verdict = json.loads(judged.stdout)
+    assert verdict["made_by"]["method"] == "finetune-online"
+    assert verdict["passed"] is (judged.exit_code == 0)
+
+
+def test_the_same_command_goes_on_and_a_larger_budget_is_used(base: Run, tmp_path: Path) -> None:
+    first = tune(base, ToyQube(), tmp_path / "run", Budget(1.5)).ledger
+    driver = ToyQube()
+    again = tune(base, driver, tmp_path / "run", Budget(1.5))
+    assert driver.sent == [] and again.ledger == first
+    more = tune(base, driver, tmp_path / "run", Budget(3.5)).ledger
+    assert more.episodes[: len(first.episodes)] == first.episodes
+    assert 2.5 < more.seconds <= 3.5
+    assert len(driver.sent) == sum(each.steps for each in more.episodes[len(first.episodes) :])
+
+
+KILLED = """
+from pathlib import Path
+from simreal.run import Run
+from tests.adapt.test_finetune_online import Budget, tune
+from tests.adapt.toy_qube import ToyQube
+tune(Run.open(Path({base!r})), ToyQube(kill_at=150), Path({run!r}), Budget(4.0))
+"""
+
+
+def test_after_a_kill_the_whole_episode_counts_and_what_was_flown_is_learned_from(
+    base: Run, tmp_path: Path
+) -> None:
+    program = KILLED.format(base=str(base.path), run=str(tmp_path / "run"))
+    root = Path(__file__).resolve().parent.parent.parent
+    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True)
+    assert done.returncode == -9, done.stderr
+    left = Ledger.read(tmp_path / "run" / "robot" / "ledger.json")
+    assert (len(left.episodes), left.in_flight) == (1, 1.0)
+    assert left.seconds == pytest.approx(1.99)
+    driver = ToyQube()
+    found = tune(base, driver, tmp_path / "run", Budget(4.0)).ledger
+    assert found.episodes[1].ended_by == "killed" and found.episodes[1].seconds == 1.0
+    assert found.seconds <= 4.0
+    assert len(driver.sent) <= 100 * (4.0 - 1.99) + 1
+    killed_log = tmp_path / "run" / "robot" / "episode_00001.mcap"
+    experiment = base.experiment()
+    assert isinstance(experiment, ExperimentConfig)
+    part = transitions_of(killed_log, experiment, base.contract())
+    assert part is not None and 20 < len(part) < 60
+
+
+def test_falls_stop_it_and_narrow_the_bounds(base: Run, tmp_path: Path) -> None:
+    found = tune(base, ToyQube(push=200.0), tmp_path / "run", Budget(60.0), more=("base_every=2",))
+    episodes = found.ledger.episodes
+    assert f"{FALLS_IN_A_ROW} episodes in a row" in found.stopped
+    assert {each.ended_by for each in episodes} == {"supervisor: joint_position"}
+    assert found.ledger.bounds.width == pytest.approx(0.05)  # halved by two that explored
+    assert found.ledger.bounds.violations == 2
+    experiment = base.experiment()
+    assert isinstance(experiment, ExperimentConfig)
+    last = transitions_of(found.run.path / "robot" / "episode_00001.mcap", experiment, base.contract())
+    assert last is not None and last.terminated[-1] and not last.terminated[:-1].any()
+    assert sum(each.recovered for each in episodes if each.kind == "explore") > 0
+
+
+@pytest.mark.parametrize(
+    ("budget", "words"),
+    [(Budget(60.0, falls=1), "1 falls"), (Budget(60.0, resets=2), "2 resets")],
+)
+def test_falls_and_resets_have_budgets_of_their_own(
+    base: Run, tmp_path: Path, budget: Budget, words: str
+) -> None:
+    push = 35.0 if budget.falls else 0.0
+    found = tune(base, ToyQube(push=push), tmp_path / "run", budget)
+    expected = "arm_beyond_limit" if budget.falls else "duration"
+    assert found.ledger.episodes[0].ended_by == expected
+    assert words in found.stopped
+    assert len(found.ledger.episodes) == (budget.falls or budget.resets)
+
+
+def test_after_a_fall_a_person_is_asked(base: Run, tmp_path: Path) -> None:
+    robot = OnRobot(ToyQube(push=200.0), "toy", put_back=lambda: False)
+    found = finetune_online(base, robot, Budget(60.0), (), tmp_path / "run", config())
+    assert found.stopped == "nobody put the robot back"
+    assert len(found.ledger.episodes) == 1
+
+
+def test_half_of_what_it_learns_from_may_be_logs(
+    base: Run, tuned: tuple[OnlineTuning, ToyQube], tmp_path: Path
+) -> None:
+    log = tuned[0].run.path / "robot" / "episode_00001.mcap"
+    found = tune(base, ToyQube(), tmp_path / "run", Budget(1.0), log)
+    [named] = found.run.facts()["adapted"]["logs"]
+    assert named["name"] == log.name and len(named["sha256"]) == 64
+    with pytest.raises(UserError, match="begun with other logs"):
+        tune(base, ToyQube(), tmp_path / "run", Budget(2.0))
+    with pytest.raises(UserError, match="begun with other numbers"):
+        tune(base, ToyQube(), tmp_path / "run", Budget(2.0), log, more=("batch_size=32",))
+
+
+def test_what_cannot_learn_on_a_robot_is_refused(
+    base: Run, tuned: tuple[OnlineTuning, ToyQube], tmp_path: Path
+) -> None:
+    run, driver = tuned[0].run, ToyQube()
+    for refused in (
+        lambda: tune(run, driver, tmp_path / "run", Budget(2.0)),
+        lambda: train(run, resume=True),
+    ):
+        with pytest.raises(UserError, match="changed on a robot"):
+            refused()
+    with pytest.raises(UserError, match="none of finetune-online"):
+        tune(base, driver, base.path, Budget(2.0))
+    bad = tmp_path / "bad"
+    tune(base, driver, bad, Budget(1.0))
+    (bad / "robot" / "ledger.json").write_text("{")
+    with pytest.raises(UserError, match="cannot be read"):
+        tune(base, driver, bad, Budget(2.0))
+    arguments = ["finetune-online", str(base.path), "--driver", "simm", "--budget-seconds", "5"]
+    result = CliRunner().invoke(cli, [*arguments, "--run", str(tmp_path / "x")])
+    assert isinstance(result.exception, UserError) and "no driver 'simm'" in str(result.exception)
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_policy_that_has_become_worse_on_the_robot_is_stopped() -> None:
+    def episode(kind: str, reward: float) -> FlownEpisode:
+        return FlownEpisode(0, kind, 1, 100, reward, "duration", 0.1, 0.1, 0, 0, 0, 0, 0, False)
+
+    good = [episode("base", 0.5 + 0.01 * place) for place in range(4)]
+    bad = [episode("explore", 0.3 + 0.01 * place) for place in range(4)]
+    assert worse_than_base(good + bad[:3]) is None
+    assert "worse on the robot" in str(worse_than_base(good + bad))
+    assert worse_than_base([*good, *bad, *(episode("explore", 0.55) for _ in range(4))]) is None
+
+
+def test_the_command_flies_the_simulated_robot_in_real_time(base: Run, tmp_path: Path) -> None:
+    arguments = [str(base.path), "--driver", "sim", "--budget-seconds", "2", "--no-real-time"]
+    given = [part for each in QUICK for part in ("-o", each)]
+    result = CliRunner().invoke(
+        cli, ["finetune-online", *arguments, *given, "--run", str(tmp_path / "run")]
+    )
+    assert result.exit_code == 0, result.output
+    assert "stopped: " in result.output and "0 commands beyond a range" in result.output
+    agent, _ = load_agent(Run.open(tmp_path / "run"))
+    assert agent.policy.residual is not None

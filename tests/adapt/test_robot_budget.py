@@ -1,0 +1,72 @@
+"""The ledger of what a robot has done: it adds up, survives the disk, and forgets no episode."""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simreal.adapt.action_bounds import BoundsState
+from simreal.adapt.robot_budget import Budget, FlownEpisode, Ledger
+
+ENDS = ("duration", "interrupt", "killed", "arm_beyond_limit", "supervisor: tilt")
+EPISODES = st.lists(
+    st.builds(
+        FlownEpisode,
+        number=st.integers(0, 99),
+        kind=st.sampled_from(["base", "explore"]),
+        seconds=st.floats(0, 60),
+        steps=st.integers(0, 6000),
+        mean_reward=st.floats(-9, 9),
+        ended_by=st.sampled_from(ENDS),
+        width=st.floats(0, 2),
+        furthest=st.floats(0, 2),
+        filtered=st.integers(0, 99),
+        recovered=st.integers(0, 99),
+        limited=st.integers(0, 99),
+        beyond_range=st.just(0),
+        beyond_limits=st.integers(0, 9),
+        reset=st.booleans(),
+    ),
+    max_size=8,
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(EPISODES, st.none() | st.floats(0, 60))
+def test_what_was_written_is_read_again_and_a_flight_without_return_counts(
+    episodes: list[FlownEpisode], in_flight: float | None
+) -> None:
+    ledger = Ledger(BoundsState(0.1, 3.0, 2, 1), episodes, in_flight, ["sim"])
+    with tempfile.TemporaryDirectory() as folder:
+        ledger.write(Path(folder) / "ledger.json")
+        again = Ledger.read(Path(folder) / "ledger.json")
+    assert again == ledger
+    before = again.seconds
+    assert again.close_killed() is (in_flight is not None)
+    assert abs(again.seconds - before) < 1e-9
+    assert len(again.episodes) == len(episodes) + (in_flight is not None)
+    assert again.in_flight is None
+
+
+@given(EPISODES)
+def test_falls_resets_and_seconds_each_use_up_their_budget(episodes: list[FlownEpisode]) -> None:
+    ledger = Ledger(BoundsState(0.1), episodes)
+    falls = sum("_" in each.ended_by or ":" in each.ended_by for each in episodes)
+    assert ledger.falls == falls
+    plenty = Budget(ledger.seconds + 100.0)
+    assert ledger.spent(plenty, 1.0) is None
+    assert "used up" in str(ledger.spent(Budget(ledger.seconds + 0.5), 1.0))
+    assert (ledger.spent(replace(plenty, falls=falls + 1), 1.0)) is None
+    if falls:
+        assert "--max-falls" in str(ledger.spent(replace(plenty, falls=falls), 1.0))
+    if ledger.resets:
+        assert "--max-resets" in str(ledger.spent(replace(plenty, resets=ledger.resets), 1.0))
+
+
+def test_falls_in_a_row_are_those_at_the_end() -> None:
+    made = FlownEpisode(0, "base", 1, 100, 0.0, "duration", 0, 0, 0, 0, 0, 0, 0, False)
+    fall = replace(made, ended_by="supervisor: tilt")
+    ledger = Ledger(BoundsState(0.1), [fall, made, fall, fall])
+    assert (ledger.falls, ledger.falls_in_a_row) == (3, 2)
