@@ -20,6 +20,7 @@ from simreal.preview.pictures import (
     together,
     world_colours,
 )
+from simreal.preview.seen import held_out_sheets, sheets
 from simreal.preview.worlds import SAMPLES, Preview, after_number
 from simreal.randomization.randomizer import DrawnPart
 from simreal.report import Card, Page, image_markup, wire_markup
@@ -46,6 +47,8 @@ def preview_page(preview: Preview) -> Page:
         held = ", ".join(f"{name} = {value:g}" for name, value in experiment.pins.items())
         page.text(f"Held: {held}.")
     _add_worlds(page, preview)
+    if preview.env.contract.cameras:
+        _add_images(page, preview)
     _add_response(page, preview)
     if preview.parts:
         _add_entries(page, preview)
@@ -80,6 +83,18 @@ def _add_worlds(page: Page, preview: Preview) -> None:
             )
         ]
     )
+
+
+def _add_images(page: Page, preview: Preview) -> None:
+    page.heading("What the policy sees")
+    page.text(
+        "The newest frame of each camera as the same episodes begin; world 0 at the top left.",
+        note=True,
+    )
+    for name, picture in sheets(preview.env).items():
+        page.image(picture, f"Camera {name}.")
+    for name, picture in held_out_sheets(preview.env).items():
+        page.image(picture, f"Camera {name} in the held-out visual world.")
 
 
 def _rendered(preview: Preview) -> list[str]:
