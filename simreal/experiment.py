@@ -44,6 +44,8 @@ from simreal.tasks import TASKS, find_task
 
 SUITE_PREFIX = "dm_control/"
 """How the names of dm_control's tasks begin."""
+NATURE_PIXELS = 36
+"""Smallest image that leaves something behind the convolutions of the deep Q-network."""
 PARAMETERS_DRAWN = "parameters"
 """The privileged quantity that every task has."""
 
@@ -247,6 +249,11 @@ class ExperimentConfig(BaseExperiment):
         if self.cameras and not AGENTS[self.agent].sees:
             seeing = [name for name, each in AGENTS.items() if each.sees]
             faults["agent",] = f"{self.agent} has no network for images: {nearest('', seeing)}"
+        if self.agent_config.image_network == "nature":
+            for place, camera in enumerate(self.cameras):
+                if min(camera.width, camera.height) < NATURE_PIXELS:
+                    what = f"nature needs {NATURE_PIXELS} x {NATURE_PIXELS} pixels or more: small"
+                    faults["cameras", place] = what
         if self.teacher is not None and self.agent != "ppo":
             faults["teacher",] = f"only the networks of ppo can be taught, not those of {self.agent}"
         if self.teacher is not None:

@@ -136,6 +136,11 @@ def test_an_agent_without_a_network_for_images_is_refused() -> None:
         qube(cameras="[{name: overview, width: 8, height: 8}]", agent="recurrent_ppo")
 
 
+def test_images_too_small_for_a_network_are_refused() -> None:
+    with pytest.raises(UserError, match="nature needs 36 x 36 pixels or more: small"):
+        qube(cameras="[{name: overview, width: 64, height: 35}]", ppo="{image_network: nature}")
+
+
 def test_the_held_out_world_keeps_what_is_not_seen() -> None:
     experiment = load_experiment("so101_reach_pixels")
     there = experiment.in_held_out_world()
