@@ -99,6 +99,8 @@ def _learnable(run: Run) -> tuple[ExperimentConfig, BaseAlgorithm, ExportedPolic
     experiment = run.experiment()
     if not isinstance(experiment, ExperimentConfig):
         raise UserError(f"{run.path}: a task of dm_control has no robot, and so no logs of one")
+    if experiment.cameras:
+        raise UserError(f"{run.path}: its policy sees, and logs hold no images to learn from")
     agent, env = load_agent(run)
     module = exported(agent, env.contract)
     if not isinstance(module, ExportedPolicy):
