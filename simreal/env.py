@@ -116,7 +116,10 @@ class BatchEnv(Environment):
             rate = experiment.control_rate
             self._sight = Sight(experiment.cameras, self._world, rate, late, threads)
             self.images = self._sight.pipeline.images
-        self.privileged = self._critic.see(self._motion(self._action), self._draws)
+        motion = self._motion(self._action)
+        self.privileged = self._critic.see(motion, self._draws)
+        tells = experiment.teacher.tells if experiment.teacher else ()
+        self.told_columns = self._critic.columns(tells, motion)
 
     def _refuse_other_objects(self, tracked: tuple[str, ...]) -> None:
         if tracked != self.task.objects:

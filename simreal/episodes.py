@@ -95,6 +95,7 @@ class Environment(ABC):
         episodes_begun: how many, counted from the seed.
         diverged_episodes: how many episodes have ended since the physics left the finite numbers.
         privileged: (count, size) what a critic sees now beside the observation.
+        told_columns: which columns of `privileged` a teacher tells.
         images: name of a camera to (count, channels, height, width) what it shows now; live, the next
             step changes it.
     """
@@ -138,6 +139,7 @@ class Environment(ABC):
         self._metric_sums = np.zeros((count, len(self._metrics)))
         self._observation: Float32Array = np.zeros((count, observation_size), dtype=np.float32)
         self.privileged: Float32Array = np.zeros((count, 0), dtype=np.float32)
+        self.told_columns: list[int] = []
         self.images: Images = {}
 
     @abstractmethod

@@ -45,8 +45,8 @@ from simreal.tasks import TASKS, find_task
 
 SUITE_PREFIX = "dm_control/"
 """How the names of dm_control's tasks begin."""
-SEEING = ("ppo",)
-"""Agents that take images."""
+NATURE_PIXELS = 36
+"""Smallest image that leaves something behind the convolutions of the deep Q-network."""
 PARAMETERS_DRAWN = "parameters"
 """The privileged quantity that every task has."""
 
@@ -249,10 +249,22 @@ class ExperimentConfig(BaseExperiment):
         faults: dict[Location, str] = {}
         if self.cameras and self.engine != "mujoco":
             faults["cameras",] = f"only simulations of MuJoCo can be drawn, not of {self.engine}"
-        if self.cameras and self.agent not in SEEING:
-            faults["agent",] = f"{self.agent} has no network for images: {nearest('', SEEING)}"
+        if self.cameras and not AGENTS[self.agent].sees:
+            seeing = [name for name, each in AGENTS.items() if each.sees]
+            faults["agent",] = f"{self.agent} has no network for images: {nearest('', seeing)}"
+        if self.agent_config.image_network == "nature":
+            for place, camera in enumerate(self.cameras):
+                if min(camera.width, camera.height) < NATURE_PIXELS:
+                    what = f"nature needs {NATURE_PIXELS} x {NATURE_PIXELS} pixels or more: small"
+                    faults["cameras", place] = what
         if self.teacher is not None and self.agent != "ppo":
             faults["teacher",] = f"only the networks of ppo can be taught, not those of {self.agent}"
+        if self.teacher is not None:
+            known = [name for name in self.critic if name != PARAMETERS_DRAWN]
+            for place, name in enumerate(self.teacher.tells):
+                if name not in known:
+                    what = f"no {name!r} in `critic` that could be told: {nearest(name, known)}"
+                    faults["teacher", "tells", place] = what
         for section in ("randomization", "held_out_visuals"):
             for name, entry in getattr(self, section).items():
                 visual = is_visual(name, entry)

@@ -40,6 +40,7 @@ pre { background: #f4f4f2; padding: .8rem; overflow-x: auto; } .note { color: #6
        line-height: 1.4; }
 .card > img, .card > svg { display: block; width: 100%; aspect-ratio: 4 / 3; object-fit: cover;
        background: #f4f4f2; }
+figure { margin: 1rem 0; } figure > img { max-width: 100%; image-rendering: pixelated; }
 .card > div { padding: .5rem .7rem .7rem; } .card h3 { font-size: .9rem; margin: 0 0 .2rem; }
 .card p { margin: 0; } .card table { font-size: .75rem; } .card td { padding: .05rem .6rem .05rem 0; }
 .dot { display: inline-block; width: .7rem; height: .7rem; border-radius: 50%; margin-right: .4rem; }
@@ -104,6 +105,11 @@ class Page:
     def cards(self, cards: Sequence[Card]) -> None:
         """Pictures side by side."""
         self._parts.append("<div class=cards>" + "".join(map(_card, cards)) + "</div>")
+
+    def image(self, pixels: NDArray[np.uint8], caption: str) -> None:
+        """A (height, width, 3) picture, no wider than the page, and what it shows."""
+        shown = f"<figure>{image_markup(pixels)}<figcaption>{html.escape(caption)}</figcaption></figure>"
+        self._parts.append(shown)
 
     def picture(self, figure: "Figure") -> None:
         """A matplotlib figure, as SVG."""

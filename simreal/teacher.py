@@ -67,10 +67,14 @@ class Teacher:
         return np.clip(self._policy.act(observation), -1.0, 1.0)
 
     def told(self) -> NDArray[np.float32]:
-        """(n, k) commands that the other one must see; see `simreal.agents.taught.Teach`."""
+        """(n, k) commands that the other one must see, and what it `tells` of the task besides.
+
+        See `simreal.agents.taught.Teach`.
+        """
         asked = self._env.command[:, self._untold]
-        told: NDArray[np.float32] = (2.0 * (asked - self._low) / self._width - 1.0).astype(np.float32)
-        return told
+        commands = 2.0 * (asked - self._low) / self._width - 1.0
+        of_the_task = self._env.privileged[:, self._env.told_columns]
+        return np.concatenate([commands, of_the_task], axis=1).astype(np.float32)
 
 
 def find_teacher(name: str, env: BatchEnv) -> Teacher:

@@ -105,12 +105,14 @@ def learnable(run: Run) -> tuple[ExperimentConfig, BaseAlgorithm, ExportedPolicy
     if not isinstance(experiment, ExperimentConfig):
         raise UserError(f"{run.path}: a task of dm_control has no robot, and so no logs of one")
     refuse_residual(run)
+    if experiment.cameras:
+        raise UserError(f"{run.path}: its policy sees, and logs hold no images to learn from")
     agent, env = load_agent(run)
     module = exported(agent, env.contract)
-    if not isinstance(module, ExportedPolicy) or env.contract.cameras:
+    if not isinstance(module, ExportedPolicy):
         raise UserError(
             f"{run.path}: from logs, and on a robot, policies of ppo, sac and td3 learn whose actions "
-            "are numbers, which carry no memory, and see through no camera"
+            "are numbers and which carry no memory"
         )
     return experiment, agent, module
 

@@ -37,6 +37,8 @@ from simreal.agents.residual import ResidualPolicy
 from simreal.agents.symmetric import SymmetricPolicy
 from simreal.agents.taught import TaughtPPO, untold
 from simreal.agents.value.agent import ValueAgent
+from simreal.agents.value.image_replay import ImageReplay
+from simreal.agents.value.networks import ValueNetwork
 from simreal.contract import Contract
 from simreal.images import NO_IMAGES, Images
 from simreal.vec_env import SimrealVecEnv
@@ -84,7 +86,7 @@ def build_agent(
         "features_extractor_class": NormalizedObservation,
         "features_extractor_kwargs": {"normalizer": Normalizer(size, image)},
     }
-    cameras = env.batch.contract.cameras
+    cameras, on_policy = env.batch.contract.cameras, isinstance(config, PPOConfig)
     if cameras:
         policy["features_extractor_class"] = SeenObservation
         policy["features_extractor_kwargs"] |= {
@@ -93,12 +95,17 @@ def build_agent(
             "shift": config.image_shift,
         }
         policy["normalize_images"] = False  # the encoders do it as the contract says
-    if symmetry is not None or cameras or size > env.batch.observation_size:
+        common["policy"] = "MultiInputPolicy"
+    if symmetry is not None or size > env.batch.observation_size or (cameras and on_policy):
         common["policy"] = AsymmetricPolicy
         policy["actor_size"] = env.batch.observation_size
     if symmetry is not None:
         common["policy"] = SymmetricPolicy
         policy["symmetry"] = symmetry
+    if cameras and not on_policy:
+        channels = {term.name: term.channels for term in cameras}
+        common["replay_buffer_kwargs"] = {"channels": channels, "discount": config.discount}
+        common["replay_buffer_class"] = ImageReplay
     if isinstance(config, PPOConfig):
         common["batch_size"] = min(config.batch_size, config.rollout_steps * env.num_envs)
         common |= _of_ppo(config)
@@ -112,7 +119,7 @@ def build_agent(
             return _adaptive(config, rma, common, policy)
         case PPOConfig():
             if teacher is not None:
-                told = len(untold(env.batch.contract))
+                told = len(untold(env.batch.contract)) + len(env.batch.told_columns)
                 return TaughtPPO(**common, policy_kwargs=policy, teacher=teacher, told=told)
             return PPO(**common, policy_kwargs=policy)
         case SACConfig():
@@ -201,9 +208,12 @@ def _q(config: QConfig) -> dict[str, Any]:
     }
 
 
+CHOSEN_BY_VALUE_AGENT = ("policy", "replay_buffer_class")
+
+
 def _dqn(config: DQNConfig, common: dict[str, Any], policy: dict[str, Any]) -> ValueAgent:
     return ValueAgent(
-        **{name: value for name, value in common.items() if name != "policy"},
+        **{name: value for name, value in common.items() if name not in CHOSEN_BY_VALUE_AGENT},
         **_q(config),
         policy_kwargs=policy,
         double=config.double,
@@ -215,6 +225,10 @@ def _dqn(config: DQNConfig, common: dict[str, Any], policy: dict[str, Any]) -> V
         atom_range=config.atom_range if config.distributional else None,
         atom_count=config.atoms,
     )
+
+
+ACTING = ("actor", "q_net", "quantile_net")
+"""Of policies with several networks, the one that acts; PPO's has one extractor for all."""
 
 
 class ExportedPolicy(nn.Module):
@@ -253,7 +267,9 @@ class ExportedPolicy(nn.Module):
 
 
 def _encoders(policy: Any) -> list[nn.Module]:
-    extractor = getattr(policy, "features_extractor", None)
+    """Of the network that acts, in the order of the contract's cameras."""
+    acts = next((getattr(policy, name) for name in ACTING if hasattr(policy, name)), policy)
+    extractor = acts.features_extractor
     return list(extractor.encoders.values()) if isinstance(extractor, SeenObservation) else []
 
 
@@ -265,6 +281,27 @@ def _features(
         return numbers
     seen = [encoder(each) for encoder, each in zip(encoders, images, strict=True)]
     return torch.cat([numbers, *seen], dim=1)
+
+
+class Worth(nn.Module):
+    """What each choice is worth, of features."""
+
+    def __init__(self, network: ValueNetwork) -> None:
+        """By the network of a `ValueAgent`."""
+        super().__init__()
+        self._network = network
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(batch, choices) of (batch, size)."""
+        return self._network.values(features)
+
+
+class Mean(nn.Module):
+    """Of quantiles."""
+
+    def forward(self, quantiles: torch.Tensor) -> torch.Tensor:
+        """(batch, choices) of (batch, quantiles, choices)."""
+        return quantiles.mean(dim=1)
 
 
 class ExportedChooser(nn.Module):
@@ -280,17 +317,18 @@ class ExportedChooser(nn.Module):
         """Take the networks of a trained agent; they are shared, not copied."""
         super().__init__()
         policy: Any = agent.policy
-        self._is_ppo = isinstance(agent, PPO)
+        self.normalizer = find_normalizer(agent)
         self.encoders = nn.ModuleList(_encoders(policy))
-        if self._is_ppo:
-            self.normalizer = find_normalizer(agent)
+        if isinstance(agent, PPO):
             if isinstance(policy, AsymmetricPolicy):
                 self.normalizer = self.normalizer.first(policy.actor_size)
-            self.network = nn.Sequential(policy.mlp_extractor.policy_net, policy.action_net)
+            self.network: nn.Module = nn.Sequential(policy.mlp_extractor.policy_net, policy.action_net)
         elif isinstance(agent, ValueAgent):
-            self.network = policy.q_net
+            self.network = Worth(policy.q_net)
         elif isinstance(agent, QRDQN):
-            self.network = policy.quantile_net
+            of_quantiles = policy.quantile_net
+            quantiles = nn.Unflatten(1, (of_quantiles.n_quantiles, -1))
+            self.network = nn.Sequential(*of_quantiles.quantile_net, quantiles, Mean())
         else:
             raise TypeError(f"no network to export is known of {type(agent).__name__}")
         table = [choice.action for choice in contract.action.choices]
@@ -300,9 +338,7 @@ class ExportedChooser(nn.Module):
         self, observation: torch.Tensor, *images: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Act on (batch, size) observations and (batch, channels, height, width) images."""
-        numbers = self.normalizer(observation) if self._is_ppo else observation
-        worth = self.network(_features(numbers, self.encoders, images))
-        worth = worth.mean(dim=1) if worth.dim() == 3 else worth  # of quantiles
+        worth = self.network(_features(self.normalizer(observation), self.encoders, images))
         choice = worth.argmax(dim=1)
         return self.table[choice], choice, worth
 

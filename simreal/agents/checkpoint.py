@@ -12,6 +12,7 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from simreal.agents.value.experience import ExperienceReplay
+from simreal.agents.value.image_replay import ImageReplay
 from simreal.errors import UserError
 from simreal.files import write_atomically
 
@@ -53,7 +54,7 @@ def save_checkpoint(path: Path, agent: BaseAlgorithm, progress: Progress) -> Non
     if (entropy := _entropy_weight(agent)) is not None:
         content["log_entropy_weight"] = entropy.detach().clone()
     if isinstance(agent, OffPolicyAlgorithm) and agent.replay_buffer is not None:
-        content["replay"] = _replay_state(agent.replay_buffer)
+        content["replay"] = replay_state(agent.replay_buffer)
     write_atomically(path, lambda temporary: torch.save(content, temporary))
 
 
@@ -114,7 +115,7 @@ def _restore_training(agent: BaseAlgorithm, content: dict[str, Any]) -> None:
     name, keys, place, has_gauss, gauss = content["numpy_random"]
     np.random.set_state((name, np.array(keys, dtype=np.uint32), place, has_gauss, gauss))
     if isinstance(agent, OffPolicyAlgorithm) and agent.replay_buffer is not None:
-        _restore_replay(agent.replay_buffer, content["replay"])
+        restore_replay(agent.replay_buffer, content["replay"])
 
 
 def _numpy_random_state() -> list[Any]:
@@ -122,20 +123,32 @@ def _numpy_random_state() -> list[Any]:
     return [str(name), np.asarray(keys).tolist(), int(place), int(has_gauss), float(gauss)]
 
 
-def _replay_state(buffer: ReplayBuffer) -> dict[str, Any]:
+def replay_state(buffer: ReplayBuffer) -> dict[str, Any]:
+    """What a replay holds, as tensors and plain numbers."""
     filled = buffer.buffer_size if buffer.full else buffer.pos
     arrays = {name: torch.from_numpy(getattr(buffer, name)[:filled]) for name in REPLAY_ARRAYS}
     state = {"place": buffer.pos, "full": buffer.full, **arrays}
     if isinstance(buffer, ExperienceReplay):
         priorities, largest = buffer.stored_priorities()
         state |= {"priorities": torch.from_numpy(priorities), "largest_priority": largest}
+    if isinstance(buffer, ImageReplay):
+        state["films"] = {
+            name: {key: torch.from_numpy(values) for key, values in film.state(filled).items()}
+            for name, film in buffer.films.items()
+        }
     return state
 
 
-def _restore_replay(buffer: ReplayBuffer, state: dict[str, Any]) -> None:
+def restore_replay(buffer: ReplayBuffer, state: dict[str, Any]) -> None:
+    """Put it into an empty one of the same size; the episodes that went on do not go on."""
     for name in REPLAY_ARRAYS:
         stored = state[name].numpy()
         getattr(buffer, name)[: len(stored)] = stored
     buffer.pos, buffer.full = state["place"], state["full"]
     if isinstance(buffer, ExperienceReplay):
         buffer.restore_priorities(state["priorities"].numpy(), state["largest_priority"])
+        buffer.forget_what_goes_on()
+    if isinstance(buffer, ImageReplay):
+        newest = (buffer.pos - 1) % buffer.buffer_size
+        for name, film in buffer.films.items():
+            film.restore({key: each.numpy() for key, each in state["films"][name].items()}, newest)

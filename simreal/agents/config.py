@@ -50,6 +50,9 @@ class TeacherConfig(Config):
 
     policy: str
     """A shipped policy's name or a file: of the same robot, commands, actions and control rate."""
+    tells: tuple[str, ...] = ()
+    """Of `critic`, what the features of the images are taught to tell, beside the commands that it is
+    not told: numbers of about 1 that only its cameras show."""
     taught_share: Share = 0.5
     """Of the simulations that the teacher drives at first; it falls to none in half of the training."""
     updates: Count = 200
@@ -235,15 +238,17 @@ class Agent:
     Attributes:
         config: its numbers; an experiment has them in the section of the agent's name.
         chooses: whether its actions are numbers alone, a choice from a list alone, or either.
+        sees: whether it takes images.
     """
 
     config: type[AgentConfig]
     chooses: Literal["never", "always", "either"]
+    sees: bool = True
 
 
 AGENTS: dict[AgentName, Agent] = {
     "ppo": Agent(PPOConfig, "either"),
-    "recurrent_ppo": Agent(RecurrentPPOConfig, "never"),
+    "recurrent_ppo": Agent(RecurrentPPOConfig, "never", sees=False),
     "sac": Agent(SACConfig, "never"),
     "td3": Agent(TD3Config, "never"),
     "dqn": Agent(DQNConfig, "always"),

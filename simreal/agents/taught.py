@@ -36,7 +36,7 @@ class Teach(Protocol):
         ...
 
     def told(self) -> NDArray[np.float32]:
-        """(n, k) what it is told now and the pupil is not, each from -1 to 1; k may be 0."""
+        """(n, k) what it is told now and the pupil is not, numbers of about 1; k may be 0."""
         ...
 
 

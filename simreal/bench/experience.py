@@ -7,7 +7,7 @@ import numpy as np
 from gymnasium import spaces
 
 from simreal.agents.value.experience import ExperienceReplay
-from simreal.agents.value.frames import FrameReplay
+from simreal.agents.value.image_replay import ImageReplay
 from simreal.bench.timing import spread
 
 IMAGE = 84
@@ -42,7 +42,7 @@ def experience_cost(steps: int, batch: int, repeats: int, images: bool) -> dict[
     ratios = [b / a for a, b in zip(times["even"], times["by_priority"], strict=True)]
     found = {f"{name}_us": spread(values) for name, values in times.items()}
     replay = replays["even"]
-    held = replay.image_bytes if isinstance(replay, FrameReplay) else replay.observations.nbytes
+    held = replay.image_bytes if isinstance(replay, ImageReplay) else replay.observations.nbytes
     return {
         "steps": steps,
         "batch": batch,
@@ -59,7 +59,7 @@ def _filled(steps: int, exponent: float, images: bool) -> ExperienceReplay:
     choices = spaces.Discrete(4)
     if images:
         space: Any = spaces.Box(0, 255, (STACK, IMAGE, IMAGE), np.uint8)
-        made: ExperienceReplay = FrameReplay(steps, space, choices, "cpu", priority_exponent=exponent)
+        made: ExperienceReplay = ImageReplay(steps, space, choices, "cpu", priority_exponent=exponent)
         seen = random.integers(0, 256, (16, 1, *space.shape)).astype(np.uint8)
     else:
         space = spaces.Box(-np.inf, np.inf, (NUMBERS,), np.float32)

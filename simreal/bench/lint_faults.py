@@ -75,6 +75,13 @@ randomization:
 pins: {}
 """
 
+SEEING = """\
+cameras:
+  - {name: a, width: 8, height: 8, mount: {position: [1, 0, 0], look_at: [0, 0, 0], field_of_view: 1}}
+agent: sac
+sac: {replay_size: 100_000_000_000}
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Planted:
@@ -437,6 +444,13 @@ pins: {{}}"""
         "action with a number too many",
         "control-range",
         experiment={"action: {scale: 0.4}": "action: {scale: [0.4, 0.4]}"},
+    ),
+    Planted(
+        "replay of more images than this computer can remember",
+        "replay-memory",
+        "warning",
+        experiment={"action: {scale: 0.4}": f"action: {{scale: 0.4}}\n{SEEING}"},
+        at="sac:",
     ),
     Planted(
         "control period of no whole number of steps",

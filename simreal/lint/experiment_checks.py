@@ -1,10 +1,12 @@
 """Faults of an experiment that have nothing to do with its randomization: rate, names, actions."""
 
+import os
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simreal.agents.config import OffPolicyConfig
 from simreal.contract import Contract
 from simreal.errors import UserError, nearest
 from simreal.experiment_contract import action_numbers, make_contract
@@ -13,6 +15,8 @@ from simreal.lint.subject import Subject
 from simreal.observation import owners
 from simreal.tasks import find_task
 
+LARGEST_REPLAY = 0.5
+"""Share of a computer's memory that images which are remembered may take."""
 LEAST_USED_ACTION = 0.5
 """Share of the actions between -1 and 1 that an actuator must not cut off."""
 
@@ -23,6 +27,7 @@ def check_experiment(subject: Subject) -> Iterator[Finding]:
     told = [*_observed_joints(subject), *_action_sizes(subject)]
     yield from told
     yield from _action_range(subject)
+    yield from _replay_memory(subject)
     if not told:
         yield from _contract(subject)
 
@@ -75,6 +80,23 @@ def _action_range(subject: Subject) -> Iterator[Finding]:
             )
             mend = f"scale {0.5 * (actuator.upper - actuator.lower):g}"
             yield Finding("warning", "control-range", where, what, mend)
+
+
+def _replay_memory(subject: Subject) -> Iterator[Finding]:
+    """Images that are to be remembered, and do not fit in."""
+    experiment, config = subject.experiment, subject.experiment.agent_config
+    step = sum(camera.channels * camera.height * camera.width for camera in experiment.cameras)
+    if not step or not isinstance(config, OffPolicyConfig):
+        return
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if config.replay_size * step > LARGEST_REPLAY * memory:
+        what = (
+            f"{experiment.agent}.replay_size {config.replay_size:,}: its images take "
+            f"{config.replay_size * step / 1e9:.1f} GB of the {memory / 1e9:.1f} GB of this computer"
+        )
+        where = subject.document.where((experiment.agent, "replay_size"))
+        mend = f"replay_size {int(LARGEST_REPLAY * memory / step):,}, or smaller images"
+        yield Finding("warning", "replay-memory", where, what, mend)
 
 
 def _contract(subject: Subject) -> Iterator[Finding]:

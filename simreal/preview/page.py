@@ -20,6 +20,7 @@ from simreal.preview.pictures import (
     together,
     world_colours,
 )
+from simreal.preview.seen import held_out_sheets, sheets
 from simreal.preview.terrain_picture import terrain_picture
 from simreal.preview.worlds import SAMPLES, Preview, after_number
 from simreal.randomization.randomizer import DrawnPart
@@ -48,6 +49,8 @@ def preview_page(preview: Preview) -> Page:
         page.text(f"Held: {held}.")
     _add_worlds(page, preview)
     _add_terrain(page, preview)
+    if preview.env.contract.cameras:
+        _add_images(page, preview)
     _add_response(page, preview)
     if preview.parts:
         _add_entries(page, preview)
@@ -92,6 +95,18 @@ def _add_terrain(page: Page, preview: Preview) -> None:
             "From above, lit from the north-west. An episode begins in the middle of a tile.", note=True
         )
         page.picture(terrain_picture(terrain))
+
+
+def _add_images(page: Page, preview: Preview) -> None:
+    page.heading("What the policy sees")
+    page.text(
+        "The newest frame of each camera as the same episodes begin; world 0 at the top left.",
+        note=True,
+    )
+    for name, picture in sheets(preview.env).items():
+        page.image(picture, f"Camera {name}.")
+    for name, picture in held_out_sheets(preview.env).items():
+        page.image(picture, f"Camera {name} in the held-out visual world.")
 
 
 def _rendered(preview: Preview) -> list[str]:

@@ -2,9 +2,12 @@
 
 from simreal.tasks import (
     go2_velocity,
+    qube_pixels,
     qube_swingup,
     so101_lift,
+    so101_look,
     so101_push,
+    so101_push_pixels,
     so101_reach,
     so101_reach_pixels,
 )
@@ -15,9 +18,12 @@ TASKS: dict[str, Task] = {
     task.name: task
     for task in (
         go2_velocity.TASK,
+        qube_pixels.TASK,
         qube_swingup.TASK,
         so101_lift.TASK,
+        so101_look.TASK,
         so101_push.TASK,
+        so101_push_pixels.TASK,
         so101_reach.TASK,
         so101_reach_pixels.TASK,
     )

@@ -196,6 +196,13 @@ def test_a_policy_with_a_memory_is_refused(tmp_path: Path) -> None:
         finetune_offline(made, [], tmp_path / "new")
 
 
+def test_a_policy_that_sees_is_refused(tmp_path: Path) -> None:
+    seeing = "cameras=[{name: overview, width: 8, height: 8}]"
+    made = start_run(load_experiment("qube_swingup", [seeing]), 0, tmp_path / "run")
+    with pytest.raises(UserError, match="logs hold no images"):
+        finetune_offline(made, [], tmp_path / "new")
+
+
 def test_the_command_says_what_speaks_against_it(run: Run, tmp_path: Path) -> None:
     path = record(tmp_path / "a.mcap", run, 0.3, steps=60)
     arguments = ["finetune-offline", str(run.path), "--log", str(path), "--run", str(tmp_path / "new")]

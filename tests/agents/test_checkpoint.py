@@ -13,6 +13,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from simreal.agents.build import build_agent, find_normalizer
 from simreal.agents.checkpoint import REPLAY_ARRAYS, Progress, load_checkpoint, save_checkpoint
+from simreal.agents.value.experience import ExperienceReplay
 from simreal.env import BatchEnv
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
@@ -87,7 +88,11 @@ def test_the_replay_buffer_comes_back(saved: Any) -> None:
     assert (mine.full, mine.pos) == (theirs.full, theirs.pos)
     assert mine.full  # 320 transitions are held, 408 were seen
     for array in REPLAY_ARRAYS:
-        np.testing.assert_array_equal(getattr(theirs, array), getattr(mine, array))
+        ours, here = getattr(theirs, array), getattr(mine, array)
+        if array in ("dones", "timeouts") and isinstance(mine, ExperienceReplay):
+            assert ours[mine.pos - 1].all()  # the episodes that went on are cut off there
+            ours, here = (np.delete(each, mine.pos - 1, axis=0) for each in (ours, here))
+        np.testing.assert_array_equal(ours, here)
     if name == "rainbow":
         priorities = mine.stored_priorities()[0]
         assert len(set(priorities.tolist())) > 10

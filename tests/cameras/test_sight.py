@@ -132,8 +132,13 @@ def test_what_is_not_seen_has_no_place_in_a_held_out_visual_world() -> None:
 
 
 def test_an_agent_without_a_network_for_images_is_refused() -> None:
-    with pytest.raises(UserError, match="sac has no network for images"):
-        qube(cameras="[{name: overview, width: 8, height: 8}]", agent="sac")
+    with pytest.raises(UserError, match="recurrent_ppo has no network for images"):
+        qube(cameras="[{name: overview, width: 8, height: 8}]", agent="recurrent_ppo")
+
+
+def test_images_too_small_for_a_network_are_refused() -> None:
+    with pytest.raises(UserError, match="nature needs 36 x 36 pixels or more: small"):
+        qube(cameras="[{name: overview, width: 64, height: 35}]", ppo="{image_network: nature}")
 
 
 def test_the_held_out_world_keeps_what_is_not_seen() -> None:

@@ -18,6 +18,7 @@ from simreal.episode_random import episode_seed
 from simreal.experiment import ExperimentConfig, load_experiment
 from simreal.preview.page import preview_page
 from simreal.preview.pictures import histograms, rank_correlation, scatters, together, world_colours
+from simreal.preview.seen import sheets
 from simreal.preview.worlds import Preview, sample_worlds
 
 SIMREAL = Path(sys.executable).with_name("simreal")
@@ -289,3 +290,22 @@ def test_robots_in_one_picture_share_what_stands_still(swingup: Preview) -> None
     moving = len(nominal.colours) - still
     assert drawn.segments.shape[1] == still + 4 * moving  # three worlds and the nominal robot
     assert [drawn.colours.count(colour) for colour in world_colours(3)] == [moving] * 3
+
+
+def test_the_page_shows_what_the_policy_sees_in_both_visual_worlds(tmp_path: Path) -> None:
+    lamp = "{light_diffuse: {distribution: {type: uniform, low: 0.0, high: 0.5}}}"
+    camera = "{name: overview, width: 16, height: 12, stack: 2}"
+    experiment = load_experiment(
+        "qube_swingup", [f"cameras=[{camera}]", f"randomization={lamp}", f"held_out_visuals={lamp}"]
+    )
+    preview = sample_worlds(experiment, "seen", worlds=7, seed=SEED)
+    shown = sheets(preview.env)["overview"]
+    down, across = 12 * 8 + 4, 16 * 8 + 4
+    assert shown.shape == (2 * down, 6 * across, 3)
+    seventh = shown[down : down + 96 : 8, 0:128:8]
+    np.testing.assert_array_equal(seventh, preview.env.images["overview"][6, :3].transpose(1, 2, 0))
+    assert (shown[down:, across:] == 255).all()
+    preview_page(preview).write(tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "<figcaption>Camera overview.<" in page
+    assert "<figcaption>Camera overview in the held-out visual world.<" in page

@@ -40,7 +40,7 @@ def test_the_go2_walks_as_its_report_says() -> None:
     assert found.metrics["yaw_rate_error_rad_s"].value < 0.25
 
 
-@pytest.mark.parametrize("name", ["so101_reach", "so101_push", "so101_lift"])
-def test_the_so101_succeeds_as_its_reports_say(name: str) -> None:
+@pytest.mark.parametrize("name", ["so101_reach", "so101_push", "so101_lift", "qube_swingup"])
+def test_it_succeeds_as_its_report_says(name: str) -> None:
     found = evaluate(load_candidate(Path(name)), episodes=64, seed=5).summary
     assert found.success.value > 0.8

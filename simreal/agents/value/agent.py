@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from gymnasium import spaces
 from stable_baselines3 import DQN
 from torch.nn import functional
 
 from simreal.agents.value.experience import Experience, ExperienceReplay
-from simreal.agents.value.frames import FrameReplay
+from simreal.agents.value.image_replay import ImageReplay
 from simreal.agents.value.networks import ValueNetwork, ValuePolicy
 from simreal.agents.value.projection import project
 
@@ -43,6 +44,7 @@ class ValueAgent(DQN):
         importance_exponent: float = 0.4,
         gamma: float = 0.99,
         policy_kwargs: dict[str, Any] | None = None,
+        replay_buffer_kwargs: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         """Make an untrained agent.
@@ -59,6 +61,7 @@ class ValueAgent(DQN):
             importance_exponent: at the beginning; it rises linearly to 1.
             gamma: discount.
             policy_kwargs: of `ValuePolicy`.
+            replay_buffer_kwargs: what else of `ImageReplay`.
             **kwargs: of stable-baselines3's `DQN`.
         """
         self._double, self._noisy = double, noisy
@@ -76,12 +79,9 @@ class ValueAgent(DQN):
             ValuePolicy,
             env,
             gamma=gamma,
-            replay_buffer_class=FrameReplay if _sees_images(env) else ExperienceReplay,
-            replay_buffer_kwargs={
-                "n_steps": n_steps,
-                "discount": gamma,
-                "priority_exponent": priority_exponent,
-            },
+            replay_buffer_class=ImageReplay if _sees_images(env) else ExperienceReplay,
+            replay_buffer_kwargs=(replay_buffer_kwargs or {})
+            | {"n_steps": n_steps, "discount": gamma, "priority_exponent": priority_exponent},
             policy_kwargs=(policy_kwargs or {}) | {"network": network},
             **kwargs,
         )
@@ -89,7 +89,7 @@ class ValueAgent(DQN):
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
         """Learn from batches of the replay."""
         self.policy.set_training_mode(True)
-        self.q_net_target.set_training_mode(self._noisy)
+        self.q_net_target.set_training_mode(True)  # noise, and images that are shifted
         self._update_learning_rate(self.policy.optimizer)
         done = 1.0 - self._current_progress_remaining
         self.replay_buffer.importance_exponent = (
@@ -154,4 +154,4 @@ class ValueAgent(DQN):
 
 def _sees_images(env: Any) -> bool:
     space = env.observation_space
-    return len(space.shape) == 3 and space.dtype == np.uint8
+    return isinstance(space, spaces.Dict) or (len(space.shape) == 3 and space.dtype == np.uint8)

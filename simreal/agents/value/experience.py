@@ -7,6 +7,7 @@ import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.type_aliases import ReplayBufferSamples
 
 from simreal.agents.value.sum_tree import Places, SumTree
 
@@ -18,20 +19,20 @@ class Experience(NamedTuple):
     """Some transitions.
 
     Attributes:
-        observations: (n, ...) at the first step.
+        observations: (n, ...) at the first step; of cameras beside numbers, such a tensor by name.
         actions: (n, 1) taken there.
         rewards: (n, 1) of all its steps, discounted to the first.
-        next_observations: (n, ...) after the last step.
+        next_observations: likewise after the last step.
         discounts: (n, 1) of what follows after that: the discount to the power of the number of
             steps, or zero where an episode has ended for good.
         weights: (n, 1) of each in the loss.
         places: (n,) where they stand in the replay.
     """
 
-    observations: torch.Tensor
+    observations: Any
     actions: torch.Tensor
     rewards: torch.Tensor
-    next_observations: torch.Tensor
+    next_observations: Any
     discounts: torch.Tensor
     weights: torch.Tensor
     places: Places
@@ -85,6 +86,19 @@ class ExperienceReplay(ReplayBuffer):
             places = row * self.n_envs + np.arange(self.n_envs)
             self.priorities.update(places, np.full(self.n_envs, self._largest))
 
+    def sample(self, batch_size: int, env: Any = None) -> ReplayBufferSamples:
+        """Draw transitions as the agents of stable-baselines3 ask for them; weights are left out."""
+        drawn = self.draw(batch_size)
+        # The discount is zero after an end for good, so that nothing is left for `dones` to say.
+        return ReplayBufferSamples(
+            drawn.observations,
+            drawn.actions,
+            drawn.next_observations,
+            torch.zeros_like(drawn.discounts),
+            drawn.rewards,
+            drawn.discounts,
+        )
+
     def draw(self, number: int) -> Experience:
         """Draw transitions, with the global generator of NumPy, as stable-baselines3 does."""
         if self.priorities is None:
@@ -108,6 +122,12 @@ class ExperienceReplay(ReplayBuffer):
         priority = (np.abs(errors).astype(np.float64) + SMALLEST_PRIORITY) ** self._exponent
         self._largest = max(self._largest, float(priority.max()))
         self.priorities.update(places, priority)
+
+    def forget_what_goes_on(self) -> None:
+        """All episodes that go on are over, as if their time had run out; others begin."""
+        newest = (self.pos - 1) % self.buffer_size
+        self.timeouts[newest] = np.where(self.dones[newest] > 0.0, self.timeouts[newest], 1.0)
+        self.dones[newest] = 1.0
 
     def restore_priorities(self, priorities: NDArray[np.float64], largest: float) -> None:
         """Put back what `stored_priorities` gave."""
@@ -139,19 +159,24 @@ class ExperienceReplay(ReplayBuffer):
         first = places // self.n_envs
         factor[ended] = 0.0
         return Experience(
-            self.to_torch(self._seen(first, envs)),
+            self._as_tensors(self._seen(first, envs)),
             self.to_torch(self.actions[first, envs]),
             self.to_torch(reward[:, None]),
-            self.to_torch(self._seen_after(last, envs)),
+            self._as_tensors(self._seen_after(last, envs)),
             self.to_torch(factor[:, None]),
             self.to_torch(weights.astype(np.float32)[:, None]),
             places,
         )
 
-    def _seen(self, rows: Places, envs: Places) -> NDArray[Any]:
+    def _as_tensors(self, observed: Any) -> Any:
+        if isinstance(observed, dict):
+            return {name: self.to_torch(values) for name, values in observed.items()}
+        return self.to_torch(observed)
+
+    def _seen(self, rows: Places, envs: Places) -> Any:
         """(n, ...) what was observed at some steps."""
         return self.observations[rows, envs]
 
-    def _seen_after(self, rows: Places, envs: Places) -> NDArray[Any]:
+    def _seen_after(self, rows: Places, envs: Places) -> Any:
         """(n, ...) what was observed after some steps."""
         return self.next_observations[rows, envs]

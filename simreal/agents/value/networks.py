@@ -58,12 +58,15 @@ class ValueNetwork(QNetwork):
 
     def logits(self, observation: Any) -> torch.Tensor:
         """(batch, actions, atoms): logarithms of probabilities but for a constant, or plain values."""
-        features = self.body(self.extract_features(observation, self.features_extractor))
-        advantage: torch.Tensor = self.advantage(features).unflatten(1, (-1, len(self.atoms)))
+        return self._logits(self.extract_features(observation, self.features_extractor))
+
+    def _logits(self, features: torch.Tensor) -> torch.Tensor:
+        shared = self.body(features)
+        advantage: torch.Tensor = self.advantage(shared).unflatten(1, (-1, len(self.atoms)))
         if self.value is None:
             return advantage
         # Only their difference counts: the mean advantage is zero by definition.
-        value: torch.Tensor = self.value(features)[:, None]
+        value: torch.Tensor = self.value(shared)[:, None]
         return value + advantage - advantage.mean(dim=1, keepdim=True)
 
     def distribution(self, observation: Any) -> torch.Tensor:
@@ -72,9 +75,14 @@ class ValueNetwork(QNetwork):
 
     def forward(self, obs: Any) -> torch.Tensor:
         """(batch, actions) values: of a distribution, its mean."""
+        return self.values(self.extract_features(obs, self.features_extractor))
+
+    def values(self, features: torch.Tensor) -> torch.Tensor:
+        """The same of (batch, size) features."""
+        logits = self._logits(features)
         if not self.is_distribution:
-            return self.logits(obs)[..., 0]
-        values: torch.Tensor = self.distribution(obs) @ self.atoms
+            return logits[..., 0]
+        values: torch.Tensor = torch.softmax(logits, dim=2) @ self.atoms
         return values
 
 

@@ -12,7 +12,7 @@ from stable_baselines3.common.torch_layers import NatureCNN
 
 from simreal.agents.value.agent import ValueAgent
 from simreal.agents.value.experience import Experience
-from simreal.agents.value.frames import FrameReplay
+from simreal.agents.value.image_replay import ImageReplay
 from simreal.agents.value.variants import variants
 
 VARIANTS = variants((0.0, 100.0))
@@ -157,7 +157,7 @@ def test_an_agent_that_sees_images_stores_each_once_and_learns_from_them() -> No
         double=True,
         policy_kwargs={"features_extractor_class": NatureCNN, "net_arch": [16]},
     )
-    assert isinstance(made.replay_buffer, FrameReplay)
+    assert isinstance(made.replay_buffer, ImageReplay)
     made.learn(400)
     right = 0
     env = Blinking()
