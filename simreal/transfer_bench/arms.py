@@ -141,6 +141,20 @@ def _automatic(job: Job, tell: Tell) -> Made:
     return Made(trained(job, job.path / "run", load_experiment(name), job.steps, tell))
 
 
+def _online(job: Job, tell: Tell) -> Made:
+    experiment = _changed(job.robot, adaptation="rma")
+    return Made(trained(job, job.path / "run", experiment, job.steps, tell))
+
+
+def _recurrent(job: Job, tell: Tell) -> Made:
+    # PPO's settings, but for the shape of its rollouts; a recurrent critic sees the observation alone.
+    base = base_experiment(job.robot)
+    shape = {"simulations", "rollout_steps", "symmetric"}
+    settings = base.recurrent_ppo.model_dump() | base.ppo.model_dump(exclude=shape)
+    experiment = _changed(job.robot, agent="recurrent_ppo", recurrent_ppo=settings, critic=())
+    return Made(trained(job, job.path / "run", experiment, job.steps, tell))
+
+
 def _oracle(job: Job, tell: Tell) -> Made:
     experiment = target_experiment(job.robot, find_target(job.robot, job.target))
     return Made(trained(job, job.path / "run", experiment, job.steps, tell))
@@ -301,6 +315,8 @@ ARMS: dict[str, Arm] = {
     "none": Arm("no randomization", _none),
     "uniform": Arm("the shipped randomization", _uniform),
     "automatic": Arm("automatic domain randomization", _automatic),
+    "online": Arm("the shipped randomization, and an estimate of the world from history", _online),
+    "recurrent": Arm("the shipped randomization, and a policy with a memory", _recurrent),
     "point": Arm("identified point", lambda job, tell: _adapted(job, tell, "point")),
     "posterior": Arm("identified posterior", lambda job, tell: _adapted(job, tell, "posterior")),
     "residual": Arm(
@@ -308,5 +324,5 @@ ARMS: dict[str, Arm] = {
     ),
     "oracle": Arm("trained on the target itself", _oracle),
 }
-NOT_BUILT = ("online module", "fine-tuned on the robot's data")
+NOT_BUILT = ("fine-tuned on the robot's data",)
 """Arms of the plan that this benchmark does not have yet."""

@@ -12,13 +12,18 @@ from simreal.cli.main import cli
 from simreal.cli.transfer_bench import read_seeds
 from simreal.deploy.drivers.driver import DriverError
 from simreal.errors import UserError
+from simreal.experiment import ExperimentConfig, load_experiment
 from simreal.make_environment import make_environment
+from simreal.run import Run
 from simreal.state import RobotCommand
+from simreal.transfer_bench.arms import Job
 from simreal.transfer_bench.flights import excite
 from simreal.transfer_bench.hidden_robot import HiddenRobot
-from simreal.transfer_bench.jobs import Result
+from simreal.transfer_bench.jobs import Result, do
 from simreal.transfer_bench.tables import lines, mean_gap
 from simreal.transfer_bench.targets import TARGETS, find_target, target_experiment
+
+AGENTS = ("ppo", "recurrent_ppo")
 
 
 def result(arm: str, seed: int, mean_return: float) -> Result:
@@ -66,6 +71,33 @@ def test_an_excitation_is_a_recording_of_commands_and_measurements() -> None:
     assert recording.position.shape == (150, 2)
     assert recording.command.shape == (150, 1)
     assert np.ptp(recording.position[:, 0]) > 0.05
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings of a few simulations, the same otherwise."""
+    few = [f"{agent}.{size}=16" for agent in AGENTS for size in ("simulations", "rollout_steps")]
+
+    def load(name: str) -> ExperimentConfig:
+        return load_experiment(name, few)
+
+    monkeypatch.setattr("simreal.transfer_bench.arms.load_experiment", load)
+    monkeypatch.setattr("simreal.transfer_bench.targets.load_experiment", load)
+
+
+@pytest.mark.parametrize("arm", ["online", "recurrent"])
+@pytest.mark.usefixtures("small")
+def test_a_policy_that_remembers_is_trained_and_judged(arm: str, tmp_path: Path) -> None:
+    job = Job("qube", "a", arm, 0, 1000, tmp_path)
+    found = do(job, 4, lambda text: None)
+    assert np.isfinite(found.mean_return)
+    run = Run.open(job.path / "run")
+    assert run.steps_kept() >= 1000
+    experiment = run.experiment()
+    assert isinstance(experiment, ExperimentConfig)
+    assert (experiment.adaptation == "rma") == (arm == "online")
+    assert experiment.agent_config.discount == load_experiment("qube_swingup").ppo.discount
+    assert do(job, 4, lambda text: None) == found  # which was not made again
 
 
 def test_another_target_or_robot_is_named() -> None:
