@@ -1,11 +1,17 @@
 """`simreal transfer-benchmark`."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+from rich.table import Table
 
 from simreal.cli_types import PATH, console, errors
-from simreal.errors import UserError
+from simreal.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from simreal.transfer_bench.arms import Job
 
 
 @click.command("transfer-benchmark")
@@ -17,11 +23,11 @@ from simreal.errors import UserError
 @click.option(
     "--steps",
     type=click.IntRange(min=1),
-    default=1_200_000,
-    show_default=True,
-    help="Environment steps of training, the same for every arm.",
+    help="Environment steps of training, the same for every arm; if absent, as many as the robot's "
+    "experiment has.",
 )
 @click.option("--episodes", type=click.IntRange(min=1), default=200, show_default=True)
+@click.option("--plan", is_flag=True, help="Run nothing; say what there is to do and how long it takes.")
 @click.option("--page-only", is_flag=True, help="Run nothing; write the page of what stands there.")
 def transfer_benchmark(
     folder: Path,
@@ -29,46 +35,106 @@ def transfer_benchmark(
     targets: tuple[str, ...],
     arms: tuple[str, ...],
     seeds: str,
-    steps: int,
+    steps: int | None,
     episodes: int,
+    plan: bool,
     page_only: bool,
 ) -> None:
     """Hold every way from simulation to a robot against hidden robots.
 
     Results stay in --folder, and jobs that have one are not done again: a benchmark may be run in parts,
-    interrupted, and gone on with. Everything takes hours; the page tells of what there is.
+    interrupted, and gone on with. Everything takes days, as --plan tells.
     """
-    from simreal.transfer_bench.arms import ARMS
-    from simreal.transfer_bench.jobs import do, jobs, results_in
+    from simreal.transfer_bench.jobs import results_in
     from simreal.transfer_bench.page import write_page
+
+    if not page_only:
+        wanted = _wanted(folder, robots, targets, arms, seeds, steps)
+        _print_plan(wanted, folder, episodes, each=plan)
+        if plan:
+            return
+        _do(wanted, folder, episodes)
+    found = results_in(folder)
+    if not found:
+        raise UserError(f"{folder}: no result in it yet")
+    write_page(found, folder / "page.html")
+    console.print(f"page: {folder / 'page.html'}", soft_wrap=True)
+
+
+def _wanted(
+    folder: Path,
+    robots: Sequence[str],
+    targets: Sequence[str],
+    arms: Sequence[str],
+    seeds: str,
+    steps: int | None,
+) -> "list[Job]":
+    """The jobs that were asked for; those that a robot cannot have are named.
+
+    Raises:
+        UserError: names that are none, or an arm asked for by name that none of the robots can have.
+    """
+    from simreal.transfer_bench.arms import ARMS, missing
+    from simreal.transfer_bench.jobs import jobs
     from simreal.transfer_bench.targets import TARGETS, find_target
 
-    chosen = list(robots or TARGETS)
-    numbers = read_seeds(seeds)
-    names = list(arms or ARMS)
-    if not page_only:
-        places = list(targets or ("a", "b", "c"))
+    chosen, places, names = list(robots or TARGETS), list(targets or "abc"), list(arms or ARMS)
+    for robot in chosen:
+        for place in places:
+            find_target(robot, place)
+    for name in names:
+        if name not in ARMS:
+            raise UserError(f"no arm {name!r}: {nearest(name, ARMS)}")
         for robot in chosen:
-            for place in places:
-                find_target(robot, place)
-        wanted = list(jobs(folder, chosen, places, names, numbers, steps))
+            if (why := missing(robot, name)) is not None:
+                errors.print(f"{robot} has no arm {name}: {why}", soft_wrap=True)
+    wanted = list(jobs(folder, chosen, places, names, read_seeds(seeds), steps))
+    if not wanted:
+        raise UserError(f"nothing to do: no arm {', '.join(names)} of {', '.join(chosen)}")
+    return wanted
 
-        def tell(text: str) -> None:
-            errors.print(text, soft_wrap=True)
 
-        for number, job in enumerate(wanted, 1):
-            found = do(job, episodes, tell)
-            console.print(
-                f"{number} of {len(wanted)}: {job.robot} {job.target} {job.arm} seed {job.seed}: "
-                f"return {found.mean_return:.1f}, success {100 * found.success:.0f} %",
-                soft_wrap=True,
-            )
-            write_page(results_in(folder), folder / "page.html")
-    found_all = results_in(folder)
-    if not found_all:
-        raise UserError(f"{folder}: no result in it yet")
-    write_page(found_all, folder / "page.html")
-    console.print(f"page: {folder / 'page.html'}", soft_wrap=True)
+def _print_plan(wanted: "Sequence[Job]", folder: Path, episodes: int, each: bool) -> None:
+    from simreal.transfer_bench.cost import duration_text, seconds_each, seconds_left
+    from simreal.transfer_bench.jobs import results_in
+
+    done = results_in(folder)
+    if each:
+        known = {(one.robot, one.target, one.arm, one.seed) for one in done}
+        table = Table("robot", "target", "arm", "seed", "steps", "on quiet cores", "")
+        for job, seconds in zip(wanted, seconds_each(wanted, episodes), strict=True):
+            stands = "done" if (job.robot, job.target, job.arm, job.seed) in known else ""
+            row = job.robot, job.target, job.arm, str(job.seed), f"{job.steps:,}"
+            table.add_row(*row, duration_text(seconds), stands)
+        console.print(table)
+    left, slower = seconds_left(wanted, done, episodes)
+    how = (
+        "on quiet cores"
+        if slower is None
+        else f"at the pace so far ({slower:.1f} times that of quiet cores)"
+    )
+    console.print(f"{len(wanted)} jobs, about {duration_text(left)} to go {how}", soft_wrap=True)
+
+
+def _do(wanted: "Sequence[Job]", folder: Path, episodes: int) -> None:
+    from simreal.transfer_bench.cost import duration_text, seconds_left
+    from simreal.transfer_bench.jobs import do, results_in
+    from simreal.transfer_bench.page import write_page
+
+    def tell(text: str) -> None:
+        errors.print(text, soft_wrap=True)
+
+    for number, job in enumerate(wanted, 1):
+        found = do(job, episodes, tell)
+        done = results_in(folder)
+        left, _ = seconds_left(wanted, done, episodes)
+        rest = f"; about {duration_text(left)} to go" if number < len(wanted) and left else ""
+        console.print(
+            f"{number} of {len(wanted)}: {job.robot} {job.target} {job.arm} seed {job.seed}: "
+            f"return {found.mean_return:.1f}, success {100 * found.success:.0f} %{rest}",
+            soft_wrap=True,
+        )
+        write_page(done, folder / "page.html")
 
 
 def read_seeds(text: str) -> list[int]:

@@ -11,12 +11,13 @@ import numpy as np
 from simreal.adapt.finetune import finetune, start_finetuning
 from simreal.adapt.fitting import Cutting
 from simreal.adapt.identify import identify, posterior
-from simreal.adapt.models import nested_models
 from simreal.adapt.recording import Recording
 from simreal.adapt.residual_fit import fit_residual, known_robot
-from simreal.adapt.simulator import Setup
+from simreal.adapt.worlds import robot_experiment
+from simreal.commands import Commands
+from simreal.configs import shipped_experiments
 from simreal.errors import UserError, nearest
-from simreal.evaluate import load_candidate
+from simreal.evaluate import LARGEST_BULLET_BATCH, load_candidate
 from simreal.experiment import BaseExperiment, ExperimentConfig, load_experiment, parse_experiment
 from simreal.files import write_atomically
 from simreal.make_environment import make_environment
@@ -24,17 +25,19 @@ from simreal.randomization.posterior import Posterior, read_posterior, write_pos
 from simreal.randomization.residual import write_residual
 from simreal.robots import load_robot
 from simreal.run import Run
-from simreal.train import start_run, train
-from simreal.transfer_bench.flights import Flight, excite, fly
+from simreal.tasks import find_task
+from simreal.train import StatusListener, TrainingStatus, start_run, train
+from simreal.transfer_bench.flights import excite, fly
 from simreal.transfer_bench.hidden_robot import HiddenRobot
+from simreal.transfer_bench.meetings import find_meeting
 from simreal.transfer_bench.targets import BASES, find_target, target_experiment
 
 Tell = Callable[[str], None]
 
-EXCITATIONS = 6
 EXCITATION_SECONDS = 10.0
-FLIGHTS = 6
 FLIGHT_SECONDS = 6.0
+SHORTEST = 1.0
+"""s, of a recording that tells something."""
 BASE_SHARE = 0.5
 """Of the steps, that an adapted arm trains before it meets the robot; the rest follows."""
 LOGS = "logs.npz"
@@ -89,10 +92,12 @@ def make(job: Job, tell: Tell) -> Made:
     """Do what an arm does; training that was interrupted goes on.
 
     Raises:
-        UserError: no such arm.
+        UserError: no such arm, or none that this robot can have.
     """
     if job.arm not in ARMS:
         raise UserError(f"no arm {job.arm!r}: {nearest(job.arm, ARMS)}")
+    if (why := missing(job.robot, job.arm)) is not None:
+        raise UserError(f"{job.robot} has no arm {job.arm}: {why}")
     return ARMS[job.arm].make(job, tell)
 
 
@@ -109,8 +114,24 @@ def trained(job: Job, path: Path, experiment: BaseExperiment, steps: int, tell: 
         )
         run, resume = start_run(config, job.seed, path), False
     tell(f"training {path} to {steps} steps")
-    _finish(run, train(run, resume=resume))
+    _finish(run, train(run, resume=resume, listen=_tenths(tell)))
     return run
+
+
+def _tenths(tell: Tell) -> StatusListener:
+    """Tells of each tenth of a training."""
+    told = 0
+
+    def listen(status: TrainingStatus) -> None:
+        nonlocal told
+        tenth = 10 * status.steps // status.total
+        if tenth > told:
+            told = tenth
+            tell(
+                f"{10 * tenth} %, {status.steps_per_second:.0f} steps/s, return {status.mean_return:.1f}"
+            )
+
+    return listen
 
 
 def _finish(run: Run, finished: bool) -> None:
@@ -137,12 +158,44 @@ def _uniform(job: Job, tell: Tell) -> Made:
 
 
 def _automatic(job: Job, tell: Tell) -> Made:
-    name = f"{BASES[job.robot]}_adr"
-    return Made(trained(job, job.path / "run", load_experiment(name), job.steps, tell))
+    experiment = load_experiment(_moving(job.robot))
+    return Made(trained(job, job.path / "run", experiment, job.steps, tell))
+
+
+def _moving(robot: str) -> str:
+    """The experiment with ranges that move."""
+    return f"{BASES[robot]}_adr"
+
+
+def missing(robot: str, arm: str) -> str | None:
+    """Why a robot cannot have an arm, if it cannot."""
+    if arm == "automatic" and _moving(robot) not in shipped_experiments():
+        return f"no experiment {_moving(robot)}"
+    return None
+
+
+def _online(job: Job, tell: Tell) -> Made:
+    experiment = _changed(job.robot, adaptation="rma")
+    return Made(trained(job, job.path / "run", experiment, job.steps, tell))
+
+
+def _recurrent(job: Job, tell: Tell) -> Made:
+    # PPO's settings, but for the shape of its rollouts; a recurrent critic sees the observation alone.
+    base = base_experiment(job.robot)
+    shape = {"simulations", "rollout_steps", "symmetric"}
+    settings = base.recurrent_ppo.model_dump() | base.ppo.model_dump(exclude=shape)
+    experiment = _changed(job.robot, agent="recurrent_ppo", recurrent_ppo=settings, critic=())
+    return Made(trained(job, job.path / "run", experiment, job.steps, tell))
 
 
 def _oracle(job: Job, tell: Tell) -> Made:
     experiment = target_experiment(job.robot, find_target(job.robot, job.target))
+    if experiment.engine == "bullet":
+        # Each simulation takes 30 MB: fewer of them, with rollouts of the same size.
+        few, config = LARGEST_BULLET_BATCH, experiment.ppo
+        longer = config.rollout_steps * max(1, config.simulations // few)
+        update = {"simulations": min(few, config.simulations), "rollout_steps": longer}
+        experiment = experiment.model_copy(update={"ppo": config.model_copy(update=update)})
     return Made(trained(job, job.path / "run", experiment, job.steps, tell))
 
 
@@ -157,6 +210,7 @@ class Adaptation:
         seconds: s that the robot was moved.
         resets: how often it was put back.
         violations: control steps beyond its limits.
+        falls: flights that ended before their time.
     """
 
     base: Run
@@ -165,6 +219,7 @@ class Adaptation:
     seconds: float
     resets: int
     violations: int
+    falls: int
 
 
 def adaptation(job: Job, tell: Tell) -> Adaptation:
@@ -188,25 +243,28 @@ def adaptation(job: Job, tell: Tell) -> Adaptation:
 def _meet(job: Job, base: Run, path: Path) -> None:
     """Excite the robot, and fly the base policy on it."""
     candidate = load_candidate(base.path)
-    contract = make_environment(candidate.experiment.from_start(), 1, threads=1).contract
-    robot = HiddenRobot(job.robot, job.target, contract.control_rate)
-    flights: list[Flight] = []
+    experiment = robot_experiment(candidate.experiment)
+    contract = make_environment(experiment.from_start(), 1, threads=1).contract
+    commands = Commands(experiment, find_task(experiment.task, experiment.robot))
+    meeting, rate, first = find_meeting(job.robot), contract.control_rate, 1000 * job.seed
+    robot = HiddenRobot(job.robot, job.target, rate, meeting.held)
+    seeds = range(first, first + meeting.excitations)
+    later = range(seeds.stop, seeds.stop + meeting.flights)
     with robot:
-        for number in range(EXCITATIONS):
-            seed = 1000 * job.seed + number
-            flights.append(
-                excite(robot, contract.robot, contract.control_rate, EXCITATION_SECONDS, seed)
-            )
-        for number in range(FLIGHTS):
-            seed = 1000 * job.seed + EXCITATIONS + number
-            flights.append(fly(robot, candidate.act, contract, FLIGHT_SECONDS, seed))
+        flights = [excite(robot, contract, meeting, EXCITATION_SECONDS, seed) for seed in seeds]
+        flights += [
+            fly(robot, candidate.act, contract, commands, FLIGHT_SECONDS, seed) for seed in later
+        ]
     facts = {
         "seconds": robot.seconds,
         "resets": robot.resets,
         "violations": sum(each.violations for each in flights),
+        "falls": sum(each.fell for each in flights),
     }
     arrays: dict[str, Any] = {"facts": np.array(json.dumps(facts))}
-    long_enough = [each.recording for each in flights if len(each.recording.time) > 100]
+    long_enough = [
+        each.recording for each in flights if len(each.recording.time) > SHORTEST * contract.control_rate
+    ]
     for number, each in enumerate(long_enough):
         named = {"time": each.time, "command": each.command, "position": each.position}
         arrays |= {f"{number:02d}/{each.group}/{name}": values for name, values in named.items()}
@@ -230,9 +288,10 @@ def _read_logs(path: Path) -> tuple[list[Recording], dict[str, Any]]:
 
 
 def _identify(robot: str, recordings: Sequence[Recording], path: Path, tell: Tell) -> Posterior:
-    setup = Setup(load_robot(robot))
-    nested = nested_models(setup.world(1, {}))
-    found = identify(setup, recordings, nested, Cutting(0.5), ("policy",), tell)
+    meeting = find_meeting(robot)
+    hold_out = ("policy",) if any(each.group == "policy" for each in recordings) else ()
+    nested, cutting = meeting.asked(robot), Cutting(meeting.window)
+    found = identify(meeting.setup(robot), recordings, nested, cutting, hold_out, tell)
     return posterior(found, [path])
 
 
@@ -252,6 +311,8 @@ def _adapted(job: Job, tell: Tell, kind: str) -> Made:
     """Finetune for the rest of the steps: at a point, in a posterior, or with a residual in it."""
     shared = adaptation(job, tell)
     file, residual, share, notes = shared.identified, None, 0.3, []
+    if shared.falls:
+        notes.append(f"{shared.falls} flights ended before their time")
     job.path.mkdir(parents=True, exist_ok=True)
     if kind == "point":
         file, share = job.path / "point.yaml", 0.0
@@ -259,7 +320,7 @@ def _adapted(job: Job, tell: Tell, kind: str) -> Made:
     if kind == "residual":
         residual = job.path / "residual.npz"
         if not residual.is_file():
-            known = known_robot(load_robot(job.robot), False, shared.identified)
+            known = known_robot(load_robot(job.robot), find_meeting(job.robot).held, shared.identified)
             rate = base_experiment(job.robot).control_rate
             model = fit_residual(known, shared.recordings, 1.0 / rate, False, tell, job.seed)
             write_residual(residual, model)
@@ -276,11 +337,11 @@ def _finetuned(
     if (path / "run.json").is_file() and Run.open(path).steps_kept():
         run = Run.open(path)
         if not (run.facts().get("finished") and run.steps_kept() >= steps):
-            _finish(run, train(run, resume=True))
+            _finish(run, train(run, resume=True, listen=_tenths(tell)))
         return run
     tell(f"finetuning to {path}")
     made = start_finetuning(shared.base, file, share, steps, path, (), job.seed, residual)
-    _finish(made.run, finetune(made.run))
+    _finish(made.run, finetune(made.run, _tenths(tell)))
     return made.run
 
 
@@ -301,6 +362,8 @@ ARMS: dict[str, Arm] = {
     "none": Arm("no randomization", _none),
     "uniform": Arm("the shipped randomization", _uniform),
     "automatic": Arm("automatic domain randomization", _automatic),
+    "online": Arm("the shipped randomization, and an estimate of the world from history", _online),
+    "recurrent": Arm("the shipped randomization, and a policy with a memory", _recurrent),
     "point": Arm("identified point", lambda job, tell: _adapted(job, tell, "point")),
     "posterior": Arm("identified posterior", lambda job, tell: _adapted(job, tell, "posterior")),
     "residual": Arm(
@@ -308,5 +371,7 @@ ARMS: dict[str, Arm] = {
     ),
     "oracle": Arm("trained on the target itself", _oracle),
 }
-NOT_BUILT = ("online module", "fine-tuned on the robot's data")
+ADAPTED = ("point", "posterior", "residual")
+"""Arms that meet the robot, half trained."""
+NOT_BUILT = ("fine-tuned on the robot's data",)
 """Arms of the plan that this benchmark does not have yet."""

@@ -7,18 +7,21 @@ from numpy.typing import NDArray
 
 from simreal.action import ActionPipeline
 from simreal.adapt.recording import Recording
+from simreal.commands import Commands
 from simreal.contract import Contract, RobotDescription
+from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.episodes import begin_episodes
 from simreal.evaluate import Act
 from simreal.images import NO_IMAGES
 from simreal.observation import ObservationPipeline
 from simreal.state import FloatArray, RobotCommand
 from simreal.transfer_bench.hidden_robot import HiddenRobot
+from simreal.transfer_bench.meetings import Meeting
 
 Values = NDArray[np.float64]
 
-FREQUENCIES = (0.4, 0.9, 1.7, 2.9, 4.3)
-"""Hz, of an excitation."""
+RAMP = 0.5
+"""s, in which an excitation swells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,43 +31,82 @@ class Flight:
     Attributes:
         recording: commands and measurements.
         violations: control steps in which a joint was beyond what the robot describes as its limits.
+        fell: whether its task ended it before its time: it fell, or ran into its stop.
     """
 
     recording: Recording
     violations: int
+    fell: bool = False
 
 
 def excite(
-    robot: HiddenRobot, description: RobotDescription, rate: float, seconds: float, seed: int
+    robot: HiddenRobot, contract: Contract, meeting: Meeting, seconds: float, seed: int
 ) -> Flight:
-    """Move it by a sum of sines of random phases, a fourth of the actuators' range high at most."""
-    random = np.random.default_rng([seed, 1])
-    time = np.arange(round(seconds * rate)) / rate
-    reach = np.array([each.upper for each in description.actuators])
-    phase = random.uniform(0.0, 2.0 * np.pi, (len(FREQUENCIES), len(reach)))
-    waves = np.sin(2.0 * np.pi * time[:, None, None] * np.array(FREQUENCIES)[:, None] + phase)
-    targets = 0.25 * reach * waves.sum(axis=1) / np.sqrt(len(FREQUENCIES))
+    """Move it by sums of sines of random phases, within its limits, as fast as its actions may."""
+    rate, to_command = contract.control_rate, ActionPipeline(contract)
+    mapping = contract.action
+    scale, offset = np.array(mapping.scale), np.array(mapping.offset)
+    state = robot.restart(seed)
+    to_command.begin(state.joint_position)
     track = _Track(robot)
-    robot.restart(seed)
-    for target in targets:
+    for target in excitation(contract.robot, meeting, rate, seconds, seed):
         if not track.measure():
             break
-        track.command(RobotCommand(target))
-    return track.flight("excitation", seed, description, rate)
+        base = to_command.target if mapping.relative_to == "previous_target" else offset
+        track.command(to_command((target - base) / scale))
+    return track.flight("excitation", seed, contract.robot, rate)
 
 
-def fly(robot: HiddenRobot, act: Act, contract: Contract, seconds: float, seed: int) -> Flight:
-    """Let a policy move it."""
+def excitation(
+    robot: RobotDescription, meeting: Meeting, rate: float, seconds: float, seed: int
+) -> FloatArray:
+    """(steps, actuators) targets about a robot's centre, in the actuators' units."""
+    random = np.random.default_rng([seed, 1])
+    time = np.arange(round(seconds * rate)) / rate
+    begin, centre, amplitude = _places(robot, meeting)
+    phase = random.uniform(0.0, 2.0 * np.pi, (len(meeting.frequencies), len(centre)))
+    waves = np.sin(2.0 * np.pi * time[:, None, None] * np.array(meeting.frequencies)[:, None] + phase)
+    swell = np.minimum(1.0, time / RAMP)[:, None]
+    moved = centre - begin + amplitude * waves.sum(axis=1) / np.sqrt(len(meeting.frequencies))
+    targets: FloatArray = begin + swell * moved
+    return targets
+
+
+def _places(robot: RobotDescription, meeting: Meeting) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """(actuators,) where an excitation begins, about what it moves, and the amplitude of its sines."""
+    home = dict(zip(robot.joint_names, robot.default_position, strict=True))
+    rows = []
+    for each in robot.actuators:
+        if each.command != "position":
+            rows.append((0.0, 0.0, meeting.amplitude * each.upper))
+            continue
+        centre = meeting.centre.get(each.joint, home[each.joint])
+        room = min(each.upper - centre, centre - each.lower) / np.sqrt(len(meeting.frequencies))
+        rows.append((home[each.joint], centre, min(meeting.amplitude, room)))
+    begin, about, amplitude = np.array(rows).T
+    return begin, about, amplitude
+
+
+def fly(
+    robot: HiddenRobot, act: Act, contract: Contract, commands: Commands, seconds: float, seed: int
+) -> Flight:
+    """Let a policy move it, as it is asked to; it is put back if it falls."""
     observe, to_command = ObservationPipeline(contract), ActionPipeline(contract)
     begin_episodes(act)
     state = robot.restart(seed)
     to_command.begin(state.joint_position)
+    random = EpisodeRandom(episode_seed(seed, np.arange(1)))
+    asked = commands.draw(random, np.zeros(1, dtype=np.int64))
     previous, track = np.zeros(to_command.size), _Track(robot)
     for step in range(round(seconds * contract.control_rate)):
         if not track.measure():
+            robot.restart(seed)
             break
+        changing, number = commands.changing(np.array([step]))
+        if step and changing.size:
+            asked = commands.draw(random, number)
         see = observe.begin if step == 0 else observe
-        observation = see(robot.read(), previous, command=np.zeros(0), target=to_command.target)
+        observation = see(robot.read(), previous, command=asked[0], target=to_command.target)
         previous = np.clip(act(observation[None], NO_IMAGES)[0].astype(np.float64), -1.0, 1.0)
         track.command(to_command(previous))
     return track.flight("policy", seed, contract.robot, contract.control_rate)
@@ -75,6 +117,7 @@ class _Track:
 
     def __init__(self, robot: HiddenRobot) -> None:
         self._robot = robot
+        self._fell = False
         self._time: list[float] = []
         self._position: list[FloatArray] = []
         self._velocity: list[FloatArray] = []
@@ -85,6 +128,7 @@ class _Track:
         state = self._robot.read()
         now = float(np.asarray(state.time))
         if self._time and now <= self._time[-1]:
+            self._fell = True
             self._command.pop()
             for series in (self._time, self._position, self._velocity):
                 series.pop()
@@ -102,7 +146,10 @@ class _Track:
     def flight(self, kind: str, seed: int, description: RobotDescription, rate: float) -> Flight:
         """All of it."""
         time = np.arange(len(self._command)) / rate
-        position, velocity = np.array(self._position), np.array(self._velocity)
+        shape = -1, len(description.joints)  # of a flight that ended at once, too
+        position, velocity = (
+            np.array(values).reshape(shape) for values in (self._position, self._velocity)
+        )
         count = min(len(time), len(position))
         command = np.array(self._command)[:count]
         recording = Recording(
@@ -114,7 +161,7 @@ class _Track:
             position[:count],
             velocity[:count],
         )
-        return Flight(recording, violations(description, position, velocity))
+        return Flight(recording, violations(description, position, velocity), self._fell)
 
 
 def violations(description: RobotDescription, position: FloatArray, velocity: FloatArray) -> int:

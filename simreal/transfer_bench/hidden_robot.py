@@ -20,8 +20,8 @@ from simreal.deploy.sim_wire import (
 from simreal.errors import UserError
 from simreal.state import FloatArray, RobotCommand, RobotState
 
-TIMEOUT = 60.0
-"""s, for the robot's process to start and to answer."""
+TIMEOUT = 300.0
+"""s, for the robot's process to start and to answer, on a machine that is busy with others."""
 
 
 class HiddenRobot(Driver):
@@ -34,14 +34,16 @@ class HiddenRobot(Driver):
         resets: how often somebody has put it back to its start.
     """
 
-    def __init__(self, robot: str, target: str, rate: float) -> None:
+    def __init__(self, robot: str, target: str, rate: float, held: bool = False) -> None:
         """Name a robot; it starts at `connect`.
 
         Args:
             robot: its name.
             target: which of its hidden ones.
             rate: Hz, commands per second.
+            held: whether its base is held, on a stand.
         """
+        self._held = held
         self._robot, self._target, self._period = robot, target, 1.0 / rate
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
@@ -53,7 +55,8 @@ class HiddenRobot(Driver):
         """See the base class."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.settimeout(TIMEOUT)
-        arguments = {"robot": self._robot, "target": self._target, "socket": theirs.fileno()}
+        named = {"robot": self._robot, "target": self._target, "held": self._held}
+        arguments = named | {"socket": theirs.fileno()}
         module = "simreal.transfer_bench.robot_process"
         command = [sys.executable, "-P", "-m", module, json.dumps(arguments)]
         # A session of its own: Ctrl-C in the terminal reaches the learner, not the robot.

@@ -1,6 +1,7 @@
 """Jobs of the benchmark: each arm, target and seed leaves one result, and is not done twice."""
 
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from simreal.errors import UserError
 from simreal.evaluate import load_candidate, run_episodes, summarize
 from simreal.files import digest, write_text
 from simreal.make_environment import make_environment
-from simreal.transfer_bench.arms import Job, make
+from simreal.transfer_bench.arms import Job, base_experiment, make, missing
 from simreal.transfer_bench.targets import find_target, target_experiment
 
 Tell = Callable[[str], None]
@@ -40,6 +41,7 @@ class Result:
         violations: control steps beyond the robot's limits meanwhile.
         policy_sha256: of the checkpoint.
         notes: what else is worth telling.
+        seconds: s of wall time that it took, without what came before an interruption.
     """
 
     robot: str
@@ -56,6 +58,7 @@ class Result:
     violations: int
     policy_sha256: str
     notes: tuple[str, ...]
+    seconds: float
 
 
 def do(job: Job, episodes: int, tell: Tell) -> Result:
@@ -70,6 +73,7 @@ def do(job: Job, episodes: int, tell: Tell) -> Result:
         if known.steps != job.steps:
             raise UserError(f"{path}: of {known.steps} steps, not of {job.steps}: give another --folder")
         return known
+    began = time.monotonic()
     made = make(job, tell)
     tell(f"judging {job.path}")
     summary = judge(job, made.run.path, episodes)
@@ -88,6 +92,7 @@ def do(job: Job, episodes: int, tell: Tell) -> Result:
         violations=made.violations,
         policy_sha256=digest(made.run.latest_checkpoint()),
         notes=made.notes,
+        seconds=time.monotonic() - began,
     )
     write_text(path, json.dumps(asdict(result), indent=2) + "\n")
     return result
@@ -141,11 +146,22 @@ def jobs(
     targets: Sequence[str],
     arms: Sequence[str],
     seeds: Sequence[int],
-    steps: int,
+    steps: int | None,
 ) -> Iterator[Job]:
-    """All combinations, seed by seed, so that a part tells something of every arm."""
+    """All combinations, seed by seed, so that a part tells something of every arm.
+
+    Args:
+        folder: of the benchmark.
+        robots: their names.
+        targets: of each.
+        arms: of each; those that a robot cannot have are left out.
+        seeds: of each.
+        steps: environment steps of training; as many as each robot's experiment has if absent.
+    """
     for seed in seeds:
         for robot in robots:
+            own = steps or base_experiment(robot).total_steps
             for target in targets:
                 for arm in arms:
-                    yield Job(robot, target, arm, seed, steps, folder)
+                    if missing(robot, arm) is None:
+                        yield Job(robot, target, arm, seed, own, folder)

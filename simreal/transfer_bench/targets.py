@@ -1,80 +1,16 @@
 """Hidden robots. Only the process that is one, the judge and the oracle read this."""
 
-from dataclasses import dataclass
-
 from simreal.errors import UserError, nearest
 from simreal.experiment import ExperimentConfig, load_experiment, parse_experiment
-from simreal.physics.engines import EngineName, find_engine
+from simreal.physics.engines import find_engine
+from simreal.transfer_bench.hidden_go2 import GO2
+from simreal.transfer_bench.hidden_qube import QUBE
+from simreal.transfer_bench.hidden_so101 import SO101
+from simreal.transfer_bench.target import Target
 
-BASES = {"qube": "qube_swingup"}
+BASES = {"qube": "qube_swingup", "so101": "so101_reach", "go2": "go2_velocity"}
 """Robot to its experiment."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A robot that differs from its model in a way.
-
-    Attributes:
-        name: on the command line.
-        description: one line for people.
-        engine: which is it.
-        parameters: name or ``name[part]`` to operation and value.
-    """
-
-    name: str
-    description: str
-    engine: EngineName
-    parameters: dict[str, tuple[str, float]]
-
-
-SENSORS = {
-    "encoder_noise": ("absolute", 0.0005),
-    "sensor_latency_ms": ("absolute", 4.0),
-}
-"""Of every target in MuJoCo."""
-
-TARGETS: dict[str, dict[str, Target]] = {
-    "qube": {
-        "a": Target(
-            "a",
-            "MuJoCo, parameters off by 20 to 40 %, latency beyond what training knows",
-            "mujoco",
-            {
-                **SENSORS,
-                "mass[arm]": ("scale", 1.35),
-                "mass[pendulum]": ("scale", 1.25),
-                "motor_strength": ("scale", 0.7),
-                "joint_damping": ("scale", 1.4),
-                "joint_frictionloss[arm]": ("scale", 1.3),
-                "action_latency_ms": ("absolute", 22.0),
-            },
-        ),
-        "b": Target(
-            "b",
-            "PyBullet, parameters off by 20 %",
-            "bullet",
-            {"mass[arm]": ("scale", 1.2), "motor_strength": ("scale", 0.85)},
-        ),
-        "c": Target(
-            "c",
-            "MuJoCo with backlash, Stribeck and load friction, a supply that sags, coarse encoders",
-            "mujoco",
-            {
-                "encoder_resolution": ("scale", 2.0),
-                "sensor_latency_ms": ("absolute", 4.0),
-                "action_latency_ms": ("absolute", 8.0),
-                "motor_strength": ("scale", 0.9),
-                "backlash": ("absolute", 0.03),
-                "joint_frictionloss[arm]": ("scale", 1.5),
-                "stribeck_friction": ("scale", 1.8),
-                "stribeck_speed": ("absolute", 0.3),
-                "load_friction": ("absolute", 0.08),
-                "supply_sag": ("absolute", 0.03),
-                "dead_zone": ("absolute", 0.15),
-            },
-        ),
-    }
-}
+TARGETS: dict[str, dict[str, Target]] = {"qube": QUBE, "so101": SO101, "go2": GO2}
 
 
 def find_target(robot: str, name: str) -> Target:

@@ -12,28 +12,42 @@ from simreal.cli.main import cli
 from simreal.cli.transfer_bench import read_seeds
 from simreal.deploy.drivers.driver import DriverError
 from simreal.errors import UserError
+from simreal.experiment import ExperimentConfig, load_experiment
 from simreal.make_environment import make_environment
+from simreal.randomization.distributions import Uniform
+from simreal.run import Run
 from simreal.state import RobotCommand
+from simreal.transfer_bench.arms import Job
 from simreal.transfer_bench.flights import excite
 from simreal.transfer_bench.hidden_robot import HiddenRobot
-from simreal.transfer_bench.jobs import Result
+from simreal.transfer_bench.jobs import Result, do
+from simreal.transfer_bench.meetings import MEETINGS
 from simreal.transfer_bench.tables import lines, mean_gap
-from simreal.transfer_bench.targets import TARGETS, find_target, target_experiment
+from simreal.transfer_bench.targets import BASES, TARGETS, find_target, target_experiment
 
 
 def result(arm: str, seed: int, mean_return: float) -> Result:
-    return Result("qube", "a", arm, seed, 100, 8, mean_return, 0.5, 0.0, 96.0, 12, 3, "0" * 64, ())
+    return Result("qube", "a", arm, seed, 100, 8, mean_return, 0.5, 0.0, 96.0, 12, 3, "0" * 64, (), 60.0)
 
 
-@pytest.mark.parametrize("name", TARGETS["qube"])
-def test_every_target_moves(name: str) -> None:
+@pytest.mark.parametrize("name", "abc")
+@pytest.mark.parametrize("robot", TARGETS)
+def test_every_target_moves(robot: str, name: str) -> None:
     if name == "b":
         pytest.importorskip("pybullet")
-    env = make_environment(target_experiment("qube", find_target("qube", name)), 2, threads=1)
+    env = make_environment(target_experiment(robot, find_target(robot, name)), 2, threads=1)
     env.reset(seed=0)
     for _ in range(5):
-        step = env.step(np.full((2, 1), 0.5))
+        step = env.step(np.full((2, env.action_size), 0.5))
     assert np.isfinite(step.observation).all()
+
+
+@pytest.mark.parametrize("robot", TARGETS)
+def test_latency_of_target_a_lies_beyond_what_training_knows(robot: str) -> None:
+    _, latency = TARGETS[robot]["a"].parameters["action_latency_ms"]
+    known = load_experiment(BASES[robot]).randomization["action_latency_ms"].distribution
+    assert isinstance(known, Uniform)
+    assert latency > 1.3 * known.high
 
 
 def test_a_hidden_robot_moves_with_commands_alone() -> None:
@@ -54,25 +68,36 @@ def test_a_hidden_robot_moves_with_commands_alone() -> None:
 
 
 def test_an_excitation_is_a_recording_of_commands_and_measurements() -> None:
-    robot = HiddenRobot("qube", "a", 100.0)
-    with robot:
-        description = target_experiment("qube", find_target("qube", "a")).robot
-        contract = make_environment(
-            target_experiment("qube", find_target("qube", "a")), 1, threads=1
-        ).contract
-        assert description == contract.robot.name
-        flight = excite(robot, contract.robot, 100.0, 1.5, 0)
+    contract = make_environment(load_experiment("qube_swingup"), 1, threads=1).contract
+    with HiddenRobot("qube", "a", 100.0) as robot:
+        flight = excite(robot, contract, MEETINGS["qube"], 1.5, 0)
     recording = flight.recording
     assert recording.position.shape == (150, 2)
     assert recording.command.shape == (150, 1)
     assert np.ptp(recording.position[:, 0]) > 0.05
+    assert not flight.fell
+
+
+@pytest.mark.parametrize("arm", ["online", "recurrent"])
+@pytest.mark.usefixtures("small")
+def test_a_policy_that_remembers_is_trained_and_judged(arm: str, tmp_path: Path) -> None:
+    job = Job("qube", "a", arm, 0, 1000, tmp_path)
+    found = do(job, 4, lambda text: None)
+    assert np.isfinite(found.mean_return)
+    run = Run.open(job.path / "run")
+    assert run.steps_kept() >= 1000
+    experiment = run.experiment()
+    assert isinstance(experiment, ExperimentConfig)
+    assert (experiment.adaptation == "rma") == (arm == "online")
+    assert experiment.agent_config.discount == load_experiment("qube_swingup").ppo.discount
+    assert do(job, 4, lambda text: None) == found  # which was not made again
 
 
 def test_another_target_or_robot_is_named() -> None:
     with pytest.raises(UserError, match="no target 'd'"):
         find_target("qube", "d")
-    with pytest.raises(UserError, match="no targets for robot 'go2' yet"):
-        find_target("go2", "a")
+    with pytest.raises(UserError, match="no targets for robot 'can_leg' yet"):
+        find_target("can_leg", "a")
     with pytest.raises(UserError, match="no target 'x'"):
         HiddenRobot("qube", "x", 100.0).connect()
 

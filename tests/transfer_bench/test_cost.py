@@ -1,0 +1,73 @@
+"""What a benchmark costs: said before it begins, and corrected by what is done."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from simreal.cli.main import cli
+from simreal.errors import UserError
+from simreal.transfer_bench.arms import Job
+from simreal.transfer_bench.cost import duration_text, seconds_each, seconds_left
+from simreal.transfer_bench.jobs import Result, jobs
+
+
+def job(arm: str, target: str = "a", robot: str = "qube", steps: int = 1_200_000) -> Job:
+    return Job(robot, target, arm, 0, steps, Path("folder"))
+
+
+def result(arm: str, seconds: float) -> Result:
+    return Result("qube", "a", arm, 0, 100, 8, 1.0, 0.5, 0.0, 0.0, 0, 0, "0" * 64, (), seconds)
+
+
+def test_what_arms_share_is_paid_once() -> None:
+    first, second = seconds_each([job("point"), job("posterior")], 10)
+    assert first > second
+    alone = seconds_each([job("posterior")], 10)
+    assert alone == [first]
+    other_target = seconds_each([job("point"), job("point", "c")], 10)
+    assert second < other_target[1] < first
+
+
+def test_bullet_makes_its_oracle_dear() -> None:
+    cheap, dear = seconds_each([job("oracle"), job("oracle", "b")], 10)
+    assert dear > 10.0 * cheap
+
+
+def test_what_is_done_corrects_the_estimate() -> None:
+    wanted = [job("none"), job("uniform")]
+    quiet, slower = seconds_left(wanted, [], 10)
+    assert slower is None
+    one = seconds_each(wanted, 10)[0]
+    left, slower = seconds_left(wanted, [result("none", 3.0 * one)], 10)
+    assert slower == pytest.approx(3.0)
+    assert left == pytest.approx(3.0 * quiet / 2.0)
+
+
+def test_durations_are_told_in_hours_and_minutes() -> None:
+    assert duration_text(5.0) == "1 min"
+    assert duration_text(7810.0) == "2 h 10 min"
+
+
+def test_each_robot_has_the_steps_of_its_experiment() -> None:
+    wanted = jobs(Path("folder"), ["qube", "so101"], ["a"], ["none"], [0], None)
+    assert [each.steps for each in wanted] == [1_200_000, 3_000_000]
+
+
+def test_a_plan_runs_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "bench"
+    options = ["transfer-benchmark", "--folder", str(folder), "--plan", "--seeds", "0"]
+    found = CliRunner().invoke(cli, [*options, "--robot", "go2", "--target", "c"])
+    assert found.exit_code == 0, found.output
+    assert "8 jobs, about" in found.output
+    assert "on quiet cores" in found.output
+    assert "go2 has no arm automatic: no experiment go2_velocity_adr" in found.output
+    assert not folder.exists()
+
+
+def test_an_arm_that_no_robot_has_is_refused(tmp_path: Path) -> None:
+    options = ["transfer-benchmark", "--folder", str(tmp_path), "--robot", "go2", "--arm"]
+    for arm, message in (("automatic", "nothing to do"), ("uniforn", "no arm 'uniforn'")):
+        found = CliRunner().invoke(cli, [*options, arm])
+        assert isinstance(found.exception, UserError)
+        assert message in str(found.exception)
