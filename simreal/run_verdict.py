@@ -25,8 +25,11 @@ def adapted_from(method: str, base: Run) -> dict[str, Any]:
 
 def reasons_against_export(run: Run) -> list[str]:
     """Why an adapted policy must not be exported; none if it was not adapted, or has passed the gate."""
-    if ADAPTED not in run.facts():
+    adapted = run.facts().get(ADAPTED)
+    if adapted is None:
         return []
+    if worse := (adapted.get("robot") or {}).get("worse"):  # whatever a simulator says of it
+        return [str(worse)]
     command = f"simreal gate {run.path}"
     try:
         verdict: dict[str, Any] = json.loads((run.path / VERDICT).read_text("utf-8"))

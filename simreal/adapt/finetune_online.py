@@ -443,6 +443,7 @@ class _Session:
             "width": self._bounds.state.width,
             "drivers": ledger.drivers,
             "updates": self._learner.updates,
+            "worse": worse_than_base(ledger.episodes),
         }
         run.update_facts(steps=steps, adapted=run.facts()[ADAPTED] | {"robot": told})
 

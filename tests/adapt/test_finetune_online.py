@@ -250,6 +250,15 @@ def test_what_cannot_learn_on_a_robot_is_refused(
     assert not (tmp_path / "x").exists()
 
 
+def test_a_policy_that_was_worse_on_the_robot_is_kept_back_whatever_the_gate_says(
+    base: Run, tmp_path: Path
+) -> None:
+    run = Run.create(tmp_path / "run", base.experiment(), 0)
+    run.update_facts(adapted={"robot": {"worse": "it has become worse on the robot"}})
+    (run.path / "gate.json").write_text('{"passed": true, "policy_sha256": "", "reasons": []}')
+    assert reasons_against_export(run) == ["it has become worse on the robot"]
+
+
 def test_a_policy_that_has_become_worse_on_the_robot_is_stopped() -> None:
     def episode(kind: str, reward: float) -> FlownEpisode:
         return FlownEpisode(0, kind, 1, 100, reward, "duration", 0.1, 0.1, 0, 0, 0, 0, 0, False)
