@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from simreal.agents.checkpoint import replay_state, restore_replay
@@ -47,7 +47,6 @@ endings = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(endings, st.integers(1, 4))
 def test_what_is_drawn_is_what_was_observed(ends: list[list[str]], n_steps: int) -> None:
     arguments: dict[str, Any] = {"n_steps": n_steps, "discount": 0.9}
@@ -115,7 +114,6 @@ def together(seen: list[dict[str, Any]]) -> dict[str, Any]:
     return {name: np.stack([each[name] for each in seen]) for name in seen[0]}
 
 
-@settings(deadline=None)
 @given(endings, st.integers(1, 3), st.integers(0, 99), st.integers(0, 40))
 def test_cameras_beside_numbers_come_out_as_they_were_seen(
     ends: list[list[str]], n_steps: int, seed: int, resumed_at: int
