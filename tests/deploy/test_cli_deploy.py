@@ -89,7 +89,9 @@ def _deploying(policy: Path, *options: str) -> tuple[subprocess.Popen[str], str,
     )
     _wait_until(lambda: process.poll() is not None or (log.exists() and log.stat().st_size > 20_000))
     assert process.poll() is None, process.communicate()
-    [robot] = [pid for pid in _children(process.pid) if "emulators.simulated_robot" in _command_line(pid)]
+    [robot] = [
+        pid for pid in _children(process.pid) if "emulators.simulated_robot" in _command_line(pid)
+    ]
     return process, robot, log
 
 
