@@ -12,6 +12,7 @@ from simreal.adapt.finetune import finetune, start_finetuning
 from simreal.adapt.fitting import Cutting
 from simreal.adapt.identify import identify, posterior
 from simreal.adapt.recording import Recording
+from simreal.adapt.residual_data import SMOOTHING
 from simreal.adapt.residual_fit import fit_residual, known_robot
 from simreal.adapt.worlds import robot_experiment
 from simreal.commands import Commands
@@ -171,6 +172,9 @@ def missing(robot: str, arm: str) -> str | None:
     """Why a robot cannot have an arm, if it cannot."""
     if arm == "automatic" and _moving(robot) not in shipped_experiments():
         return f"no experiment {_moving(robot)}"
+    rate = base_experiment(robot).control_rate
+    if arm == "residual" and rate * SMOOTHING < 1.0:
+        return f"its logs have {rate:g} Hz, and at least {1.0 / SMOOTHING:.0f} tell accelerations"
     return None
 
 
