@@ -47,6 +47,10 @@ def hurry(priority: int) -> bool:
     return True
 
 
+def _is_hurried() -> bool:
+    return os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK == os.SCHED_FIFO
+
+
 def share_priority() -> list[int]:
     """Let threads of libraries be nearly as urgent as the caller, if that runs in real time.
 
@@ -57,7 +61,7 @@ def share_priority() -> list[int]:
     Returns:
         Their ids.
     """
-    if os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK != os.SCHED_FIFO:
+    if not _is_hurried():
         return []
     urgent = os.sched_param(max(1, os.sched_getparam(0).sched_priority - 1))
     ours = {thread.native_id for thread in threading.enumerate()}
@@ -105,7 +109,7 @@ def real_time(wanted: RealTime | None) -> Iterator[list[str]]:
             gc.enable()
         libc.prctl(PR_SET_TIMERSLACK, ctypes.c_ulong(0), 0, 0, 0)  # 0 means the default
         libc.munlockall()
-        if os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK == os.SCHED_FIFO:
+        if _is_hurried():
             shared.append(0)
         for thread in shared:
             with suppress(OSError):

@@ -1,9 +1,9 @@
 """What all commands share."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
@@ -24,14 +24,16 @@ class _Path(click.ParamType[Path]):
 
 
 PATH = _Path()
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
-OVERRIDE_OPTION = click.option(
-    "-o",
-    "--override",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Change a value of the configuration, such as agent=sac; may be repeated.",
+
+def override_option(text: str) -> Callable[[Decorated], Decorated]:
+    """The option that changes values of a configuration, with its help."""
+    return click.option("-o", "--override", "overrides", multiple=True, metavar="KEY=VALUE", help=text)
+
+
+OVERRIDE_OPTION = override_option(
+    "Change a value of the configuration, such as agent=sac; may be repeated."
 )
 
 PIN_OPTION = click.option(

@@ -14,6 +14,7 @@ from simreal.tasks.task import NotInLogError
 
 TOLERANCE = 1e-9
 """Share of an actuator's range by which a command may be beyond it: rounding."""
+Limits = tuple[FloatArray, FloatArray, FloatArray]
 Over = Callable[[Motion], NDArray[np.bool_]]
 
 
@@ -39,7 +40,7 @@ class WitnessDriver(Driver):
         span = np.array([each.upper - each.lower for each in robot.actuators])
         self._lower = np.array([each.lower for each in robot.actuators]) - TOLERANCE * span
         self._upper = np.array([each.upper for each in robot.actuators]) + TOLERANCE * span
-        self._lowest, self._highest, self._fastest = joint_limits(robot)
+        self._limits = joint_limits(robot)
         self.newest = None
         return robot
 
@@ -47,9 +48,9 @@ class WitnessDriver(Driver):
         """See `Driver.read`."""
         state = self._driver.read()
         if self.newest is None or float(state.time) > float(self.newest.time):
-            position, speed = state.joint_position, np.abs(state.joint_velocity)
-            beyond = (position < self._lowest) | (position > self._highest) | (speed > self._fastest)
-            self.beyond_limits += bool(beyond.any())
+            self.beyond_limits += bool(
+                beyond_limits(self._limits, state.joint_position, state.joint_velocity)
+            )
         self.newest = state
         return state
 
@@ -77,7 +78,7 @@ class WitnessDriver(Driver):
         self._driver.disconnect()
 
 
-def joint_limits(robot: RobotDescription) -> tuple[FloatArray, FloatArray, FloatArray]:
+def joint_limits(robot: RobotDescription) -> Limits:
     """(joints,) lowest and highest positions and largest speeds; infinite where there is no limit."""
 
     def values(numbers: Sequence[float | None], absent: float) -> FloatArray:
@@ -88,6 +89,13 @@ def joint_limits(robot: RobotDescription) -> tuple[FloatArray, FloatArray, Float
         values([each.upper for each in robot.joints], np.inf),
         values([each.velocity_limit for each in robot.joints], np.inf),
     )
+
+
+def beyond_limits(limits: Limits, position: FloatArray, velocity: FloatArray) -> NDArray[np.bool_]:
+    """(...) whether any joint of (..., joints) is beyond what `joint_limits` says."""
+    lowest, highest, fastest = limits
+    beyond = (position < lowest) | (position > highest) | (np.abs(velocity) > fastest)
+    return np.asarray(beyond.any(axis=-1))
 
 
 class TaskEnd:

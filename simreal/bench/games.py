@@ -5,8 +5,8 @@ channel for each kind of thing. Published scores are of 200 million frames of 57
 processors can do in an evening is a thousandth of that, where the order need not be the same.
 """
 
-import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ from torch import nn
 
 from simreal.agents.value.agent import ValueAgent
 from simreal.agents.value.variants import variants
+from simreal.bench.kept_results import kept
 from simreal.errors import UserError, missing_extra, nearest
-from simreal.files import write_text
 
 Tell = Callable[[str], object]
 Images = NDArray[np.float32]
@@ -120,19 +120,14 @@ def compare_on_games(
         for name in given:
             if name not in valid:
                 raise UserError(f"no {what} {name!r}; {nearest(name, valid)}")
-    done: dict[str, float] = json.loads(results.read_text()) if results.exists() else {}
+    scores: dict[str, dict[str, list[float]]] = {game: {name: [] for name in names} for game in games}
     for game in games:
         for seed in seeds:
             for name in names:
                 key = f"{game}/{name}/{seed}/{steps}"
-                if key not in done:
-                    done[key] = _score(game, name, seed, steps)
-                    write_text(results, json.dumps(done, indent=1))
-                tell(f"{key}: {done[key]:.2f}")
-    scores = {
-        game: {name: [done[f"{game}/{name}/{seed}/{steps}"] for seed in seeds] for name in names}
-        for game in games
-    }
+                score = kept(results, key, partial(_score, game, name, seed, steps))
+                tell(f"{key}: {score:.2f}")
+                scores[game][name].append(score)
     return {
         "steps": steps,
         "scores": scores,

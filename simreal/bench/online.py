@@ -17,6 +17,7 @@ from simreal.files import write_text
 from simreal.make_environment import make_environment
 from simreal.run import Run
 from simreal.sensitivity.columns import find_columns
+from simreal.transfer_bench.arms import trained
 
 Values = NDArray[np.float64]
 ARMS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -65,26 +66,13 @@ def compare_online(
         for arm in arms:
             suffix, overrides = ARMS[arm]
             given = [*overrides, f"train.total_steps={steps}"]
-            run = _trained(folder / f"{arm}_{seed}", load_experiment(experiment + suffix, given), seed)
+            config, path = load_experiment(experiment + suffix, given), folder / f"{arm}_{seed}"
+            run = trained(seed, path, config, steps, lambda text: None)
             runs.append({"arm": arm, "seed": seed, **_judge(run, target)})
             tell(json.dumps(runs[-1]))
             found = _summary(base.task, steps, worlds, runs, arms, target)
             write_text(folder / "results.json", json.dumps(found, indent=2) + "\n")
     return found
-
-
-def _trained(path: Path, experiment: ExperimentConfig, seed: int) -> Run:
-    from simreal.train import start_run, train
-
-    if not (path / "run.json").exists():
-        run = start_run(experiment, seed, path)
-        done = train(run)
-    else:
-        run = Run.open(path)
-        done = bool(run.facts().get("finished")) or train(run, resume=True)
-    if not done:
-        raise KeyboardInterrupt
-    return run
 
 
 class Target:

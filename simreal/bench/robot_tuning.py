@@ -11,9 +11,10 @@ import numpy as np
 from simreal.adapt.action_bounds import ActionBounds
 from simreal.adapt.explorer import Explorer
 from simreal.adapt.finetune_offline import learnable
-from simreal.adapt.finetune_online import SHORTEST, OnlineConfig, OnRobot, Status, finetune_online
+from simreal.adapt.finetune_online import finetune_online
 from simreal.adapt.gate import Measure, compare_episodes
 from simreal.adapt.online_learner import FrozenPolicy
+from simreal.adapt.online_session import SHORTEST, OnlineConfig, OnRobot, Status
 from simreal.adapt.robot_budget import Budget
 from simreal.adapt.robot_episode import draw_commands, fly
 from simreal.adapt.witness import WitnessDriver
@@ -26,8 +27,7 @@ from simreal.experiment import ExperimentConfig
 from simreal.files import digest, write_text
 from simreal.observation import ObservationPipeline
 from simreal.run import Run
-from simreal.train import start_run, train
-from simreal.transfer_bench.arms import base_experiment
+from simreal.transfer_bench.arms import base_experiment, trained
 from simreal.transfer_bench.jobs import JUDGE_SEED
 from simreal.transfer_bench.stepped_robot import SteppedRobot
 from simreal.transfer_bench.targets import find_target, target_experiment
@@ -59,7 +59,7 @@ class Plan:
     seconds: float
     episodes: int
     config: OnlineConfig
-    tell: Callable[[str], object]
+    tell: Callable[[str], None]
 
 
 def tune_on_hidden(plan: Plan, seeds: Sequence[int]) -> dict[str, Any]:
@@ -89,7 +89,9 @@ def tune_on_hidden(plan: Plan, seeds: Sequence[int]) -> dict[str, Any]:
 
 
 def _of_seed(plan: Plan, seed: int, path: Path) -> dict[str, Any]:
-    base = _base(plan, seed)
+    # Under the shipped randomization, which does not contain the hidden robot.
+    home = plan.folder / plan.robot / "base" / f"seed{seed}"
+    base = trained(seed, home, base_experiment(plan.robot), plan.steps, plan.tell)
     logs, logged = _logs(plan, seed, path / "logs", base)
     hidden = _hidden(plan, base, FLIGHT_SEED + 1000 * seed)
     try:
@@ -152,24 +154,6 @@ def _teller(plan: Plan, seed: int) -> Callable[[Status], None]:
             )
 
     return listen
-
-
-def _base(plan: Plan, seed: int) -> Run:
-    """A policy under the shipped randomization, which does not contain the hidden robot."""
-    path = plan.folder / plan.robot / "base" / f"seed{seed}"
-    begun = (path / "run.json").is_file()
-    if begun and Run.open(path).facts().get("finished"):
-        return Run.open(path)
-    resume = begun and bool(Run.open(path).steps_kept())
-    experiment = base_experiment(plan.robot)
-    config = experiment.model_copy(
-        update={"train": experiment.train.model_copy(update={"total_steps": plan.steps})}
-    )
-    plan.tell(f"training {path}")
-    run = Run.open(path) if resume else start_run(config, seed, path)
-    if not train(run, resume=resume):
-        raise KeyboardInterrupt(f"{path}: interrupted; the same command goes on")
-    return run
 
 
 def _logs(plan: Plan, seed: int, folder: Path, base: Run) -> tuple[list[Path], dict[str, float]]:

@@ -1,6 +1,5 @@
 """Benchmarks of the adapter of dm_control, against stable-baselines3 on plain dm_control."""
 
-import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -17,11 +16,11 @@ from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv, VecNormalize
 from simreal.agents.build import ACTIVATIONS
 from simreal.agents.config import PPOConfig
 from simreal.agents.normalizer import CLIP
+from simreal.bench.kept_results import kept
 from simreal.bench.timing import spread
 from simreal.errors import UserError
 from simreal.evaluate import interval_json, load_candidate, run_episodes
 from simreal.experiment import SuiteExperiment, load_any_experiment
-from simreal.files import write_text
 from simreal.images import NO_IMAGES
 from simreal.spaces import unbounded_space
 from simreal.statistics import mean_interval
@@ -174,7 +173,6 @@ def suite_return(
         results: JSON, written after each training, so that a run can be stopped and continued.
         tell: hears of each training.
     """
-    done: dict[str, dict[str, float]] = json.loads(results.read_text()) if results.exists() else {}
     overrides = [f"train.total_steps={steps}", f"ppo.simulations={simulations}"]
     trained = {"adapter": _returns_of_adapter, "plain": _returns_of_plain}
     found: dict[str, Any] = {}
@@ -184,11 +182,9 @@ def suite_return(
         for seed in seeds:
             for kind, train_and_judge in trained.items():
                 key = f"{name}/{kind}/{seed}/{steps}/{simulations}/{episodes}"
-                if key not in done:
-                    done[key] = train_and_judge(experiment, seed, episodes)
-                    write_text(results, json.dumps(done, indent=1))
-                tell(f"{key}: {', '.join(f'{what} {value:.1f}' for what, value in done[key].items())}")
-                for what, value in done[key].items():
+                judged = kept(results, key, partial(train_and_judge, experiment, seed, episodes))
+                tell(f"{key}: {', '.join(f'{what} {value:.1f}' for what, value in judged.items())}")
+                for what, value in judged.items():
                     returns[what].append(value)
         means = {kind: mean_interval(values) for kind, values in returns.items()}
         found[name] = {

@@ -218,7 +218,7 @@ def bench_robot_tuning(
 
     Through the real loop and supervisor, in the hidden robot's own time; goes on where it was stopped.
     """
-    from simreal.adapt.finetune_online import OnlineConfig
+    from simreal.adapt.online_session import OnlineConfig
     from simreal.bench.robot_tuning import Plan, tune_on_hidden
     from simreal.config import override, parse
 

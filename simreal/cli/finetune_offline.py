@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from rich.progress import Progress
 
-from simreal.cli_types import PATH, console
+from simreal.cli_types import PATH, console, override_option
 
 
 @click.command("finetune-offline")
@@ -19,14 +19,7 @@ from simreal.cli_types import PATH, console
     help="Of `simreal deploy`; may be repeated.",
 )
 @click.option("--run", "output", required=True, type=PATH, help="Folder of the new run.")
-@click.option(
-    "-o",
-    "--override",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Such as algorithm=iql, updates=50000.",
-)
+@override_option("Such as algorithm=iql, updates=50000.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 def finetune_offline(
     run_path: Path, logs: tuple[Path, ...], output: Path, overrides: tuple[str, ...], seed: int

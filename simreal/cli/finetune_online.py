@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import click
 from rich.progress import BarColumn, Progress, TextColumn
 
-from simreal.cli_types import PATH, console, errors
+from simreal.cli_types import PATH, console, errors, override_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simreal.adapt.finetune_online import OnlineTuning, Status
+    from simreal.adapt.finetune_online import OnlineTuning
+    from simreal.adapt.online_session import Status
 
 
 @click.command("finetune-online")
@@ -38,14 +39,7 @@ if TYPE_CHECKING:
 )
 @click.option("--log", "logs", multiple=True, type=PATH, help="Half of each batch; may be repeated.")
 @click.option("--run", "output", required=True, type=PATH, help="Folder of the run, new or to go on in.")
-@click.option(
-    "-o",
-    "--override",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Such as updates_per_step=5, bounds.largest=0.3, filter=null.",
-)
+@override_option("Such as updates_per_step=5, bounds.largest=0.3, filter=null.")
 @click.option("--ask/--no-ask", default=True, help="After a fall, wait until a person has put it back.")
 @click.option("--real-time/--no-real-time", "wants_real_time", default=True, help="As of `deploy`.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
@@ -67,8 +61,8 @@ def finetune_online(
     The robot flies under the supervisor; between episodes its motors are passive and the learner learns.
     Ctrl-C, a kill and a used-up budget leave a folder in which the same command goes on.
     """
-    from simreal.adapt.finetune_online import OnlineConfig, OnRobot
     from simreal.adapt.finetune_online import finetune_online as tune
+    from simreal.adapt.online_session import OnlineConfig, OnRobot
     from simreal.adapt.robot_budget import Budget
     from simreal.config import override, parse
     from simreal.deploy.drivers import open_driver

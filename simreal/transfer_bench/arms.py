@@ -102,7 +102,7 @@ def make(job: Job, tell: Tell) -> Made:
     return ARMS[job.arm].make(job, tell)
 
 
-def trained(job: Job, path: Path, experiment: BaseExperiment, steps: int, tell: Tell) -> Run:
+def trained(seed: int, path: Path, experiment: BaseExperiment, steps: int, tell: Tell) -> Run:
     """A run of an experiment, begun or gone on with until it has its steps."""
     if (path / "run.json").is_file() and Run.open(path).steps_kept():
         run = Run.open(path)
@@ -113,7 +113,7 @@ def trained(job: Job, path: Path, experiment: BaseExperiment, steps: int, tell: 
         config = experiment.model_copy(
             update={"train": experiment.train.model_copy(update={"total_steps": steps})}
         )
-        run, resume = start_run(config, job.seed, path), False
+        run, resume = start_run(config, seed, path), False
     tell(f"training {path} to {steps} steps")
     _finish(run, train(run, resume=resume, listen=_tenths(tell)))
     return run
@@ -151,16 +151,16 @@ def _changed(robot: str, **changes: Any) -> ExperimentConfig:
 
 def _none(job: Job, tell: Tell) -> Made:
     experiment = _changed(job.robot, randomization={}, pins={})
-    return Made(trained(job, job.path / "run", experiment, job.steps, tell))
+    return Made(trained(job.seed, job.path / "run", experiment, job.steps, tell))
 
 
 def _uniform(job: Job, tell: Tell) -> Made:
-    return Made(trained(job, job.path / "run", base_experiment(job.robot), job.steps, tell))
+    return Made(trained(job.seed, job.path / "run", base_experiment(job.robot), job.steps, tell))
 
 
 def _automatic(job: Job, tell: Tell) -> Made:
     experiment = load_experiment(_moving(job.robot))
-    return Made(trained(job, job.path / "run", experiment, job.steps, tell))
+    return Made(trained(job.seed, job.path / "run", experiment, job.steps, tell))
 
 
 def _moving(robot: str) -> str:
@@ -180,7 +180,7 @@ def missing(robot: str, arm: str) -> str | None:
 
 def _online(job: Job, tell: Tell) -> Made:
     experiment = _changed(job.robot, adaptation="rma")
-    return Made(trained(job, job.path / "run", experiment, job.steps, tell))
+    return Made(trained(job.seed, job.path / "run", experiment, job.steps, tell))
 
 
 def _recurrent(job: Job, tell: Tell) -> Made:
@@ -189,7 +189,7 @@ def _recurrent(job: Job, tell: Tell) -> Made:
     shape = {"simulations", "rollout_steps", "symmetric"}
     settings = base.recurrent_ppo.model_dump() | base.ppo.model_dump(exclude=shape)
     experiment = _changed(job.robot, agent="recurrent_ppo", recurrent_ppo=settings, critic=())
-    return Made(trained(job, job.path / "run", experiment, job.steps, tell))
+    return Made(trained(job.seed, job.path / "run", experiment, job.steps, tell))
 
 
 def _oracle(job: Job, tell: Tell) -> Made:
@@ -200,7 +200,7 @@ def _oracle(job: Job, tell: Tell) -> Made:
         longer = config.rollout_steps * max(1, config.simulations // few)
         update = {"simulations": min(few, config.simulations), "rollout_steps": longer}
         experiment = experiment.model_copy(update={"ppo": config.model_copy(update=update)})
-    return Made(trained(job, job.path / "run", experiment, job.steps, tell))
+    return Made(trained(job.seed, job.path / "run", experiment, job.steps, tell))
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +232,7 @@ def adaptation(job: Job, tell: Tell) -> Adaptation:
     # The base policy is one of the seed, whatever the target.
     path = job.folder / job.robot / "base" / f"seed{job.seed}"
     steps = round(BASE_SHARE * job.steps)
-    base = trained(job, path, base_experiment(job.robot), steps, tell)
+    base = trained(job.seed, path, base_experiment(job.robot), steps, tell)
     if not (shared / LOGS).is_file():
         tell("meeting the robot")
         _meet(job, base, shared / LOGS)

@@ -15,7 +15,7 @@ SLOWER = {"online": 1.6, "recurrent": 4.7}
 """Times that arms take as long as plain PPO, of the Qube (docs/adaptation_online.md)."""
 JUDGED = 3.0
 """Times that an environment is faster which nothing learns from."""
-IDENTIFIED = {"qube": 120.0, "so101": 120.0, "go2": 120.0}
+IDENTIFICATION = 120.0
 """s of processor time, about: four logs of an arm took 41 s, three of a Go2 57 s."""
 
 
@@ -70,7 +70,7 @@ def _shared(job: Job, done: set[tuple[object, ...]]) -> float:
         return 0.0
     costs = {
         (job.robot, job.seed): BASE_SHARE * job.steps / TRAINED[job.robot],
-        (job.robot, job.target, job.seed): IDENTIFIED[job.robot],
+        (job.robot, job.target, job.seed): IDENTIFICATION,
     }
     fresh = sum(cost for what, cost in costs.items() if what not in done)
     done.update(costs)

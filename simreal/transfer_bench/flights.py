@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from simreal.action import ActionPipeline
 from simreal.adapt.recording import Recording
+from simreal.adapt.witness import beyond_limits, joint_limits
 from simreal.commands import Commands
 from simreal.contract import Contract, RobotDescription
 from simreal.episode_random import EpisodeRandom, episode_seed
@@ -161,17 +162,5 @@ class _Track:
             position[:count],
             velocity[:count],
         )
-        return Flight(recording, violations(description, position, velocity), self._fell)
-
-
-def violations(description: RobotDescription, position: FloatArray, velocity: FloatArray) -> int:
-    """Steps in which a measured joint is beyond its limits of position or velocity."""
-    beyond = np.zeros(len(position), dtype=bool)
-    for place, joint in enumerate(description.joints):
-        if joint.lower is not None:
-            beyond |= position[:, place] < joint.lower
-        if joint.upper is not None:
-            beyond |= position[:, place] > joint.upper
-        if joint.velocity_limit is not None:
-            beyond |= np.abs(velocity[:, place]) > joint.velocity_limit
-    return int(beyond.sum())
+        beyond = beyond_limits(joint_limits(description), position, velocity)
+        return Flight(recording, int(beyond.sum()), self._fell)

@@ -10,14 +10,8 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from simreal.adapt.finetune_online import (
-    FALLS_IN_A_ROW,
-    OnlineConfig,
-    OnlineTuning,
-    OnRobot,
-    finetune_online,
-    worse_than_base,
-)
+from simreal.adapt.finetune_online import OnlineTuning, finetune_online
+from simreal.adapt.online_session import FALLS_IN_A_ROW, OnlineConfig, OnRobot, worse_than_base
 from simreal.adapt.robot_budget import Budget, FlownEpisode, Ledger
 from simreal.adapt.robot_episode import transitions_of
 from simreal.cli.main import cli

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from simreal.adapt.finetune_online import OnlineConfig
+from simreal.adapt.online_session import OnlineConfig
 from simreal.bench.robot_tuning import Plan, tune_on_hidden
 from simreal.errors import UserError
 

@@ -1,0 +1,384 @@
+"""A session of learning on a robot: it flies, learns and keeps books in turns, until it is over."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import torch
+from pydantic import Field
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from simreal.adapt.action_bounds import ActionBounds, BoundsConfig, BoundsState
+from simreal.adapt.action_filter import FilterConfig
+from simreal.adapt.explorer import CommandFilter, Explorer
+from simreal.adapt.online_learner import Experience, FrozenPolicy, OnlineLearner
+from simreal.adapt.robot_budget import Budget, FlownEpisode, Ledger
+from simreal.adapt.robot_episode import Flown, draw_commands, fly, transitions_of
+from simreal.adapt.transitions import Transitions
+from simreal.adapt.witness import WitnessDriver
+from simreal.agents.build import add_residual
+from simreal.agents.checkpoint import Progress, load_checkpoint, save_checkpoint
+from simreal.agents.config import ResidualPolicyConfig
+from simreal.agents.residual import ResidualPolicy
+from simreal.config import Config
+from simreal.contract import Contract
+from simreal.deploy.drivers import Driver
+from simreal.deploy.loop_options import USUAL, LoopOptions
+from simreal.errors import UserError
+from simreal.experiment import ExperimentConfig
+from simreal.files import digest
+from simreal.observation import ObservationPipeline
+from simreal.run import Run
+from simreal.run_verdict import ADAPTED
+from simreal.signals import Interrupt
+from simreal.statistics import bootstrap_interval
+
+FOLDER, LEDGER, LEARNER = "robot", "ledger.json", "learner.pt"
+"""What a run keeps of the robot, in its folder."""
+SHORTEST = 1.0
+"""s of an episode that is worth to be flown."""
+FALLS_IN_A_ROW = 4
+"""Episodes, one after the other, that were ended for the robot's sake: then something is wrong."""
+LIMITED_SHARE = 0.5
+"""Of an episode's cycles in which the supervisor changed commands: beyond, it is what flies."""
+COMPARED = 4
+"""Episodes of the base policy, and as many of the latest others, before they are compared."""
+WORSE_MARGIN = 0.1
+"""Of the base's mean reward, by which a mean reward on the robot may be lower, exploration and all."""
+EPISODE_LOG = "episode_{:05d}.mcap"
+Put = Callable[[], bool]
+
+
+class OnlineConfig(Config):
+    """How to learn on a robot."""
+
+    updates_per_step: Annotated[float, Field(gt=0, le=100)] = 2.0
+    """Updates of the critics for each control step: RLPD's ratio of updates to data."""
+    critic_width: Annotated[int, Field(ge=1)] = 128
+    """Of their hidden layers."""
+    batch_size: Annotated[int, Field(ge=2)] = 256
+    """Half of it from logs, half from the robot."""
+    learning_rate: Annotated[float, Field(gt=0)] = 3e-4
+    """Of critics, residual and entropy."""
+    hidden_layers: tuple[int, ...] = (64, 64)
+    """Of the residual."""
+    warm_up_s: Annotated[float, Field(ge=0)] = 20.0
+    """s on the robot in which critics learn alone: the frozen policy explores, at random."""
+    base_every: Annotated[int, Field(ge=2)] = 5
+    """Every so many episodes, and in the first, the base policy acts alone, to be compared with."""
+    recover_beyond: Annotated[float, Field(gt=0, le=1)] = 0.8
+    """Share of half a joint's range beyond which the base policy acts alone."""
+    bounds: BoundsConfig = BoundsConfig()
+    """How far the residual may go, and how that widens."""
+    filter: FilterConfig | None = FilterConfig(position_rate=6.0)
+    """Of what the residual adds, by the robot's model, if it has a fixed base; `null` for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a progress bar shows.
+
+    Attributes:
+        doing: "flying" or "learning".
+        ledger: so far.
+        share: of what is being done, for learning.
+    """
+
+    doing: str
+    ledger: Ledger
+    share: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class OnRobot:
+    """A robot to learn on.
+
+    Attributes:
+        driver: of it.
+        name: of the driver, as the user wrote it.
+        starts_anew: whether each connection finds it at its start, as a simulated one; that is a reset.
+        put_back: has it put back after a fall; False if that cannot be. None if it finds back by itself.
+        options: of the loop.
+    """
+
+    driver: Driver
+    name: str
+    starts_anew: bool = False
+    put_back: Put | None = None
+    options: LoopOptions = USUAL
+
+
+class Session:
+    """One session, from what stands in the folder."""
+
+    def __init__(
+        self,
+        run: Run,
+        base: Run,
+        agent: BaseAlgorithm,
+        policy: FrozenPolicy,
+        robot: OnRobot,
+        config: OnlineConfig,
+        seed: int,
+        experiment: ExperimentConfig,
+        interrupt: Interrupt,
+    ) -> None:
+        self._run, self._agent, self._policy, self._robot = run, agent, policy, robot
+        self._config, self._seed, self._experiment = config, seed, experiment
+        self._interrupt, self._contract = interrupt, run.contract()
+        self._progress = load_checkpoint(base.latest_checkpoint(), agent, with_replay=False)
+        self._base_digest = digest(base.latest_checkpoint())
+        self._folder = run.path / FOLDER
+        self._folder.mkdir(exist_ok=True)
+        self.listen: Callable[[Status], None] = lambda status: None
+        self.warn: Callable[[str], object] = lambda text: None
+        torch.set_num_threads(1)
+        torch.manual_seed(seed)
+        self._residual = _new_residual(self._contract, config)
+        add_residual(agent, self._residual)
+        self._learner = OnlineLearner(
+            self._residual,
+            *_sizes(self._contract),
+            experiment.agent_config.discount,
+            config.learning_rate,
+            seed,
+            config.critic_width,
+        )
+        self.ledger = self._restore()
+        self._bounds = ActionBounds(config.bounds, self.ledger.bounds)
+        self._residual.width.fill_(self._bounds.state.width)
+        self.prior = _nothing(policy, self._contract)
+        self._robots = self._read_episodes()
+        self._keeps, self.no_filter = _filter(self._contract, config)
+        self._save()
+
+    def _restore(self) -> Ledger:
+        """What was done before; an episode that nobody came back from counts."""
+        path = self._folder / LEDGER
+        if not path.is_file():
+            return Ledger(BoundsState(self._config.bounds.first))
+        ledger = Ledger.read(path)
+        if (self._folder / LEARNER).is_file():
+            self._learner.load(self._folder / LEARNER)
+        ledger.close_killed()
+        return ledger
+
+    def _read_episodes(self) -> Experience:
+        """All that was flown before, from the logs."""
+        found = _nothing(self._policy, self._contract)
+        for path in sorted(self._folder.glob("episode_*.mcap")):
+            data = transitions_of(path, self._experiment, self._contract)
+            found = found if data is None else found.then(Experience.of(data, self._policy))
+        return found
+
+    def until_stopped(self, budget: Budget) -> str:
+        """Fly and learn in turns; why it ended."""
+        if self._robot.name not in self.ledger.drivers:
+            self.ledger.drivers.append(self._robot.name)
+        stopped = self._learn()  # what a session that was stopped had not come to
+        while stopped is None:
+            stopped = self.ledger.spent(budget, SHORTEST) or self._objection() or self._ready()
+            if stopped is None:
+                left = budget.seconds - self.ledger.seconds
+                stopped = self._fly(min(self._experiment.episode_length, left)) or self._learn()
+        self._run.update_facts(finished=True, stopped=stopped)
+        return stopped
+
+    def _objection(self) -> str | None:
+        """What speaks against going on."""
+        ledger = self.ledger
+        if self._bounds.closed:
+            return "violations have closed the bounds of exploration: there is nothing left to explore"
+        if ledger.falls_in_a_row >= FALLS_IN_A_ROW:
+            return f"{ledger.falls_in_a_row} episodes in a row ended for the robot's sake"
+        if ledger.episodes:
+            last = ledger.episodes[-1]
+            if last.limited > LIMITED_SHARE * max(1, last.steps):
+                return f"the supervisor limited {last.limited} of {last.steps} commands"
+        return worse_than_base(ledger.episodes)
+
+    def _ready(self) -> str | None:
+        """Have the robot put back after a fall; why that is not possible."""
+        put_back, episodes = self._robot.put_back, self.ledger.episodes
+        if put_back is None or not episodes or not episodes[-1].fell or put_back():
+            return None
+        return "nobody put the robot back"
+
+    def _fly(self, seconds: float) -> str | None:
+        """One episode, into log and ledger; why it was the last."""
+        ledger, number = self.ledger, len(self.ledger.episodes)
+        explores = number % self._config.base_every != 0
+        reset = self._robot.starts_anew or bool(ledger.episodes and ledger.episodes[-1].fell)
+        ledger.in_flight = seconds
+        ledger.write(self._folder / LEDGER)
+        self.listen(Status("flying", ledger))
+        witness = WitnessDriver(self._robot.driver)
+        explorer = Explorer(
+            self._contract,
+            self._policy,
+            self._base_digest,
+            self._residual if explores else None,
+            self._bounds,
+            witness,
+            self._keeps,
+            self._config.recover_beyond,
+            self._seed + number,
+        )
+        before = 0 if self._keeps is None else self._keeps.changes
+        random = np.random.default_rng([self._seed, number])
+        try:
+            flown = fly(
+                explorer,
+                witness,
+                self._experiment,
+                seconds,
+                self._folder / EPISODE_LOG.format(number),
+                draw_commands(self._contract, random),
+                self._robot.options,
+                warn=self.warn,
+            )
+        except BaseException:
+            if not witness.commands:  # nothing has moved, and nothing is owed for it
+                ledger.in_flight = None
+                ledger.write(self._folder / LEDGER)
+            raise
+        episode = FlownEpisode(
+            number=number,
+            kind="explore" if explores else "base",
+            seconds=flown.outcome.cycles / self._contract.control_rate,
+            steps=flown.outcome.cycles,
+            mean_reward=_mean_reward(flown, self._experiment, seconds),
+            ended_by=flown.ended_by,
+            width=self._bounds.state.width if explores else 0.0,
+            furthest=explorer.furthest,
+            filtered=0 if self._keeps is None else self._keeps.changes - before,
+            recovered=explorer.recovered,
+            limited=flown.outcome.limited,
+            beyond_range=witness.beyond_range,
+            beyond_limits=witness.beyond_limits,
+            reset=reset,
+        )
+        if flown.transitions is not None:
+            self._robots = self._robots.then(Experience.of(flown.transitions, self._policy))
+        if explores:
+            self._judge_bounds(episode)
+        ledger.episodes.append(episode)
+        ledger.bounds, ledger.in_flight = self._bounds.state, None
+        self._save()
+        return _last(flown)
+
+    def _judge_bounds(self, episode: FlownEpisode) -> None:
+        """Safe time widens them; a fall, or a joint beyond its limits, makes them narrower."""
+        if episode.fell or episode.beyond_limits or episode.beyond_range:
+            self._bounds.violated()
+        else:
+            self._bounds.elapsed(episode.seconds)
+        self._residual.width.fill_(self._bounds.state.width)
+
+    def _learn(self) -> str | None:
+        """Make the updates that the steps on the robot are worth; why it was stopped."""
+        due = int(self._config.updates_per_step * len(self._robots))
+        warm = self.ledger.seconds >= self._config.warm_up_s
+        before = self._learner.updates
+
+        def go_on() -> bool:
+            done = (self._learner.updates - before) / max(1, due - before)
+            self.listen(Status("learning", self.ledger, done))
+            return not self._interrupt.requested
+
+        self._learner.learn(
+            self.prior,
+            self._robots,
+            due,
+            self._config.batch_size,
+            max(1, round(self._config.updates_per_step)) if warm else None,
+            go_on,
+        )
+        self._save()
+        return "interrupted" if self._interrupt.requested else None
+
+    def _save(self) -> None:
+        """Learner and ledger first, then the policy, and what `run.json` tells of it."""
+        run, ledger = self._run, self.ledger
+        ledger.write(self._folder / LEDGER)
+        self._learner.save(self._folder / LEARNER)
+        steps = self._progress.steps + sum(each.steps for each in ledger.episodes)
+        base = self._progress
+        progress = Progress(steps, base.episodes_begun, base.wall_time, base.schedule)
+        save_checkpoint(run.checkpoint_path(steps), self._agent, progress)
+        run.prune_checkpoints(self._experiment.train.keep_checkpoints)
+        told = {
+            "seconds": ledger.seconds,
+            "episodes": len(ledger.episodes),
+            "falls": ledger.falls,
+            "resets": ledger.resets,
+            "beyond_range": sum(each.beyond_range for each in ledger.episodes),
+            "beyond_limits": sum(each.beyond_limits for each in ledger.episodes),
+            "width": self._bounds.state.width,
+            "drivers": ledger.drivers,
+            "updates": self._learner.updates,
+            "worse": worse_than_base(ledger.episodes),
+        }
+        run.update_facts(steps=steps, adapted=run.facts()[ADAPTED] | {"robot": told})
+
+
+def worse_than_base(episodes: Sequence[FlownEpisode]) -> str | None:
+    """Whether the latest episodes with exploration are worse on the robot than the base's, in words."""
+    whole = [each for each in episodes if each.ended_by not in ("interrupt", "killed")]
+    base = [each.mean_reward for each in whole if each.kind == "base"]
+    latest = [each.mean_reward for each in whole if each.kind == "explore"][-len(base) :]
+    if len(base) < COMPARED or len(latest) < COMPARED:
+        return None
+    alone, other = bootstrap_interval(base), bootstrap_interval(latest)
+    if other.high >= alone.low - WORSE_MARGIN * abs(alone.value):
+        return None
+    return (
+        f"it has become worse on the robot: the last {len(latest)} episodes have a mean reward of "
+        f"{other.value:.3g} ({other.low:.3g} to {other.high:.3g}), {len(base)} of the base policy "
+        f"{alone.value:.3g} ({alone.low:.3g} to {alone.high:.3g})"
+    )
+
+
+def _last(flown: Flown) -> str | None:
+    """Why nothing may follow an episode."""
+    if flown.outcome.ended_by == "interrupt":
+        return "interrupted"
+    if flown.outcome.check == "lost_driver":
+        return f"the robot is lost: {flown.outcome.fault}"
+    if flown.outcome.check == "emergency_stop":
+        return f"stopped by a person: {flown.outcome.fault}"
+    return None
+
+
+def _mean_reward(flown: Flown, experiment: ExperimentConfig, seconds: float) -> float:
+    """For each control step that there could have been."""
+    steps = max(1, round(seconds * experiment.control_rate))
+    return 0.0 if flown.transitions is None else float(flown.transitions.reward.sum()) / steps
+
+
+def _nothing(policy: FrozenPolicy, contract: Contract) -> Experience:
+    size, actuators = _sizes(contract)
+    none, mask = np.zeros(0, np.float32), np.zeros(0, dtype=bool)
+    seen, acted = np.zeros((0, size), np.float32), np.zeros((0, actuators), np.float32)
+    return Experience.of(Transitions(seen, acted, none, seen, mask, np.zeros(0, np.int64)), policy)
+
+
+def _new_residual(contract: Contract, config: OnlineConfig) -> ResidualPolicy:
+    made = ResidualPolicyConfig(width=config.bounds.first, hidden_layers=config.hidden_layers)
+    return ResidualPolicy(*_sizes(contract), made)
+
+
+def _sizes(contract: Contract) -> tuple[int, int]:
+    """Of an observation, and of an action."""
+    return ObservationPipeline(contract).size, len(contract.robot.actuators)
+
+
+def _filter(contract: Contract, config: OnlineConfig) -> tuple[CommandFilter | None, str | None]:
+    """The filter of commands, or why there is none."""
+    if config.filter is None:
+        return None, "filter=null"
+    try:
+        return CommandFilter(contract, config.filter), None
+    except UserError as error:
+        return None, str(error)
