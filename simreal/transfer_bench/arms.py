@@ -104,18 +104,18 @@ def make(job: Job, tell: Tell) -> Made:
 
 def trained(seed: int, path: Path, experiment: BaseExperiment, steps: int, tell: Tell) -> Run:
     """A run of an experiment, begun or gone on with until it has its steps."""
-    if (path / "run.json").is_file() and Run.open(path).steps_kept():
+    if (path / "run.json").is_file():
         run = Run.open(path)
         if run.facts().get("finished") and run.steps_kept() >= steps:
             return run
-        resume = True
     else:
         config = experiment.model_copy(
             update={"train": experiment.train.model_copy(update={"total_steps": steps})}
         )
-        run, resume = start_run(config, seed, path), False
+        run = start_run(config, seed, path)
     tell(f"training {path} to {steps} steps")
-    _finish(run, train(run, resume=resume, listen=_tenths(tell)))
+    # One that was killed before its first checkpoint begins anew.
+    _finish(run, train(run, resume=bool(run.steps_kept()), listen=_tenths(tell)))
     return run
 
 

@@ -17,7 +17,8 @@ from simreal.make_environment import make_environment
 from simreal.randomization.distributions import Uniform
 from simreal.run import Run
 from simreal.state import RobotCommand
-from simreal.transfer_bench.arms import Job
+from simreal.train import start_run
+from simreal.transfer_bench.arms import Job, base_experiment, trained
 from simreal.transfer_bench.flights import excite
 from simreal.transfer_bench.hidden_robot import HiddenRobot
 from simreal.transfer_bench.jobs import Result, do
@@ -91,6 +92,17 @@ def test_a_policy_that_remembers_is_trained_and_judged(arm: str, tmp_path: Path)
     assert (experiment.adaptation == "rma") == (arm == "online")
     assert experiment.agent_config.discount == load_experiment("qube_swingup").ppo.discount
     assert do(job, 4, lambda text: None) == found  # which was not made again
+
+
+@pytest.mark.usefixtures("small")
+def test_a_training_that_was_killed_before_its_first_checkpoint_begins_anew(tmp_path: Path) -> None:
+    experiment = base_experiment("qube")
+    whole = trained(3, tmp_path / "whole", experiment, 500, lambda text: None)
+    killed = start_run(whole.experiment(), 3, tmp_path / "killed")
+    killed.episodes.write_text(whole.episodes.read_text("utf-8")[:300], "utf-8")
+    run = trained(3, killed.path, experiment, 500, lambda text: None)
+    assert run.steps_kept() == whole.steps_kept() >= 500
+    assert run.episodes.read_text("utf-8") == whole.episodes.read_text("utf-8")
 
 
 def test_another_target_or_robot_is_named() -> None:
