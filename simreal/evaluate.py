@@ -123,7 +123,7 @@ def experiment_of(policy: Policy, path: Path) -> BaseExperiment:
 
 def _from_run(path: Path) -> Candidate:
     try:
-        from simreal.agents.build import acting, exported
+        from simreal.agents.exported import acting, exported
         from simreal.run import Run
         from simreal.train import load_agent
     except ModuleNotFoundError as error:

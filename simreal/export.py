@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from simreal.action import ActionPipeline
-from simreal.agents.build import ExportedChooser, ExportedPolicy, acting, exported
+from simreal.agents.exported import ExportedChooser, ExportedPolicy, acting, exported
 from simreal.agents.memory import Actor, AdaptiveActor, RecurrentActor, WithMemory
 from simreal.contract import CameraTerm, Contract, HiddenState
 from simreal.deploy.inference import HIDDEN, IMAGE, NEXT_HIDDEN

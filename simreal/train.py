@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
-from simreal.agents.build import add_residual, build_agent, find_normalizer
+from simreal.agents.build import add_residual, build_agent
 from simreal.agents.checkpoint import Progress, load_checkpoint, save_checkpoint
 from simreal.agents.config import OffPolicyConfig, PPOConfig, RMAConfig
+from simreal.agents.exported import find_normalizer
 from simreal.agents.residual import ResidualPolicy
 from simreal.agents.taught import TaughtPPO, Teach
 from simreal.contract_differences import refuse_differences

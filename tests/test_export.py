@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import simreal.export as export_module
-from simreal.agents.build import ExportedPolicy
+from simreal.agents.exported import ExportedPolicy
 from simreal.contract_differences import differences
 from simreal.deploy.policy import CONTRACT_KEY, EXPERIMENT_KEY, GOLDEN_KEY, load_policy
 from simreal.errors import UserError

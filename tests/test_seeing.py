@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from simreal.agents.build import act_with, exported
+from simreal.agents.exported import act_with, exported
 from simreal.deploy.cameras import CameraError, open_eyes
 from simreal.deploy.drivers import open_driver
 from simreal.deploy.loop import deploy

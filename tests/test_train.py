@@ -18,7 +18,7 @@ import yaml
 from stable_baselines3.common.base_class import BaseAlgorithm
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from simreal.agents.build import find_normalizer
+from simreal.agents.exported import find_normalizer
 from simreal.env import BatchEnv
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.episodes import Episode

@@ -13,8 +13,8 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from simreal.adapt.coverage import Check, Coverage, amount, exploration, split, support
 from simreal.adapt.offline import Actor, Learner, OfflineConfig
 from simreal.adapt.transitions import Transitions, read_transitions
-from simreal.agents.build import ExportedPolicy, exported
 from simreal.agents.checkpoint import load_checkpoint, save_checkpoint
+from simreal.agents.exported import ExportedPolicy, exported
 from simreal.errors import UserError
 from simreal.experiment import ExperimentConfig
 from simreal.files import digest

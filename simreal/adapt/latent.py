@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from simreal.agents.adaptive import AdaptivePolicy
-from simreal.agents.build import exported
+from simreal.agents.exported import exported
 from simreal.agents.memory import Actor, AdaptiveActor
 from simreal.episodes import Environment, Episode
 from simreal.errors import UserError

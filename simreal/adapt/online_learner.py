@@ -18,7 +18,7 @@ from torch import nn
 
 from simreal.adapt.offline import HIDDEN, TARGETS, Critics
 from simreal.adapt.transitions import Transitions
-from simreal.agents.build import ExportedPolicy
+from simreal.agents.exported import ExportedPolicy
 from simreal.agents.residual import ResidualPolicy
 from simreal.files import write_atomically
 

@@ -1,13 +1,10 @@
 """Builds agents of stable-baselines3 from their configurations."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from sb3_contrib import QRDQN, RecurrentPPO
 from stable_baselines3 import PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -31,16 +28,12 @@ from simreal.agents.config import (
     TeacherConfig,
 )
 from simreal.agents.images import SeenObservation
-from simreal.agents.memory import Actor, AdaptiveActor, RecurrentActor, WithMemory
 from simreal.agents.normalizer import NormalizedObservation, Normalizer
 from simreal.agents.residual import ResidualPolicy
 from simreal.agents.symmetric import SymmetricPolicy
 from simreal.agents.taught import TaughtPPO, untold
 from simreal.agents.value.agent import ValueAgent
 from simreal.agents.value.image_replay import ImageReplay
-from simreal.agents.value.networks import ValueNetwork
-from simreal.contract import Contract
-from simreal.images import NO_IMAGES, Images
 from simreal.vec_env import SimrealVecEnv
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU}
@@ -67,49 +60,8 @@ def build_agent(
     Raises:
         UserError: a symmetric policy for a robot or a task without a mirror image.
     """
-    common: dict[str, Any] = {
-        "policy": "MlpPolicy",
-        "env": env,
-        "learning_rate": _linear(config.learning_rate, config.final_learning_rate_share),
-        "gamma": config.discount,
-        "batch_size": config.batch_size,
-        "seed": seed,
-        "device": "cpu",
-        "tensorboard_log": str(tensorboard) if tensorboard else None,
-    }
-    size = env.batch.observation_size + env.batch.privileged.shape[1]
-    symmetry = env.batch.symmetry() if isinstance(config, PPOConfig) and config.symmetric else None
-    image = None if symmetry is None else symmetry.observation
-    policy: dict[str, Any] = {
-        "net_arch": list(config.hidden_layers),
-        "activation_fn": ACTIVATIONS[config.activation],
-        "features_extractor_class": NormalizedObservation,
-        "features_extractor_kwargs": {"normalizer": Normalizer(size, image)},
-    }
-    cameras, on_policy = env.batch.contract.cameras, isinstance(config, PPOConfig)
-    if cameras:
-        policy["features_extractor_class"] = SeenObservation
-        policy["features_extractor_kwargs"] |= {
-            "cameras": cameras,
-            "kind": config.image_network,
-            "shift": config.image_shift,
-        }
-        policy["normalize_images"] = False  # the encoders do it as the contract says
-        common["policy"] = "MultiInputPolicy"
-    if symmetry is not None or size > env.batch.observation_size or (cameras and on_policy):
-        common["policy"] = AsymmetricPolicy
-        policy["actor_size"] = env.batch.observation_size
-    if symmetry is not None:
-        common["policy"] = SymmetricPolicy
-        policy["symmetry"] = symmetry
-    if cameras and not on_policy:
-        channels = {term.name: term.channels for term in cameras}
-        common["replay_buffer_kwargs"] = {"channels": channels, "discount": config.discount}
-        common["replay_buffer_class"] = ImageReplay
-    if isinstance(config, PPOConfig):
-        common["batch_size"] = min(config.batch_size, config.rollout_steps * env.num_envs)
-        common |= _of_ppo(config)
-        policy |= {"log_std_init": config.initial_log_std, "ortho_init": True}
+    common = _common(config, env, seed, tensorboard)
+    common["policy"], policy = _networks(config, env)
     match config:
         case RecurrentPPOConfig():
             policy["lstm_hidden_size"] = config.memory
@@ -143,14 +95,64 @@ def add_residual(agent: BaseAlgorithm, residual: ResidualPolicy) -> None:
     agent.policy.residual = residual
 
 
-def find_normalizer(agent: BaseAlgorithm) -> Normalizer:
-    """The one normalizer that all networks of an agent share."""
-    return next(module for module in agent.policy.modules() if isinstance(module, Normalizer))
-
-
 def _linear(start: float, final_share: float) -> Callable[[float], float]:
     """A learning rate that falls from start to a share of it; takes the remaining progress, 1 to 0."""
     return lambda remaining: start * (final_share + (1.0 - final_share) * remaining)
+
+
+def _common(
+    config: AgentConfig, env: SimrealVecEnv, seed: int, tensorboard: Path | None
+) -> dict[str, Any]:
+    """What all agents are told, and those of a kind."""
+    common: dict[str, Any] = {
+        "env": env,
+        "learning_rate": _linear(config.learning_rate, config.final_learning_rate_share),
+        "gamma": config.discount,
+        "batch_size": config.batch_size,
+        "seed": seed,
+        "device": "cpu",
+        "tensorboard_log": str(tensorboard) if tensorboard else None,
+    }
+    cameras = env.batch.contract.cameras
+    if isinstance(config, PPOConfig):
+        common["batch_size"] = min(config.batch_size, config.rollout_steps * env.num_envs)
+        return common | _of_ppo(config)
+    if cameras:
+        channels = {term.name: term.channels for term in cameras}
+        common["replay_buffer_kwargs"] = {"channels": channels, "discount": config.discount}
+        common["replay_buffer_class"] = ImageReplay
+    return common
+
+
+def _networks(config: AgentConfig, env: SimrealVecEnv) -> tuple[Any, dict[str, Any]]:
+    """The policy's class, or the name that stable-baselines3 has for it, and what it is made of."""
+    batch, on_policy = env.batch, isinstance(config, PPOConfig)
+    cameras = batch.contract.cameras
+    size = batch.observation_size + batch.privileged.shape[1]
+    symmetry = batch.symmetry() if isinstance(config, PPOConfig) and config.symmetric else None
+    image = None if symmetry is None else symmetry.observation
+    networks: dict[str, Any] = {
+        "net_arch": list(config.hidden_layers),
+        "activation_fn": ACTIVATIONS[config.activation],
+        "features_extractor_class": NormalizedObservation,
+        "features_extractor_kwargs": {"normalizer": Normalizer(size, image)},
+    }
+    if cameras:
+        networks["features_extractor_class"] = SeenObservation
+        networks["features_extractor_kwargs"] |= {
+            "cameras": cameras,
+            "kind": config.image_network,
+            "shift": config.image_shift,
+        }
+        networks["normalize_images"] = False  # the encoders do it as the contract says
+    if isinstance(config, PPOConfig):
+        networks |= {"log_std_init": config.initial_log_std, "ortho_init": True}
+    if symmetry is not None:
+        seen = {"actor_size": batch.observation_size, "symmetry": symmetry}
+        return SymmetricPolicy, networks | seen
+    if size > batch.observation_size or (cameras and on_policy):
+        return AsymmetricPolicy, networks | {"actor_size": batch.observation_size}
+    return "MultiInputPolicy" if cameras else "MlpPolicy", networks
 
 
 def _of_ppo(config: PPOConfig) -> dict[str, Any]:
@@ -225,159 +227,3 @@ def _dqn(config: DQNConfig, common: dict[str, Any], policy: dict[str, Any]) -> V
         atom_range=config.atom_range if config.distributional else None,
         atom_count=config.atoms,
     )
-
-
-ACTING = ("actor", "q_net", "quantile_net")
-"""Of policies with several networks, the one that acts; PPO's has one extractor for all."""
-
-
-class ExportedPolicy(nn.Module):
-    """The deterministic policy of an agent as one module: normalise, network, squash, residual if any.
-
-    It takes (batch, size) float32 observations, and uint8 images of each camera in the order of the
-    contract, and gives (batch, actuators) actions in [-1, 1].
-    """
-
-    def __init__(self, agent: BaseAlgorithm) -> None:
-        """Take the networks of a trained agent; they are shared, not copied."""
-        super().__init__()
-        policy: Any = agent.policy
-        self.normalizer = find_normalizer(agent)
-        self.encoders = nn.ModuleList(_encoders(policy))
-        if isinstance(policy, AsymmetricPolicy):
-            self.normalizer = self.normalizer.first(policy.actor_size)
-        if isinstance(agent, PPO):
-            self.network = nn.Sequential(policy.mlp_extractor.policy_net, policy.action_net)
-            self.squash: nn.Module = nn.Hardtanh(-1.0, 1.0)
-        elif isinstance(agent, SAC):
-            self.network = nn.Sequential(policy.actor.latent_pi, policy.actor.mu)
-            self.squash = nn.Tanh()
-        elif isinstance(agent, TD3):  # its network ends in a tanh of its own
-            self.network = nn.Sequential(*policy.actor.mu)
-            self.squash = nn.Identity()
-        else:
-            raise TypeError(f"no network to export is known of {type(agent).__name__}")
-        self.residual: ResidualPolicy | None = getattr(policy, "residual", None)
-
-    def forward(self, observation: torch.Tensor, *images: torch.Tensor) -> torch.Tensor:
-        """Act on (batch, size) observations and (batch, channels, height, width) images."""
-        features = _features(self.normalizer(observation), self.encoders, images)
-        action: torch.Tensor = self.squash(self.network(features))
-        return action if self.residual is None else self.residual(features, action)
-
-
-def _encoders(policy: Any) -> list[nn.Module]:
-    """Of the network that acts, in the order of the contract's cameras."""
-    acts = next((getattr(policy, name) for name in ACTING if hasattr(policy, name)), policy)
-    extractor = acts.features_extractor
-    return list(extractor.encoders.values()) if isinstance(extractor, SeenObservation) else []
-
-
-def _features(
-    numbers: torch.Tensor, encoders: nn.ModuleList, images: tuple[torch.Tensor, ...]
-) -> torch.Tensor:
-    """What a network sees: numbers, and behind them features of each camera's images."""
-    if not images:
-        return numbers
-    seen = [encoder(each) for encoder, each in zip(encoders, images, strict=True)]
-    return torch.cat([numbers, *seen], dim=1)
-
-
-class Worth(nn.Module):
-    """What each choice is worth, of features."""
-
-    def __init__(self, network: ValueNetwork) -> None:
-        """By the network of a `ValueAgent`."""
-        super().__init__()
-        self._network = network
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """(batch, choices) of (batch, size)."""
-        return self._network.values(features)
-
-
-class Mean(nn.Module):
-    """Of quantiles."""
-
-    def forward(self, quantiles: torch.Tensor) -> torch.Tensor:
-        """(batch, choices) of (batch, quantiles, choices)."""
-        return quantiles.mean(dim=1)
-
-
-class ExportedChooser(nn.Module):
-    """The deterministic policy of an agent that chooses, as one module.
-
-    It takes the same as `ExportedPolicy` and gives (batch, actuators) actions in [-1, 1], (batch,)
-    numbers of the choices, and (batch, choices) worth of each: Q-values, or logits of PPO.
-    """
-
-    table: torch.Tensor
-
-    def __init__(self, agent: BaseAlgorithm, contract: Contract) -> None:
-        """Take the networks of a trained agent; they are shared, not copied."""
-        super().__init__()
-        policy: Any = agent.policy
-        self.normalizer = find_normalizer(agent)
-        self.encoders = nn.ModuleList(_encoders(policy))
-        if isinstance(agent, PPO):
-            if isinstance(policy, AsymmetricPolicy):
-                self.normalizer = self.normalizer.first(policy.actor_size)
-            self.network: nn.Module = nn.Sequential(policy.mlp_extractor.policy_net, policy.action_net)
-        elif isinstance(agent, ValueAgent):
-            self.network = Worth(policy.q_net)
-        elif isinstance(agent, QRDQN):
-            of_quantiles = policy.quantile_net
-            quantiles = nn.Unflatten(1, (of_quantiles.n_quantiles, -1))
-            self.network = nn.Sequential(*of_quantiles.quantile_net, quantiles, Mean())
-        else:
-            raise TypeError(f"no network to export is known of {type(agent).__name__}")
-        table = [choice.action for choice in contract.action.choices]
-        self.register_buffer("table", torch.tensor(table, dtype=torch.float32))
-
-    def forward(
-        self, observation: torch.Tensor, *images: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Act on (batch, size) observations and (batch, channels, height, width) images."""
-        worth = self.network(_features(self.normalizer(observation), self.encoders, images))
-        choice = worth.argmax(dim=1)
-        return self.table[choice], choice, worth
-
-
-def exported(agent: BaseAlgorithm, contract: Contract) -> ExportedPolicy | ExportedChooser | WithMemory:
-    """The deterministic policy of an agent, in evaluation mode.
-
-    Raises:
-        UserError: its training has not come so far.
-    """
-    policy: Any = agent.policy
-    module: ExportedPolicy | ExportedChooser | WithMemory
-    if isinstance(policy, AdaptivePolicy):
-        module = AdaptiveActor(policy, find_normalizer(agent))
-    elif isinstance(agent, RecurrentPPO):
-        module = RecurrentActor(policy, find_normalizer(agent))
-    elif contract.action.choices:
-        module = ExportedChooser(agent, contract)
-    else:
-        module = ExportedPolicy(agent)
-    return module.eval()
-
-
-def act_with(
-    module: ExportedPolicy | ExportedChooser,
-    observation: NDArray[np.float32],
-    images: Images = NO_IMAGES,
-) -> NDArray[np.float32]:
-    """(n, actuators) actions on (n, size) observations and what cameras show."""
-    with torch.no_grad():
-        output = module(torch.from_numpy(observation), *map(torch.from_numpy, images.values()))
-    action: NDArray[np.float32] = (output[0] if isinstance(output, tuple) else output).numpy()
-    return action
-
-
-def acting(
-    module: ExportedPolicy | ExportedChooser | WithMemory,
-) -> Callable[[NDArray[np.float32], Images], NDArray[np.float32]]:
-    """What maps observations (n, size), and images, to actions (n, actuators); it may remember."""
-    if isinstance(module, AdaptiveActor | RecurrentActor):
-        return Actor(module)
-    return partial(act_with, module)

@@ -38,7 +38,7 @@ def time_to_solve(
 def _solve_once(
     experiment: str, agent: str, seed: int, limit: float | None, tell: Callable[[str], object]
 ) -> dict[str, Any]:
-    from simreal.agents.build import acting, exported
+    from simreal.agents.exported import acting, exported
     from simreal.train import start_run, train
 
     config = load_experiment(experiment, [f"agent={agent}"])

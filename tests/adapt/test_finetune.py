@@ -15,8 +15,8 @@ from simreal.adapt.finetune import finetune, start_finetuning
 from simreal.adapt.gate import Gate, Measure, Part, compare_actions, judge, write_verdict
 from simreal.adapt.replayed import Acted, act_on, states_of
 from simreal.adapt.worlds import experiment_in, mix_worlds
-from simreal.agents.build import find_normalizer
 from simreal.agents.checkpoint import load_checkpoint
+from simreal.agents.exported import find_normalizer
 from simreal.cli.main import cli
 from simreal.errors import UserError
 from simreal.evaluate import load_candidate
@@ -147,7 +147,7 @@ def test_a_finetuned_run_begins_as_its_base_acts(base: Run, identified: Path, tm
     agent, env = load_agent(first)
     load_checkpoint(sorted(first.checkpoints.glob("*.pt"))[0], agent, with_replay=False)
     observation = np.random.default_rng(0).standard_normal((16, env.observation_size)).astype(np.float32)
-    from simreal.agents.build import act_with, exported
+    from simreal.agents.exported import act_with, exported
 
     assert np.array_equal(act_with(exported(agent, env.contract), observation), before.act(observation))
     old_agent, old_env = load_agent(base)

@@ -13,7 +13,7 @@ from simreal.adapt import coverage
 from simreal.adapt.finetune_offline import finetune_offline
 from simreal.adapt.offline import OfflineConfig
 from simreal.adapt.transitions import read_transitions
-from simreal.agents.build import act_with, exported
+from simreal.agents.exported import act_with, exported
 from simreal.cli.main import cli
 from simreal.contract import Contract
 from simreal.deploy.cycle import Cycle

@@ -9,8 +9,9 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from simreal.agents.adaptive import AdaptivePolicy, Estimator
 from simreal.agents.adaptive_ppo import AdaptivePPO, Histories
-from simreal.agents.build import build_agent, exported, find_normalizer
+from simreal.agents.build import build_agent
 from simreal.agents.config import RMAConfig
+from simreal.agents.exported import exported, find_normalizer
 from simreal.agents.memory import Actor, AdaptiveActor
 from simreal.env import BatchEnv
 from simreal.errors import UserError

@@ -5,7 +5,8 @@ import torch
 from stable_baselines3 import PPO
 
 from simreal.agents.asymmetric import AsymmetricPolicy
-from simreal.agents.build import ExportedPolicy, build_agent
+from simreal.agents.build import build_agent
+from simreal.agents.exported import ExportedPolicy
 from simreal.env import BatchEnv
 from simreal.experiment import load_experiment
 from simreal.vec_env import SimrealVecEnv

@@ -9,7 +9,8 @@ import torch
 from stable_baselines3 import PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from simreal.agents.build import ExportedChooser, ExportedPolicy, build_agent, find_normalizer
+from simreal.agents.build import build_agent
+from simreal.agents.exported import ExportedChooser, ExportedPolicy, find_normalizer
 from simreal.agents.normalizer import Normalizer
 from simreal.env import BatchEnv
 from simreal.experiment import load_experiment

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from simreal.agents.build import build_agent, find_normalizer
+from simreal.agents.build import build_agent
 from simreal.agents.checkpoint import REPLAY_ARRAYS, Progress, load_checkpoint, save_checkpoint
+from simreal.agents.exported import find_normalizer
 from simreal.agents.value.experience import ExperienceReplay
 from simreal.env import BatchEnv
 from simreal.errors import UserError

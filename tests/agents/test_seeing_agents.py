@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from simreal.agents.build import act_with, build_agent, exported
+from simreal.agents.build import build_agent
 from simreal.agents.checkpoint import Progress, load_checkpoint, save_checkpoint
+from simreal.agents.exported import act_with, exported
 from simreal.agents.value.image_replay import ImageReplay
 from simreal.env import BatchEnv
 from simreal.experiment import load_experiment

@@ -6,7 +6,8 @@ import torch
 from numpy.typing import NDArray
 from stable_baselines3 import PPO
 
-from simreal.agents.build import ExportedPolicy, build_agent, find_normalizer
+from simreal.agents.build import build_agent
+from simreal.agents.exported import ExportedPolicy, find_normalizer
 from simreal.env import BatchEnv
 from simreal.errors import UserError
 from simreal.experiment import load_experiment

@@ -13,6 +13,7 @@ from simreal.deploy.drivers.servo import dynamixel_table
 from simreal.deploy.drivers.servo.bus import Answer, ServoBus
 from simreal.deploy.drivers.servo.calibration import STEP, JointCalibration
 from simreal.deploy.drivers.servo.driver import ServoDriver
+from simreal.deploy.drivers.servo.dynamixel_protocol import DynamixelProtocol
 from simreal.deploy.drivers.servo.dynamixel_table import (
     ALERT,
     FULL_PWM,
@@ -25,7 +26,7 @@ from simreal.deploy.drivers.servo.dynamixel_table import (
 )
 from simreal.deploy.drivers.servo.options import make_driver
 from simreal.deploy.drivers.servo.port import SerialPort
-from simreal.deploy.drivers.servo.protocol import DynamixelProtocol, Protocol
+from simreal.deploy.drivers.servo.protocol import Protocol
 
 LOOK_AGAIN = 1.0
 """s, after which the cause of an alert is asked for again."""

@@ -11,9 +11,10 @@ from simreal.deploy.drivers.servo import sts_table
 from simreal.deploy.drivers.servo.bus import Answer, ServoBus
 from simreal.deploy.drivers.servo.calibration import JointCalibration
 from simreal.deploy.drivers.servo.driver import ServoDriver
+from simreal.deploy.drivers.servo.feetech_protocol import FeetechProtocol
 from simreal.deploy.drivers.servo.options import make_driver
 from simreal.deploy.drivers.servo.port import SerialPort
-from simreal.deploy.drivers.servo.protocol import FeetechProtocol, Protocol
+from simreal.deploy.drivers.servo.protocol import Protocol
 from simreal.deploy.drivers.servo.sts_table import (
     COMMAND,
     ERRORS,

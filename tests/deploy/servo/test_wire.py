@@ -8,7 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from simreal.deploy.drivers.servo.protocol import DynamixelProtocol, FeetechProtocol, Protocol, Status
+from simreal.deploy.drivers.servo.dynamixel_protocol import DynamixelProtocol
+from simreal.deploy.drivers.servo.feetech_protocol import FeetechProtocol
+from simreal.deploy.drivers.servo.protocol import Protocol, Status
 from simreal.deploy.emulators.servo import dynamixel_wire, sts_wire
 from simreal.deploy.emulators.servo.bus import WRITE, Decoder
 
