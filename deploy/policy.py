@@ -274,6 +274,10 @@ def load_policy(path: str | PathLike[str]) -> Policy:
         UserError: no such file, another kind of file, a damaged one, or one whose parts do not fit.
     """
     path = find_policy(Path(path))
+    if (path / "run.json").is_file():
+        raise UserError(
+            f"{path}: a run; a policy file is made of it by: simreal export {path} -o {path.name}.onnx"
+        )
     if not path.is_file():
         raise UserError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}; expected .onnx")
     try:

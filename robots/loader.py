@@ -6,6 +6,7 @@ those of installed packages (entry points of the group `simreal.robots`, each na
 a folder for each robot); the folders in `SIMREAL_ROBOTS`; `./robots`; the user's own.
 """
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -177,6 +178,12 @@ class Robot:
     def description(self) -> RobotDescription:
         """Joints and actuators."""
         return self.config.description
+
+    @property
+    def sha256(self) -> str:
+        """Of the model and of what `robot.yaml` says, comments aside."""
+        content = self.model_path.read_bytes() + self.config.model_dump_json().encode()
+        return hashlib.sha256(content).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

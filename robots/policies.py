@@ -22,5 +22,8 @@ def find_policy(given: Path) -> Path:
     shipped = shipped_policies()
     if given.name not in shipped:
         hint = nearest(given.name, shipped)
-        raise UserError(f"{given}: no such file, and no shipped policy of that name: {hint}")
+        raise UserError(
+            f"{given}: no such file, and no shipped policy of that name: {hint} "
+            "(one of your own is a file that `simreal export RUN` writes)"
+        )
     return shipped[given.name]

@@ -10,3 +10,8 @@ def split_column(name: str) -> tuple[str, str]:
 def parameter_of(name: str) -> str:
     """The parameter, or entry, whatever the part."""
     return split_column(name)[0]
+
+
+def axis_label(name: str, operation: str, unit: str) -> str:
+    """A column of the randomization with what its values are in, for the axis of a picture."""
+    return f"{name} ({'x nominal' if operation == 'scale' else unit})".removesuffix(" (1)")

@@ -125,6 +125,13 @@ class FileAssignment(str):
         return made
 
 
+def _kind(data: Any) -> str:
+    """What a document is that is no mapping."""
+    if data is None:
+        return "nothing"
+    return "a list" if isinstance(data, list) else f"{str(data)[:40]!r} alone"
+
+
 class Document:
     """Parsed YAML and the line on which each key stands.
 
@@ -148,7 +155,7 @@ class Document:
         except RecursionError:
             raise UserError(f"{source}: nested too deeply, or within itself") from None
         if not isinstance(data, dict):
-            raise UserError(f"{source}: expected a mapping of keys, found {type(data).__name__}")
+            raise UserError(f"{source}: expected keys with values, found {_kind(data)}")
         self.data: dict[str, Any] = data
 
     def _collect(self, node: yaml.Node | None, at: Location) -> None:
@@ -299,6 +306,10 @@ def _message(details: dict[str, Any]) -> str:
             return f"no {context['tag']!r}: {nearest(context['tag'], _quoted(context['expected_tags']))}"
         case "union_tag_not_found":
             return "Field required"
+        case "int_parsing" | "int_type" | "int_from_float":
+            return f"expected a whole number, not {given!r}"
+        case "float_parsing" | "float_type":
+            return f"expected a number, not {given!r}"
     message = str(details["msg"]).removeprefix("Value error, ")
     shown = "" if isinstance(given, dict | list | Config) or given is None else f" (given: {given!r})"
     return f"{message}{shown}"

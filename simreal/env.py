@@ -223,7 +223,7 @@ class BatchEnv(Environment):
         self._count(reward, goal)
         ended_by = self._terminations(motion, diverged)
         terminated = ended_by >= 0
-        truncated = (self._elapsed >= self._limit) & ~terminated
+        truncated = (self._elapsed >= self.steps_of_episode) & ~terminated
         causes = [*self.task.terminations, DIVERGED, TIME_LIMIT]
         return self._conclude(reward, terminated, truncated, lambda row: causes[ended_by[row]])
 

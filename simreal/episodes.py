@@ -92,6 +92,7 @@ class Environment(ABC):
         seed: of the run.
         contract: what a policy trained here believes.
         randomizer: draws the parameters of episodes.
+        steps_of_episode: control steps of a full episode.
         episodes_begun: how many, counted from the seed.
         diverged_episodes: how many episodes have ended since the physics left the finite numbers.
         privileged: (count, size) what a critic sees now beside the observation.
@@ -126,7 +127,7 @@ class Environment(ABC):
         self.contract, self.randomizer = contract, randomizer
         self.count, self.seed = count, seed
         self.episodes_begun = self.diverged_episodes = 0
-        self._limit, self._success_share, self._metrics = steps, success_share, tuple(metrics)
+        self.steps_of_episode, self._success_share, self._metrics = steps, success_share, tuple(metrics)
         self._ready = range(0)
         self._ready_seeds: SeedArray = np.zeros(0, dtype=np.uint64)
         self._ready_drawn = untagged(np.zeros((0, len(randomizer.columns))))
@@ -243,7 +244,7 @@ class Environment(ABC):
     def _count(self, reward: Values, goal: NDArray[np.bool_]) -> None:
         """Count (count,) rewards of a step, and where the goal held in a second half."""
         self._return += reward
-        self._goal_steps += (self._elapsed > self._limit // 2) & goal
+        self._goal_steps += (self._elapsed > self.steps_of_episode // 2) & goal
 
     def _conclude(
         self,
@@ -281,7 +282,7 @@ class Environment(ABC):
         )
 
     def _episode(self, row: int, ended_by: str) -> Episode:
-        share = float(self._goal_steps[row] / (self._limit - self._limit // 2))
+        share = float(self._goal_steps[row] / (self.steps_of_episode - self.steps_of_episode // 2))
         means = self._metric_sums[row] / max(1, int(self._elapsed[row]))
         return Episode(
             seed=int(self._random.seeds[row]),

@@ -4,12 +4,14 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simreal.column_names import axis_label
 from simreal.contract_differences import refuse_differences
 from simreal.deploy.policy import Policy, load_policy
 from simreal.episode_random import SeedArray, episode_seed
@@ -80,6 +82,7 @@ class Evaluation:
         curves: parameter to points of a sweep, if any was asked for.
         engine: which simulated.
         not_followed: those of the pins that hold at its nominal value what the engine cannot follow.
+        labels: of the parameters that were drawn, with units, for axes.
     """
 
     candidate: str
@@ -90,6 +93,7 @@ class Evaluation:
     curves: dict[str, list[tuple[float, Summary]]]
     engine: EngineName = "mujoco"
     not_followed: dict[str, float] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
 
 
 def load_candidate(path: Path) -> Candidate:
@@ -165,7 +169,7 @@ def run_episodes(
         episodes: how many.
         seed: of the evaluation.
         pins: randomized parameters to hold at a value.
-        listen: called with the number of episodes done.
+        listen: called at each step with the number of episodes done, running ones in part.
     """
     return run_given(act, experiment, episode_seed(seed, np.arange(episodes)), None, pins, listen)
 
@@ -198,17 +202,31 @@ def run_given(
         given = None if draws is None else draws[rows]
         observation = env.begin(np.arange(count), seeds[rows], given)
         begin_episodes(act)
-        done += _first_episodes(env, act, observation, len(part))
-        if listen is not None:
-            listen(len(done))
+        tell = None if listen is None else partial(_tell_share, listen, len(done), len(part))
+        done += _first_episodes(env, act, observation, len(part), tell)
     return done
 
 
-def _first_episodes(env: Environment, act: Act, observation: Float32Array, wanted: int) -> list[Episode]:
+def _tell_share(listen: Callable[[int], None], before: int, running: int, share: float) -> None:
+    """Episodes that run side by side end together: on the way, they count by how far they have come."""
+    listen(before + int(running * min(share, 1.0)))
+
+
+def _first_episodes(
+    env: Environment,
+    act: Act,
+    observation: Float32Array,
+    wanted: int,
+    tell: Callable[[float], None] | None,
+) -> list[Episode]:
     """The episode that is running in each of the first `wanted` simulations, to its end."""
     found: dict[int, Episode] = {}
+    steps = 0
     while len(found) < wanted:
         step = env.step(act(observation, env.images))
+        steps += 1
+        if tell is not None:
+            tell(steps / env.steps_of_episode)
         observation = step.observation
         for row, episode in zip(
             np.flatnonzero(step.terminated | step.truncated), step.episodes, strict=True
@@ -288,7 +306,9 @@ def evaluate(
         for name, values in vary.items()
     }
     held, summary = experiment.pins | pins, summarize(whole)
-    return Evaluation(candidate.name, seed, held, whole, summary, curves, engine, not_followed)
+    ranges = make_environment(experiment, 1, threads=1).randomizer.trained_ranges()
+    labels = {each.name: axis_label(each.name, each.operation, each.unit) for each in ranges}
+    return Evaluation(candidate.name, seed, held, whole, summary, curves, engine, not_followed, labels)
 
 
 def goal_share_of_log(log: LogMessages, task: str, planned_steps: int) -> float:

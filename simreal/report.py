@@ -240,13 +240,16 @@ def add_evaluation(page: Page, evaluation: Evaluation) -> None:
     names = [name for name in evaluation.episodes[0].draw if _varies(evaluation, name)]
     if names:
         page.text(
-            "Success (line, with 95 % intervals) and return (dots) over each randomized "
-            "parameter, the others drawn as in training."
+            "Success (line, with 95 % intervals, in bins of as many episodes each) and return (dots) "
+            "over each randomized parameter, the others drawn as in training."
         )
         page.picture(parameter_curves(evaluation, names))
     if evaluation.curves:
         page.text("Sweeps: the parameter held at each value, success (line) and mean return (dots).")
-        page.picture(sweep_curves(evaluation.curves))
+        labels = evaluation.labels
+        page.picture(
+            sweep_curves({labels.get(name, name): each for name, each in evaluation.curves.items()})
+        )
 
 
 def _varies(evaluation: Evaluation, name: str) -> bool:
@@ -276,7 +279,7 @@ def parameter_curves(evaluation: Evaluation, names: Sequence[str]) -> "Figure":
             linewidths=0,
         )
         returns.tick_params(labelsize=7, colors=SECOND_COLOUR)
-        axis.set_xlabel(name)
+        _label(axis, returns, evaluation.labels.get(name, name))
     return figure
 
 
@@ -296,8 +299,13 @@ def sweep_curves(curves: Mapping[str, Sequence[tuple[float, Summary]]]) -> "Figu
         returns.set_ylim(min(means) - margin, max(means) + margin)
         returns.scatter(values, of_points, s=12, color=SECOND_COLOUR, alpha=0.6, linewidths=0)
         returns.tick_params(labelsize=7, colors=SECOND_COLOUR)
-        axis.set_xlabel(name)
+        _label(axis, returns, name)
     return figure
+
+
+def _label(axis: Any, returns: Any, parameter: str) -> None:
+    axis.set_xlabel(parameter, fontsize=8)
+    returns.set_ylabel("return", color=SECOND_COLOUR, fontsize=8)
 
 
 def _plot_success(axis: Any, values: Sequence[float], summaries: Sequence[Summary]) -> None:

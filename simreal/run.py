@@ -145,6 +145,11 @@ class Run:
         found = self._checkpoint_paths()
         return int(found[-1].stem.removeprefix("step_")) if found else 0
 
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether a training has left one; one that was stopped while it started has not."""
+        return bool(self._checkpoint_paths())
+
     def latest_checkpoint(self) -> Path:
         """The newest checkpoint.
 

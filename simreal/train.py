@@ -26,7 +26,9 @@ from simreal.errors import UserError
 from simreal.experiment import BaseExperiment, ExperimentConfig
 from simreal.make_environment import make_environment
 from simreal.randomization.schedule_interface import HistoryRow
+from simreal.robots.loader import load_robot
 from simreal.run import EPISODE_COLUMNS, Run, Table, episode_row, last_episodes
+from simreal.run_verdict import ADAPTED
 from simreal.signals import Interrupt, interrupt_flag
 from simreal.spaces import STATE
 from simreal.vec_env import SimrealVecEnv
@@ -65,7 +67,17 @@ def start_run(experiment: BaseExperiment, seed: int, path: Path | None = None) -
     run = Run.create(path, experiment, seed)
     provenance = env.contract.provenance.model_copy(update={"versions": run.facts()["versions"]})
     run.write_contract(env.contract.model_copy(update={"provenance": provenance}))
+    if isinstance(experiment, ExperimentConfig):
+        run.update_facts(robot_sha256=load_robot(experiment.robot).sha256)
     return run
+
+
+def robot_has_changed(run: Run) -> bool:
+    """Whether the robot's folder says something else now than when the training began."""
+    known, experiment = run.facts().get("robot_sha256"), run.experiment()
+    if known is None or not isinstance(experiment, ExperimentConfig):
+        return False
+    return bool(load_robot(experiment.robot).sha256 != known)
 
 
 def planned_steps(run: Run, total_steps: int | None = None) -> int:
@@ -97,7 +109,8 @@ def train(
 
     Args:
         run: made by `start_run`.
-        resume: go on from the latest checkpoint.
+        resume: go on from the latest checkpoint; from the start, if a training was stopped before
+            there was one.
         total_steps: in place of the configured number.
         listen: called with the status, some times a second.
         stop_early: asked after each update whether to stop; for benchmarks.
@@ -106,9 +119,13 @@ def train(
 
     Returns:
         Whether the training came to its end; a checkpoint stands in the folder either way.
+
+    Raises:
+        UserError: a run that cannot be trained, or, without a checkpoint, not go on.
     """
     with run.lock():
         experiment = run.experiment()
+        resume = resume and _goes_on(run)
         refuse_residual(run)
         agent_config = experiment.agent_config
         env = SimrealVecEnv(make_environment(experiment, agent_config.simulations, run.seed))
@@ -144,6 +161,18 @@ def train(
         finished = agent.num_timesteps >= total or not recorder.interrupt.requested
         run.update_facts(steps=agent.num_timesteps, finished=finished)
         return finished
+
+
+def _goes_on(run: Run) -> bool:
+    """Whether there is something to go on from; if not, the run begins anew."""
+    if run.has_checkpoint:
+        return True
+    if ADAPTED in run.facts():  # it begins from another policy, which only its own command knows
+        raise UserError(
+            f"{run.path}: no checkpoint in it yet, and it is to begin from another run's policy: "
+            "delete the folder, and give the command that made it again"
+        )
+    return False
 
 
 def adaptation_of(experiment: BaseExperiment) -> RMAConfig | None:

@@ -194,8 +194,9 @@ def add_transfer(page: "Page", transfer: Transfer) -> None:
     page.heading("Policies in other physics")
     page.text(
         f"{transfer.episodes} episodes each, from the same starts and with the same commands. Nominal: "
-        "all parameters as in the model. Perturbed: drawn as in the policy's own training. In brackets "
-        "and as whiskers, 95 % intervals."
+        "all parameters as in the model, without latencies and noise; a policy that was trained with "
+        "them may do worse there. Perturbed: drawn as in the policy's own training. In brackets and as "
+        "whiskers, 95 % intervals."
     )
     page.table(header(transfer), rows(transfer))
     page.picture(bars(transfer))
@@ -245,6 +246,7 @@ def _bars(axis: Any, transfer: Transfer, panel: str) -> None:
         at = np.arange(len(policies)) + (place - 1) * height
         reach = np.nan_to_num(np.maximum(0.0, [value - low, high - value]))
         axis.barh(at, value, 0.9 * height, xerr=reach, color=colour, label=condition.name, capsize=2)
+        axis.plot(value, at, "|", color=colour, ms=5, mew=1.6)  # shows a bar of no length, too
     axis.set_yticks(range(len(policies)), policies)
     axis.invert_yaxis()
     axis.tick_params(labelsize=7)

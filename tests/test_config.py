@@ -220,7 +220,7 @@ def test_bad_yaml_is_told_with_file_and_line(text: str, line: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "- 1\n- 2\n", "just words", "3"])
 def test_a_document_that_is_no_mapping_is_refused(text: str) -> None:
-    with pytest.raises(UserError, match=r"^bad\.yaml: expected a mapping of keys"):
+    with pytest.raises(UserError, match=r"^bad\.yaml: expected keys with values"):
         Document(text, "bad.yaml")
 
 

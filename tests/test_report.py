@@ -13,7 +13,7 @@ from simreal.evaluate import Evaluation, run_episodes, summarize
 from simreal.experiment import load_experiment
 from simreal.figure import wire_figure
 from simreal.physics.model import compile_model
-from simreal.report import Page, add_evaluation, line_chart
+from simreal.report import Page, add_evaluation, line_chart, parameter_curves
 from simreal.robots import load_robot
 
 # A picture for each of all parameters takes matplotlib seconds.
@@ -86,7 +86,10 @@ def evaluation() -> Evaluation:
     episodes = with_pins({"motor_strength": 1.1})
     curves = {"mass": [(value, summarize(with_pins({"mass": value}))) for value in (0.8, 1.2)]}
     pins = {"motor_strength": 1.1}
-    return Evaluation("<policy> & co.onnx", 0, pins, episodes, summarize(episodes), curves)
+    labels = {"mass[arm]": "mass[arm] (x nominal)"}
+    return Evaluation(
+        "<policy> & co.onnx", 0, pins, episodes, summarize(episodes), curves, labels=labels
+    )
 
 
 def test_a_report_on_an_evaluation_is_self_contained(evaluation: Evaluation, tmp_path: Path) -> None:
@@ -99,6 +102,12 @@ def test_a_report_on_an_evaluation_is_self_contained(evaluation: Evaluation, tmp
     assert "time_limit 20" in words
     assert "motor_strength = 1.1" in words
     assert reader.tags.count("svg") == 2  # over drawn values, and over the sweep
+
+
+def test_curves_say_what_their_values_are_in(evaluation: Evaluation) -> None:
+    figure = parameter_curves(evaluation, ["mass[arm]"])
+    labels = {axis.get_xlabel() for axis in figure.axes} | {axis.get_ylabel() for axis in figure.axes}
+    assert {"mass[arm] (x nominal)", "success", "return"} <= labels
 
 
 def test_a_page_shows_what_it_is_given_as_text(tmp_path: Path) -> None:

@@ -24,8 +24,9 @@ from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.episodes import Episode
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
+from simreal.robots import load_robot
 from simreal.run import EPISODE_COLUMNS, Run, Table, episode_row, last_episodes
-from simreal.train import TrainingStatus, load_agent, planned_steps, start_run, train
+from simreal.train import TrainingStatus, load_agent, planned_steps, robot_has_changed, start_run, train
 from simreal.vec_env import SimrealVecEnv
 
 torch.set_num_threads(1)  # tests run beside each other: more threads would only wait for a core
@@ -316,9 +317,20 @@ def test_a_resumed_run_knows_its_recent_episodes(tmp_path: Path) -> None:
     assert told[-1].mean_return == pytest.approx(np.mean([*kept, *new]))
 
 
-def test_resuming_without_a_checkpoint_is_a_readable_error(tmp_path: Path) -> None:
+def test_resuming_a_run_that_was_stopped_while_it_started_trains_it_from_the_start(
+    tmp_path: Path,
+) -> None:
+    stopped, whole = begin(tmp_path / "stopped"), begin(tmp_path / "whole")
+    train(stopped, resume=True)
+    train(whole)
+    assert rows_of(stopped.episodes) == rows_of(whole.episodes)
+    assert stopped.steps_kept() == whole.steps_kept() > 0
+
+
+def test_an_adapted_run_without_a_checkpoint_does_not_begin_from_nothing(tmp_path: Path) -> None:
     run = begin(tmp_path / "run")
-    with pytest.raises(UserError, match="no checkpoint in it yet"):
+    run.update_facts(adapted={"by": "finetune"})
+    with pytest.raises(UserError, match="begin from another run's policy"):
         train(run, resume=True)
 
 
@@ -387,3 +399,16 @@ def test_automatic_randomization_follows_the_success_of_its_probes(tmp_path: Pat
         last[column] = float(high) - float(low)
     assert sum(last.values()) < 0.8 * sum(first.values())
     assert all(last[column] <= first[column] for column in first)
+
+
+def test_a_run_knows_when_its_robot_is_no_longer_that_of_its_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = begin(tmp_path / "run")
+    assert not robot_has_changed(run)
+    robot = load_robot("qube")
+    heavier = tmp_path / "model.xml"
+    heavier.write_text(robot.model_path.read_text("utf-8").replace("<mujoco", "<mujoco ", 1), "utf-8")
+    changed = dataclasses.replace(robot, model_path=heavier)
+    monkeypatch.setattr("simreal.train.load_robot", lambda name: changed)
+    assert robot_has_changed(run)

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 HEADER = ("part", "measure", "base", "adapted", "gain (95 % interval)", "margin", "verdict")
 
 
+TICKS = [sign * each for sign in (-1, 1) for each in (1, 3, 10, 30, 100, 300, 1000)] + [0]
+"""Of the gains' axis, in margins."""
+
+
 def rows(gate: Gate) -> list[list[str]]:
     """A row for each measure of each part."""
     return [
@@ -33,8 +37,16 @@ def rows(gate: Gate) -> list[list[str]]:
 
 def verdict_text(gate: Gate) -> str:
     """The verdict in a sentence."""
-    parts = ", ".join(f"{part.name} {part.verdict}" for part in gate.parts)
+    parts = ", ".join(f"{part.name} {_in_words(part)}" for part in gate.parts)
     return f"{gate.policy} {'passes' if gate.passed else 'is kept back'}: {parts}"
+
+
+def _in_words(part: Part) -> str:
+    """The verdict of a part; one that is better in some measures alone says in how many."""
+    better = sum(each.verdict == "better" for each in part.measures)
+    if part.verdict != "better" or better == len(part.measures):
+        return part.verdict
+    return f"better in {better} of {len(part.measures)} measures, not worse in the others"
 
 
 def write_page(gate: Gate, path: Path) -> None:
@@ -80,5 +92,10 @@ def _gains(parts: tuple[Part, ...]) -> "Figure":
     axis.set_yticks(range(len(measures)), labels, fontsize=7)
     axis.invert_yaxis()
     axis.set_xscale("symlog", linthresh=3.0)
+    low, high = axis.get_xlim()
+    axis.set_xticks(
+        shown := [each for each in TICKS if low <= each <= high], [f"{each:g}" for each in shown]
+    )
+    axis.set_xlim(low, high)
     axis.set_xlabel("gain, in margins (right is better)", fontsize=8)
     return figure

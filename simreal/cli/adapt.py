@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.box import SIMPLE_HEAD
-from rich.progress import Progress
 from rich.table import Table
 
+from simreal.cli.progress import progress
 from simreal.cli_types import OVERRIDE_OPTION, PATH, console, errors, print_json
 from simreal.errors import UserError
 
@@ -107,12 +107,7 @@ def gate(
     from simreal.run import Run
 
     run = Run.open(run_path)
-    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        task = bar.add_task("", total=4 * episodes)
-
-        def show(what: str, done: int) -> None:
-            bar.update(task, description=what, completed=done)
-
+    with progress(4 * episodes) as show:
         found = verb.judge(run, against, _read(logs, mapping), randomization, episodes, seed, show)
     verb.write_verdict(run, found)
     if as_json:

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.progress import Progress
 from rich.table import Table
 
+from simreal.cli.progress import progress
 from simreal.cli_types import PATH, PIN_OPTION, console, errors, numbers_by_name, print_json
 
 if TYPE_CHECKING:
@@ -59,17 +59,11 @@ def evaluate(
         candidate = verb.in_held_out_world(candidate)
     vary, held = verb.parse_sweeps(sweeps), numbers_by_name("--pin", pins)
     notes = beyond_trained(candidate.experiment, {name: [value] for name, value in held.items()} | vary)
+    notes += _about_the_robot(policy)
     total = episodes * (1 + sum(map(len, vary.values())))
-    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        task = bar.add_task("evaluating", total=total)
+    with progress(total) as show:
         result = verb.evaluate(
-            candidate,
-            episodes,
-            seed,
-            held,
-            vary,
-            lambda done: bar.update(task, completed=done),
-            chosen,
+            candidate, episodes, seed, held, vary, lambda done: show("evaluating", done), chosen
         )
     for note in notes:
         errors.print(f"note: {note}", style="yellow", soft_wrap=True)
@@ -86,6 +80,18 @@ def evaluate(
     _print(result)
     if report is not None:
         console.print(f"report: {report}", soft_wrap=True)
+
+
+def _about_the_robot(path: Path) -> list[str]:
+    """What to know of a run whose robot is no longer that of its training."""
+    if not (path / "run.json").is_file():
+        return []
+    from simreal.run import Run
+    from simreal.train import robot_has_changed
+
+    if not robot_has_changed(Run.open(path)):
+        return []
+    return ["the robot's model or robot.yaml has changed since this policy was trained"]
 
 
 def _print(result: "Evaluation") -> None:

@@ -163,7 +163,7 @@ def _print(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     longest_word = max(len(word) for row in rows for word in row[0].split())
     table.add_column(header[0], min_width=longest_word)
     for name in header[1:]:
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*row)
     console.print(table)

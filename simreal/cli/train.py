@@ -69,6 +69,8 @@ def train(
         config = load_any_experiment(experiment, overrides)
         _refuse_faults(experiment, overrides)
         run = start_run(config, seed or 0, run_path)
+    if resume and not run.has_checkpoint:
+        console.print(f"{run.path}: no checkpoint in it yet, so it begins anew", soft_wrap=True)
     planned = planned_steps(run, total)
     _announce(run, total or run.total_steps, planned)
     with training_progress(planned) as show:
@@ -106,13 +108,17 @@ def _announce(run: "Run", asked: int, planned: int) -> None:
 def _conclude(run: "Run") -> None:
     """What the policy does when it no longer explores, and what to do with it."""
     from simreal.evaluate import evaluate, load_candidate, summary_rows
+    from simreal.experiment import ExperimentConfig
 
     rows = dict(summary_rows(evaluate(load_candidate(run.path), EPISODES_AT_END).summary))
+    of_robot = isinstance(run.experiment(), ExperimentConfig)
+    succeeded = f"success {rows['success']}, " if of_robot else ""  # dm_control defines none
+    export = f"\n  simreal export {run.path} -o {run.path.name}.onnx" if of_robot else ""
     console.print(
         f"done. Without exploration, from the task's own start, {rows.pop('episodes')} episodes: "
-        f"success {rows['success']}, return {rows['return']}\n"
-        f"next:\n  simreal evaluate {run.path} --report evaluation.html\n"
-        f"  simreal export {run.path} -o policy.onnx{_about_adaptation(run)}",
+        f"{succeeded}return {rows['return']}\n"
+        f"next:\n  simreal evaluate {run.path} --report evaluation.html"
+        f"{export}{_about_adaptation(run)}",
         soft_wrap=True,
     )
 
@@ -180,7 +186,7 @@ def training_progress(total: int) -> Iterator[Callable[["TrainingStatus"], None]
             bar.update(task, completed=status.steps, state=state)
             if not console.is_terminal and share >= next_line:
                 next_line = min(share + LINES_APART, 1.0) if share < 1.0 else math.inf
-                console.print(f"training {100 * share:3.0f} %: {state}")
+                console.print(f"training {100 * share:3.0f} %: {state}", soft_wrap=True)
 
         yield show
 

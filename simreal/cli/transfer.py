@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 from rich.box import SIMPLE_HEAD
-from rich.progress import Progress
 from rich.table import Table
 
-from simreal.cli_types import PATH, console, errors, print_json
+from simreal.cli.progress import progress
+from simreal.cli_types import PATH, console, print_json
 
 
 @click.command()
@@ -30,12 +30,7 @@ def transfer(
 
     candidates = verb.load_candidates(policies)
     total = episodes * len(candidates) * len(verb.CONDITIONS)
-    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        task = bar.add_task("", total=total)
-
-        def show(what: str, done: int) -> None:
-            bar.update(task, description=what, completed=done)
-
+    with progress(total) as show:
         result = verb.compare(candidates, episodes, seed, show)
     if report is not None:
         from simreal.report import Page

@@ -1,5 +1,6 @@
 """A result of sensitivity as rows of tables."""
 
+from simreal.column_names import axis_label
 from simreal.sensitivity.columns import Column
 from simreal.sensitivity.results import Pair, Sensitivity, Sweep
 from simreal.statistics import Interval
@@ -80,8 +81,7 @@ def describe(column: Column, value: float) -> str:
 
 def label(column: Column) -> str:
     """A column with its unit, for axes."""
-    unit = "x nominal" if column.operation == "scale" else column.unit
-    return f"{column.name} ({unit})".removesuffix(" (1)")
+    return axis_label(column.name, column.operation, column.unit)
 
 
 def _share(share: Interval) -> str:

@@ -56,6 +56,6 @@ TASK = replace(
     start="held_upright",
     terminations={**qube_swingup.TASK.terminations, "fallen": fallen},
     scene=add_desk,
-    metrics={"angle_from_upright": angle_from_upright, "arm": arm},
+    metrics={"angle_from_upright_rad": angle_from_upright, "arm_rad": arm},
     privileged={"pendulum": pendulum},
 )

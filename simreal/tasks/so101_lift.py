@@ -87,6 +87,6 @@ TASK = Task(
         Command(name="y", unit="m", low=-0.10, high=0.10),
         Command(name="z", unit="m", low=0.07, high=0.15),
     ),
-    metrics={"distance": distance_to_target, "raised": raised},
+    metrics={"distance_m": distance_to_target, "raised": raised},
     privileged={"cube_motion": cube_motion},
 )

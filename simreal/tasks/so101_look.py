@@ -81,5 +81,5 @@ TASK = Task(
         Command(name="x", unit="m", low=0.25, high=0.33),
         Command(name="y", unit="m", low=-0.08, high=0.08),
     ),
-    metrics={"off_centre": off_centre},
+    metrics={"off_centre_rad": off_centre},
 )

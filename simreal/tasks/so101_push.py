@@ -85,6 +85,6 @@ TASK = Task(
         Command(name="x", unit="m", low=0.17, high=0.27),
         Command(name="y", unit="m", low=-0.10, high=0.10),
     ),
-    metrics={"distance": distance_to_target},
+    metrics={"distance_m": distance_to_target},
     privileged={"cube_motion": cube_motion},
 )

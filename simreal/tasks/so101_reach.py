@@ -156,5 +156,9 @@ TASK = Task(
         Command(name="roll", unit="rad", low=-1.5, high=1.5),
     ),
     draw_command=draw_pose,
-    metrics={"distance": distance_to_target, "pitch_error": pitch_error, "roll_error": roll_error},
+    metrics={
+        "distance_m": distance_to_target,
+        "pitch_error_rad": pitch_error,
+        "roll_error_rad": roll_error,
+    },
 )

@@ -75,6 +75,6 @@ TASK = Task(
         Command(name="pitch", unit="rad", low=1.4, high=1.4),
         Command(name="roll", unit="rad", low=0.0, high=0.0),
     ),
-    metrics={"distance": distance_to_target},
+    metrics={"distance_m": distance_to_target},
     privileged={"asked": asked},
 )

@@ -102,7 +102,7 @@ def make_task(robot: Robot) -> Task:
         terminations={"down": down},
         goal=stands,
         scene=add_ground,
-        metrics={"lean": lean},
+        metrics={"lean_rad": lean},
     )
 
 

@@ -118,7 +118,7 @@ class Task:
         draw_command: draws it.
         reversed_commands: those that change sign where left and right are exchanged.
         metrics: name to a function that gives (count,) numbers, whose mean over an episode people want
-            to know.
+            to know; the name ends with its unit.
         privileged: name to a function that gives (count, n) numbers that a critic may see in training.
     """
 
