@@ -232,7 +232,10 @@ def override(data: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]
         path, separator, text = assignment.partition("=")
         keys = _keys(path)
         if not separator or not all(keys):
-            raise UserError(f"override {assignment!r}: expected key=value or section.key=value")
+            raise UserError(
+                f"override {assignment!r}: expected key=value or section.key=value "
+                "(here -o changes the configuration)"
+            )
         level = result
         for depth, key in enumerate(keys[:-1]):
             child = level.setdefault(key, {})

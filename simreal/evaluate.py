@@ -306,7 +306,7 @@ def evaluate(
         for name, values in vary.items()
     }
     held, summary = experiment.pins | pins, summarize(whole)
-    ranges = make_environment(experiment, 1, threads=1).randomizer.trained_ranges()
+    ranges = make_environment(experiment, 1, seed, pins, threads=1).randomizer.trained_ranges()
     labels = {each.name: axis_label(each.name, each.operation, each.unit) for each in ranges}
     return Evaluation(candidate.name, seed, held, whole, summary, curves, engine, not_followed, labels)
 

@@ -412,7 +412,7 @@ def test_another_wrong_thing_is_named(
     run_and_policy: tuple[Path, Path], mistake: Callable[..., str], tmp_path: Path
 ) -> None:
     run, policy = run_and_policy
-    assert "a folder" in mistake("inspect", run)
+    assert "simreal export" in mistake("inspect", run)
     assert "not a run folder" in mistake("evaluate", tmp_path)
     assert "not a run folder" in mistake("export", policy)
     assert "policy.onnx" in mistake("train", policy)

@@ -123,7 +123,7 @@ def test_an_arm_that_goes_to_the_posture_succeeds() -> None:
         change = np.where(np.abs(away) > 0.2, away, 0.1 * missing)
         episodes += env.step(change / scale).episodes
     assert [episode.success for episode in episodes] == [True] * 16
-    assert max(episode.metrics["distance"] for episode in episodes) < 0.15
+    assert max(episode.metrics["distance_m"] for episode in episodes) < 0.15
 
 
 def test_an_arm_that_stays_at_home_fails() -> None:

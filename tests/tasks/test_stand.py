@@ -65,7 +65,7 @@ def test_what_is_standing_and_what_is_down(lean: float, height: float, stands: b
     now = pose(lean, height)
     assert TASK.goal(now).tolist() == [stands]
     assert TASK.terminations["down"](now).tolist() == [down]
-    assert TASK.metrics["lean"](now) == pytest.approx([abs(lean)], abs=1e-6)
+    assert TASK.metrics["lean_rad"](now) == pytest.approx([abs(lean)], abs=1e-6)
 
 
 def test_rewards_are_best_where_it_should_be() -> None:
