@@ -214,10 +214,12 @@ class _Balance:
 
 
 def _in_gaps(measured: Values, time: Values) -> NDArray[np.bool_]:
-    """(n,) times that lie between measurements too far apart."""
+    """(n,) times that are smoothed over measurements too far apart."""
     steps = np.diff(measured)
-    row = np.clip(np.searchsorted(measured, time, side="right") - 1, 0, len(steps) - 1)
-    inside: NDArray[np.bool_] = steps[row] > GAP * np.median(steps)
+    wide = np.flatnonzero(steps > GAP * np.median(steps))
+    inside = np.zeros(len(time), dtype=bool)
+    for row in wide:
+        inside |= (time > measured[row] - SMOOTHED) & (time < measured[row + 1] + SMOOTHED)
     return inside
 
 

@@ -260,7 +260,7 @@ FAULTS = (
     Fault("uneven sampling", "arm", "jitter", _uneven_sampling),
     Fault("uneven sampling, counted stamps", "arm", "hidden_jitter", _resampled(_uneven)),
     Fault("stale readings", "arm", "repeats", _stale, ("hidden_jitter",)),
-    Fault("stale readings", "qube", "repeats", _stale, ("hidden_jitter", "velocity_lag")),
+    Fault("stale readings", "qube", "repeats", _stale, ("hidden_jitter", "velocity_lag", "disturbance")),
     Fault(
         "velocity clipped",
         "qube",
@@ -324,7 +324,7 @@ FAULTS = (
         "qube",
         "joint_order",
         _scaled("commanded_voltage", -1.0),
-        ("excitation",),
+        ("disturbance", "excitation"),
     ),
     Fault(
         "a free joint's zero moves by 0.3 rad",
@@ -334,7 +334,9 @@ FAULTS = (
         ("velocity_lag", "disturbance", "excitation"),
     ),
     Fault("a servo's zero moves by 0.3 rad", "arm", "drift", _servo_drifting),
-    Fault("commands beyond the amplifier", "qube", "command_limits", _beyond, ("excitation",)),
+    Fault(
+        "commands beyond the amplifier", "qube", "command_limits", _beyond, ("disturbance", "excitation")
+    ),
     Fault("the motor adds its own effort", "arm", "delivered_effort", _other_effort),
     Fault("pushed by hand", "arm", "disturbance", _pushed, ("drift", "excitation")),
     Fault("flicked with a finger", "qube", "disturbance", _flicked, ("excitation",)),

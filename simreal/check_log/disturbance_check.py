@@ -100,18 +100,17 @@ def _pushes(subject: Subject) -> list[Push]:
     channel = log.first(("joint_effort", *DRIVES) if by_effort else DRIVES)
     assert channel is not None
     names = [each.joint if channel == "joint_effort" else each.name for each in actuators]
-    table, (time, position) = log[channel], subject.evenly("joint_position")
-    known = log["joint_position"].names
-    if not (set(names) <= set(table.names) and set(joints) <= set(known) and len(table) > 1):
+    table, measured = log[channel], log["joint_position"]
+    if not (set(names) <= set(table.names) and set(joints) <= set(measured.names) and len(table) > 1):
         return []
     driven = Driven(
         joints,
-        time,
-        position[:, [known.index(name) for name in joints]],
+        measured.time,
+        np.stack([measured.column(name) for name in joints], axis=1),
         robot.description.actuator_names,
         table.time,
         np.stack([table.column(name) for name in names], axis=1),
     )
     found = find_pushes(model, driven)
     # Energy that does not fit all along is another fault, which other checks name.
-    return found if share_of(found, time) <= MOST_PUSHED else []
+    return found if share_of(found, measured.time) <= MOST_PUSHED else []
