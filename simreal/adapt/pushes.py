@@ -158,7 +158,8 @@ class _Balance:
         late = [_held(driven, time - lag) for lag in (0.0, 0.5 * LATEST, LATEST)]
         self.energy, power = self._walk(position, velocity, late)
         self._work = step * np.concatenate((np.zeros((1, len(late))), np.cumsum(power[:-1], axis=0)))
-        reported = np.abs(velocity) @ (UNSEEN_EFFORT * self._strength())
+        largest = np.abs(driven.command).max(axis=0)
+        reported = np.abs(velocity) @ (UNSEEN_EFFORT * self._strength(largest))
         self._unseen = step * np.concatenate(([0.0], np.cumsum(reported[:-1])))
         unknown = self._near_stops(driven.joints, position) | _in_gaps(driven.time, time)
         self._unknown = np.concatenate(([0], np.cumsum(unknown)))
@@ -180,11 +181,18 @@ class _Balance:
                 power[row, lag] = data.qfrc_actuator @ data.qvel
         return energy, power
 
-    def _strength(self) -> Values:
-        """(joints,) N·m or N, the largest that actuators give at rest."""
+    def _strength(self, largest: Values) -> Values:
+        """(joints,) N·m or N, the largest that actuators give at rest.
+
+        Args:
+            largest: (actuators,) commands, which stand for the limits of a model that has none.
+        """
         model, data = self._model, mujoco.MjData(self._model)
         mujoco.mj_forward(model, data)
-        limits = np.where(model.actuator_ctrllimited[:, None], model.actuator_ctrlrange, 0.0)
+        reached = np.zeros(model.nu)
+        reached[self._actuators] = largest
+        known = model.actuator_ctrllimited.astype(bool)[:, None]
+        limits = np.where(known, model.actuator_ctrlrange, np.stack((-reached, reached), axis=1))
         most = np.zeros(model.nv)
         for end in limits.T:
             data.ctrl[:] = end
