@@ -14,6 +14,7 @@ from simreal.adapt.simulator import Setup, Simulator
 from simreal.adapt.unknowns import Asked, starts
 from simreal.adapt.windows import Windows, cut
 from simreal.column_names import parameter_of
+from simreal.errors import UserError
 
 Values = NDArray[np.float64]
 Tell = Callable[[str], None]
@@ -76,22 +77,34 @@ def fit_model(
     tell: Tell | None = None,
     iterations: int = MOST_ITERATIONS,
 ) -> Fitted:
-    """Find the unknowns on all windows: on short ones first, unless values are given to begin with.
+    """Find the unknowns on all windows without a push: on short ones first, unless values are given.
 
     Raises:
-        UserError: names that do not fit the robot, or recordings shorter than a window.
+        UserError: names that do not fit the robot, or recordings shorter than a window, or none of which
+            is without a push.
     """
     resolution = setup.robot.config.sensing.encoder_resolution
-    windows = cut(recordings, cutting.length, cutting.stride, resolution)
+    windows = _unpushed(cut(recordings, cutting.length, cutting.stride, resolution))
     simulator = Simulator(setup, windows, asked)
     values = starts(simulator.unknowns, given)
     if given is None:
-        short = cut(recordings, SHORT * cutting.length, cutting.stride or cutting.length, resolution)
+        stride = cutting.stride or cutting.length
+        short = _unpushed(cut(recordings, SHORT * cutting.length, stride, resolution))
         beginner = Simulator(setup, short, asked)
         if any(parameter_of(unknown.name) in ROUGH for unknown in beginner.unknowns):
             values = search_population(beginner, values, cutting.velocities, tell)
         values = Search(beginner, cutting.velocities, tell).run(values, None, SHORT_ITERATIONS).values
     return Fitted(simulator, Search(simulator, cutting.velocities, tell).run(values, None, iterations))
+
+
+def _unpushed(windows: Windows) -> Windows:
+    kept = ~windows.pushed
+    if not kept.any():
+        raise UserError(
+            f"{windows.recordings[0].name}: something pushed in each window of {windows.length:g} s; "
+            "nothing is left to fit to: see simreal check-log"
+        )
+    return windows if kept.all() else windows.rows(kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +121,10 @@ class Prediction:
     predicted: Values
     error: Values
 
-    def root_mean_square(self) -> Values:
-        """(candidates, channels) over all valid measurements."""
-        total = np.sum(np.nan_to_num(self.error, nan=np.inf) ** 2, axis=(1, 2))
-        result: Values = np.sqrt(total / max(1, int(self.windows.valid.sum())))
+    def root_mean_square(self, rows: NDArray[np.bool_] | slice = slice(None)) -> Values:
+        """(candidates, channels) over all valid measurements, or those of some windows."""
+        total = np.sum(np.nan_to_num(self.error[:, rows], nan=np.inf) ** 2, axis=(1, 2))
+        result: Values = np.sqrt(total / max(1, int(self.windows.valid[rows].sum())))
         return result
 
 

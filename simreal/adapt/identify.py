@@ -1,7 +1,7 @@
 """The whole way from logs to a posterior: fit, compare, know how well, widen, write."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from simreal.adapt.ensemble import RATE, Draw, Ensemble, draw_members
 from simreal.adapt.fitting import Cutting, Fitted, Prediction, fit_model, predict_windows
 from simreal.adapt.inference import ROUNDS, draw_learned, learned_posterior
+from simreal.adapt.pushes import mark_pushes
 from simreal.adapt.recording import Recording
 from simreal.adapt.simulator import Setup
 from simreal.adapt.uncertainty import Uncertainty, uncertainty
@@ -74,15 +75,8 @@ def split(recordings: Sequence[Recording], hold_out: Sequence[str]) -> Split:
     else:
         one = recordings[0]
         part = round(LAST_PART * len(one.time))
-        first = Recording(
-            one.name,
-            one.group,
-            one.command_time,
-            one.command,
-            one.time[:part],
-            one.position[:part],
-            None if one.velocity is None else one.velocity[:part],
-        )
+        velocity = None if one.velocity is None else one.velocity[:part]
+        first = replace(one, time=one.time[:part], position=one.position[:part], velocity=velocity)
         return Split((first,), (one,), (LAST_PART, 1.0), f"held out: the last 30 % of {one.name}")
     rest = tuple(each for each in recordings if all(each is not other for other in chosen))
     return Split(rest, tuple(chosen), (0.0, 1.0), how)
@@ -192,7 +186,9 @@ def identify(
         UserError: names that do not fit the robot, or logs that do not suffice.
     """
     say = tell or (lambda text: None)
-    parts = split(recordings, hold_out)
+    model = setup.compiled()
+    marked = [mark_pushes(each, setup.robot.description, model) for each in recordings]
+    parts = split(marked, hold_out)
     nominal = predict_windows(setup, parts.held_out, (), np.zeros((1, 0)), cutting, parts.between)
     candidates, nominal_score = _compare(setup, parts, nested, cutting, nominal, say)
     chosen = _simplest(candidates)
@@ -220,6 +216,29 @@ def identify(
         low=low,
         high=high,
     )
+
+
+def describe_pushes(found: Identification) -> list[str]:
+    """A line for each log in which something pushed, and what that does to the held-out error."""
+    recordings = {each.name: each for each in (*found.split.fitted, *found.split.held_out)}
+    lines = [
+        f"{name}: something pushed that is not in the log, at "
+        + ", ".join(f"{begin:.1f} to {end:.1f} s" for begin, end in each.pushed)
+        for name, each in recordings.items()
+        if each.pushed
+    ]
+    if lines:
+        lines.append(
+            "no window with a push was fitted to; held-out errors and scores are of all windows"
+        )
+    pushed = found.best.prediction.windows.pushed
+    if pushed.any():
+        without = found.best.prediction.root_mean_square(~pushed)[0]
+        lines.append(
+            f"held-out error without the {int(pushed.sum())} of {len(pushed)} windows with a push: "
+            + ", ".join(f"{value:.4g}" for value in without)
+        )
+    return lines
 
 
 def _posterior_draws(

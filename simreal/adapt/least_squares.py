@@ -92,10 +92,23 @@ class Search:
     """Gauss-Newton on the windows of a simulator."""
 
     def __init__(
-        self, simulator: Simulator, velocities: bool = False, tell: Progress | None = None
+        self,
+        simulator: Simulator,
+        velocities: bool = False,
+        tell: Progress | None = None,
+        starts_known: bool = False,
     ) -> None:
-        """Prepare; with `velocities`, those that the robot reports count as well as positions."""
+        """Prepare.
+
+        Args:
+            simulator: of the windows.
+            velocities: whether those that the robot reports count as well as positions.
+            tell: is told of each iteration.
+            starts_known: whether windows begin exactly where they were measured to; half the simulations
+                do then.
+        """
         self.simulator = simulator
+        self._starts_known = starts_known
         self._velocities = velocities
         self._tell = tell
         unknowns = simulator.unknowns
@@ -171,15 +184,16 @@ class Search:
             (windows, samples, channels), and (unknowns or 2 joints, windows, samples, channels) twice.
         """
         deviation = self.simulator.windows.start_deviation
-        own, of_start = len(values) if of_unknowns else 0, int(np.prod(deviation.shape[1:]))
+        own = len(values) if of_unknowns else 0
+        of_start = 0 if self._starts_known else int(np.prod(deviation.shape[1:]))
         candidates = np.tile(values, (1 + own + of_start, 1))
         change = PERTURBATION * self._step[:own]
         # Away from a bound, so that it stays within.
         sign = np.where(values[:own] + change > self._high[:own], -1.0, 1.0)
         candidates[1 + np.arange(own), np.arange(own)] += sign * change
         all_starts = np.repeat(starts[None], len(candidates), axis=0)
-        flat = all_starts.reshape(len(candidates), len(starts), of_start)
-        moved = PERTURBATION * deviation.reshape(len(starts), of_start)
+        flat = all_starts.reshape(len(candidates), len(starts), -1)
+        moved = PERTURBATION * deviation.reshape(len(starts), -1)
         for column in range(of_start):
             flat[1 + own + column, :, column] += moved[:, column]
         error = self._predict(candidates, all_starts)
@@ -209,6 +223,7 @@ class Search:
             for each in (jacobian, by_starts)
         ]
         own = ((starts - self.simulator.windows.start_state) / deviation).reshape(count, -1)
+        own = own[:, : by_all[1].shape[2]]
         identity = np.broadcast_to(np.eye(own.shape[1]), (count, own.shape[1], own.shape[1]))
         nothing = np.zeros((count, own.shape[1], by_all[0].shape[2]))
         return Derivatives(
@@ -238,6 +253,11 @@ class Search:
         candidates = np.stack(
             [self._bounded_step(curvature, gradient, values, damping) for damping in DAMPINGS]
         )
+        if self._starts_known:
+            known = np.repeat(starts[None], len(candidates), axis=0)
+            found = self._losses(self._predict(candidates, known), known, noise).sum(axis=1)
+            best = int(np.nanargmin(found))
+            return float(found[best]), candidates[best], starts
         deviation = self.simulator.windows.start_deviation
         steps = (candidates - values) / self._step
         moved = [

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simreal.adapt.identify import Identification, describe_widening
+from simreal.adapt.identify import Identification, describe_pushes, describe_widening
 from simreal.report import COLOUR, SECOND_COLOUR, Page, new_figure
 
 if TYPE_CHECKING:
@@ -95,6 +95,8 @@ def write_page(found: Identification, path: Path) -> None:
         f"{len(windows)} windows of {windows.length:g} s fitted, "
         f"{len(best.prediction.windows)} predicted; {found.split.how}."
     )
+    for line in describe_pushes(found):
+        page.text(line)
     page.heading("Parameters")
     page.table(("", "value", "deviation", "bounds", ""), parameter_rows(found))
     page.text(

@@ -32,6 +32,8 @@ class Recording:
         time: (n,) s of the measurements.
         position: (n, joints) rad or m.
         velocity: (n, joints) rad/s or m/s as the robot reports them, or None.
+        pushed: s, begin and end of the times in which something pushed that is not in the log; nothing
+            is fitted to them.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Recording:
     time: Values
     position: Values
     velocity: Values | None
+    pushed: tuple[tuple[float, float], ...] = ()
 
     @property
     def period(self) -> float:

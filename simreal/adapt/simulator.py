@@ -56,6 +56,12 @@ class Setup:
             for part in [*free, *spec.keys]:
                 spec.delete(part)
 
+    def compiled(self) -> mujoco.MjModel:
+        """The robot's model, as it stood."""
+        physics = self.world(1, {}).physics
+        assert isinstance(physics, MujocoPhysics)
+        return physics.model
+
     def world(self, count: int, entries: Mapping[str, ParameterConfig], steps: int = 1) -> World:
         """`count` simulations whose control step is so many physics steps."""
         timestep = self.timestep or mujoco.MjSpec.from_file(str(self.robot.model_path)).option.timestep

@@ -59,6 +59,19 @@ class Windows:
         """Excitation and day of each window."""
         return [self.recordings[index].group for index in self.source]
 
+    @property
+    def pushed(self) -> NDArray[np.bool_]:
+        """(windows,) in which something pushed that is not in the log, the leads included."""
+        return np.array(
+            [
+                any(begin < start + self.length and end > start for begin, end in recording.pushed)
+                for start, recording in zip(
+                    self.start, (self.recordings[index] for index in self.source), strict=True
+                )
+            ],
+            dtype=bool,
+        )
+
     def rows(self, keep: NDArray[np.integer] | NDArray[np.bool_]) -> "Windows":
         """Some of the windows."""
         return Windows(

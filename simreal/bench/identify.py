@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from simreal.adapt.ensemble import draw_members
 from simreal.adapt.fitting import Cutting, Fitted, Prediction, fit_model, predict_windows
+from simreal.adapt.pushes import mark_pushes
 from simreal.adapt.recording import Recording, make_recording
 from simreal.adapt.simulator import Setup
 from simreal.adapt.uncertainty import uncertainty
@@ -109,8 +110,9 @@ def qube(folder: Path | None, days: Sequence[str], tell: Tell) -> dict[str, Any]
 
 
 def _qube_recordings(folder: Path | None, robot: Robot) -> list[Recording]:
+    model = Setup(robot).compiled()
     return [
-        make_recording(log, robot.description)
+        mark_pushes(make_recording(log, robot.description), robot.description, model)
         for file in sorted((real_logs(folder) / "quanser_qube").glob("*.npz"))
         if not file.name.startswith("sin_")  # they drift, and fail a check of logs
         for log in read_logs(file, "qube_simurlacra")
@@ -178,30 +180,39 @@ def pendulum(folder: Path | None, tell: Tell) -> dict[str, Any]:
     robot = load_robot("simple_pendulum")
     setup = Setup(robot)
     # What the drive reports of its torque: the desired one was not delivered.
+    model = setup.compiled()
     recordings = [
-        _thinned(make_recording(log, robot.description, "joint_effort"))
+        mark_pushes(
+            _thinned(make_recording(log, robot.description, "joint_effort")), robot.description, model
+        )
         for file in files
         for log in read_logs(file, "simple_pendulum")
     ]
     result: dict[str, Any] = {}
-    errors = []
+    errors, unpushed = [], []
     for held in recordings:
         rest = [each for each in recordings if each is not held]
         fitted = fit_model(setup, rest, asked_of(PENDULUM), Cutting(0.5, 1.0), None, tell, 12)
         found = predict_windows(setup, [held], asked_of(PENDULUM), fitted.fit.values[None], Cutting(1.0))
         bare = predict_windows(setup, [held], (), np.zeros((1, 0)), Cutting(1.0))
-        error = float(found.root_mean_square()[0, 0])
+        error, calm = (
+            float(found.root_mean_square(rows)[0, 0]) for rows in (slice(None), ~found.windows.pushed)
+        )
         errors.append(error)
+        unpushed.append(calm)
         result[held.group] = {
             "fit": round(error, 4),
             "nominal": round(float(bare.root_mean_square()[0, 0]), 4),
             "windows": len(found.windows),
+            "pushed": held.pushed,
+            "fit_of_windows_without_a_push": round(calm, 4),
             "worst": _worst_window(found),
             "at_bounds": fitted.at_bounds,
             "values": {name: round(value, 4) for name, value in fitted.by_name.items()},
         }
         tell(f"{held.group}: {result[held.group]}")
     result["mean"] = round(float(np.mean(errors)), 4)
+    result["mean_of_windows_without_a_push"] = round(float(np.mean(unpushed)), 4)
     return result
 
 

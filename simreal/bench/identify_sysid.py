@@ -1,8 +1,7 @@
 """Identification beside MuJoCo's own, on the same windows."""
 
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.adapt.least_squares import Search
-from simreal.adapt.recording import make_recording
+from simreal.adapt.recording import Recording, make_recording
 from simreal.adapt.residuals import Noise
 from simreal.adapt.simulator import Setup, Simulator
 from simreal.adapt.unknowns import starts
@@ -36,7 +35,28 @@ BESIDE = (
 
 
 def beside_sysid(folder: Path | None, windows: int, tell: Tell) -> dict[str, Any]:
+    """The chirps of a Qube by simreal and by `mujoco.sysid`; see `side_by_side`.
+
+    Raises:
+        UserError: `mujoco.sysid` is not installed, or no logs.
+    """
+    files = sorted((real_logs(folder) / "quanser_qube").glob("chirp_*.npz"))
+    robot = load_robot("qube")
+    recordings = [
+        make_recording(log, robot.description)
+        for file in files
+        for log in read_logs(file, "qube_simurlacra")
+    ]
+    return side_by_side(recordings, windows, tell)
+
+
+def side_by_side(recordings: Sequence[Recording], windows: int, tell: Tell) -> dict[str, Any]:
     """The same windows, starts, unknowns and bounds by simreal and by `mujoco.sysid`, in turn.
+
+    Args:
+        recordings: of a Qube.
+        windows: of 1 s, evenly chosen.
+        tell: is told what each found.
 
     Raises:
         UserError: `mujoco.sysid` is not installed.
@@ -46,32 +66,26 @@ def beside_sysid(folder: Path | None, windows: int, tell: Tell) -> dict[str, Any
         optimize = sysid.optimize
     except (ImportError, AttributeError):
         raise UserError("mujoco.sysid needs its own extra: pip install 'mujoco[sysid]'") from None
-    files = sorted((real_logs(folder) / "quanser_qube").glob("chirp_*.npz"))
     robot = load_robot("qube")
-    recordings = [
-        make_recording(log, robot.description)
-        for file in files
-        for log in read_logs(file, "qube_simurlacra")
-    ]
     resolution = robot.config.sensing.encoder_resolution
     chosen = cut(recordings, 1.0, resolution=resolution)
     chosen = chosen.rows(np.linspace(0, len(chosen) - 1, windows).astype(np.int64))
-    # Starts are given, all samples count alike: what the other side does.
-    fixed = replace(chosen, start_deviation=np.full_like(chosen.start_deviation, 1e-9))
-    simulator = Simulator(Setup(robot), fixed, asked_of(BESIDE))
+    simulator = Simulator(Setup(robot), chosen, asked_of(BESIDE))
     begin, cpu = time.perf_counter(), time.process_time()
-    fit = Search(simulator).run(starts(simulator.unknowns), Noise(np.ones(2)))
+    # Starts are given, all samples count alike: what the other side does.
+    search = Search(simulator, starts_known=True)
+    fit = search.run(starts(simulator.unknowns), Noise(np.ones(2)))
     ours = time.perf_counter() - begin, time.process_time() - cpu
     tell(f"simreal: {ours[0]:.1f} s, {fit.values}")
     begin, cpu = time.perf_counter(), time.process_time()
-    theirs_values = _sysid(sysid, optimize, simulator, fixed)
+    theirs_values = _sysid(sysid, optimize, simulator, chosen)
     theirs = time.perf_counter() - begin, time.process_time() - cpu
     tell(f"mujoco.sysid: {theirs[0]:.1f} s, {theirs_values}")
     both = np.stack((fit.values, theirs_values))
-    error = simulator.predict(both)[..., 0, :] - fixed.position
-    cost = (np.where(fixed.valid[..., None], error, 0.0) ** 2).sum(axis=(1, 2, 3))
+    error = simulator.predict(both)[..., 0, :] - chosen.position
+    cost = (np.where(chosen.valid[..., None], error, 0.0) ** 2).sum(axis=(1, 2, 3))
     return {
-        "windows": len(fixed),
+        "windows": len(chosen),
         "unknowns": simulator.names,
         "simreal": {
             "seconds": round(ours[0], 2),
@@ -86,6 +100,7 @@ def beside_sysid(folder: Path | None, windows: int, tell: Tell) -> dict[str, Any
             "values": rounded(both[1]),
         },
         "times_faster": round(theirs[0] / ours[0], 1),
+        "times_less_cpu": round(theirs[1] / ours[1], 1),
     }
 
 

@@ -189,6 +189,11 @@ def _held(log: RobotLog, random: np.random.Generator) -> None:
     log.channels.pop("joint_effort")
 
 
+def _flicked(log: RobotLog, random: np.random.Generator) -> None:
+    """While the motor goes on, a finger flicks the pendulum."""
+    log.channels = qube_log(int(random.integers(1000)), float(random.uniform(3.0, 7.0))).channels
+
+
 def _pushed(log: RobotLog, random: np.random.Generator) -> None:
     """After a rest with one torque in force, somebody moves it by hand."""
     log.channels = arm_log(int(random.integers(1000)), 5.0, 8.5).channels
@@ -255,7 +260,7 @@ FAULTS = (
     Fault("uneven sampling", "arm", "jitter", _uneven_sampling),
     Fault("uneven sampling, counted stamps", "arm", "hidden_jitter", _resampled(_uneven)),
     Fault("stale readings", "arm", "repeats", _stale, ("hidden_jitter",)),
-    Fault("stale readings", "qube", "repeats", _stale, ("hidden_jitter", "velocity_lag")),
+    Fault("stale readings", "qube", "repeats", _stale, ("hidden_jitter", "velocity_lag", "disturbance")),
     Fault(
         "velocity clipped",
         "qube",
@@ -312,26 +317,29 @@ FAULTS = (
         "qube",
         "joint_order",
         _both(_of_other_sign),
-        ("drift", "excitation"),
+        ("drift", "disturbance", "excitation"),
     ),
     Fault(
         "command of the other sign",
         "qube",
         "joint_order",
         _scaled("commanded_voltage", -1.0),
-        ("excitation",),
+        ("disturbance", "excitation"),
     ),
     Fault(
         "a free joint's zero moves by 0.3 rad",
         "qube",
         "drift",
         _drifting,
-        ("velocity_lag", "excitation"),
+        ("velocity_lag", "disturbance", "excitation"),
     ),
     Fault("a servo's zero moves by 0.3 rad", "arm", "drift", _servo_drifting),
-    Fault("commands beyond the amplifier", "qube", "command_limits", _beyond, ("excitation",)),
+    Fault(
+        "commands beyond the amplifier", "qube", "command_limits", _beyond, ("disturbance", "excitation")
+    ),
     Fault("the motor adds its own effort", "arm", "delivered_effort", _other_effort),
     Fault("pushed by hand", "arm", "disturbance", _pushed, ("drift", "excitation")),
+    Fault("flicked with a finger", "qube", "disturbance", _flicked, ("excitation",)),
     Fault("constant command", "arm", "excitation", _held),
     Fault("rest but for a second", "arm", "excitation", _resting),
 )

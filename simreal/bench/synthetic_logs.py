@@ -12,6 +12,8 @@ from simreal.state import FloatArray
 QUBE_RATE, QUBE_SECONDS = 250.0, 10.0
 QUBE_LARGEST = 1.6
 """rad, of its arm: it must not hit its stops."""
+FLICK, FLICK_SECONDS = 0.02, 0.1
+"""N·m on its pendulum, and s."""
 ARM_RATE, ARM_SECONDS = 200.0, 12.0
 ARM_JOINTS = ("base", "shoulder", "elbow")
 ARM_POSTURE = np.array([0.0, 0.8, -1.5])
@@ -42,8 +44,13 @@ def excitation_signal(random: np.random.Generator, time: FloatArray, channels: i
     return np.stack(columns, axis=1)
 
 
-def qube_log(seed: int) -> RobotLog:
-    """A Qube under a voltage, with its encoders and its derivative filter."""
+def qube_log(seed: int, pushed_at: float | None = None) -> RobotLog:
+    """A Qube under a voltage, with its encoders and its derivative filter.
+
+    Args:
+        seed: of its voltage.
+        pushed_at: s, at which a finger flicks the pendulum.
+    """
     random = np.random.default_rng(seed)
     robot = load_robot("qube")
     model = compile_model(robot)
@@ -54,6 +61,8 @@ def qube_log(seed: int) -> RobotLog:
     while np.abs(fine[:, 0]).max() > QUBE_LARGEST:
         voltage = 0.8 * voltage
         fine = _simulated(model, voltage, every)
+    if pushed_at is not None:
+        fine = _simulated(model, voltage, every, pushed_at)
     resolution = robot.config.sensing.encoder_resolution
     counted = resolution * np.round(fine / resolution)
     velocity = _filtered(counted, float(robot.config.sensing.velocity_filter or 0), model.opt.timestep)
@@ -71,13 +80,16 @@ def qube_log(seed: int) -> RobotLog:
     )
 
 
-def _simulated(model: mujoco.MjModel, voltage: FloatArray, every: int) -> FloatArray:
+def _simulated(
+    model: mujoco.MjModel, voltage: FloatArray, every: int, pushed_at: float = np.inf
+) -> FloatArray:
     """(n * every, nv) positions, at the steps of the physics."""
     data = mujoco.MjData(model)
     fine = np.empty((len(voltage) * every, model.nv))
     for row in range(len(fine)):
         fine[row] = data.qpos
         data.ctrl[:] = voltage[row // every]
+        data.qfrc_applied[-1] = FLICK if pushed_at <= data.time < pushed_at + FLICK_SECONDS else 0.0
         mujoco.mj_step(model, data)
     return fine
 

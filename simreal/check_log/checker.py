@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 from simreal.check_log.clock_checks import clock, gaps, jitter
+from simreal.check_log.disturbance_check import disturbance
 from simreal.check_log.drift_checks import drift
 from simreal.check_log.effort_checks import command_limits, delivered_effort
-from simreal.check_log.excitation_checks import disturbance, excitation
+from simreal.check_log.excitation_checks import excitation
 from simreal.check_log.finding import Finding
 from simreal.check_log.hidden_jitter import hidden_jitter
 from simreal.check_log.joint_checks import imu_units, joint_order, position_range

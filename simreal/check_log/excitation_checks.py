@@ -30,8 +30,6 @@ INDEPENDENT = 0.15
 own."""
 FEW_REVERSALS = 4
 """Reversals: fewer do not separate Coulomb friction from gravity and offsets."""
-STILL_BEFORE, REACTS = 0.5, 0.15
-"""s, of rest and of an unchanged command before a motion that the command does not explain."""
 
 Change = Callable[[mujoco.MjModel, float], None]
 
@@ -69,7 +67,7 @@ def _constant_command(subject: Subject) -> Finding | None:
 
 
 def _mostly_rest(motion: Motion) -> Finding | None:
-    rests = _resting(motion).all(axis=1)
+    rests = resting(motion).all(axis=1)
     share = float(rests.mean())
     if share < RESTING_WARN:
         return None
@@ -84,7 +82,8 @@ def _mostly_rest(motion: Motion) -> Finding | None:
     )
 
 
-def _resting(motion: Motion) -> NDArray[np.bool_]:
+def resting(motion: Motion) -> NDArray[np.bool_]:
+    """(n, joints) which joints rest, as far as their encoders tell."""
     step = float(motion.time[1] - motion.time[0])
     quanta = np.array([quantum_of(column) for column in motion.position.T])
     floor = np.maximum(0.02 * quanta / step, REST_SPEED * np.abs(motion.velocity).max(axis=0))
@@ -241,44 +240,3 @@ def _advice(parameters: list[str]) -> str:
     if "stiffness" in wanted or "gravity" in wanted:
         advice.append("the whole range of motion, with rests at its ends")
     return "record " + "; ".join(advice) if advice else "record larger and more varied motion"
-
-
-def disturbance(subject: Subject) -> Finding:
-    """A driven joint that rests must not start to move by itself: then somebody pushed it."""
-    motion, log = smooth_motion(subject), subject.log
-    channel = log.first(("applied_effort", "applied_voltage", "commanded_effort", "commanded_voltage"))
-    if motion is None or channel is None:
-        return Finding("disturbance", "skip", "no effort or voltage command with joint_position")
-    step = float(motion.time[1] - motion.time[0])
-    quiet, reaction = round(STILL_BEFORE / step), max(1, round(REACTS / step))
-    resting = _resting(motion)
-    sent = log.at(channel, motion.time, hold=True)
-    span = np.abs(sent).max(axis=0) + 1e-12
-    starts: list[float] = []
-    for column, joint in enumerate(log.actuator_joints.values()):
-        if joint not in motion.names:
-            continue
-        rests = resting[:, motion.names.index(joint)]
-        if motion.names != (joint,) and not resting.all(axis=1).any():
-            continue
-        still: NDArray[np.bool_] = np.asarray(resting.all(axis=1))
-        begins = np.flatnonzero(still[:-1] & ~still[1:])
-        for row in begins:
-            before = slice(max(0, row - quiet), row + 1)
-            if row < quiet or not still[before].all() or rests[row : row + reaction].all():
-                continue
-            window = sent[max(0, row - quiet) : row + reaction, column]
-            if np.ptp(window) < CONSTANT * span[column]:
-                starts.append(float(motion.time[row]))
-    numbers = {"starts": float(len(starts))}
-    if not starts:
-        return Finding("disturbance", "pass", "nothing moves without a command", numbers)
-    text = (
-        f"joints start to move {len(starts)} times while the command does not change, first at "
-        f"{starts[0]:.2f} s: pushed by hand?"
-    )
-    joint = next(iter(log.actuator_joints.values()))
-    table = log["joint_position"]
-    picture = Picture("rad", {joint: (table.time, table.column(joint))}, [(at, at) for at in starts])
-    advice = "leave those parts out of a fit: a force acted that is not in the log"
-    return Finding("disturbance", "fail" if len(starts) > 2 else "warn", text, numbers, advice, picture)

@@ -158,7 +158,7 @@ def _progress() -> "Iterator[Callable[[str], None]]":
 
 
 def _print(found: "Identification") -> None:
-    from simreal.adapt.identify import describe_widening
+    from simreal.adapt.identify import describe_pushes, describe_widening
     from simreal.adapt.page import combination_lines, model_rows, nominal_row, parameter_rows
 
     table = Table("parameter", "value", "deviation", "bounds", "")
@@ -169,7 +169,7 @@ def _print(found: "Identification") -> None:
     for each in (nominal_row(found), *model_rows(found)):
         models.add_row(*each)
     console.print(models)
-    for line in combination_lines(found):
+    for line in (*describe_pushes(found), *combination_lines(found)):
         errors.print(line, style="yellow", soft_wrap=True)
     console.print(f"{found.split.how}; {describe_widening(found)}", soft_wrap=True)
 

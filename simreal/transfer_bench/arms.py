@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from simreal.adapt.finetune import finetune, start_finetuning
 from simreal.adapt.fitting import Cutting
-from simreal.adapt.identify import identify, posterior
+from simreal.adapt.identify import Identification, identify, posterior
 from simreal.adapt.recording import Recording
 from simreal.adapt.residual_data import SMOOTHING
 from simreal.adapt.residual_fit import fit_residual, known_robot
@@ -42,6 +42,8 @@ SHORTEST = 1.0
 BASE_SHARE = 0.5
 """Of the steps, that an adapted arm trains before it meets the robot; the rest follows."""
 LOGS = "logs.npz"
+AS_IT_IS = "as_it_is.txt"
+"""Stands in place of a posterior where identification offers the robot's model as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +212,7 @@ class Adaptation:
     Attributes:
         base: half trained, under uniform randomization.
         recordings: of the hidden robot.
-        identified: posterior file.
+        identified: posterior file; None if no model predicts the robot better than the one as it is.
         seconds: s that the robot was moved.
         resets: how often it was put back.
         violations: control steps beyond its limits.
@@ -219,7 +221,7 @@ class Adaptation:
 
     base: Run
     recordings: list[Recording]
-    identified: Path
+    identified: Path | None
     seconds: float
     resets: int
     violations: int
@@ -237,11 +239,15 @@ def adaptation(job: Job, tell: Tell) -> Adaptation:
         tell("meeting the robot")
         _meet(job, base, shared / LOGS)
     recordings, facts = _read_logs(shared / LOGS)
-    identified = shared / "identified.yaml"
-    if not identified.is_file():
+    identified, as_it_is = shared / "identified.yaml", shared / AS_IT_IS
+    if not identified.is_file() and not as_it_is.is_file():
         tell(f"identifying from {len(recordings)} logs")
-        write_posterior(identified, _identify(job.robot, recordings, shared / LOGS, tell))
-    return Adaptation(base, recordings, identified, **facts)
+        found = _identify(job.robot, recordings, tell)
+        if found.nominal_suffices:
+            as_it_is.write_text("no model predicts held-out logs better than the one as it is\n")
+        else:
+            write_posterior(identified, posterior(found, [shared / LOGS]))
+    return Adaptation(base, recordings, None if as_it_is.is_file() else identified, **facts)
 
 
 def _meet(job: Job, base: Run, path: Path) -> None:
@@ -291,12 +297,11 @@ def _read_logs(path: Path) -> tuple[list[Recording], dict[str, Any]]:
     return found, facts
 
 
-def _identify(robot: str, recordings: Sequence[Recording], path: Path, tell: Tell) -> Posterior:
+def _identify(robot: str, recordings: Sequence[Recording], tell: Tell) -> Identification:
     meeting = find_meeting(robot)
     hold_out = ("policy",) if any(each.group == "policy" for each in recordings) else ()
     nested, cutting = meeting.asked(robot), Cutting(meeting.window)
-    found = identify(meeting.setup(robot), recordings, nested, cutting, hold_out, tell)
-    return posterior(found, [path])
+    return identify(meeting.setup(robot), recordings, nested, cutting, hold_out, tell)
 
 
 def _point_of(identified: Posterior) -> Posterior:
@@ -314,9 +319,15 @@ def _point_of(identified: Posterior) -> Posterior:
 def _adapted(job: Job, tell: Tell, kind: str) -> Made:
     """Finetune for the rest of the steps: at a point, in a posterior, or with a residual in it."""
     shared = adaptation(job, tell)
-    file, residual, share, notes = shared.identified, None, 0.3, []
+    residual, share, notes = None, 0.3, []
     if shared.falls:
         notes.append(f"{shared.falls} flights ended before their time")
+    if shared.identified is None:
+        # What `simreal identify` advises then: to train without it. That is the uniform arm.
+        notes.append("the model as it is was offered: the policy is that of the uniform arm")
+        run = _uniform(replace(job, arm="uniform"), tell).run
+        return Made(run, shared.seconds, shared.resets, shared.violations, tuple(notes))
+    file = shared.identified
     job.path.mkdir(parents=True, exist_ok=True)
     if kind == "point":
         file, share = job.path / "point.yaml", 0.0

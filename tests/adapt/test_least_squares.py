@@ -1,6 +1,7 @@
 """Gauss-Newton finds what a log was made with."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -74,3 +75,16 @@ def test_each_group_of_windows_has_a_noise_of_its_own(link: Robot, record: Recor
     assert by_log[source == 0] == pytest.approx(3e-3, rel=0.2)
     assert by_log[source == 1] == pytest.approx(1e-2, rel=0.2)
     assert fit.noise.position == pytest.approx(np.sqrt((3e-3**2 + 1e-2**2) / 2.0), rel=0.2)
+
+
+def test_known_starts_are_those_that_nothing_moves(link: Robot, record: Record) -> None:
+    """The same as if each were measured to a billionth, by half the simulations."""
+    windows = cut([record(TRUTH, 3.0)], 0.6)
+    sure = replace(windows, start_deviation=np.full_like(windows.start_deviation, 1e-9))
+    asked = [read_asked(name) for name in TRUTH]
+    known = Search(Simulator(Setup(link), windows, asked), starts_known=True)
+    measured = Search(Simulator(Setup(link), sure, asked))
+    first, second = (each.run(starts(each.simulator.unknowns)) for each in (known, measured))
+    assert first.values == pytest.approx(second.values, rel=1e-3)
+    np.testing.assert_array_equal(first.starts, windows.start_state)
+    assert first.evaluations < 0.7 * second.evaluations

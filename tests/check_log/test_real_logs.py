@@ -103,3 +103,16 @@ def test_the_simple_pendulum() -> None:
     failure = pendulum("pd_1nm_failure")
     assert (failure["excitation"].verdict, failure["disturbance"].verdict) == ("fail", "fail")
     assert "0.9 N·m from beginning to end" in failure["excitation"].text
+
+
+@pytest.mark.parametrize(("name", "begin"), [("energy_shaping", 15.8), ("energy_shaping_1kg", 16.9)])
+def test_a_hand_that_pushes_the_simple_pendulum_is_found_by_its_energy(name: str, begin: float) -> None:
+    """It gains 12 rad/s within 0.3 s while its motor brakes it, and falls faster than it can."""
+    finding = pendulum(name)["disturbance"]
+    assert (finding.verdict, finding.numbers["pushes"]) == ("warn", 1.0)
+    assert f"at {begin} to " in finding.text
+
+
+def test_nothing_pushes_where_a_motor_alone_drives() -> None:
+    for name in ("ddp", "sysid_pd"):
+        assert pendulum(name)["disturbance"].verdict == "pass"

@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from simreal.randomization.distributions import Uniform
 from simreal.run import Run
 from simreal.state import RobotCommand
 from simreal.train import start_run
+from simreal.transfer_bench import arms
 from simreal.transfer_bench.arms import Job, base_experiment, trained
 from simreal.transfer_bench.flights import excite
 from simreal.transfer_bench.hidden_robot import HiddenRobot
@@ -157,3 +159,32 @@ def test_results_that_stand_there_are_not_made_again_and_make_the_page(tmp_path:
 def test_a_folder_without_results_has_no_page(tmp_path: Path) -> None:
     found = CliRunner().invoke(cli, ["transfer-benchmark", "--folder", str(tmp_path), "--page-only"])
     assert isinstance(found.exception, UserError)
+
+
+@pytest.mark.usefixtures("small")
+def test_where_the_model_as_it_is_is_offered_nothing_is_identified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `simreal identify` advises: no posterior, and the policy is the one that knows of none."""
+    facts = {"seconds": 7.0, "resets": 2, "violations": 0, "falls": 0}
+
+    def meet(job: Job, base: Run, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+    monkeypatch.setattr(arms, "_meet", meet)
+    monkeypatch.setattr(arms, "_read_logs", lambda path: ([], facts))
+    asked: list[str] = []
+
+    def as_it_is(robot: str, recordings: list[object], tell: arms.Tell) -> SimpleNamespace:
+        asked.append(robot)
+        return SimpleNamespace(nominal_suffices=True)
+
+    monkeypatch.setattr(arms, "_identify", as_it_is)
+    job = Job("qube", "a", "posterior", 0, 512, tmp_path)
+    made = arms.make(job, print)
+    assert made.run.path == tmp_path / "qube" / "a" / "uniform" / "seed0" / "run"
+    assert made.robot_seconds == 7.0
+    assert made.notes == ("the model as it is was offered: the policy is that of the uniform arm",)
+    assert arms.adaptation(job, print).identified is None
+    assert asked == ["qube"]  # once, and kept
+    assert not list(tmp_path.rglob("identified.yaml"))
