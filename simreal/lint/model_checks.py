@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import mujoco
@@ -13,6 +14,7 @@ from simreal.errors import nearest
 from simreal.lint.command_checks import check_commands
 from simreal.lint.finding import Finding
 from simreal.lint.model_file import ModelFile, kind_of
+from simreal.lint.timestep_checks import check_timestep
 from simreal.lint.value_checks import check_values
 from simreal.physics.contradictions import contradictions
 
@@ -31,6 +33,17 @@ def check_model(file: ModelFile, robot: RobotDescription) -> Iterator[Finding]:
     yield from _contradictions(file, robot)
     yield from _endless(file, robot)
     yield from check_commands(file, robot)
+    if file.compiled is not None:
+        yield from check_timestep(file, file.compiled, described_posture(file.compiled, robot))
+
+
+def described_posture(model: mujoco.MjModel, robot: RobotDescription) -> NDArray[np.float64]:
+    """(nq,) with the joints of a description, as far as they are in the model, where they wait."""
+    qpos: NDArray[np.float64] = model.qpos0.copy()
+    for joint in robot.joints:
+        with suppress(KeyError):  # another check has told that it is not there
+            qpos[model.joint(joint.name).qposadr[0]] = joint.default_position
+    return qpos
 
 
 def check_file(file: ModelFile, described: Sequence[Joint] = ()) -> Iterator[Finding]:

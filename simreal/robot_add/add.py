@@ -3,13 +3,12 @@
 import shutil
 import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from simreal.errors import UserError
 from simreal.lint.finding import Finding, sorted_findings
-from simreal.lint.model_checks import check_file, check_model
+from simreal.lint.model_checks import check_file, check_model, described_posture
 from simreal.lint.model_file import ModelFile, read_model
 from simreal.physics.model import compile_model
 from simreal.robot_add.assets import missing_assets
@@ -97,10 +96,7 @@ def check_robot(name: str) -> list[Finding]:
     findings += [*missing_assets(file), *check_model(file, robot.description)]
     if file.compiled is None:
         return sorted_findings(findings)
-    qpos = file.compiled.qpos0.copy()
-    for joint in robot.description.joints:
-        with suppress(KeyError):  # check_model has told that it is not there
-            qpos[file.compiled.joint(joint.name).qposadr[0]] = joint.default_position
+    qpos = described_posture(file.compiled, robot.description)
     subject = make_subject(file, file.compiled, qpos)
     return sorted_findings([*findings, *check_subject(subject)])
 

@@ -1,9 +1,10 @@
-"""What servos have to move and to hold: inertias at the joints, and torques of gravity."""
+"""What servos have to hold: torques of gravity at the joints."""
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from simreal.physics.joint_inertia import joint_inertia
 from simreal.robot_add.posture import free_bodies, placed, simple_joints
 
 POSTURES = 64
@@ -12,22 +13,6 @@ MARGIN = 2.0
 """Estimated motors are so many times as strong as gravity asks of them."""
 QUICKNESS = 50.0
 """rad/s² or m/s² to which they bring what they move, where gravity asks nothing."""
-
-
-def joint_inertia(model: mujoco.MjModel, qpos: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(joints,) kg·m² or kg that a torque meets at each joint while all others are free to give way.
-
-    The inverse of the diagonal of the inverse of the joint-space inertia: the least that a servo can
-    meet, and so what decides whether it is stable.
-    """
-    data = placed(model, qpos)
-    inverse = np.zeros((model.nv, model.nv))
-    mujoco.mj_solveM(model, data, inverse, np.eye(model.nv))
-    inertia = np.full(model.njnt, np.inf)
-    for joint in simple_joints(model):
-        dof = model.jnt_dofadr[joint]
-        inertia[joint] = 1.0 / max(inverse[dof, dof], mujoco.mjMINVAL)
-    return inertia
 
 
 def estimated_effort(model: mujoco.MjModel) -> NDArray[np.float64]:

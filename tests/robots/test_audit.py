@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from simreal.env import BatchEnv
 from simreal.experiment import load_experiment
+from simreal.lint import lint_experiment
 from simreal.lint.finding import Finding
 from simreal.physics.drives import command_range, effort_limit, read_drives
-from simreal.robot_add import add_robot
+from simreal.robot_add import add_robot, check_robot
 from simreal.robot_add.urdf import Base
 from simreal.robots import load_robot
 
@@ -328,3 +329,48 @@ def test_what_no_policy_commands_is_left_out_and_said(
     path = write_arm(("</actuator>", actuator + "</actuator>"))
     found = of_check(audit(path), "actuators")
     assert any("left out" in each.what and reason in each.what for each in found), found
+
+
+LIGHT_YAW = (
+    ('kp="40" kv="2"', 'kp="40" kv="40"'),  # on 0.0385 kg·m²: 40 * 0.002 / 0.0385 is 2.08
+)
+
+
+def test_damping_that_swings_for_ever_is_an_error_and_can_be_mended(own_folder: Path, write_arm) -> None:
+    (found,) = of_check(audit(write_arm(*LIGHT_YAW)), "timestep")
+    assert found.severity == "error"
+    assert "its damping of 40" in found.what
+    assert "swings for ever" in found.what
+    assert 'integrator="implicitfast"' in found.mend
+    mended = ('timestep="0.002"', 'timestep="0.002" integrator="implicitfast"')
+    assert audit(write_arm(*LIGHT_YAW, mended)) == []
+
+
+def test_damping_that_turns_the_speed_around_is_told_with_the_most_there_may_be(
+    own_folder: Path, write_arm
+) -> None:
+    added = add_robot(write_arm(('kp="40" kv="2"', 'kp="40" kv="25"')), "braked")
+    (found,) = of_check(added.findings, "timestep")
+    assert found.severity == "warning"
+    assert "reversed in each" in found.what
+    kv = re.search(r'kv="[0-9.]+"', found.mend)
+    assert kv is not None
+    assert of_check(audit(write_arm(('kp="40" kv="2"', f'kp="40" {kv.group()}'))), "timestep") == []
+    again = [each.what for each in of_check(check_robot("braked"), "timestep")]
+    assert again == [found.what]
+    assert [each.what for each in of_check(lint_experiment(added.experiment), "timestep")] == again
+
+
+def test_what_no_servo_by_itself_explains_is_seen_in_motion(own_folder: Path, write_arm) -> None:
+    """A tendon's actuator is no servo that a policy commands, and shakes the joint like one."""
+    tendon = '<tendon><fixed name="pull"><joint joint="shoulder" coef="1"/></fixed></tendon><actuator>'
+    brake = '<general name="brake" tendon="pull" biastype="affine" biasprm="0 0 -40"/></actuator>'
+    path = write_arm(("<actuator>", tendon), ("</actuator>", brake))
+    (found,) = of_check(audit(path), "timestep")
+    assert found.severity == "warning"
+    assert "held in its default posture" in found.what
+    assert "shoulder by" in found.what
+    mended = ('timestep="0.002"', 'timestep="0.002" integrator="implicitfast"')
+    assert 'integrator="implicitfast"' in found.mend
+    path = write_arm(("<actuator>", tendon), ("</actuator>", brake), mended)
+    assert of_check(add_robot(path, "mended").findings, "timestep") == []

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from simreal.lint.finding import Finding
 from simreal.physics.drives import Drive, command_range, is_undamped
-from simreal.robot_add.mechanics import joint_inertia
+from simreal.physics.joint_inertia import joint_inertia
 from simreal.robot_add.subject import Subject
 
 BEYOND = 0.02
