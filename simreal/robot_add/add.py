@@ -19,6 +19,7 @@ from simreal.robot_add.naming import refuse_name
 from simreal.robot_add.own_model import OwnModel, write_own_model
 from simreal.robot_add.posture import default_posture
 from simreal.robot_add.readme import readme
+from simreal.robot_add.safety import Safety
 from simreal.robot_add.source import Source, open_source
 from simreal.robot_add.subject import make_subject
 from simreal.robot_add.urdf import Base, JointLimits, read_urdf
@@ -140,8 +141,9 @@ def _write(
     try:
         staging.mkdir()
         own = write_own_model(file.spec, staging, name, read.limits, read.mimics)
-        _describe(staging, name, own, read.limits)
-        notes = [*own.notes, *_copy_licence(source.path.parent, staging)]
+        safety = Safety(own.model, read.limits, own.estimated)
+        _describe(staging, name, own, read.limits, safety)
+        notes = [*own.notes, *safety.notes(), *_copy_licence(source.path.parent, staging)]
         (staging / "README.md").write_text(readme(name, source.path, findings, notes), encoding="utf-8")
         write_sums(staging)
         staging.chmod(0o755)
@@ -168,10 +170,12 @@ def _refuse_somebodys(folder: Path) -> None:
         )
 
 
-def _describe(folder: Path, name: str, own: OwnModel, limits: Mapping[str, JointLimits]) -> None:
+def _describe(
+    folder: Path, name: str, own: OwnModel, limits: Mapping[str, JointLimits], safety: Safety
+) -> None:
     """Write `robot.yaml` and a first experiment, and read the robot back as everybody will."""
     imu = None if own.imu is None else own.imu.sensors
-    text = robot_yaml(name, own.model, own.default_position, limits, imu)
+    text = robot_yaml(name, own.model, own.default_position, limits, imu, safety)
     (folder / DESCRIPTION).write_text(text, encoding="utf-8")
     robot = read_robot(folder)
     model = compile_model(robot)

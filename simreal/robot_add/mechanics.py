@@ -19,11 +19,11 @@ def estimated_effort(model: mujoco.MjModel) -> NDArray[np.float64]:
     """(joints,) N·m or N of drives of which nobody says how strong they are."""
     inertia = joint_inertia(model, model.qpos0)
     return np.maximum(
-        MARGIN * _holding_effort(model), QUICKNESS * np.where(np.isinf(inertia), 0.0, inertia)
+        MARGIN * holding_effort(model), QUICKNESS * np.where(np.isinf(inertia), 0.0, inertia)
     )
 
 
-def _holding_effort(model: mujoco.MjModel) -> NDArray[np.float64]:
+def holding_effort(model: mujoco.MjModel) -> NDArray[np.float64]:
     """(joints,) N·m or N: the largest that gravity asks of each joint over random postures.
 
     A robot on its own feet also bears its weight: a quarter of it, at the distance from the joint to the
