@@ -15,7 +15,7 @@ STOPS_GIVE = 0.02
 NOISY = 1.2
 """Reported over true velocity, before that is a fault."""
 QUICKER = 2.0
-"""Fastest command over the fastest that its joint can follow, as `robots/go2` and `robots/so101` have."""
+"""Fastest command over the fastest that its joint follows, as `robots/go2` and `robots/so101` have."""
 
 Written = Callable[[str], str]
 
@@ -98,7 +98,7 @@ class Safety:
             written: a name as YAML has it.
         """
         if self.positions:
-            yield "  joint_position:                  # rad or m; the ends of travel, which give a little"
+            yield "  joint_position:                 # rad or m; the ends of travel, which give a little"
         for name, (low, high) in self.positions.items():
             yield f"    {written(name)}: [{_number(low)!r}, {_number(high)!r}]"
         for key, comment, values, factor in (
@@ -107,11 +107,11 @@ class Safety:
             ("command_effort", "N·m or N; the servo's limit", self.efforts, 1.0),
         ):
             if values:
-                yield f"  {key + ':':<33} # {comment}"
+                yield f"  {key + ':':<31} # {comment}"
             for name, value in values.items():
                 yield f"    {written(name)}: {_number(float(f'{factor * value:.4g}'))!r}"
         yield "  stale_state_ms: 100"
-        yield "  watchdog_ms: 100                 # without a command for so long, the robot goes passive"
+        yield "  watchdog_ms: 100                # without a command for so long, the robot goes passive"
 
 
 def _with_give(low: float, high: float) -> tuple[float, float]:
