@@ -79,7 +79,7 @@ def ask(text: str) -> None:
         input(f"{text}, then press Enter ")
     except (EOFError, OSError, RuntimeError, ValueError):  # ended, unreadable, absent, closed
         raise UserError(
-            "nobody answers on standard input: calibrating asks a person at a terminal, and wrote no file"
+            "nobody answers on standard input: a person must do that at a terminal; no file was written"
         ) from None
 
 

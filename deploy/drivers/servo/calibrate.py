@@ -239,9 +239,8 @@ def _ask_ends(servos: _Servos, joint: Joint, servo: int, ask: Ask, before: str) 
     ends = []
     for word, angle in (("lower", joint.lower), ("upper", joint.upper)):
         first = before if word == "lower" else ""
-        ask(
-            f"{first}Move {joint.name} to its {word} end, where it is at {angle:+.2f} rad, and hold it there"
-        )
+        there = f"to its {word} end, where it is at {angle:+.2f} rad, and hold it there"
+        ask(f"{first}Move {joint.name} {there}")
         ends.append(servos.position(joint.name, servo))
     return ends[0], ends[1]
 

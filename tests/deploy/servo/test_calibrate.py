@@ -110,9 +110,7 @@ def test_a_joint_that_was_not_moved_is_asked_for_again_by_itself(kind: str, virt
     assert set(found.joints) == set(rig.driver.description.joint_names)
     assert len(forgotten) == 2 and len(hands.told) == 13  # nothing else was asked for twice
     again = [text for text in hands.told if "elbow_flex" in text]
-    assert again[0].startswith(
-        "elbow_flex: it was not moved: 0.00 rad from end to end, 3.38 were expected"
-    )
+    assert again[0].startswith("elbow_flex: it was not moved: 0.00 rad from end to end, 3.38 were")
 
 
 def test_one_that_is_never_moved_is_given_up_with_its_reason(virtual_rig: Make) -> None:
@@ -138,7 +136,7 @@ def test_a_robot_whose_joints_have_no_ends_is_refused(virtual_rig: Make) -> None
     description = rig.driver.description
     wheel = description.joints[0].model_copy(update={"lower": None, "upper": None})
     rolling = description.model_copy(update={"joints": (wheel, *description.joints[1:])})
-    with pytest.raises(UserError, match="no lower and upper in robot.yaml for shoulder_pan"):
+    with pytest.raises(UserError, match=r"no lower and upper in robot\.yaml for shoulder_pan"):
         steps.calibrate(type(rig.driver), rolling, bus_of(rig), pytest.fail)
 
 
