@@ -302,7 +302,6 @@ CASES = (
         "unit",
         model={'<compiler angle="radian" ': "<compiler "},
         at='<joint name="arm"',
-        also=("control-range",),
     ),
     Planted(
         "degrees that are read as radians",

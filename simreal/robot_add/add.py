@@ -11,7 +11,7 @@ from simreal.lint.finding import Finding, sorted_findings
 from simreal.lint.model_checks import check_file, check_model, described_posture
 from simreal.lint.model_file import ModelFile, read_model
 from simreal.physics.model import compile_model
-from simreal.robot_add.assets import missing_assets
+from simreal.robot_add.assets import missing_assets, without_missing
 from simreal.robot_add.checks import check_subject
 from simreal.robot_add.describe import robot_yaml
 from simreal.robot_add.first_experiment import experiment_yaml, task_of
@@ -98,7 +98,7 @@ def check_robot(name: str) -> list[Finding]:
     if file.compiled is None:
         return sorted_findings(findings)
     qpos = described_posture(file.compiled, robot.description)
-    subject = make_subject(file, file.compiled, qpos)
+    subject = make_subject(file, file.compiled, qpos, described=robot.description.joints)
     return sorted_findings([*findings, *check_subject(subject)])
 
 
@@ -107,7 +107,9 @@ def _read_mjcf(source: Source) -> _Read:
     if file is None:
         return _Read(None, unusable, {})
     missing = list(missing_assets(file))
-    return _Read(file, missing or unusable, {})
+    if missing:  # the rest is told in the same round, as far as it can be
+        return _Read(without_missing(file) or file, missing, {})
+    return _Read(file, unusable, {})
 
 
 def _read_urdf(source: Source, scratch: Path, base: Base | None) -> _Read:
@@ -124,7 +126,7 @@ def _audit(read: _Read) -> list[Finding]:
     if read.file.compiled is None:
         return found
     posture = default_posture(read.file.compiled)
-    known = posture.qpos, posture.source, read.limits, read.massless
+    known = posture.qpos, posture.source, read.limits, read.massless, read.mimics
     return [*found, *check_subject(make_subject(read.file, read.file.compiled, *known))]
 
 

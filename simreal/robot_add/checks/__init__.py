@@ -15,7 +15,8 @@ from simreal.robot_add.subject import Subject
 
 def _check_steps(subject: Subject) -> Iterator[Finding]:
     """Of `simreal.lint`, in the posture that was found for it."""
-    return check_timestep(subject.file, subject.model, subject.qpos)
+    if not subject.misread:
+        yield from check_timestep(subject.file, subject.model, subject.qpos)
 
 
 CHECKS = (
