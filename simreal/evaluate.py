@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -317,21 +317,23 @@ def goal_share_of_log(log: LogMessages, task: str, planned_steps: int) -> float:
     As in evaluation, steps that a fault or an interrupt cut off count as failed. nan where the goal is
     not to be seen in the joints.
     """
-    action = log.array("/action")
-    acted = np.isin(log.times.get("/state", []), log.times.get("/action", []))
-    number = min(int(acted.sum()), len(action))
+    acted = _whole_cycles(log)
+    number = len(acted)
     if number == 0:
         return 0.0
-    position = log.array("/state", "joint_position")[acted]
-    velocity = log.array("/state", "joint_velocity")[acted]
-    overruns = log.array("/timing", "overruns")[acted]
+
+    def rows(topic: str, *keys: str) -> NDArray[np.float64]:
+        return log.array(topic, *keys)[np.isin(log.times[topic], acted)]
+
+    action, overruns = rows("/action"), rows("/timing", "overruns")
+    position, velocity = rows("/state", "joint_position"), rows("/state", "joint_velocity")
     planned_steps -= int(overruns[-1, 0] - overruns[0, 0])  # those were skipped, not lost
     number = min(number, max(planned_steps, 1))  # behind them it was asked to come to a stand
     first = planned_steps // 2
     if number <= first:
         return 0.0
     half = slice(first, number)
-    asked = log.array("/asked")[acted] if "/asked" in log.messages else np.zeros((number, 0))
+    asked = rows("/asked") if "/asked" in log.messages else np.zeros((number, 0))
     motion = Motion(position[half], velocity[half], action[half], action[half], asked[half])
     robot = None if log.contract is None else log.contract.robot.name
     try:
@@ -339,6 +341,13 @@ def goal_share_of_log(log: LogMessages, task: str, planned_steps: int) -> float:
     except NotInLogError:
         return math.nan
     return float(np.sum(held) / max(planned_steps - first, number - first))
+
+
+def _whole_cycles(log: LogMessages) -> NDArray[np.int64]:
+    """Log times, ns, of the cycles that acted: of one in which a disk was full, some topics may lack."""
+    topics = ("/state", "/action", "/timing", *(["/asked"] if "/asked" in log.messages else []))
+    times = [np.array(log.times.get(topic, []), dtype=np.int64) for topic in topics]
+    return reduce(np.intersect1d, times)
 
 
 def parse_sweeps(texts: Iterable[str]) -> dict[str, list[float]]:

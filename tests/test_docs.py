@@ -91,7 +91,8 @@ class TestRobots:
         text = (DOCS / "robots.md").read_text(encoding="utf-8")
         table = text[text.index("| check |") : text.index("## What is settled")]
         listed = set(re.findall(r"`([a-z-]+)`", "".join(re.findall(r"^\|(.*?)\|", table, re.MULTILINE))))
-        sources = [DOCS.parent / "simreal" / "lint" / "model_checks.py"]
+        lint = DOCS.parent / "simreal" / "lint"
+        sources = [lint / f"{name}_checks.py" for name in ("model", "angle", "timestep")]
         sources += (DOCS.parent / "simreal" / "robot_add").rglob("*.py")
         found = set()
         for path in sources:

@@ -293,6 +293,15 @@ def test_a_flight_failed_in_what_it_did_not_fly_and_what_follows_its_plan_does_n
     assert goal_share_of_log(flight(steps, upright), "qube_swingup", 100) == share
 
 
+def test_a_log_whose_topics_were_cut_at_different_lengths_counts_with_what_all_of_them_have() -> None:
+    log, whole = flight(80, 80), flight(77, 77)
+    for topic, length in (("/state", 80), ("/action", 79), ("/timing", 77)):
+        log.times[topic] = log.times[topic][:length]
+        log.messages[topic] = log.messages[topic][:length]
+    share = goal_share_of_log(log, "qube_swingup", 100)
+    assert share == goal_share_of_log(whole, "qube_swingup", 100) == pytest.approx(27 / 50)
+
+
 def test_a_robot_that_has_changed_since_training_is_refused(
     run_and_policy: tuple[Path, Path], tmp_path: Path
 ) -> None:

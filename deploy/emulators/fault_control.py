@@ -1,7 +1,7 @@
 """A small channel on which a running emulator is told of faults: lines on a Unix socket.
 
-``drop=0.5``, ``stall:elbow_flex@1-2`` (times count from now), ``clear``. Each line is answered by ``ok``
-or by what is wrong with it.
+``drop=0.5``, ``stall:elbow_flex@1-2`` (times count from now), ``clear``. Each line is answered by
+``ok: `` and what was set, or by what is wrong with it.
 """
 
 import contextlib
@@ -17,6 +17,7 @@ from simreal.errors import UserError
 
 LONGEST_LINE = 1024
 ANSWER_TIMEOUT = 5.0
+OBEYED = "ok: "
 
 
 class FaultControl:
@@ -70,13 +71,15 @@ class FaultControl:
 
     def _obey(self, line: str, now: float) -> str:
         if line == "clear":
+            number = len(self._faults.announced)
             self._faults.clear()
-            return "ok"
+            return f"{OBEYED}cleared, {number} faults ended"
         try:
-            self._faults.announce(parse_fault(line, self._devices), now)
+            fault = parse_fault(line, self._devices)
         except UserError as error:
             return str(error)
-        return "ok"
+        self._faults.announce(fault, now)
+        return f"{OBEYED}set: {fault}"
 
     def close(self) -> None:
         """Stop listening."""
@@ -99,8 +102,11 @@ class FaultControl:
         self.close()
 
 
-def tell_fault(path: Path, line: str) -> None:
+def tell_fault(path: Path, line: str) -> str:
     """Announce a fault to the emulator that listens at a path, or ``clear`` all.
+
+    Returns:
+        What the emulator has set, for people; times count from now.
 
     Raises:
         UserError: nobody listens there, or the fault cannot be.
@@ -113,5 +119,6 @@ def tell_fault(path: Path, line: str) -> None:
             answer = client.recv(LONGEST_LINE).decode()
         except OSError as error:
             raise UserError(f"no emulator answers at {path}: {error.strerror or error}") from None
-    if answer != "ok":
+    if not answer.startswith(OBEYED):
         raise UserError(answer or "the emulator has ended")
+    return answer.removeprefix(OBEYED)

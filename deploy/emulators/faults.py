@@ -31,6 +31,7 @@ DEVICE_FAULTS = {
     "watchdog": "the firmware's watchdog finds its time over, once",
 }
 KINDS = WIRE_FAULTS | DEVICE_FAULTS
+VALUELESS = ("stall", "frozen-encoder", "watchdog")
 DEFAULT_VALUE = {"over-temperature": 90.0, "brown-out": 4.0}
 DEFAULT_DELAY_MS = 20.0
 GRAMMAR = "KIND[:DEVICE][=VALUE][@BEGIN[-END]]"
@@ -60,6 +61,15 @@ class Fault:
     delay_ms: float = DEFAULT_DELAY_MS
     begin: float = 0.0
     end: float = math.inf
+
+    def __str__(self) -> str:
+        """For people, with times as they are."""
+        value = "" if self.kind in VALUELESS else f"={self.value:g}"
+        late = f"/{self.delay_ms:g}" if self.kind == "delay" else ""
+        whom = "" if self.device is None and self.kind in WIRE_FAULTS else f" of {self.device or 'all'}"
+        begin = f"from {self.begin:g} s" if self.begin else "from now"
+        end = "on" if self.end == math.inf else f"until {self.end:g} s"
+        return f"{self.kind}{value}{late}{whom} ({KINDS[self.kind]}), {begin} {end}"
 
     def befalls(self, device: str | None) -> bool:
         """Whether it concerns a device; None is what belongs to no single one."""

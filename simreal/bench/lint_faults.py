@@ -302,7 +302,6 @@ CASES = (
         "unit",
         model={'<compiler angle="radian" ': "<compiler "},
         at='<joint name="arm"',
-        also=("control-range",),
     ),
     Planted(
         "degrees that are read as radians",
@@ -339,6 +338,17 @@ CASES = (
             'range="-2 2"': 'range="-114.591559 114.591559"',
             '<body name="stand"': '<body name="stand" euler="0 0 1.57"',
         },
+    ),
+    Planted(
+        "servo whose damping is too much for an explicit step",
+        "timestep",
+        model={
+            ' integrator="implicitfast"': "",
+            "<motor ": "<position ",
+            'ctrlrange="-0.4 0.4"': 'ctrlrange="-0.4 0.4" kp="0.2" kv="0.3"',
+        },
+        robot=TO_POSITION,
+        at='<position name="motor"',
     ),
     _entry("slope in degrees", "bounds", "error", f"floor_slope: {{{_uniform(-10, 10)}}}"),
     _entry("bias in degrees", "unit", "warning", f"encoder_bias: {{{_uniform(-2, 2)}}}"),

@@ -70,8 +70,17 @@ def calibrate(
 
 
 def ask(text: str) -> None:
-    """Tell a person what to do, and wait for Enter."""
-    click.prompt(f"{text}, then press Enter", default="", show_default=False, prompt_suffix=" ")
+    """Tell a person what to do, and wait for Enter.
+
+    Raises:
+        UserError: nobody can press it.
+    """
+    try:
+        input(f"{text}, then press Enter ")
+    except (EOFError, OSError, RuntimeError, ValueError):  # ended, unreadable, absent, closed
+        raise UserError(
+            "nobody answers on standard input: a person must do that at a terminal; no file was written"
+        ) from None
 
 
 def _open(servos: str, port: str, baud: int) -> "tuple[type[ServoDriver], SerialPort]":

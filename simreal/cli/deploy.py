@@ -49,7 +49,7 @@ STILL = 0.02
     "--commands",
     "source_name",
     metavar="SOURCE",
-    help="Who asks while it runs: keyboard, gamepad, udp:PORT, or a file such as walk.yaml.",
+    help="Who asks while it runs: keyboard, gamepad, udp:PORT, websocket:PORT, or a file (walk.yaml).",
 )
 @click.option(
     "--camera",
@@ -158,6 +158,7 @@ def deploy(
         )
     if outcome.fault is not None:
         errors.print(f"fault: {outcome.check}: {outcome.fault}", style="red", soft_wrap=True)
+    if outcome.fault is not None or outcome.log_failure is not None:
         sys.exit(1)
 
 
@@ -234,7 +235,10 @@ def _goal(log: Path, task: str, planned: int) -> str:
     try:
         from simreal.evaluate import goal_share_of_log
 
-        share = goal_share_of_log(read_messages(log), task, planned)
+        messages = read_messages(log)
+        if not messages.complete:  # what it lacks would count as failed
+            return f"goal of {task}: not known: the log is incomplete"
+        share = goal_share_of_log(messages, task, planned)
     except (ModuleNotFoundError, UserError) as error:  # the log alone may have come to this computer
         return f"goal: not known: {error}"
     if math.isnan(share):

@@ -21,7 +21,7 @@ def doctor(as_json: bool) -> None:
 
     Each finding comes with the command that mends it. Exit status 1 if one breaks something.
     """
-    from simreal.doctor import diagnose
+    from simreal.doctor import diagnose, verdict
 
     found = []
     for diagnosis in diagnose():
@@ -36,6 +36,7 @@ def doctor(as_json: bool) -> None:
             f"{counts['problem']} problems, {counts['warning']} warnings, {counts['note']} notes, "
             f"{counts['ok']} as they should be"
         )
+        console.print(f"verdict: {verdict(found)}", soft_wrap=True)
     if any(diagnosis.status == "problem" for diagnosis in found):
         sys.exit(1)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from simreal.cli_types import PATH
+from simreal.cli_types import PATH, console
 from simreal.errors import nearest
 
 
@@ -52,4 +52,4 @@ def fault(control: Path, fault: str) -> None:
     """Let FAULT befall the emulator whose --control is CONTROL; `clear` ends all faults."""
     from simreal.deploy.emulators.fault_control import tell_fault
 
-    tell_fault(control, fault)
+    console.print(tell_fault(control, fault), soft_wrap=True)

@@ -1,11 +1,13 @@
 """One finding about this computer, and all checks in their order."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 Status = Literal["ok", "note", "warning", "problem"]
+Fitness = Literal["real time", "slow rates", "nothing"]
+"""What a control loop on this computer may be: 100 Hz and more, 10 Hz and more, or none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +19,14 @@ class Diagnosis:
         check: what was looked at.
         what: was found.
         mend: a command for a shell, or empty where nothing needs one.
+        fit: the most that a control loop can be after this; None of what has nothing to do with it.
     """
 
     status: Status
     check: str
     what: str
     mend: str = ""
+    fit: Fitness | None = None
 
 
 Check = Callable[[Path], Iterable[Diagnosis]]
@@ -65,3 +69,16 @@ def diagnose(root: Path = Path("/")) -> Iterator[Diagnosis]:
     )
     for check in checks:
         yield from check(root)
+
+
+def verdict(found: Sequence[Diagnosis]) -> str:
+    """What the computer is fit for, and because of what no better."""
+    limits: dict[Fitness, list[str]] = {fitness: [] for fitness in get_args(Fitness)}
+    for each in found:
+        if each.fit is not None:
+            limits[each.fit].append(each.check)
+    if limits["nothing"]:
+        return f"not fit to control a robot: {', '.join(limits['nothing'])}"
+    if limits["slow rates"]:
+        return f"fit for slow rates, some 10 Hz, not for real time: {', '.join(limits['slow rates'])}"
+    return "fit for real time, 100 Hz and more, as far as so short a test tells"

@@ -42,6 +42,7 @@ def priority(root: Path) -> Iterator[Diagnosis]:
         "real-time priority",
         f"limit is {limit}, SCHED_FIFO {PRIORITY} is refused: any busy program delays the loop",
         f"{allow_priority()}  # {AGAIN}; in a container: --ulimit rtprio=99 --cap-add sys_nice",
+        fit="slow rates",
     )
 
 
@@ -56,6 +57,7 @@ def locked_memory(root: Path) -> Iterator[Diagnosis]:
         "locked memory",
         f"limit is {limit / 2**20:.0f} MiB, a control process needs more: page faults may stop it",
         f"{allow_memory()}  # {AGAIN}; in a container: --ulimit memlock=-1",
+        fit="slow rates",
     )
 
 
@@ -69,7 +71,7 @@ def throttling(root: Path) -> Iterator[Diagnosis]:
     text = f"SCHED_FIFO gets at most {100 * share:g} % of each second"
     if share < 0.5:
         mend = "sudo sysctl -w kernel.sched_rt_runtime_us=950000"
-        yield Diagnosis("problem", "real-time throttling", text, mend)
+        yield Diagnosis("problem", "real-time throttling", text, mend, fit="slow rates")
     else:
         yield Diagnosis("ok", "real-time throttling", f"{text}; a loop that sleeps needs less")
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import mujoco
@@ -10,15 +11,14 @@ from numpy.typing import NDArray
 
 from simreal.contract import Joint, RobotDescription
 from simreal.errors import nearest
+from simreal.lint.angle_checks import check_angles, misread_joints
 from simreal.lint.command_checks import check_commands
 from simreal.lint.finding import Finding
 from simreal.lint.model_file import ModelFile, kind_of
+from simreal.lint.timestep_checks import check_timestep
 from simreal.lint.value_checks import check_values
 from simreal.physics.contradictions import contradictions
 
-FULL_TURN = 2.0 * math.pi
-MOST_TURNS = 4.0
-"""Of a joint with two ends. Beyond, multiples of 5 are degrees: robots were built with them."""
 WIDEST, NARROWEST = 3.0, 0.02
 """Radius of gyration over the reach of a body: beyond it, an inertia in other units is more likely than
 such a body. kg·cm² for kg·m² puts it off by 100, g·mm² by 30,000."""
@@ -31,6 +31,17 @@ def check_model(file: ModelFile, robot: RobotDescription) -> Iterator[Finding]:
     yield from _contradictions(file, robot)
     yield from _endless(file, robot)
     yield from check_commands(file, robot)
+    if file.compiled is not None and not misread_joints(file, robot.joints):
+        yield from check_timestep(file, file.compiled, described_posture(file.compiled, robot))
+
+
+def described_posture(model: mujoco.MjModel, robot: RobotDescription) -> NDArray[np.float64]:
+    """(nq,) with the joints of a description, as far as they are in the model, where they wait."""
+    qpos: NDArray[np.float64] = model.qpos0.copy()
+    for joint in robot.joints:
+        with suppress(KeyError):  # another check has told that it is not there
+            qpos[model.joint(joint.name).qposadr[0]] = joint.default_position
+    return qpos
 
 
 def check_file(file: ModelFile, described: Sequence[Joint] = ()) -> Iterator[Finding]:
@@ -38,9 +49,7 @@ def check_file(file: ModelFile, described: Sequence[Joint] = ()) -> Iterator[Fin
     yield from check_values(file)
     yield from _inertias(file)
     yield from _sizes(file)
-    yield from _joint_angles(file, described)
-    yield from _orientations(file)
-    yield from _servo_angles(file)
+    yield from check_angles(file, described)
     yield from _delays(file)
     yield from _sensor_noise(file)
 
@@ -118,114 +127,6 @@ def _reach(model: mujoco.MjModel, body: int) -> float:
     return float((np.linalg.norm(places - centre, axis=1) + extra).max(initial=0.0))
 
 
-def _joint_angles(file: ModelFile, joints: Sequence[Joint]) -> Iterator[Finding]:
-    """Ranges of joints in the other unit of angles: surely, or by somebody's word that they are not."""
-    described = {joint.name: (joint.lower, joint.upper) for joint in joints}
-    for joint in file.spec.joints:
-        if joint.type not in (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_BALL):
-            continue
-        written = np.array(joint.range)
-        if not (written[0] < written[1]) or joint.limited == mujoco.mjtLimited.mjLIMITED_FALSE:
-            continue
-        what = _other_unit(written, joint.compiler.degree)
-        if what is None:
-            continue
-        meant = described.get(joint.name, (None, None))
-        radians = written if joint.compiler.degree else np.radians(written)
-        if None not in meant:
-            certain = np.allclose(np.array(meant, dtype=float), radians, rtol=1e-2)
-        else:
-            certain = not joint.compiler.degree and _are_degrees(written)
-        yield Finding(
-            "error" if certain else "warning",
-            "unit",
-            file.where(joint),
-            f"joint {joint.name}: range {written[0]:g} {written[1]:g} {what}",
-            _compiler_mend(file, joint.compiler.degree),
-        )
-
-
-def _other_unit(angles: NDArray[np.float64], degree: bool) -> str | None:
-    """What is odd about the bounds of a joint, if anything is."""
-    largest = float(np.abs(angles).max())
-    if degree and largest <= FULL_TURN + 0.01:
-        low, high = np.radians(angles)
-        return f"is read as degrees, which is {low:.3g} to {high:.3g} rad"
-    if not degree and (largest > 2.0 * FULL_TURN or (largest > FULL_TURN and _are_round(angles))):
-        return f"is read as radians, which is {largest / FULL_TURN:.3g} turns"
-    return None
-
-
-def _are_degrees(angles: NDArray[np.float64]) -> bool:
-    """Whether bounds, read as radians, are round degrees and more turns than a joint makes."""
-    return bool(np.abs(angles).max() > MOST_TURNS * FULL_TURN and _are_round(angles))
-
-
-def _are_round(angles: NDArray[np.float64]) -> bool:
-    return bool(np.all(np.abs(angles / 5.0 - np.rint(angles / 5.0)) < 1e-9))
-
-
-def _compiler_mend(file: ModelFile, degree: bool) -> str:
-    if file.is_urdf:
-        return "write radians: a URDF has no other unit"
-    if degree:
-        return '<compiler angle="radian"/>, if these are radians'
-    return 'write radians, or take <compiler angle="radian"/> out'
-
-
-def _orientations(file: ModelFile) -> Iterator[Finding]:
-    """Angles by which elements are turned, and reference angles of joints."""
-    spec = file.spec
-    for element in (*spec.bodies, *spec.geoms, *spec.sites, *spec.cameras):
-        for angle in _written_angles(element.alt):
-            yield from _odd_angle(file, element, angle)
-    for joint in spec.joints:
-        if joint.type == mujoco.mjtJoint.mjJNT_HINGE:
-            for angle in (joint.ref, joint.springref):
-                yield from _odd_angle(file, joint, float(angle))
-
-
-def _written_angles(orientation: Any) -> list[float]:
-    match orientation.type:
-        case mujoco.mjtOrientation.mjORIENTATION_EULER:
-            return [float(angle) for angle in orientation.euler]
-        case mujoco.mjtOrientation.mjORIENTATION_AXISANGLE:
-            return [float(orientation.axisangle[3])]
-    return []
-
-
-def _odd_angle(file: ModelFile, element: Any, angle: float) -> Iterator[Finding]:
-    degree, twelfths = file.spec.compiler.degree, 12.0 * angle / math.pi
-    label = f"{kind_of(element)} {element.name}".strip()
-    if degree and round(twelfths) and abs(angle) < FULL_TURN + 0.01 and _is_pi_over_12(angle):
-        what = f"{label}: {angle:g} is a share of π, but read as degrees"
-    elif not degree and abs(angle) > FULL_TURN + 0.01:
-        what = f"{label}: {angle:g} is read as radians, which is {abs(angle) / FULL_TURN:.3g} turns"
-    else:
-        return
-    yield Finding("warning", "unit", file.where(element), what, _compiler_mend(file, degree))
-
-
-def _is_pi_over_12(angle: float) -> bool:
-    """Whether an angle is a multiple of π/12, written with two decimals or more."""
-    step = math.pi / 12.0
-    return abs(angle - step * round(angle / step)) < 2e-3
-
-
-def _servo_angles(file: ModelFile) -> Iterator[Finding]:
-    """Position servos: no compiler setting turns their commands from degrees into radians."""
-    hinges = {each.name for each in file.spec.joints if each.type == mujoco.mjtJoint.mjJNT_HINGE}
-    for actuator in file.spec.actuators:
-        servo = actuator.gainprm[0] > 0 and actuator.biasprm[1] == -actuator.gainprm[0]
-        limits = np.array(actuator.ctrlrange)
-        if servo and actuator.target in hinges and actuator.gear[0] == 1.0:
-            what = _other_unit(limits, degree=False)
-            if what is not None:
-                given = f"actuator {actuator.name}: ctrlrange {limits[0]:g} {limits[1]:g} {what}"
-                mend = "a servo's commands are radians always: write radians"
-                yield Finding("warning", "unit", file.where(actuator), given, mend)
-
-
 def _names(file: ModelFile, robot: RobotDescription) -> Iterator[Finding]:
     """Joints and actuators of the description that the model lacks."""
     for kind, names, elements in (
@@ -249,7 +150,11 @@ def _contradictions(file: ModelFile, robot: RobotDescription) -> Iterator[Findin
         for kind, elements in (("joint", file.spec.joints), ("actuator", file.spec.actuators))
         for each in elements
     }
+    misread = {joint.name for joint in misread_joints(file, robot.joints)}
+    misread |= {each.name for each in robot.actuators if each.joint in misread}
     for found in contradictions(file.compiled, robot):
+        if found.subject == "range" and found.name in misread:
+            continue  # what makes them agree comes after the unit of angles
         check = "control-range" if found.subject == "range" else found.subject
         where = file.where(parts[found.kind, found.name])
         yield Finding("error", check, where, f"{found.kind} {found.name}: {found.what}", found.mend)

@@ -3,16 +3,15 @@
 import shutil
 import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from simreal.errors import UserError
 from simreal.lint.finding import Finding, sorted_findings
-from simreal.lint.model_checks import check_file, check_model
+from simreal.lint.model_checks import check_file, check_model, described_posture
 from simreal.lint.model_file import ModelFile, read_model
 from simreal.physics.model import compile_model
-from simreal.robot_add.assets import missing_assets
+from simreal.robot_add.assets import missing_assets, without_missing
 from simreal.robot_add.checks import check_subject
 from simreal.robot_add.describe import robot_yaml
 from simreal.robot_add.first_experiment import experiment_yaml, task_of
@@ -20,6 +19,7 @@ from simreal.robot_add.naming import refuse_name
 from simreal.robot_add.own_model import OwnModel, write_own_model
 from simreal.robot_add.posture import default_posture
 from simreal.robot_add.readme import readme
+from simreal.robot_add.safety import Safety
 from simreal.robot_add.source import Source, open_source
 from simreal.robot_add.subject import make_subject
 from simreal.robot_add.urdf import Base, JointLimits, read_urdf
@@ -97,11 +97,8 @@ def check_robot(name: str) -> list[Finding]:
     findings += [*missing_assets(file), *check_model(file, robot.description)]
     if file.compiled is None:
         return sorted_findings(findings)
-    qpos = file.compiled.qpos0.copy()
-    for joint in robot.description.joints:
-        with suppress(KeyError):  # check_model has told that it is not there
-            qpos[file.compiled.joint(joint.name).qposadr[0]] = joint.default_position
-    subject = make_subject(file, file.compiled, qpos)
+    qpos = described_posture(file.compiled, robot.description)
+    subject = make_subject(file, file.compiled, qpos, described=robot.description.joints)
     return sorted_findings([*findings, *check_subject(subject)])
 
 
@@ -110,7 +107,9 @@ def _read_mjcf(source: Source) -> _Read:
     if file is None:
         return _Read(None, unusable, {})
     missing = list(missing_assets(file))
-    return _Read(file, missing or unusable, {})
+    if missing:  # the rest is told in the same round, as far as it can be
+        return _Read(without_missing(file) or file, missing, {})
+    return _Read(file, unusable, {})
 
 
 def _read_urdf(source: Source, scratch: Path, base: Base | None) -> _Read:
@@ -127,7 +126,7 @@ def _audit(read: _Read) -> list[Finding]:
     if read.file.compiled is None:
         return found
     posture = default_posture(read.file.compiled)
-    known = posture.qpos, posture.source, read.limits, read.massless
+    known = posture.qpos, posture.source, read.limits, read.massless, read.mimics
     return [*found, *check_subject(make_subject(read.file, read.file.compiled, *known))]
 
 
@@ -144,8 +143,9 @@ def _write(
     try:
         staging.mkdir()
         own = write_own_model(file.spec, staging, name, read.limits, read.mimics)
-        _describe(staging, name, own, read.limits)
-        notes = [*own.notes, *_copy_licence(source.path.parent, staging)]
+        safety = Safety(own.model, read.limits, own.estimated)
+        _describe(staging, name, own, read.limits, safety)
+        notes = [*own.notes, *safety.notes(), *_copy_licence(source.path.parent, staging)]
         (staging / "README.md").write_text(readme(name, source.path, findings, notes), encoding="utf-8")
         write_sums(staging)
         staging.chmod(0o755)
@@ -172,10 +172,12 @@ def _refuse_somebodys(folder: Path) -> None:
         )
 
 
-def _describe(folder: Path, name: str, own: OwnModel, limits: Mapping[str, JointLimits]) -> None:
+def _describe(
+    folder: Path, name: str, own: OwnModel, limits: Mapping[str, JointLimits], safety: Safety
+) -> None:
     """Write `robot.yaml` and a first experiment, and read the robot back as everybody will."""
     imu = None if own.imu is None else own.imu.sensors
-    text = robot_yaml(name, own.model, own.default_position, limits, imu)
+    text = robot_yaml(name, own.model, own.default_position, limits, imu, safety)
     (folder / DESCRIPTION).write_text(text, encoding="utf-8")
     robot = read_robot(folder)
     model = compile_model(robot)

@@ -76,14 +76,40 @@ def missing_assets(file: ModelFile) -> Iterator[Finding]:
             yield Finding("error", "asset", file.where(asset.element), what, _where_else(asset.path))
 
 
+def without_missing(file: ModelFile) -> ModelFile | None:
+    """The model without the files that are missing and what uses them, so that the rest can be audited.
+
+    Returns:
+        None if that does not compile, as where masses come from a mesh.
+    """
+    spec = mujoco.MjSpec.from_file(str(file.path))
+    for asset in find_assets(spec):
+        if not asset.path.is_file():
+            _take_out(spec, asset.element)
+    try:
+        return ModelFile(file.path, spec, spec.compile())
+    except ValueError:
+        return None
+
+
+def _take_out(spec: mujoco.MjSpec, element: Any) -> None:
+    name = element.name or Path(getattr(element, "file", "")).stem
+    for geom in list(spec.geoms):
+        if name in (geom.meshname, geom.hfieldname):
+            spec.delete(geom)
+    for material in spec.materials:
+        material.textures = ["" if each == name else each for each in material.textures]
+    spec.delete(element)
+
+
 def _where_else(path: Path) -> str:
     """A file of the same name nearby, if there is one."""
     for folder in list(path.parents)[:3]:
         if folder.is_dir() and folder != Path(folder.anchor):
             found = next(_files_below(folder, path.name), None)
             if found is not None:
-                return f"there is one at {found}: put it there, or name that path"
-    return "put it there, or take what uses it out"
+                return f"there is one at {found}: put it there, or correct the path"
+    return "put it there, or correct the path, or remove what uses it"
 
 
 def _files_below(folder: Path, name: str, depth: int = 3) -> Iterator[Path]:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import mujoco
 import yaml
@@ -11,12 +11,9 @@ from simreal.physics.contradictions import COMMAND_UNITS
 from simreal.physics.drives import Drive, command_range, read_drives
 from simreal.robot_add.checks.limit_checks import FASTEST, credible
 from simreal.robot_add.posture import simple_joints
+from simreal.robot_add.safety import Safety
 from simreal.robot_add.urdf import JointLimits
 
-STOPS_GIVE = 0.02
-"""Share of a joint's range by which it may pass its stops before that is a fault."""
-NOISY = 1.2
-"""Reported over true velocity, before that is a fault."""
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./·-]*")
 
 
@@ -26,6 +23,7 @@ def robot_yaml(
     default_position: Mapping[str, float],
     limits: Mapping[str, JointLimits],
     imu: Mapping[str, str] | None,
+    safety: Safety,
 ) -> str:
     """The text of a `robot.yaml`.
 
@@ -35,6 +33,7 @@ def robot_yaml(
         default_position: joint name to rad or m.
         limits: joint name to its drive's limits, where a URDF says them.
         imu: the three quantities to the names of their sensors, if there are any.
+        safety: its bounds on the real machine.
     """
     lines = [f"# Written by `simreal robot add`; README.md says from what. {name} is yours: edit it."]
     lines += ["description:", f"  name: {name}", "  joints:"]
@@ -43,7 +42,7 @@ def robot_yaml(
     if imu is not None:
         lines += ["  imu: true", "", "sensing:", "  imu:"]
         lines += [f"    {quantity}: {_scalar(sensor)}" for quantity, sensor in imu.items()]
-    lines += ["", "safety:", *_safety(model, limits), ""]
+    lines += ["", "safety:", *safety.lines(_scalar), ""]
     return "\n".join(lines)
 
 
@@ -105,21 +104,3 @@ def _actuator(model: mujoco.MjModel, drive: Drive) -> str:
     if drive.command == "position":
         values |= {"stiffness": _number(drive.stiffness), "damping": _number(max(drive.damping, 0.0))}
     return _flow(**values)
-
-
-def _safety(model: mujoco.MjModel, limits: Mapping[str, JointLimits]) -> Iterator[str]:
-    names = [model.joint(joint).name for joint in simple_joints(model)]
-    limited = [joint for joint in simple_joints(model) if model.jnt_limited[joint]]
-    if limited:
-        yield "  joint_position:                 # rad or m; the ends of travel, which give way a little"
-    for joint in limited:
-        low, high = model.jnt_range[joint]
-        give = STOPS_GIVE * (high - low)
-        ends = f"[{_number(low - give)!r}, {_number(high + give)!r}]"
-        yield f"    {_scalar(model.joint(joint).name)}: {ends}"
-    speeds = {name: speed for name in names if (speed := _speed(name, limits)) is not None}
-    if speeds:
-        yield "  joint_velocity:                 # rad/s or m/s; with a margin for noise"
-    yield from (f"    {_scalar(name)}: {_number(NOISY * speed)!r}" for name, speed in speeds.items())
-    yield "  stale_state_ms: 100"
-    yield "  watchdog_ms: 100                # without a command for so long, the robot goes passive"

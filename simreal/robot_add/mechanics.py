@@ -1,9 +1,10 @@
-"""What servos have to move and to hold: inertias at the joints, and torques of gravity."""
+"""What servos have to hold: torques of gravity at the joints."""
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from simreal.physics.joint_inertia import joint_inertia
 from simreal.robot_add.posture import free_bodies, placed, simple_joints
 
 POSTURES = 64
@@ -14,31 +15,15 @@ QUICKNESS = 50.0
 """rad/s² or m/s² to which they bring what they move, where gravity asks nothing."""
 
 
-def joint_inertia(model: mujoco.MjModel, qpos: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(joints,) kg·m² or kg that a torque meets at each joint while all others are free to give way.
-
-    The inverse of the diagonal of the inverse of the joint-space inertia: the least that a servo can
-    meet, and so what decides whether it is stable.
-    """
-    data = placed(model, qpos)
-    inverse = np.zeros((model.nv, model.nv))
-    mujoco.mj_solveM(model, data, inverse, np.eye(model.nv))
-    inertia = np.full(model.njnt, np.inf)
-    for joint in simple_joints(model):
-        dof = model.jnt_dofadr[joint]
-        inertia[joint] = 1.0 / max(inverse[dof, dof], mujoco.mjMINVAL)
-    return inertia
-
-
 def estimated_effort(model: mujoco.MjModel) -> NDArray[np.float64]:
     """(joints,) N·m or N of drives of which nobody says how strong they are."""
     inertia = joint_inertia(model, model.qpos0)
     return np.maximum(
-        MARGIN * _holding_effort(model), QUICKNESS * np.where(np.isinf(inertia), 0.0, inertia)
+        MARGIN * holding_effort(model), QUICKNESS * np.where(np.isinf(inertia), 0.0, inertia)
     )
 
 
-def _holding_effort(model: mujoco.MjModel) -> NDArray[np.float64]:
+def holding_effort(model: mujoco.MjModel) -> NDArray[np.float64]:
     """(joints,) N·m or N: the largest that gravity asks of each joint over random postures.
 
     A robot on its own feet also bears its weight: a quarter of it, at the distance from the joint to the

@@ -37,12 +37,14 @@ class OwnModel:
         model: as compiled from that folder.
         default_position: joint name to where it waits, rad or m.
         imu: of a robot on a free base.
+        estimated: whether its servos were added, with gains that are a guess.
         notes: what was changed and decided, for people.
     """
 
     model: mujoco.MjModel
     default_position: dict[str, float]
     imu: Imu | None
+    estimated: bool
     notes: list[str]
 
 
@@ -68,7 +70,8 @@ def write_own_model(
     move_assets(spec, folder)
     notes = _named(spec)
     model = spec.compile()
-    if model.nu == 0:
+    estimated = model.nu == 0
+    if estimated:
         notes += add_servos(spec, model, urdf, mimics)
         model = spec.compile()
     notes += settle_commands(spec, model)
@@ -81,7 +84,7 @@ def write_own_model(
     notes += [imu.note] if imu else []
     defaults = _defaults(model, posture.qpos)
     spec.modelname = name
-    return OwnModel(_written(spec, folder), defaults, imu, notes)
+    return OwnModel(_written(spec, folder), defaults, imu, estimated, notes)
 
 
 def _named(spec: mujoco.MjSpec) -> list[str]:

@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping
 import mujoco
 import numpy as np
 
+from simreal.physics.joint_inertia import joint_inertia
 from simreal.robot_add.checks.limit_checks import STRONGEST, credible
-from simreal.robot_add.mechanics import MARGIN, estimated_effort, joint_inertia
+from simreal.robot_add.mechanics import MARGIN, estimated_effort
 from simreal.robot_add.posture import default_posture, simple_joints
 from simreal.robot_add.urdf import JointLimits
 

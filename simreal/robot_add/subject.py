@@ -1,6 +1,6 @@
 """What an audit looks at: a model that compiles, and what is known of its drives beside it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +8,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from simreal.contract import Joint
+from simreal.lint.angle_checks import misread_joints
 from simreal.lint.model_file import ModelFile
 from simreal.physics.drives import Drive, Foreign, read_drives
 from simreal.robot_add.urdf import JointLimits
@@ -26,6 +28,8 @@ class Subject:
         foreign: the others.
         urdf: joint name to what a URDF says of its drive; empty for an MJCF.
         massless: links of a URDF that have shapes and no inertia.
+        mimics: joints of a URDF that follow another one.
+        misread: joints whose range is surely in another unit: what follows from it is not told.
     """
 
     file: ModelFile
@@ -36,6 +40,8 @@ class Subject:
     foreign: list[Foreign]
     urdf: Mapping[str, JointLimits] = field(default_factory=dict)
     massless: tuple[str, ...] = ()
+    mimics: tuple[str, ...] = ()
+    misread: frozenset[int] = frozenset()
 
     def where(self, kind: str, index: int) -> str:
         """``file:line`` of a body, joint, geom or actuator of the model."""
@@ -73,7 +79,10 @@ def make_subject(
     posture: str = "",
     urdf: Mapping[str, JointLimits] | None = None,
     massless: tuple[str, ...] = (),
+    mimics: tuple[str, ...] = (),
+    described: Sequence[Joint] = (),
 ) -> Subject:
     """Look at a model with its actuators sorted."""
     drives, foreign = read_drives(model)
-    return Subject(file, model, qpos, posture, drives, foreign, urdf or {}, massless)
+    misread = frozenset(int(joint.id) for joint in misread_joints(file, described))
+    return Subject(file, model, qpos, posture, drives, foreign, urdf or {}, massless, mimics, misread)

@@ -206,7 +206,8 @@ def _missing(
             link.remove(shape)
         return
     what = f"{label}: no such file; looked for {', '.join(map(str, looked))}"
-    yield Finding("error", "asset", where, what, "put it at one of these places")
+    mend = f"put it at one of these places, or correct the path, or remove the {role}"
+    yield Finding("error", "asset", where, what, mend)
     link.remove(shape)
 
 

@@ -2,9 +2,11 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -230,6 +232,38 @@ def test_deploy_prints_its_outcome_for_programs(policy_file: WriteFile, simreal:
     assert (outcome["ended_by"], outcome["fault"], outcome["log_failure"]) == ("duration", None, None)
     assert outcome["cycles"] == len(read_messages(log).messages["/action"])
     assert {"p50_ms", "p99_ms", "max_ms"} <= set(outcome["timing"]["compute"])
+
+
+def _fill_the_disk() -> None:
+    """Lets the disk refuse what the log's writer of this process has still to write."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    while True:
+        for child in children.read_text("ascii").split():
+            if "log_writer" in Path(f"/proc/{child}/cmdline").read_text("utf-8"):
+                resource.prlimit(int(child), resource.RLIMIT_FSIZE, (60_000, 60_000))
+                return
+        time.sleep(0.01)
+
+
+def test_a_disk_that_is_full_is_named_and_the_flight_keeps_its_result(
+    policy_file: WriteFile, simreal: Simreal
+) -> None:
+    log = policy_file().with_name("flight.mcap")
+    filling = threading.Thread(target=_fill_the_disk, daemon=True)
+    filling.start()
+    options = ("--driver", "sim", "--duration", "2", "--log", log)
+    status, output, error = simreal("deploy", policy_file(bias=0.02), *options)
+    assert status == 1
+    assert "ended by duration" in output
+    assert "not known: the log is incomplete" in output
+    assert f"{log}: incomplete, " in error
+    assert "File too large" in error
+
+
+def test_the_help_names_every_source_of_commands(simreal: Simreal) -> None:
+    _, output, _ = simreal("deploy", "--help")
+    for source in ("keyboard", "gamepad", "udp:PORT", "websocket:PORT"):
+        assert source in output
 
 
 def test_a_dead_motor_is_no_success(policy_file: WriteFile, simreal: Simreal) -> None:

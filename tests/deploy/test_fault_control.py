@@ -66,3 +66,17 @@ def test_the_command_line_tells_a_fault(tmp_path: Path) -> None:
         result = CliRunner().invoke(cli, ["emulate", "fault", str(path), "drop=0.5"])
         assert result.exit_code == 0, result.output
         assert faults.announced[0].kind == "drop"
+        assert result.output == "set: drop=0.5 (share of frames that vanish), from now on\n"
+        ended = CliRunner().invoke(cli, ["emulate", "fault", str(path), "clear"])
+        assert ended.output == "cleared, 1 faults ended\n"
+
+
+def test_what_was_set_is_said_with_whom_it_befalls_and_when(tmp_path: Path) -> None:
+    path = tmp_path / "control"
+    with _listening(path):
+        said = [tell_fault(path, line) for line in ("stall:elbow@1-2", "delay=0.05", "over-temperature")]
+    assert said == [
+        "set: stall of elbow (the joint is blocked), from 1 s until 2 s",
+        "set: delay=0.05/20 (share of frames that come late, and by how many ms: 0.05/20), from now on",
+        "set: over-temperature=90 of all (the windings stay at so many °C), from now on",
+    ]

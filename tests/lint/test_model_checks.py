@@ -92,12 +92,18 @@ def test_the_inertia_of_what_never_moves_is_nobodys_concern(lint_model: LintMode
     assert lint_model(after=still) == []
 
 
-@pytest.mark.parametrize("bounds", ["-1.57 1.57", "-3.14 0", "0 6.28", "-2 2"])
-def test_a_range_in_radians_is_odd_where_degrees_are_read(bounds: str, lint_model: LintModel) -> None:
+@pytest.mark.parametrize(
+    ("bounds", "severity"),
+    [("-1.57 1.57", "error"), ("-3.14 0", "error"), ("0 6.28", "warning"), ("-2 2", "warning")],
+)
+def test_a_range_in_radians_is_odd_where_degrees_are_read(
+    bounds: str, severity: str, lint_model: LintModel
+) -> None:
+    """Surely so where it is a share of π."""
     joint = f'range="{bounds}"'
     assert lint_model(joint=joint) == []
     (found,) = lint_model(compiler="", joint=joint)
-    assert (found.check, found.severity) == ("unit", "warning")
+    assert (found.check, found.severity) == ("unit", severity)
     assert found.where.endswith("model.xml:6")
 
 

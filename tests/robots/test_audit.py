@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from simreal.env import BatchEnv
 from simreal.experiment import load_experiment
+from simreal.lint import lint_experiment
 from simreal.lint.finding import Finding
 from simreal.physics.drives import command_range, effort_limit, read_drives
-from simreal.robot_add import add_robot
+from simreal.robot_add import add_robot, check_robot
 from simreal.robot_add.urdf import Base
 from simreal.robots import load_robot
 
@@ -328,3 +329,129 @@ def test_what_no_policy_commands_is_left_out_and_said(
     path = write_arm(("</actuator>", actuator + "</actuator>"))
     found = of_check(audit(path), "actuators")
     assert any("left out" in each.what and reason in each.what for each in found), found
+
+
+LIGHT_YAW = (
+    ('kp="40" kv="2"', 'kp="40" kv="40"'),  # on 0.0385 kg·m²: 40 * 0.002 / 0.0385 is 2.08
+)
+
+
+def test_damping_that_swings_for_ever_is_an_error_and_can_be_mended(own_folder: Path, write_arm) -> None:
+    (found,) = of_check(audit(write_arm(*LIGHT_YAW)), "timestep")
+    assert found.severity == "error"
+    assert "its damping of 40" in found.what
+    assert "swings for ever" in found.what
+    assert 'integrator="implicitfast"' in found.mend
+    mended = ('timestep="0.002"', 'timestep="0.002" integrator="implicitfast"')
+    assert audit(write_arm(*LIGHT_YAW, mended)) == []
+
+
+def test_damping_that_turns_the_speed_around_is_told_with_the_most_there_may_be(
+    own_folder: Path, write_arm
+) -> None:
+    added = add_robot(write_arm(('kp="40" kv="2"', 'kp="40" kv="25"')), "braked")
+    (found,) = of_check(added.findings, "timestep")
+    assert found.severity == "warning"
+    assert "reversed in each" in found.what
+    kv = re.search(r'kv="[0-9.]+"', found.mend)
+    assert kv is not None
+    assert of_check(audit(write_arm(('kp="40" kv="2"', f'kp="40" {kv.group()}'))), "timestep") == []
+    again = [each.what for each in of_check(check_robot("braked"), "timestep")]
+    assert again == [found.what]
+    assert [each.what for each in of_check(lint_experiment(added.experiment), "timestep")] == again
+
+
+def test_what_no_servo_by_itself_explains_is_seen_in_motion(own_folder: Path, write_arm) -> None:
+    """A tendon's actuator is no servo that a policy commands, and shakes the joint like one."""
+    tendon = '<tendon><fixed name="pull"><joint joint="shoulder" coef="1"/></fixed></tendon><actuator>'
+    brake = '<general name="brake" tendon="pull" biastype="affine" biasprm="0 0 -40"/></actuator>'
+    path = write_arm(("<actuator>", tendon), ("</actuator>", brake))
+    (found,) = of_check(audit(path), "timestep")
+    assert found.severity == "warning"
+    assert "held in its default posture" in found.what
+    assert "shoulder by" in found.what
+    mended = ('timestep="0.002"', 'timestep="0.002" integrator="implicitfast"')
+    assert 'integrator="implicitfast"' in found.mend
+    path = write_arm(("<actuator>", tendon), ("</actuator>", brake), mended)
+    assert of_check(add_robot(path, "mended").findings, "timestep") == []
+
+
+def test_warnings_are_told_beside_a_missing_mesh(own_folder: Path, write_arm) -> None:
+    path = write_arm(('file="sub/link.stl"', 'file="lost/nowhere.stl"'), (' forcerange="-8 8"', ""))
+    added = add_robot(path, "audited")
+    assert added.folder is None
+    assert [(each.severity, each.check) for each in added.findings] == [
+        ("error", "asset"),
+        ("warning", "limits"),
+    ]
+    assert added.findings[0].mend == "put it there, or correct the path, or remove what uses it"
+
+
+def test_a_mesh_of_a_urdf_may_be_left_out(own_folder: Path, write_urdf) -> None:
+    (found,) = of_check(audit(write_urdf(("meshes/base.stl", "meshes/lost.stl"))), "asset")
+    assert found.mend.endswith("or correct the path, or remove the visual")
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit"),
+    [("continuous", '<limit effort="5" velocity="8"/>'), ("continuous", ""), ("revolute", "")],
+)
+def test_a_joint_of_a_urdf_without_ends_is_told_before_and_after(
+    own_folder: Path, write_urdf, kind: str, limit: str
+) -> None:
+    text = write_urdf().read_text()
+    joint = text[text.index('<joint name="elbow" type="revolute">') : text.index("</robot>")]
+    endless = joint.replace("revolute", kind).replace(URDF_LIMIT, limit)
+    added = add_robot(write_urdf((joint, endless)), "audited")
+    assert added.folder is not None
+    told = [each for each in of_check(added.findings, "limits") if "has no range" in each.what]
+    assert [each.what for each in told] == ["joint elbow has no range"]
+    assert "<limit lower" in told[0].mend
+    again = [each.what for each in of_check(check_robot("audited"), "limits")]
+    assert again == ["joint elbow has no range"]
+
+
+class TestRadiansReadAsDegrees:
+    """``angle="radian"`` was forgotten, which leaves every hinge a few degrees."""
+
+    FORGOTTEN = ('<compiler angle="radian" ', "<compiler ")
+
+    def test_a_servo_with_the_same_numbers_makes_it_sure(self, own_folder: Path, write_arm) -> None:
+        found = audit(write_arm(self.FORGOTTEN))
+        assert {(each.severity, each.check) for each in found} == {("error", "unit")}
+        assert [each.what.split(":")[0] for each in found] == ["joint shoulder", "joint elbow"]
+        assert {each.mend for each in found} == {'<compiler angle="radian"/>, if these are radians'}
+        assert not (own_folder / "audited").exists()
+
+    @pytest.mark.parametrize(
+        ("edits", "severity"),
+        [
+            ([(' ctrlrange="-1.5 1.5"', "")], "error"),  # by the keyframe
+            ([(' ctrlrange="-1.5 1.5"', ""), ('qpos="0.3 0.8"', 'qpos="0 0"')], "warning"),
+            (
+                [
+                    (' ctrlrange="-1.5 1.5"', ""),
+                    ('qpos="0.3 0.8"', 'qpos="0 0"'),
+                    (' range="-1.5 1.5" a', ' range="-1.571 1.571" a'),
+                ],
+                "error",
+            ),
+        ],
+    )
+    def test_other_evidence(
+        self, own_folder: Path, write_arm, edits: list[tuple[str, str]], severity: str
+    ) -> None:
+        found = of_check(audit(write_arm(self.FORGOTTEN, *edits)), "unit")
+        assert {each.severity for each in found} == {severity}
+
+    def test_a_copy_in_which_it_is_done_tells_by_its_servos(self, own_folder: Path, write_arm) -> None:
+        add_robot(write_arm(), "their_arm")
+        model = own_folder / "their_arm" / "model.xml"
+        text = model.read_text()
+        assert text.count('range="-1.5 1.5"') >= 2
+        model.write_text(text.replace(' range="-1.5 1.5"', ' range="-0.0261799 0.0261799"', 1))
+        found = check_robot("their_arm")
+        errors = [each for each in found if each.severity == "error"]
+        assert [each.check for each in errors] == ["unit"]
+        assert errors[0].mend == 'range="-1.5 1.5", if these are radians'
+        assert not [each for each in found if "push against the stops" in each.what]

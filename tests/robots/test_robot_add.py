@@ -268,6 +268,51 @@ class TestUrdf:
         shake(added.experiment)
 
 
+class TestSafety:
+    def test_a_model_s_own_drives_bound_speeds_rates_and_efforts(
+        self, own_folder: Path, write_arm
+    ) -> None:
+        """Thrown from end to end, no joint passes the bound, and none stays far below it."""
+        added = add_robot(write_arm(), "their_arm")
+        robot = load_robot("their_arm")
+        safety, model = robot.config.safety, compile_model(robot)
+        for joint, actuator in (("shoulder", 0), ("elbow", 1)):
+            fastest = 0.0
+            for first, then in ((0, 1), (1, 0)):
+                data = mujoco.MjData(model)
+                data.ctrl[actuator] = model.actuator_ctrlrange[actuator, first]
+                mujoco.mj_step(model, data, 1500)
+                data.ctrl[actuator] = model.actuator_ctrlrange[actuator, then]
+                for _ in range(1000):
+                    mujoco.mj_step(model, data)
+                    speed = data.qvel[model.joint(joint).dofadr[0]]
+                    fastest = max(fastest, abs(float(speed)))
+            assert fastest < safety.joint_velocity[joint] < 5.0 * fastest
+            assert safety.command_rate[joint] == pytest.approx(
+                2.0 / 1.2 * safety.joint_velocity[joint], rel=1e-3
+            )
+        assert safety.command_effort == {"shoulder": 8.0, "elbow": 4.0}
+        settled = [note for note in added.notes if note.startswith("safety")]
+        assert settled[0].startswith("safety.joint_velocity: 1.2 times what its drive, gravity and")
+        assert settled[-1].startswith("safety does without command_jump: the model does not tell")
+
+    def test_a_urdf_tells_by_its_limits(self, own_folder: Path, write_urdf) -> None:
+        add_robot(write_urdf(), "their_arm")
+        safety = load_robot("their_arm").config.safety
+        assert safety.joint_velocity == pytest.approx({"shoulder": 7.2, "elbow": 9.6})
+        assert safety.command_rate == {"shoulder": 12.0, "elbow": 16.0}
+        assert safety.command_effort == {"shoulder": 12.0, "elbow": 5.0}
+
+    def test_what_is_only_a_guess_bounds_nothing(self, own_folder: Path, write_walker) -> None:
+        """Its servos were added, with gains and efforts that nobody states."""
+        added = add_robot(write_walker(), "walker")
+        safety = load_robot("walker").config.safety
+        assert safety.joint_position
+        assert not (safety.joint_velocity or safety.command_rate or safety.command_effort)
+        lacking = "safety does without joint_velocity, command_rate, command_effort, command_jump"
+        assert any(note.startswith(lacking) for note in added.notes)
+
+
 def test_the_first_experiment_has_no_key_that_nobody_reads(own_folder: Path, write_arm) -> None:
     added = add_robot(write_arm(), "their_arm")
     assert added.folder is not None

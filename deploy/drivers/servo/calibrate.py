@@ -33,6 +33,10 @@ SETTLING = 0.05
 """s, in which a servo measures anew."""
 LEAST_SHARE, MOST_SHARE = 0.6, 1.25
 """Of the range that the robot's description gives: what was found beyond is a mistake."""
+NOT_MOVED = 0.1
+"""rad from end to end."""
+PATIENCE = 3
+"""So many times a person is asked for the ends of a joint."""
 GRIPPER_TORQUE = 0.5
 """Of the full duty, as lerobot has it."""
 
@@ -40,7 +44,8 @@ GRIPPER_TORQUE = 0.5
 def calibrate(kind: type[ServoDriver], robot: RobotDescription, bus: ServoBus, ask: Ask) -> Calibration:
     """Home all servos, find their ranges, and let them keep both.
 
-    Joints are numbered from 1, as their servos' ids must be.
+    Joints are numbered from 1, as their servos' ids must be. A joint whose ends cannot be right is
+    asked for again, and what was found of others stays.
 
     Args:
         kind: the driver that will use it.
@@ -50,11 +55,14 @@ def calibrate(kind: type[ServoDriver], robot: RobotDescription, bus: ServoBus, a
 
     Raises:
         DriverError: a servo does not answer, or does not take what is written.
-        UserError: a servo is of an unknown kind, or the ranges cannot be.
+        UserError: a servo is of an unknown kind, a joint of the robot has no range, or the ranges that
+            are found cannot be.
     """
+    _refuse_endless(robot)
     home = {"feetech": _home_feetech, "dynamixel": _home_dynamixel}[kind.protocol]
     helper = _Servos(kind, bus)
     ids = {joint.name: number for number, joint in enumerate(robot.joints, 1)}
+    helper.refuse_missing(ids)
     models = {name: helper.model(name, servo) for name, servo in ids.items()}
     for name, servo in ids.items():
         helper.set(name, servo, "torque_enable", 0)
@@ -63,16 +71,24 @@ def calibrate(kind: type[ServoDriver], robot: RobotDescription, bus: ServoBus, a
     joints = {}
     for joint in robot.joints:
         servo = ids[joint.name]
-        ends = _ask_ends(helper, joint, servo, ask)
-        joints[joint.name] = _calibrated(
-            kind, joint, ends, {"id": servo, "model": models[joint.name]}, offsets[joint.name]
-        )
+        identity = {"id": servo, "model": models[joint.name]}
+        ends = _likely_ends(helper, joint, servo, ask)
+        joints[joint.name] = _calibrated(kind, joint, ends, identity, offsets[joint.name])
         helper.keep_range(joint.name, servo, joints[joint.name])
     found = {
         name: entry.model_copy(update={"firmware": helper.firmware(name, ids[name])})
         for name, entry in joints.items()
     }
     return Calibration(robot=robot.name, protocol=kind.protocol, joints=found)
+
+
+def _refuse_endless(robot: RobotDescription) -> None:
+    endless = [each.name for each in robot.joints if each.lower is None or each.upper is None]
+    if endless:
+        raise UserError(
+            f"robot {robot.name}: no lower and upper in robot.yaml for {', '.join(endless)}: a joint is "
+            "calibrated by its two ends"
+        )
 
 
 class _Servos:
@@ -87,6 +103,21 @@ class _Servos:
         if number is None:
             raise DriverError(f"joint {joint}: no answer from id {servo}")
         return number
+
+    def refuse_missing(self, ids: Mapping[str, int]) -> None:
+        """All of them, by joint, before a person is asked for anything."""
+        silent = {name: servo for name, servo in ids.items() if not self._bus.ping(servo)}
+        if silent:
+            found = {name: servo for name, servo in ids.items() if name not in silent}
+            raise DriverError(
+                f"no answer from {_listed(silent)}"
+                + (
+                    f"; found {_listed(found)}: is it another robot, or are ids to be given first "
+                    "(--assign-ids)?"
+                    if found
+                    else ": do the servos have power, and is this their bus?"
+                )
+            )
 
     def set(self, joint: str, servo: int, name: str, number: int) -> None:
         if not self._bus.write(servo, self._registers[name], number):
@@ -177,11 +208,39 @@ def _home_dynamixel(servos: _Servos, joint: str, servo: int) -> int:
     return offset
 
 
-def _ask_ends(servos: _Servos, joint: Joint, servo: int, ask: Ask) -> tuple[int, int]:
+def _listed(ids: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} (id {servo})" for name, servo in ids.items())
+
+
+def _likely_ends(servos: _Servos, joint: Joint, servo: int, ask: Ask) -> tuple[int, int]:
+    """Counts at the two ends, asked for until they can be right, or for the last time."""
+    ends = _ask_ends(servos, joint, servo, ask, "")
+    for _ in range(PATIENCE - 1):
+        wrong = _objection(joint, ends)
+        if wrong is None:
+            break
+        ends = _ask_ends(servos, joint, servo, ask, f"{joint.name}: {wrong}. Once more: ")
+    return ends
+
+
+def _objection(joint: Joint, ends: tuple[int, int]) -> str | None:
+    """Why the counts at two ends cannot be those of a joint."""
+    assert joint.lower is not None and joint.upper is not None
+    found, expected = abs(ends[1] - ends[0]) * STEP, joint.upper - joint.lower
+    if found < NOT_MOVED:
+        return f"it was not moved: {found:.2f} rad from end to end, {expected:.2f} were expected"
+    if not LEAST_SHARE * expected < found < MOST_SHARE * expected:
+        return f"it moved by {found:.2f} rad from end to end, {expected:.2f} were expected"
+    return None
+
+
+def _ask_ends(servos: _Servos, joint: Joint, servo: int, ask: Ask, before: str) -> tuple[int, int]:
     """Counts at the lower and the upper end."""
     ends = []
     for word, angle in (("lower", joint.lower), ("upper", joint.upper)):
-        ask(f"Move {joint.name} to its {word} end, where it is at {angle:+.2f} rad, and hold it there")
+        first = before if word == "lower" else ""
+        there = f"to its {word} end, where it is at {angle:+.2f} rad, and hold it there"
+        ask(f"{first}Move {joint.name} {there}")
         ends.append(servos.position(joint.name, servo))
     return ends[0], ends[1]
 
@@ -195,12 +254,11 @@ def _calibrated(
 ) -> JointCalibration:
     """The middle of the range that was found is that of the range that the description gives."""
     assert joint.lower is not None and joint.upper is not None
-    found, expected = abs(ends[1] - ends[0]) * STEP, joint.upper - joint.lower
-    if not LEAST_SHARE * expected < found < MOST_SHARE * expected:
-        raise UserError(
-            f"joint {joint.name}: it moved by {found:.2f} rad from end to end, {expected:.2f} were "
-            "expected: did it cross the seam of its encoder? Begin again, with every joint in the middle"
-        )
+    wrong = _objection(joint, ends)
+    if wrong is not None:
+        moved = abs(ends[1] - ends[0]) * STEP >= NOT_MOVED
+        seam = ": did it cross the seam of its encoder? Begin again, with every joint in the middle"
+        raise UserError(f"joint {joint.name}: {wrong}{seam * moved}")
     direction = 1 if ends[1] > ends[0] else -1
     zero = 0.5 * (ends[0] + ends[1]) - direction * 0.5 * (joint.lower + joint.upper) / STEP
     return JointCalibration.model_validate(

@@ -3,14 +3,21 @@
 from collections.abc import Iterator
 
 from simreal.lint.finding import Finding
+from simreal.lint.timestep_checks import check_timestep
 from simreal.robot_add.checks.drive_checks import check_drives
 from simreal.robot_add.checks.limit_checks import check_limits
 from simreal.robot_add.checks.mass_checks import check_masses
 from simreal.robot_add.checks.name_checks import check_names
 from simreal.robot_add.checks.posture_checks import check_posture
 from simreal.robot_add.checks.size_checks import check_size
-from simreal.robot_add.checks.timestep_checks import check_timestep
 from simreal.robot_add.subject import Subject
+
+
+def _check_steps(subject: Subject) -> Iterator[Finding]:
+    """Of `simreal.lint`, in the posture that was found for it."""
+    if not subject.misread:
+        yield from check_timestep(subject.file, subject.model, subject.qpos)
+
 
 CHECKS = (
     check_names,
@@ -19,7 +26,7 @@ CHECKS = (
     check_masses,
     check_size,
     check_posture,
-    check_timestep,
+    _check_steps,
 )
 
 __all__ = ["check_subject"]

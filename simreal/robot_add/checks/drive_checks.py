@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from simreal.lint.finding import Finding
 from simreal.physics.drives import Drive, command_range, is_undamped
-from simreal.robot_add.mechanics import joint_inertia
+from simreal.physics.joint_inertia import joint_inertia
 from simreal.robot_add.subject import Subject
 
 BEYOND = 0.02
@@ -49,7 +49,8 @@ def _commands(subject: Subject, drive: Drive) -> Iterator[Finding]:
             "warning", "actuators", where, what, f"ctrlrange; until then the copy has {instead}"
         )
         return
-    if drive.command == "position" and subject.model.jnt_limited[drive.joint]:
+    told = drive.joint in subject.misread
+    if drive.command == "position" and subject.model.jnt_limited[drive.joint] and not told:
         low, high = subject.model.jnt_range[drive.joint]
         slack = BEYOND * (high - low)
         if commands[0] < low - slack or commands[1] > high + slack:

@@ -6,6 +6,7 @@ import mujoco
 
 from simreal.lint.finding import Finding
 from simreal.physics.drives import effort_limit
+from simreal.robot_add.posture import simple_joints
 from simreal.robot_add.subject import Subject
 
 FASTEST = 200.0
@@ -30,17 +31,26 @@ def check_limits(subject: Subject) -> Iterator[Finding]:
 
 
 def _endless(subject: Subject) -> Iterator[Finding]:
-    """Driven joints that turn or slide without end."""
-    for drive in subject.drives:
-        model, joint = subject.model, drive.joint
-        if model.jnt_limited[joint]:
-            continue
-        label = subject.label("joint", joint)
-        if model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_SLIDE or drive.command == "position":
-            mend = 'range="LOW HIGH" of the machine; leave it, if this is a wheel'
-            yield Finding(
-                "warning", "limits", subject.where("joint", joint), f"{label} has no range", mend
-            )
+    """Joints without end that servos drive, or slides that anything drives."""
+    mend = 'range="LOW HIGH" of the machine; leave it, if this is a wheel'
+    if subject.file.is_urdf:
+        mend = '<limit lower="LOW" upper="HIGH" .../> of the machine; leave it, if this is a wheel'
+    for joint in _to_be_limited(subject):
+        if not subject.model.jnt_limited[joint]:
+            what = f"{subject.label('joint', joint)} has no range"
+            yield Finding("warning", "limits", subject.where("joint", joint), what, mend)
+
+
+def _to_be_limited(subject: Subject) -> list[int]:
+    """Of a model without actuators, the joints that get servos in the copy."""
+    model = subject.model
+    if model.nu == 0:
+        return [each for each in simple_joints(model) if model.joint(each).name not in subject.mimics]
+    return [
+        drive.joint
+        for drive in subject.drives
+        if model.jnt_type[drive.joint] == mujoco.mjtJoint.mjJNT_SLIDE or drive.command == "position"
+    ]
 
 
 def _efforts(subject: Subject) -> Iterator[Finding]:

@@ -21,6 +21,8 @@ def check_posture(subject: Subject) -> Iterator[Finding]:
     """All of them."""
     yield from _origin(subject)
     yield from _untouchable(subject)
+    if subject.misread:
+        return  # the posture is another one when the angles are right
     yield from _out_of_range(subject)
     yield from _sunk(subject)
     yield from _overlaps(subject)

@@ -95,6 +95,63 @@ def test_a_range_that_cannot_be_is_refused(kind: str, virtual_rig: Make) -> None
         steps.calibrate(type(rig.driver), rig.driver.description, bus_of(rig), Hands(rig, short=1.0))
 
 
+@both
+def test_a_joint_that_was_not_moved_is_asked_for_again_by_itself(kind: str, virtual_rig: Make) -> None:
+    rig = virtual_rig(kind)
+    hands, forgotten = Hands(rig), []
+
+    def forget_once(text: str) -> None:
+        if "Move elbow_flex" in text and len(forgotten) < 2:
+            forgotten.append(text)
+        else:
+            hands(text)
+
+    found = steps.calibrate(type(rig.driver), rig.driver.description, bus_of(rig), forget_once)
+    assert set(found.joints) == set(rig.driver.description.joint_names)
+    assert len(forgotten) == 2 and len(hands.told) == 13  # nothing else was asked for twice
+    again = [text for text in hands.told if "elbow_flex" in text]
+    assert again[0].startswith("elbow_flex: it was not moved: 0.00 rad from end to end, 3.38 were")
+
+
+def test_one_that_is_never_moved_is_given_up_with_its_reason(virtual_rig: Make) -> None:
+    rig = virtual_rig("feetech")
+    asked: list[str] = []
+    with pytest.raises(UserError, match=r"joint shoulder_pan: it was not moved") as refused:
+        steps.calibrate(type(rig.driver), rig.driver.description, bus_of(rig), asked.append)
+    assert "seam" not in str(refused.value)
+    assert len(asked) == 7
+
+
+def test_servos_that_are_not_there_are_told_before_anything_is_asked(virtual_rig: Make) -> None:
+    rig = virtual_rig("feetech", physics=False)
+    rig.port.line.servos = rig.servos[:3]
+    asked: list[str] = []
+    with pytest.raises(DriverError, match=r"no answer from wrist_flex \(id 4\), .*; found shoulder_pan"):
+        steps.calibrate(type(rig.driver), rig.driver.description, bus_of(rig), asked.append)
+    assert asked == []
+
+
+def test_a_robot_whose_joints_have_no_ends_is_refused(virtual_rig: Make) -> None:
+    rig = virtual_rig("feetech", physics=False)
+    description = rig.driver.description
+    wheel = description.joints[0].model_copy(update={"lower": None, "upper": None})
+    rolling = description.model_copy(update={"joints": (wheel, *description.joints[1:])})
+    with pytest.raises(UserError, match=r"no lower and upper in robot\.yaml for shoulder_pan"):
+        steps.calibrate(type(rig.driver), rolling, bus_of(rig), pytest.fail)
+
+
+def test_nobody_at_the_terminal_is_told(
+    virtual_rig: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = virtual_rig("feetech")
+    monkeypatch.setattr(ports, "SerialPort", lambda *_: rig.port)
+    arguments = ["calibrate", "so101", "--port", "nowhere", "-o", str(tmp_path / "arm.yaml")]
+    result = CliRunner().invoke(cli, arguments, input="")
+    assert isinstance(result.exception, UserError)
+    assert "nobody answers on standard input" in str(result.exception)
+    assert not (tmp_path / "arm.yaml").exists()
+
+
 def test_an_unknown_servo_is_refused(virtual_rig: Make) -> None:
     rig = virtual_rig("feetech")
     rig.servos[3].put(3, 2, 999)
