@@ -3,23 +3,18 @@
 Whoever renders for a policy applies it; a world without cameras never does.
 """
 
-import io
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dctn, idctn
 
 from simreal.episode_random import EpisodeRandom
-from simreal.errors import missing_extra
 from simreal.physics.interface import Ids
+from simreal.randomization.jpeg import UNCOMPRESSED, compressed
 from simreal.randomization.quantities import Quantities
 
 Values = NDArray[np.float64]
 Images = NDArray[np.uint8]
 Pixels = NDArray[np.float32]
-
-UNCOMPRESSED = 100.0
-"""The JPEG quality that leaves an image as it is."""
 
 
 class CameraEffects:
@@ -61,6 +56,7 @@ class CameraEffects:
         step: NDArray[np.integer] | int,
         camera: str = "camera",
         ids: Ids | None = None,
+        frame: tuple[int, int] | None = None,
     ) -> Images:
         """Turn images as rendered into images as taken, in the order in which light meets the parts.
 
@@ -70,12 +66,11 @@ class CameraEffects:
             step: (n,) or one number, of the image in its episode.
             camera: name, so that two cameras have noise of their own.
             ids: (n,) the simulations; all if absent.
+            frame: rows and columns that the camera takes and compresses, of which the images are what is
+                left of its middle; those of the images if absent.
 
         Returns:
             Images of the same shape; the very same where nothing is randomized.
-
-        Raises:
-            UserError: compression without Pillow.
         """
         blur, exposure = self._row_values("blur", ids), self._row_values("exposure", ids)
         noise, quality = self._row_values("noise", ids), self._row_values("jpeg_quality", ids)
@@ -88,7 +83,9 @@ class CameraEffects:
             if noise is not None:
                 pixels = noisy(pixels, noise, random, step, camera)
             images = quantized(pixels)
-        return images if quality is None else compressed(images, quality)
+        if quality is None:
+            return images
+        return compressed(images, quality, frame or (images.shape[1], images.shape[2]))
 
     @property
     def latency(self) -> Values:
@@ -139,26 +136,6 @@ def _passed(size: int, deviation: Values) -> Pixels:
     frequency = np.pi / size * np.arange(size)
     passed: Values = np.exp(-np.square(deviation)[:, None] * (1.0 - np.cos(frequency)))
     return passed.astype(np.float32)
-
-
-def compressed(images: Images, quality: Values) -> Images:
-    """Write (n, height, width, 3) images as JPEG of (n,) qualities, and read them again.
-
-    One image after another: libjpeg knows no batches.
-
-    Raises:
-        UserError: Pillow is missing.
-    """
-    try:
-        from PIL import Image
-    except ImportError:
-        raise missing_extra("Pillow", "train") from None
-    result = images.copy()
-    for row in np.flatnonzero(quality < UNCOMPRESSED):
-        file = io.BytesIO()
-        Image.fromarray(images[row]).save(file, "JPEG", quality=round(float(quality[row])))
-        result[row] = np.asarray(Image.open(file))
-    return result
 
 
 def quantized(images: Pixels) -> Images:

@@ -258,6 +258,10 @@ class CameraTerm(Config):
     """Pixels of what the policy sees: a real camera has more, and its middle is taken and shrunk."""
     height: int = Field(gt=0, le=1024)
     """Pixels."""
+    native_width: int = Field(default=640, gt=0)
+    """Pixels of the frames that the real camera takes, and compresses: see `image_jpeg_quality`."""
+    native_height: int = Field(default=480, gt=0)
+    """Pixels."""
     kind: Literal["colour", "grey", "depth"] = "colour"
     """Three channels, or one: grey is 0.299 red + 0.587 green + 0.114 blue."""
     near: float = Field(default=0.05, ge=0)
@@ -276,9 +280,15 @@ class CameraTerm(Config):
     """Likewise."""
 
     @model_validator(mode="after")
-    def _ordered(self) -> Self:
+    def _possible(self) -> Self:
         if self.near >= self.far:
             raise ValueError(f"camera {self.name}: near {self.near} is not below far {self.far}")
+        if self.width > self.native_width or self.height > self.native_height:
+            raise ValueError(
+                f"camera {self.name}: takes {self.native_width} x {self.native_height} pixels, of which "
+                f"no policy can see {self.width} x {self.height}: give native_width and native_height, "
+                f"or fewer pixels"
+            )
         return self
 
     @property

@@ -78,20 +78,35 @@ def shrunk(frames: Frames, height: int, width: int) -> Frames:
     rows, columns = frames.shape[-3:-1]
     if (rows, columns) == (height, width):
         return frames
-    cut_rows = min(rows, round(columns * height / width))
-    cut_columns = min(columns, round(rows * width / height))
-    top, left = (rows - cut_rows) // 2, (columns - cut_columns) // 2
-    middle = frames[..., top : top + cut_rows, left : left + cut_columns, :].astype(np.float32)
+    (top, cut_rows), (left, cut_columns) = middle(rows, columns, height, width)
+    kept = frames[..., top : top + cut_rows, left : left + cut_columns, :].astype(np.float32)
     down, across = _weights(cut_rows, height), _weights(cut_columns, width)
-    small: Frames = np.einsum("ij,...jkc,lk->...ilc", down, middle, across, optimize=True)
+    small: Frames = np.einsum("ij,...jkc,lk->...ilc", down, kept, across, optimize=True)
     return small
 
 
-def _weights(size: int, wanted: int) -> NDArray[np.float32]:
-    """(wanted, size) share of each old pixel in each new one: how much of it that covers."""
+def middle(rows: int, columns: int, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Where the middle of a frame, of the shape of a height and a width, begins, and its size.
+
+    Returns:
+        Down, then across.
+    """
+    cut_rows = min(rows, round(columns * height / width))
+    cut_columns = min(columns, round(rows * width / height))
+    return ((rows - cut_rows) // 2, cut_rows), ((columns - cut_columns) // 2, cut_columns)
+
+
+def covered(size: int, wanted: int) -> NDArray[np.float64]:
+    """(wanted, size) how much of each old pixel each new one covers."""
     edges = np.linspace(0.0, size, wanted + 1)
     old = np.arange(size)
     overlap = np.minimum(edges[1:, None], old + 1) - np.maximum(edges[:-1, None], old)
-    share = np.maximum(overlap, 0.0)
+    amount: NDArray[np.float64] = np.maximum(overlap, 0.0)
+    return amount
+
+
+def _weights(size: int, wanted: int) -> NDArray[np.float32]:
+    """(wanted, size) share of each old pixel in each new one."""
+    share = covered(size, wanted)
     weights: NDArray[np.float32] = (share / share.sum(axis=1, keepdims=True)).astype(np.float32)
     return weights

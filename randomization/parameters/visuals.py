@@ -238,7 +238,7 @@ IMAGES: tuple[Parameter, ...] = (
     ArrayParameter(
         name="image_jpeg_quality",
         unit="1",
-        description="JPEG quality of an image, 1 to 99; 100 does not compress",
+        description="JPEG quality of a camera's frames, 1 to 99; 100 does not compress",
         operation="absolute",
         fields=("camera.jpeg_quality",),
         part="robot",

@@ -130,7 +130,8 @@ class Sight:
         self._posed.pose(ids, self._past[ids, self._past.shape[1] - 1 - age])
         if term.kind == "depth":
             return eye.depth(ids)
-        return self._world.camera.apply(eye.colour(ids), random, number, term.name, ids)
+        frame = term.native_height, term.native_width
+        return self._world.camera.apply(eye.colour(ids), random, number, term.name, ids, frame)
 
 
 def _ray_caster(posed: Posed, term: CameraTerm, threads: int) -> "RayCaster":

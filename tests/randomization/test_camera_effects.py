@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -196,21 +193,3 @@ def test_an_image_comes_out_the_same_alone_and_in_a_batch() -> None:
 def test_rounding_stays_in_the_range_of_a_pixel() -> None:
     pixels = np.array([-5.0, 0.4, 0.6, 254.6, 300.0], dtype=np.float32)
     assert quantized(pixels).tolist() == [0, 0, 1, 255, 255]
-
-
-def test_without_pillow_compression_says_what_to_install() -> None:
-    """A process in which Pillow cannot be imported: the robot's computer has no training extra."""
-    code = """
-import sys
-sys.modules["PIL"] = None
-import numpy as np
-from simreal.errors import UserError
-from simreal.randomization.camera_effects import compressed
-try:
-    compressed(np.zeros((1, 8, 8, 3), np.uint8), np.array([50.0]))
-except UserError as error:
-    print(error)
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "Pillow" in done.stdout
-    assert "simreal[train]" in done.stdout
