@@ -177,14 +177,16 @@ def fit_actuator(
     output: Path,
 ) -> None:
     """Fit networks to the torque that a robot's model lacks in LOGs, and write them for training."""
-    from simreal.adapt.recording import make_recording
+    from simreal.adapt.acting import acting_recordings
     from simreal.adapt.residual_fit import fit_residual, known_robot
     from simreal.cli.identify import find_robot
     from simreal.randomization.residual import write_residual
 
     known = known_robot(find_robot(robot), fixed_base, randomization)
     description = known.setup.robot.description
-    recordings = [make_recording(log, description, channel) for log in _read(logs, mapping)]
+    recordings, left_out = acting_recordings(_read(logs, mapping), description, channel)
+    for line in left_out:
+        console.print(line, soft_wrap=True)
 
     def tell(text: str) -> None:
         console.print(text, soft_wrap=True)

@@ -85,11 +85,11 @@ def identify(
     report: Path | None,
 ) -> None:
     """Find the parameters of ROBOT from logs of it, and write them as a randomization."""
+    from simreal.adapt.acting import acting_recordings
     from simreal.adapt.fitting import Cutting
     from simreal.adapt.identify import identify as run
     from simreal.adapt.identify import posterior
     from simreal.adapt.models import nested_models
-    from simreal.adapt.recording import make_recording
     from simreal.adapt.simulator import Setup
     from simreal.adapt.unknowns import read_asked
     from simreal.logs.formats import read_logs
@@ -97,11 +97,10 @@ def identify(
 
     machine = find_robot(robot)
     setup = Setup(machine, fixed_base, timestep, numbers_by_name("--set", held))
-    recordings = [
-        make_recording(each, machine.description, channel)
-        for path in logs
-        for each in read_logs(path, mapping)
-    ]
+    read = (each for path in logs for each in read_logs(path, mapping))
+    recordings, left_out = acting_recordings(read, machine.description, channel)
+    for line in left_out:
+        console.print(line, soft_wrap=True)
     nested = [[read_asked(name) for name in _names(stage)] for stage in stages]
     nested = nested or nested_models(setup.world(1, {}))
     with _progress() as tell:
