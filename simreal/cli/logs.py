@@ -97,7 +97,10 @@ def _print(source: str, findings: "list[Finding]") -> None:
             text = each.text + (f"\n-> {each.advice}" if each.advice else "")
             table.add_row(each.check, each.verdict, text, style=STYLES[each.verdict])
     console.print(table)
-    skipped = [each.check for each in findings if each.verdict == "skip"]
+    for each in findings:
+        if each.unfit:
+            console.print(f"{each.check}: {each.text}", style=STYLES["warn"], soft_wrap=True)
+    skipped = [each.check for each in findings if each.verdict == "skip" and not each.unfit]
     if skipped:
         console.print(f"not checked: {', '.join(skipped)}\n", style="dim", soft_wrap=True)
 
