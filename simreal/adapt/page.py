@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simreal.adapt.identify import Identification, describe_pushes, describe_widening
+from simreal.adapt.verdict import HARDLY, verdict
 from simreal.report import COLOUR, SECOND_COLOUR, Page, new_figure
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def parameter_rows(found: Identification) -> list[tuple[str, str, str, str, str]
         found.uncertainty.prior,
         strict=True,
     ):
-        remark = "hardly told by these logs" if own > 0.5 * prior else ""
+        remark = "hardly told by these logs" if own > HARDLY * prior else ""
         if unknown.name in best.fitted.at_bounds:
             remark = "at its bound: not credible"
         unit = "" if unknown.unit == "1" else f" {unknown.unit}"
@@ -95,6 +96,8 @@ def write_page(found: Identification, path: Path) -> None:
         f"{len(windows)} windows of {windows.length:g} s fitted, "
         f"{len(best.prediction.windows)} predicted; {found.split.how}."
     )
+    if said := verdict(found).describe():
+        page.text(f"Mind that {said}.")
     for line in describe_pushes(found):
         page.text(line)
     page.heading("Parameters")

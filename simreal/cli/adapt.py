@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import click
 from rich.box import SIMPLE_HEAD
 from rich.progress import Progress
-from rich.table import Table
 
 from simreal.cli_types import OVERRIDE_OPTION, PATH, console, errors, print_json
 from simreal.errors import UserError
+from simreal.tables import folded_table
 
 if TYPE_CHECKING:
     from simreal.adapt.gate import Gate
@@ -135,7 +135,7 @@ def _read(logs: tuple[Path, ...], mapping: str | None) -> "list[RobotLog]":
 def _print(found: "Gate", run_path: Path) -> None:
     from simreal.adapt.gate_page import HEADER, rows, verdict_text
 
-    table = Table(*HEADER, box=SIMPLE_HEAD)
+    table = folded_table(*HEADER, box=SIMPLE_HEAD)
     for row in rows(found):
         table.add_row(*row)
     console.print(table)

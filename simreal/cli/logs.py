@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.box import SIMPLE_HEAD
 from rich.progress import Progress
-from rich.table import Table
 
 from simreal.cli_types import PATH, console, errors, print_json
+from simreal.tables import folded_table
 
 if TYPE_CHECKING:
     from simreal.check_log.finding import Finding
@@ -90,7 +90,7 @@ def _as_json(findings: "list[Finding]") -> dict[str, Any]:
 def _print(source: str, findings: "list[Finding]") -> None:
     from simreal.check_log.finding import worst
 
-    table = Table("check", "", "finding", box=SIMPLE_HEAD, title=f"{source}: {worst(findings)}")
+    table = folded_table("check", "", "finding", box=SIMPLE_HEAD, title=f"{source}: {worst(findings)}")
     table.title_justify = "left"
     for each in findings:
         if each.verdict != "skip":

@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 from rich.box import SIMPLE_HEAD
 from rich.progress import Progress
-from rich.table import Table
 
 from simreal.cli_types import PATH, console, errors, print_json
+from simreal.tables import folded_table
 
 
 @click.command()
@@ -46,7 +46,7 @@ def transfer(
     if as_json:
         print_json(verb.as_json(result))
         return
-    table = Table(*verb.header(result), box=SIMPLE_HEAD)
+    table = folded_table(*verb.header(result), box=SIMPLE_HEAD)
     for row in verb.rows(result):
         table.add_row(*row)
     console.print(table)
