@@ -58,10 +58,9 @@ def finetune(
     )
     run = ready.run
     planned = planned_steps(run)
-    instead = f", instead of {', '.join(ready.replaced)}" if ready.replaced else ""
     console.print(
         f"{base} goes on for {planned:,} steps in {run.path}: {100 * (1 - old_share):.0f} % of the "
-        f"robots are drawn from {randomization}{instead}, the others as before",
+        f"robots are drawn from {randomization} ({ready.change.describe()}), the others as for {base}",
         soft_wrap=True,
     )
     with training_progress(planned) as show:

@@ -55,7 +55,12 @@ def test_from_logs_to_a_randomization(files: list[str], tmp_path: Path) -> None:
     assert found.names == ["torque_constant[motor]", "joint_frictionloss[arm]"]
     assert np.mean(found.samples, axis=0) == pytest.approx([1.15, 2.0], rel=0.1)
     assert [source.file for source in found.sources] == ["sines.npz", "others.npz"]
-    assert "Identification of qube" in report.read_text()
+    page = report.read_text()
+    assert "Identification of qube" in page
+    # Letters of a picture are drawn, and stand in comments.
+    for said in ("arm, rad", "s since the window began", "measured", "predicted less measured, rad"):
+        assert f"<!-- {said} -->" in page
+    assert "by each second of a prediction" in result.output
 
 
 def test_where_the_model_as_it_is_predicts_as_well_nothing_is_written(tmp_path: Path) -> None:
