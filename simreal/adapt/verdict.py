@@ -3,11 +3,17 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simreal.adapt.identify import Identification
+from simreal.adapt.windows import Windows
 
 HARDLY = 0.5
 """Share of what its bounds leave, above which an unknown's deviation says that logs hardly tell it."""
+REST = 0.05
+"""Share of its motion in all recordings, below which a joint counts as at rest within a window."""
+MOST_RESTING = 0.75
+"""Share of the windows in which all joints rest, beyond which a log tells of one posture alone."""
 LEAST_TOLD = 0.75
 """Share of the unknowns that must be told for a file to be worth training with."""
 LEADING = 0.5
@@ -24,12 +30,15 @@ class Verdict:
         at_bounds: names whose search wanted further.
         hardly_told: names that the logs leave about where their bounds did.
         confounded: names that only act together with others.
+        resting: share of the windows in which all joints rest, of those fitted or those held out,
+            whichever is larger.
     """
 
     unknowns: int
     at_bounds: tuple[str, ...]
     hardly_told: tuple[str, ...]
     confounded: tuple[str, ...]
+    resting: float = 0.0
 
     @property
     def untold(self) -> tuple[str, ...]:
@@ -39,12 +48,20 @@ class Verdict:
     @property
     def sound(self) -> bool:
         """Whether enough is told to train with."""
-        return self.unknowns - len(self.untold) >= LEAST_TOLD * self.unknowns
+        told = self.unknowns - len(self.untold)
+        return told >= LEAST_TOLD * self.unknowns and self.resting <= MOST_RESTING
 
     def describe(self) -> str:
         """For people; empty where all is told."""
+        share = f"{100 * self.resting:.0f} %"
+        rest = (
+            f"all joints rest in {share} of the windows: these logs tell little but one posture, "
+            "whatever the deviations below say"
+            if self.resting > MOST_RESTING
+            else ""
+        )
         if not self.untold:
-            return ""
+            return rest
         reasons = dict.fromkeys(self.confounded, "not to be told from others")
         reasons |= dict.fromkeys(self.hardly_told, "hardly told")
         reasons |= dict.fromkeys(self.at_bounds, "at a bound")
@@ -53,7 +70,7 @@ class Verdict:
             for why in dict.fromkeys(reasons.values())
         )
         count = f"{len(self.untold)} of the {self.unknowns} unknowns"
-        return f"these logs do not tell enough of {count} ({listed})"
+        return f"{rest}{'; ' if rest else ''}these logs do not tell enough of {count} ({listed})"
 
 
 def verdict(found: Identification) -> Verdict:
@@ -72,4 +89,21 @@ def verdict(found: Identification) -> Verdict:
             if own > HARDLY * prior
         ),
         tuple(name for name in names if name in confounded),
+        _resting(found),
     )
+
+
+def _resting(found: Identification) -> float:
+    """Share of the windows in which no joint moves, of those fitted or held out."""
+    parts = found.best.fitted.simulator.windows, found.best.prediction.windows
+    moved = [_spans(windows) for windows in parts]
+    whole = np.max([np.ptp(each.position, axis=0) for part in parts for each in part.recordings], axis=0)
+    return max(float(np.mean((each <= REST * whole).all(axis=1))) for each in moved)
+
+
+def _spans(windows: Windows) -> NDArray[np.float64]:
+    """(windows, joints) by how much each joint moves within each window."""
+    valid = windows.valid[..., None]
+    high = np.where(valid, windows.position, -np.inf).max(axis=1)
+    low = np.where(valid, windows.position, np.inf).min(axis=1)
+    return np.asarray(high - low)

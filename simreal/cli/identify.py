@@ -140,10 +140,11 @@ def _next(found: "Identification", robot: str, output: Path) -> str:
 
     said = verdict(found)
     lines = []
-    if said.untold:
+    if said.untold or not said.sound:
         excitation = f"excitation_{output.stem}.yaml"
+        wanted = said.untold if said.sound else found.best.fitted.simulator.names
         lines += [
-            f"  simreal design {robot} --parameters '{','.join(said.untold)}' -o {excitation}",
+            f"  simreal design {robot} --parameters '{','.join(wanted)}' -o {excitation}",
             f"  simreal deploy --excite {excitation} --driver DRIVER --log LOG.mcap    "
             "# and identify with that log, too",
         ]
@@ -151,8 +152,8 @@ def _next(found: "Identification", robot: str, output: Path) -> str:
         lines.append(f"  simreal train EXPERIMENT --randomization {output}")
     else:
         lines.append(
-            f"not yet: simreal train EXPERIMENT --randomization {output}: more than a quarter of what "
-            "it draws comes from the bounds, not from the logs"
+            f"not yet: simreal train EXPERIMENT --randomization {output}: the logs tell too little of "
+            "what it draws, as said above"
         )
     return "\n".join(lines)
 
