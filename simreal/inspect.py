@@ -2,10 +2,12 @@
 
 from typing import TYPE_CHECKING, Literal
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from simreal.contract import JOINT_SOURCES, Contract
 from simreal.errors import UserError
+from simreal.tables import folded_table, keep_names_whole
 
 if TYPE_CHECKING:
     from simreal.experiment import BaseExperiment
@@ -22,7 +24,7 @@ PARAMETERS_OF = "parameters of "
 def describe_contract(contract: Contract) -> list[Table]:
     """A contract as tables: facts, joints, actuators, observation, what is asked, trained ranges."""
     provenance = contract.provenance
-    facts = Table("policy", "", show_header=False)
+    facts = folded_table("policy", "", show_header=False)
     for name, value in (
         ("robot", contract.robot.name),
         ("task", provenance.task),
@@ -49,7 +51,7 @@ def _number(value: float | None) -> str:
 
 
 def _joints(contract: Contract) -> Table:
-    table = Table("joint", "unit", "lower", "upper", "speed limit", "default")
+    table = folded_table("joint", "unit", "lower", "upper", "speed limit", "default")
     for joint in contract.robot.joints:
         table.add_row(
             joint.name,
@@ -63,13 +65,14 @@ def _joints(contract: Contract) -> Table:
 
 
 def _actuators(contract: Contract) -> Table:
-    table = Table("actuator", "joint", "command", "unit", "lower", "upper", "at action -1", "at 1")
+    header = ("actuator (joint)", "command", "unit", "lower", "upper", "at action -1", "at 1")
+    table = folded_table(*header, box=SIMPLE_HEAD)
     for actuator, scale, offset in zip(
         contract.robot.actuators, contract.action.scale, contract.action.offset, strict=True
     ):
+        same = actuator.name == actuator.joint
         table.add_row(
-            actuator.name,
-            actuator.joint,
+            actuator.name if same else f"{actuator.name} ({actuator.joint})",
             actuator.command,
             actuator.unit,
             _number(actuator.lower),
@@ -77,11 +80,11 @@ def _actuators(contract: Contract) -> Table:
             _number(offset - scale),
             _number(offset + scale),
         )
-    return table
+    return keep_names_whole(table)
 
 
 def _observation(contract: Contract) -> Table:
-    table = Table("observation", "joints", "scale", "clip", "history", "fill")
+    table = folded_table("observation", "joints", "scale", "clip", "history", "fill")
     for term in contract.observation:
         joints = (term.joints or contract.robot.joint_names) if term.source in JOINT_SOURCES else ("-",)
         table.add_row(
@@ -96,14 +99,14 @@ def _observation(contract: Contract) -> Table:
 
 
 def _commands(contract: Contract) -> Table:
-    table = Table("asked", "unit", "low", "high")
+    table = folded_table("asked", "unit", "low", "high")
     for each in contract.commands:
         table.add_row(each.name, each.unit, _number(each.low), _number(each.high))
     return table
 
 
 def _ranges(contract: Contract) -> Table:
-    table = Table("trained under", "unit", "operation", "low", "high")
+    table = folded_table("trained under", "unit", "operation", "low", "high")
     for each in contract.trained_ranges:
         table.add_row(each.name, each.unit, each.operation, _number(each.low), _number(each.high))
     return table
@@ -170,7 +173,7 @@ def listing(kind: Kind | None) -> dict[str, dict[str, str]]:
         case "parameters":
             return groups
         case "dm_control":
-            return {kind: suite}
+            return {kind: dict.fromkeys(suite, "")}  # the name says it all
         case _:
             return {kind: rest[kind]}
 

@@ -27,6 +27,7 @@ WIDEST = 32.0
 """Factor on deviations beyond which a model lacks something, and no robot differs."""
 STEP = 1.5
 """By which deviations grow from one trial to the next."""
+MOST_TRIALS = 1 + int(np.log(WIDEST) / np.log(STEP))
 SMALLEST_GAIN = 0.02
 """Of coverage by a step: below it, what a joint lacks lies elsewhere."""
 WITHIN = 1.645

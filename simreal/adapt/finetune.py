@@ -12,6 +12,7 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
+from simreal.adapt.retrain import Redrawn, redrawn
 from simreal.adapt.worlds import experiment_in, mix_worlds, robot_experiment
 from simreal.agents.carry_over import Inputs, carry_over
 from simreal.config import override
@@ -46,11 +47,11 @@ class Finetuning:
 
     Attributes:
         run: new.
-        replaced: entries of the old randomization that the worlds draw instead.
+        change: what becomes of the entries of the old randomization.
     """
 
     run: Run
-    replaced: tuple[str, ...]
+    change: Redrawn
 
 
 def start_finetuning(
@@ -107,7 +108,7 @@ def start_finetuning(
         }
         | ({} if residual is None else {"residual_sha256": digest(residual)})
     )
-    return Finetuning(run, worlds.replaced)
+    return Finetuning(run, redrawn(began.model_dump(mode="json")["randomization"], posterior))
 
 
 def finetune(run: Run, listen: StatusListener | None = None) -> bool:

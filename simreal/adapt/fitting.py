@@ -1,5 +1,6 @@
 """Fits a model to recordings, and predicts others with it: the steps that identification is made of."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -91,10 +92,28 @@ def fit_model(
         stride = cutting.stride or cutting.length
         short = _unpushed(cut(recordings, SHORT * cutting.length, stride, resolution))
         beginner = Simulator(setup, short, asked)
+        told = _staged(tell, short, SHORT_ITERATIONS)
         if any(parameter_of(unknown.name) in ROUGH for unknown in beginner.unknowns):
-            values = search_population(beginner, values, cutting.velocities, tell)
-        values = Search(beginner, cutting.velocities, tell).run(values, None, SHORT_ITERATIONS).values
-    return Fitted(simulator, Search(simulator, cutting.velocities, tell).run(values, None, iterations))
+            values = search_population(beginner, values, cutting.velocities, _staged(tell, short))
+        values = Search(beginner, cutting.velocities, told).run(values, None, SHORT_ITERATIONS).values
+    told = _staged(tell, windows, iterations)
+    return Fitted(simulator, Search(simulator, cutting.velocities, told).run(values, None, iterations))
+
+
+def _staged(tell: Tell | None, windows: Windows, iterations: int | None = None) -> Tell | None:
+    """Says on which windows a search is, and how long one of its iterations takes."""
+    if tell is None:
+        return None
+    say, before = tell, time.monotonic()
+    most = "" if iterations is None else f", at most {iterations} iterations"
+
+    def told(text: str) -> None:
+        nonlocal before
+        now = time.monotonic()
+        say(f"{len(windows)} windows of {windows.length:g} s{most}: {text} ({now - before:.1f} s)")
+        before = now
+
+    return told
 
 
 def _unpushed(windows: Windows) -> Windows:

@@ -190,16 +190,20 @@ def identify(
     marked = [mark_pushes(each, setup.robot.description, model) for each in recordings]
     parts = split(marked, hold_out)
     nominal = predict_windows(setup, parts.held_out, (), np.zeros((1, 0)), cutting, parts.between)
+    say(
+        "losses are in noise that is estimated anew in the first iterations, and grow with the windows: "
+        "they may rise"
+    )
     candidates, nominal_score = _compare(setup, parts, nested, cutting, nominal, say)
     chosen = _simplest(candidates)
     best = candidates[chosen]
     say("uncertainty")
     known = uncertainty(best.fitted)
     draw, method = _posterior_draws(best, known, simulations, say)
-    say("widening until held-out windows are covered")
     cover = Cover(setup, best.asked, best.fitted, draw)
     logs = Logs(parts.held_out, cutting, parts.between)
-    ensemble = cover.widened(logs)
+    ensemble = cover.widened(logs, say)
+    say("edges of the band")
     low, high = cover.edges(ensemble, logs)
     return Identification(
         setup=setup,
@@ -270,7 +274,7 @@ def _compare(
         asked = (*asked, *added)
 
         def tell(text: str, number: int = number) -> None:
-            say(f"model {number} of {len(nested)}: {text}")
+            say(f"model {number} of {len(nested)}, {text}")
 
         fitted = fit_model(setup, parts.fitted, asked, cutting, given, tell)
         given = fitted.by_name
@@ -360,11 +364,12 @@ def describe_widening(found: Identification) -> str:
         strict=True,
     )
     told = [
-        f"{joint.name} times {factor:.3g} ({100 * share:.0f} % covered), "
-        f"model error {error:.2g} {joint.unit}/s"
+        f"{joint.name} times {factor:.3g}, which covers {100 * share:.0f} %, and model error "
+        f"{error:.2g} {joint.unit} by each second of a prediction"
         for joint, factor, share, error in joints
     ]
     return (
-        f"deviations widened to cover {100 * RATE:.0f} % of what was held out, the rest being the "
-        f"model's error, which is not drawn: {'; '.join(told)}"
+        "deviations widened as far as that helps to cover what was held out; what is lacking to "
+        f"{100 * RATE:.0f} % is the model's error, which grows with each second of prediction and is "
+        f"not drawn: {'; '.join(told)}"
     )

@@ -1,11 +1,12 @@
 """The report of an identification: what was found, how sure it is, and how well it predicts."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from simreal.adapt.identify import Identification, describe_pushes, describe_widening
+from simreal.adapt.verdict import HARDLY, verdict
 from simreal.report import COLOUR, SECOND_COLOUR, Page, new_figure
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ NO_BETTER = (
     "No model predicts what was held out better than the one as it is, by more than a standard error: "
     "keep that one. Parameters and bands below are of the best that was tried, for looking into it."
 )
+LEAST_SHOWN = 0.01
+"""rad or m, that a vertical axis spans at least: what a joint does at rest is no motion."""
 LAGS = 60
 """Samples, of the residuals' correlation."""
 
@@ -33,7 +36,7 @@ def parameter_rows(found: Identification) -> list[tuple[str, str, str, str, str]
         found.uncertainty.prior,
         strict=True,
     ):
-        remark = "hardly told by these logs" if own > 0.5 * prior else ""
+        remark = "hardly told by these logs" if own > HARDLY * prior else ""
         if unknown.name in best.fitted.at_bounds:
             remark = "at its bound: not credible"
         unit = "" if unknown.unit == "1" else f" {unknown.unit}"
@@ -95,6 +98,8 @@ def write_page(found: Identification, path: Path) -> None:
         f"{len(windows)} windows of {windows.length:g} s fitted, "
         f"{len(best.prediction.windows)} predicted; {found.split.how}."
     )
+    if said := verdict(found).describe():
+        page.text(f"Mind that {said}.")
     for line in describe_pushes(found):
         page.text(line)
     page.heading("Parameters")
@@ -123,9 +128,15 @@ def write_page(found: Identification, path: Path) -> None:
         page.text(line)
     page.picture(_singular_values(found))
     page.heading("Held-out windows")
+    page.text(
+        "The best, the middle and the worst of those that were predicted, each from its start alone."
+    )
     page.picture(_held_out(found))
     page.heading("Residuals")
-    page.text("Over time within windows, and how they hang together from sample to sample.")
+    page.text(
+        "Over time within windows, a line for each, and how they hang together from sample to sample: "
+        "of noise alone, only the first bar would stand."
+    )
     page.picture(_residuals(found))
     page.write(path)
 
@@ -144,7 +155,7 @@ def _singular_values(found: Identification) -> "Figure":
 def _held_out(found: Identification) -> "Figure":
     prediction = found.best.prediction
     windows = prediction.windows
-    joints = found.setup.robot.description.joint_names
+    joints = found.setup.robot.description.joints
     shown = min(4, len(joints))
     size = np.sqrt((np.nan_to_num(prediction.error[0], nan=9.0) ** 2).mean(axis=(1, 2)))
     order = np.argsort(size)
@@ -156,23 +167,44 @@ def _held_out(found: Identification) -> "Figure":
             axis = axes[row * len(picked) + column]
             keep = windows.valid[window]
             time = windows.time[window][keep] - windows.lead
-            axis.fill_between(
-                time, low[window, keep, row], high[window, keep, row], color=COLOUR, alpha=0.2, lw=0
-            )
-            axis.plot(time, windows.position[window, keep, row], color="#222", lw=1.0)
-            axis.plot(time, prediction.predicted[0, window, keep, 0, row], color=COLOUR, lw=1.0)
+            edges = low[window, keep, row], high[window, keep, row]
+            axis.fill_between(time, *edges, color=COLOUR, alpha=0.2, lw=0, label="band of the file")
+            axis.plot(time, windows.position[window, keep, row], color="#222", lw=1.0, label="measured")
+            predicted = prediction.predicted[0, window, keep, 0, row]
+            axis.plot(time, predicted, color=COLOUR, lw=1.0, label="predicted")
             if column == 0:
-                axis.set_ylabel(joints[row], fontsize=8)
+                axis.set_ylabel(f"{joints[row].name}, {joints[row].unit}", fontsize=8)
             if row == 0:
-                place = ("best", "middle", "worst")[column] if len(picked) == 3 else ""
-                axis.set_title(place, fontsize=8)
-            axis.tick_params(labelsize=7)
+                axis.set_title(_title(found, int(window), column, len(picked)), fontsize=8)
+            if row == shown - 1:
+                axis.set_xlabel("s since the window began", fontsize=8)
+            _readable(axis)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=3, fontsize=8, frameon=False)
     return figure
+
+
+def _title(found: Identification, window: int, place: int, places: int) -> str:
+    """How good a held-out window is among those, and where it stands in its log."""
+    windows = found.best.prediction.windows
+    begin = windows.start[window] + windows.lead
+    said = ("best, ", "middle, ", "worst, ")[place] if places == SHOWN_WINDOWS else ""
+    return f"{said}from {begin:.2f} s of its log"
+
+
+def _readable(axis: Any) -> None:
+    """Small numbers written out, and no zoom into what is no motion."""
+    low, high = axis.get_ylim()
+    if high - low < LEAST_SHOWN:
+        middle = 0.5 * (low + high)
+        axis.set_ylim(middle - 0.5 * LEAST_SHOWN, middle + 0.5 * LEAST_SHOWN)
+    axis.ticklabel_format(axis="y", useOffset=False)
+    axis.tick_params(labelsize=7)
 
 
 def _residuals(found: Identification) -> "Figure":
     prediction = found.best.prediction
-    joints = found.setup.robot.description.joint_names
+    joints = found.setup.robot.description.joints
     shown = min(4, len(joints))
     figure, axes = new_figure(shown, 2, width=3.2, height=2.0)
     valid = prediction.windows.valid
@@ -180,7 +212,9 @@ def _residuals(found: Identification) -> "Figure":
         error = np.where(valid, np.nan_to_num(prediction.error[0, ..., joint]), np.nan)
         time = prediction.windows.time[0] - prediction.windows.lead
         axes[joint].plot(time, error.T, color=COLOUR, lw=0.5, alpha=0.4)
-        axes[joint].set_title(joints[joint], fontsize=8)
+        axes[joint].set_title(joints[joint].name, fontsize=8)
+        axes[joint].set_xlabel("s since the window began", fontsize=8)
+        axes[joint].set_ylabel(f"predicted less measured, {joints[joint].unit}", fontsize=7)
         series = np.nan_to_num(error)
         power = max(float((series**2).sum()), 1e-30)
         lags = range(min(LAGS, series.shape[1] - 1))
@@ -189,6 +223,7 @@ def _residuals(found: Identification) -> "Figure":
         ]
         axes[shown + joint].bar(list(lags), correlation, color=COLOUR, width=1.0)
         axes[shown + joint].set_xlabel("lag, samples", fontsize=8)
-        for axis in (axes[joint], axes[shown + joint]):
-            axis.tick_params(labelsize=7)
+        axes[shown + joint].set_ylabel("correlation", fontsize=7)
+        axes[shown + joint].tick_params(labelsize=7)
+        _readable(axes[joint])
     return figure

@@ -94,6 +94,8 @@ REACH: dict[str, _Reach] = {
 }
 """What can be identified, and within which bounds unless others are given."""
 
+NOTICEABLE = 0.05
+"""Share of a compiled value by which a factor on it changes noticeably."""
 TORQUES = {"joint_frictionloss", "torque_offset", "joint_damping", "joint_stiffness"}
 """Absolute bounds of these are for a joint of some N·m, and shrink or grow with the actuators."""
 
@@ -194,7 +196,7 @@ def _unknown(
     if reach.scale is not None and (default != 0.0).all() and np.isfinite(default).all():
         low, high = asked.bounds or reach.scale
         start = float(np.clip(1.0, low, high))
-        return Unknown(name, columns, "scale", "1", start, low, high, 0.05 * start)
+        return Unknown(name, columns, "scale", "1", start, low, high, NOTICEABLE * start)
     if reach.absolute is None:
         raise UserError(
             f"{name}: is zero in the model, and has no factor to be found: give the model one"
@@ -203,6 +205,20 @@ def _unknown(
     low, high = asked.bounds or (reach.absolute[0] * size, reach.absolute[1] * size)
     start = float(np.clip(default.mean(), low, high))
     return Unknown(name, columns, "absolute", parameter.unit, start, low, high, reach.step * size)
+
+
+def noticeable(name: str, default: float, world: World) -> float:
+    """By how much a parameter changes noticeably, in its unit; 0 if nothing is known of that.
+
+    Args:
+        name: of the parameter.
+        default: its compiled value.
+        world: of the robot.
+    """
+    reach = REACH.get(name)
+    if reach is None or (reach.scale is not None and default != 0.0):
+        return NOTICEABLE * abs(default)
+    return reach.step * (_torque_size(world) if name in TORQUES else 1.0)
 
 
 def _torque_size(world: World) -> float:

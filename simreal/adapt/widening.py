@@ -1,12 +1,23 @@
 """Predicts logs with all members of a posterior, widens them until they cover, and judges on others."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.adapt.ensemble import MEMBERS, Draw, Ensemble, band, coverage, deviation, model_error, widen
+from simreal.adapt.ensemble import (
+    MEMBERS,
+    MOST_TRIALS,
+    Draw,
+    Ensemble,
+    band,
+    coverage,
+    deviation,
+    model_error,
+    widen,
+)
 from simreal.adapt.fitting import Cutting, Fitted, Prediction, predict_windows
 from simreal.adapt.recording import Recording
 from simreal.adapt.simulator import Setup
@@ -41,11 +52,24 @@ class Cover:
         # Of a reading, some times the error that a cubic through many of them leaves.
         self._noise = 3.0 * np.median(fitted.simulator.windows.start_deviation[:, 0], axis=0)
 
-    def widened(self, logs: Logs) -> Ensemble:
-        """Members widened until their band covers logs, and the model's error beside them."""
+    def widened(self, logs: Logs, tell: Callable[[str], None] | None = None) -> Ensemble:
+        """Members widened until their band covers logs, and the model's error beside them.
+
+        Args:
+            logs: to be covered.
+            tell: is told of each trial.
+        """
+        trials = count(1)
 
         def covered(factors: Values) -> Values:
-            return self._coverage(self._predict(self._draw(factors, MEMBERS), logs), None)
+            share = self._coverage(self._predict(self._draw(factors, MEMBERS), logs), None)
+            if tell is not None:
+                tell(
+                    f"widening, trial {next(trials)} of at most {MOST_TRIALS}: deviations up to times "
+                    f"{float(factors.max()):.3g} cover {100 * float(share.min()):.0f} % of the joint "
+                    "that is covered least"
+                )
+            return share
 
         widening = widen(covered, self._shares)
         members = self._draw(widening.unknowns, MEMBERS)

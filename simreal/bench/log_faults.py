@@ -86,6 +86,14 @@ def _resampled(change: Callable[[FloatArray, np.random.Generator], FloatArray]) 
     return edit
 
 
+def _ended(log: RobotLog, random: np.random.Generator) -> None:
+    """As of a file that was copied in part."""
+    end = float(random.uniform(5.0, 7.0))
+    for name, table in log.channels.items():
+        log.channels[name] = table.rows(table.time < end)
+    log.complete = False
+
+
 def _cut(log: RobotLog, random: np.random.Generator) -> None:
     count = len(log["joint_position"])
     first = int(random.integers(count // 4, count // 2))
@@ -243,6 +251,7 @@ def _other_effort(log: RobotLog, random: np.random.Generator) -> None:
 
 
 FAULTS = (
+    Fault("a file that is cut off", "arm", "whole", _ended),
     Fault("a value is no number", "arm", "values", _not_a_number),
     Fault(
         "a joint's reading is constant",

@@ -13,8 +13,10 @@ from simreal.check_log.joint_checks import imu_units, joint_order, position_rang
 from simreal.check_log.sample_checks import clipping, encoder, repeats, values
 from simreal.check_log.subject import Subject
 from simreal.check_log.velocity_checks import velocity_lag, velocity_scale
+from simreal.check_log.whole_check import whole
 
 CHECKS: dict[str, Callable[[Subject], Finding]] = {
+    "whole": whole,
     "values": values,
     "clock": clock,
     "gaps": gaps,

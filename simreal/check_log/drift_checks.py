@@ -8,7 +8,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.check_log.finding import Finding, Picture, verdict_of
+from simreal.check_log.finding import ORDER, Finding, Picture, verdict_of
 from simreal.check_log.motion import InverseModel, Motion, inverse_model
 from simreal.check_log.sample_checks import quantum_of
 from simreal.check_log.subject import Rows, Subject
@@ -21,6 +21,8 @@ ERROR_DRIFT_WARN, ERROR_DRIFT_FAIL = 0.08, 0.2
 """rad, by which the error of a position servo wanders in the mean of seconds; loads move it by 0.06."""
 FEWEST_SECONDS = 8
 """Seconds, from which such a trend is more than a change of load."""
+SURE = 3.0
+"""Standard errors of such a trend, below which it may come of seconds that differ by themselves."""
 BIN = 1.0
 """s, over which the middle of a swing is taken."""
 SWING_TURN = 2.6
@@ -56,8 +58,7 @@ def drift(subject: Subject) -> Finding:
             "skip",
             "no joint swings freely or follows a position: nothing says where its zero is",
         )
-    order = ("pass", "warn", "fail")
-    return max(found, key=lambda each: (order.index(each.verdict), each.numbers["drift"]))
+    return max(found, key=lambda each: (ORDER.index(each.verdict), each.numbers["drift"]))
 
 
 def _of_free_joints(subject: Subject) -> Iterator[Finding]:
@@ -271,8 +272,15 @@ def _of_servo_errors(subject: Subject) -> Iterator[Finding]:
         if len(means) < FEWEST_SECONDS:
             continue
         # The slope over the whole log, as the way from end to end: what a chirp does averages out.
-        way = float(abs(np.polyfit(edges, means, 1)[0]) * (edges[-1] - edges[0]))
+        way, unsure = _trend(edges, means)
         verdict = verdict_of(way, ERROR_DRIFT_WARN, ERROR_DRIFT_FAIL)
+        if verdict != "pass" and way < SURE * unsure:
+            text = (
+                f"not to be told from this log: the error of {joint} changes from second to second by "
+                f"{float(np.std(means)):.2g} rad, more than a drift"
+            )
+            yield Finding("drift", "skip", text, {"drift": way, "unsure": unsure}, unfit=True)
+            continue
         text = f"the error of {joint} wanders by {way:.2g} rad over the log"
         picture = None
         if verdict != "pass":
@@ -281,6 +289,15 @@ def _of_servo_errors(subject: Subject) -> Iterator[Finding]:
             )
         advice = "" if verdict == "pass" else "an encoder or a coupling slips, or the motor warms up"
         yield Finding("drift", verdict, text, {"drift": way}, advice, picture)
+
+
+def _trend(time: FloatArray, values: FloatArray) -> tuple[float, float]:
+    """How far a line through values leads from end to end, and the standard error of that."""
+    slope, offset = np.polyfit(time, values, 1)
+    rest = values - slope * time - offset
+    span = float(time[-1] - time[0])
+    error = np.sqrt(np.sum(rest**2) / (len(time) - 2) / np.sum((time - time.mean()) ** 2))
+    return float(abs(slope)) * span, float(error) * span
 
 
 def _sag(subject: Subject) -> dict[str, FloatArray]:

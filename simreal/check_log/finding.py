@@ -7,7 +7,7 @@ from typing import Literal
 from simreal.state import FloatArray
 
 Verdict = Literal["skip", "pass", "warn", "fail"]
-"""`skip`: the log does not hold what the check looks at."""
+"""`skip`: the log does not hold what the check looks at, or is not fit for it."""
 ORDER: tuple[Verdict, ...] = ("skip", "pass", "warn", "fail")
 
 
@@ -38,6 +38,7 @@ class Finding:
         advice: what to do, or to record next; empty if nothing is wrong.
         picture: what shows it, if a picture does.
         blocks: whether checks that compute with the log's values would only say this again.
+        unfit: whether a skipped check has its channels, but not the motion that it needs.
     """
 
     check: str
@@ -47,6 +48,7 @@ class Finding:
     advice: str = ""
     picture: Picture | None = None
     blocks: bool = False
+    unfit: bool = False
 
 
 def worst(findings: Sequence[Finding]) -> Verdict:

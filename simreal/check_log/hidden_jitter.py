@@ -21,6 +21,9 @@ AROUND = 7
 """Steps whose mean a step is compared with."""
 FEWEST = 100
 """Rows; fewer say nothing."""
+TURNS = 0.1
+"""Share of the fast rows in which joints turn around from one sample to the next, from which on their
+speed itself changes within a step: uneven time makes no step go back."""
 
 
 def hidden_jitter(subject: Subject) -> Finding:
@@ -35,6 +38,13 @@ def hidden_jitter(subject: Subject) -> Finding:
     rows, share, noise = step_shares(table.values, np.diff(table.time))
     if len(rows) < FEWEST:
         return Finding("hidden_jitter", "skip", "too little fast motion to see uneven sampling")
+    back = turning_share(table.values, rows)
+    if back > TURNS:
+        text = (
+            f"not to be told from this log: joints turn around from one sample to the next in "
+            f"{100 * back:.0f} % of their fast motion, as under a command that chatters"
+        )
+        return Finding("hidden_jitter", "skip", text, {"turns": back}, unfit=True)
     spread = 0.5 * float(np.subtract(*np.percentile(share, (84, 16))))
     hidden = float(np.sqrt(max(spread**2 - noise**2, 0.0)))
     step = float(np.median(np.diff(table.time)))
@@ -65,10 +75,7 @@ def step_shares(position: FloatArray, steps: FloatArray) -> tuple[Rows, FloatArr
     Returns:
         The rows that tell it, their shares, and the standard deviation that encoder steps alone cause.
     """
-    # A finer column than this tells no more: its speed itself changes from sample to sample.
-    finest = FINEST * np.ptp(position, axis=0) + 1e-12
-    quanta = np.maximum([quantum_of(column) for column in position.T], finest)
-    moved = np.diff(position, axis=0) / quanta
+    moved = _moved(position)
     way = uniform_filter1d(moved, AROUND, axis=0, mode="nearest")
     expected = way * (steps / uniform_filter1d(steps, AROUND, mode="nearest"))[:, None]
     power = np.sum(expected**2, axis=1)
@@ -77,3 +84,17 @@ def step_shares(position: FloatArray, steps: FloatArray) -> tuple[Rows, FloatArr
     # Both ends of a step are rounded, with a variance of 1/12 each.
     noise = float(np.sqrt(np.mean(1 / 6 / power[rows]))) if len(rows) else 0.0
     return rows, share, noise
+
+
+def turning_share(position: FloatArray, rows: Rows) -> float:
+    """Share of some steps that lead back where the step before came from, by all joints together."""
+    moved, later = _moved(position), rows[rows > 0]
+    return float(np.mean(np.sum(moved[later] * moved[later - 1], axis=1) < 0.0)) if len(later) else 0.0
+
+
+def _moved(position: FloatArray) -> FloatArray:
+    """(n - 1, joints) steps from sample to sample, in encoder steps."""
+    # A finer column than this tells no more: its speed itself changes from sample to sample.
+    finest = FINEST * np.ptp(position, axis=0) + 1e-12
+    quanta = np.maximum([quantum_of(column) for column in position.T], finest)
+    return np.asarray(np.diff(position, axis=0) / quanta)

@@ -7,8 +7,10 @@ from itertools import combinations
 import numpy as np
 
 from simreal.check_log.finding import Finding, Picture
-from simreal.check_log.motion import Motion, inverse_model
+from simreal.check_log.motion import LEAST_MOVING, InverseModel, Motion, inverse_model, moving_time
+from simreal.check_log.pictures import fastest_stretch
 from simreal.check_log.subject import Subject
+from simreal.logs.robot_log import Channel
 from simreal.state import FloatArray
 
 BEYOND = 0.1
@@ -18,6 +20,10 @@ NO_SPEED = 100.0
 """rad/s: no joint of a robot that nobody described is thought to turn faster."""
 FOLLOWS = 0.5
 """Correlation from which on a joint follows a command."""
+PLAINLY = 0.9
+"""Correlation from which on no more need be asked of a motion: the joint follows its command."""
+CHATTERS = 0.4
+"""Share of a command's changes that undo the one before, from which on no joint can follow it."""
 CLEARLY = 0.5
 """Another pairing of joints is named if its residual is below this share of the given one's."""
 EXPLAINED = 0.6
@@ -115,9 +121,14 @@ def _against_commands(subject: Subject) -> Finding | None:
         return None
     error = np.sqrt(np.nanmean((position[:, :, None] - asked[:, None, :]) ** 2, axis=0))
     numbers = {f"error_{joint}": float(error[row, row]) for row, joint in enumerate(joints)}
+    unfit: dict[str, str] = {}
     for row in np.flatnonzero(moved):
         joint, best = joints[row], int(np.argmin(error[row]))
         follows = float(np.corrcoef(position[:, row], asked[:, row])[0, 1])
+        why = _unfit(table.time, position[:, row], log["commanded_position"].values[:, row])
+        if why and not (best == row and follows > PLAINLY):
+            unfit[joint] = why
+            continue
         curves = {joint: (table.time, position[:, row]), "its command": (table.time, asked[:, row])}
         if follows < -FOLLOWS:
             text = f"{joint} moves against its command (correlation {follows:.2f}): wrong sign"
@@ -132,8 +143,29 @@ def _against_commands(subject: Subject) -> Finding | None:
             curves[f"command of {joints[best]}"] = (table.time, asked[:, best])
             advice = "mend the order of columns in the mapping or the driver"
             return Finding("joint_order", "fail", text, numbers, advice, Picture("rad", curves))
-    text = f"joints follow their own commands, within {max(numbers.values()):.2g} rad (root mean square)"
-    return Finding("joint_order", "pass", text, numbers)
+    untold = "; ".join(f"{joint} {why}" for joint, why in unfit.items())
+    if len(unfit) == int(moved.sum()):
+        return Finding(
+            "joint_order", "skip", f"not to be told from this log: {untold}", numbers, unfit=True
+        )
+    largest = max(
+        value for joint, value in zip(joints, numbers.values(), strict=True) if joint not in unfit
+    )
+    text = f"joints follow their own commands, within {largest:.2g} rad (root mean square)"
+    return Finding("joint_order", "pass", text + (f"; not told: {untold}" if untold else ""), numbers)
+
+
+def _unfit(time: FloatArray, position: FloatArray, command: FloatArray) -> str:
+    """Why a motion does not tell whether a joint follows its command; empty if it does."""
+    moving = moving_time(time, position)
+    if moving < LEAST_MOVING:
+        return f"moves for {moving:.2g} s in all, too short"
+    changes = np.diff(command)
+    changes = changes[changes != 0.0]
+    undone = float(np.mean(changes[1:] * changes[:-1] < 0.0)) if len(changes) > 1 else 0.0
+    if undone > CHATTERS:
+        return f"is told to and fro from sample to sample ({100 * undone:.0f} % of its changes)"
+    return ""
 
 
 def _against_model(subject: Subject) -> Finding | None:
@@ -149,7 +181,8 @@ def _against_model(subject: Subject) -> Finding | None:
         return float(np.sqrt(np.mean((lacking / (model.scale(moved) + 1e-12)) ** 2)))
 
     given = unexplained(motion, command)
-    others = {label: unexplained(*each) for label, each in _alternatives(motion, command)}
+    alternatives = dict(_alternatives(motion, command))
+    others = {label: unexplained(*each) for label, each in alternatives.items()}
     label = min(others, key=others.__getitem__)
     numbers = {"unexplained": given, "unexplained_otherwise": others[label]}
     if others[label] < CLEARLY * given and others[label] < EXPLAINED:
@@ -160,9 +193,27 @@ def _against_model(subject: Subject) -> Finding | None:
             f"{100 * others[label]:.0f} % of the forces are unexplained then, {100 * given:.0f} % now",
             numbers,
             "mend sign, order or unit in the mapping or the driver",
+            _lacking_picture(model, (motion, command), alternatives[label], label),
         )
     text = f"no other sign, order or unit suits the model better ({100 * given:.0f} % unexplained)"
     return Finding("joint_order", "pass", text, numbers)
+
+
+def _lacking_picture(
+    model: InverseModel, given: tuple[Motion, FloatArray], other: tuple[Motion, FloatArray], label: str
+) -> Picture:
+    """What the model lacks to explain the motion, of the joint that it explains worst."""
+    now, otherwise = model.lacking(*given), model.lacking(*other)
+    gained = np.mean(now**2, axis=0) - np.mean(otherwise**2, axis=0)
+    joint, time = int(np.argmax(gained / (model.scale(given[0]) + 1e-12) ** 2)), given[0].time
+    name = given[0].names[joint]
+    return Picture(
+        "N·m",
+        {
+            f"lacking to explain {name}, as it is": (time, now[:, joint]),
+            f"with {label}": (time, otherwise[:, joint]),
+        },
+    )
 
 
 def _alternatives(
@@ -198,35 +249,49 @@ def imu_units(subject: Subject) -> Finding:
     log, numbers = subject.log, dict[str, float]()
     if not any(name in log for name in ("orientation", "angular_velocity", "linear_acceleration")):
         return Finding("imu_units", "skip", "no IMU")
-    faults = []
+    faults, pictures = [], list[Picture]()
     if "linear_acceleration" in log:
         felt = float(np.linalg.norm(np.nanmean(log["linear_acceleration"].values, axis=0)))
         numbers["gravity"] = felt
         if abs(felt / GRAVITY - 1) > GRAVITY_TOLERANCE:
             hint = ": in g?" if abs(felt - 1) < GRAVITY_TOLERANCE else ""
             faults.append(f"the accelerometer feels {felt:.3g} m/s² in the mean, not {GRAVITY}{hint}")
+            pictures.append(_gravity_picture(log["linear_acceleration"]))
     if "orientation" in log:
         norm = np.linalg.norm(log["orientation"].values, axis=1)
         numbers["norm"] = float(norm[np.argmax(np.abs(norm - 1))])
         if abs(numbers["norm"] - 1) > NORM_TOLERANCE:
             faults.append(f"a quaternion's norm is {numbers['norm']:.3g}")
+            pictures.append(Picture("", {"norm of orientation": (log["orientation"].time, norm)}))
         elif "angular_velocity" in log:
-            ratio = _turn_ratio(subject)
-            if ratio is not None:
+            turning = _turning(subject)
+            if turning is not None:
+                time, turned, gyro = turning
+                ratio = float(np.sum(turned * gyro) / np.sum(turned**2))
                 numbers["gyro_scale"] = ratio
                 if abs(ratio - 1) > GRAVITY_TOLERANCE:
                     hint = ": in deg/s?" if abs(ratio * np.pi / 180 - 1) < GRAVITY_TOLERANCE else ""
                     faults.append(
                         f"the gyroscope turns {ratio:.3g} times as fast as the orientation{hint}"
                     )
+                    sizes = [np.linalg.norm(each, axis=1) for each in (turned, gyro)]
+                    curves = {"by the orientation": sizes[0], "by the gyroscope": sizes[1]}
+                    pictures.append(fastest_stretch(time, curves, "rad/s", sizes[0]))
     if faults:
         advice = "mend units, order (w, x, y, z) or sign in the mapping"
-        return Finding("imu_units", "fail", "; ".join(faults), numbers, advice)
+        return Finding("imu_units", "fail", "; ".join(faults), numbers, advice, pictures[0])
     return Finding("imu_units", "pass", "the IMU's readings agree with each other and gravity", numbers)
 
 
-def _turn_ratio(subject: Subject) -> float | None:
-    """Angular velocity over the turning of the orientation, about the IMU's own axes."""
+def _gravity_picture(table: Channel) -> Picture:
+    """The size of what the accelerometer feels, and of gravity."""
+    felt, ends = np.linalg.norm(table.values, axis=1), table.time[[0, -1]]
+    curves = {"linear_acceleration": (table.time, felt), "gravity": (ends, np.full(2, GRAVITY))}
+    return Picture("m/s²", curves)
+
+
+def _turning(subject: Subject) -> tuple[FloatArray, FloatArray, FloatArray] | None:
+    """(n,) s, (n, 3) rad/s by the orientation and by the gyroscope, about the IMU's own axes."""
     time, quaternion = subject.evenly("orientation")
     if len(time) < 20:
         return None
@@ -236,8 +301,7 @@ def _turn_ratio(subject: Subject) -> float | None:
     turned = w * after[:, 1:] + after[:, :1] * vector + np.cross(vector, after[:, 1:])
     scalar = w[:, 0] * after[:, 0] - np.sum(vector * after[:, 1:], axis=1)
     rate = 2 * turned * np.sign(scalar)[:, None] / (span * float(time[1] - time[0]))
-    gyro = subject.log.at("angular_velocity", time[:-span] + 0.5 * (time[span] - time[0]))
-    power = float(np.sum(rate**2))
-    if power < 1e-4 * len(rate):
+    middle = time[:-span] + 0.5 * (time[span] - time[0])
+    if float(np.sum(rate**2)) < 1e-4 * len(rate):
         return None  # it does not turn
-    return float(np.sum(rate * gyro) / power)
+    return middle, rate, subject.log.at("angular_velocity", middle)

@@ -18,6 +18,18 @@ FEWEST_SAMPLES = 100
 MOST_SAMPLES = 1300
 """Samples at which a model is asked; of longer logs, an even choice."""
 
+SLOW = 0.05
+"""Share of its largest speed below which a joint does not count as moving."""
+LEAST_MOVING = 1.0
+"""s that a joint must move in all before anything is said of its sign, unit or order."""
+
+
+def moving_time(time: FloatArray, position: FloatArray) -> float:
+    """How long, in s, a joint moves: (n,) positions at (n,) times."""
+    steps = np.diff(time)
+    speed = np.abs(np.diff(position)) / np.maximum(steps, 1e-9)
+    return float(steps[speed > SLOW * speed.max(initial=0.0)].sum())
+
 
 @dataclass(frozen=True, slots=True)
 class Motion:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from simreal.check_log.finding import Finding, Picture, verdict_of
+from simreal.check_log.pictures import around
 from simreal.check_log.subject import Rows, Subject
 from simreal.logs.robot_log import Channel
 from simreal.state import FloatArray
@@ -32,6 +33,7 @@ MANY_LEVELS = 0.9
 def values(subject: Subject) -> Finding:
     """Every measured and commanded value must be a number, and measured ones must vary."""
     constant: list[str] = []
+    picture = None
     for name, table in subject.log.channels.items():
         faulty = ~np.isfinite(table.values)
         if faulty.any() and (name in subject.measured or name in subject.commanded):
@@ -44,10 +46,17 @@ def values(subject: Subject) -> Finding:
                 {"not_numbers": float(faulty.sum())},
                 "a reading that failed must be left out or marked; cut it out, or let the reader "
                 "fill it",
+                around(table, column, row),
                 blocks=True,
             )
         if name in subject.measured and len(table) > 1:
             still = np.ptp(table.values, axis=0) == 0
+            if picture is None and still.any():
+                column = int(np.argmax(still))
+                picture = Picture(
+                    table.units[column],
+                    {f"{name} of {table.names[column]}": (table.time, table.values[:, column])},
+                )
             constant += [
                 f"{name} of {joint}" for joint, rests in zip(table.names, still, strict=True) if rests
             ]
@@ -61,6 +70,7 @@ def values(subject: Subject) -> Finding:
         f"constant from beginning to end: {shown}",
         {"constant": float(len(constant))},
         advice,
+        picture,
     )
 
 
@@ -208,6 +218,7 @@ def encoder(subject: Subject) -> Finding:
                 f"{name} moves in steps of {step:.4g} rad, the robot's encoder in {expected:.4g}{hint}",
                 numbers,
                 "mend the unit or scale in the mapping, or the robot's encoder_resolution",
+                _steps_picture(table, name, step),
             )
         if step and np.ptp(position) < FEW_STEPS * step:
             coarse.append(f"{name} ({np.ptp(position) / step:.0f} steps)")
@@ -235,6 +246,19 @@ def quantum_of(series: FloatArray) -> float:
     step = float(np.median(distances[distances < 1.5 * distances.min()]))
     rest = np.abs(distances / step - np.round(distances / step))
     return step if np.mean(rest < 0.1 + 4 * blur / step) > 0.9 else 0.0
+
+
+def _steps_picture(table: Channel, joint: str, step: float) -> Picture:
+    """Where the joint goes some ten steps of its encoder."""
+    position = table.column(joint)
+    middle = int(np.argmin(np.abs(position - np.median(position))))
+    away = np.abs(position - position[middle]) <= 10 * step
+    first, last = middle, middle
+    while first > 0 and away[first - 1] and middle - first < 200:
+        first -= 1
+    while last + 1 < len(position) and away[last + 1] and last - middle < 200:
+        last += 1
+    return Picture("rad", {joint: (table.time[first : last + 1], position[first : last + 1])})
 
 
 def _position_picture(table: Channel, joint: str, rows: Rows) -> Picture:

@@ -13,6 +13,8 @@ from scipy.optimize import minimize_scalar
 from scipy.signal import lfilter
 
 from simreal.check_log.finding import Finding, Picture
+from simreal.check_log.motion import LEAST_MOVING, moving_time
+from simreal.check_log.pictures import fastest_stretch
 from simreal.check_log.subject import Subject
 from simreal.state import FloatArray
 
@@ -58,12 +60,18 @@ def velocity_scale(subject: Subject) -> Finding:
         return Finding("velocity_scale", "skip", "no joint_position with joint_velocity")
     went, summed, names = ways
     numbers: dict[str, float] = {}
+    barely: list[str] = []
+    shown = ""
     verdict, text, advice = "pass", "", ""
     for joint, name in enumerate(names):
         own = _correlation(went[:, joint], summed[:, joint])
         others = [abs(_correlation(went[:, other], summed[:, joint])) for other in range(len(names))]
         best = int(np.argmax(others))
         if not np.isfinite(own):
+            continue
+        table = subject.log["joint_position"]
+        if (moving := moving_time(table.time, table.column(name))) < LEAST_MOVING:
+            barely.append(f"{name} moves for {moving:.2g} s in all")
             continue
         scale = float(went[:, joint] @ summed[:, joint] / (went[:, joint] @ went[:, joint]))
         numbers[f"scale_{name}"] = scale
@@ -75,22 +83,29 @@ def velocity_scale(subject: Subject) -> Finding:
                 f"(correlation {others[best]:.3f} against {own:.3f})",
                 numbers | {"correlation": own, "correlation_swapped": others[best]},
                 "mend the order of columns in the mapping or the driver",
+                _scale_picture(subject, name),
             )
         if abs(own) < CORRELATED:
+            shown = name
             verdict, text = (
                 "fail",
                 f"the velocity of {name} has little to do with its position ({own:.2f})",
             )
             advice = "is it the velocity of another joint, or of the motor before a gear?"
         elif scale < 0:
+            shown = name
             verdict, text = "fail", f"the velocity of {name} has the wrong sign (ratio {scale:.3g})"
             advice = "set its sign to -1 in the mapping, or mend the driver"
         elif abs(scale - 1) > (SCALE_WARN if own > PRECISE else SCALE_FAIL) and verdict == "pass":
+            shown = name
             unit = next((u for u, r in UNITS.items() if abs(scale / r - 1) < UNIT_TOLERANCE), None)
             verdict = "fail" if unit or abs(scale - 1) > SCALE_FAIL else "warn"
             text = f"the velocity of {name} is {scale:.4g} times the derivative of its position"
             text += f": {unit}?" if unit else ""
             advice = "mend unit or scale in the mapping"
+    if not numbers and barely:
+        text = f"not to be told from this log: {'; '.join(barely)}, too short"
+        return Finding("velocity_scale", "skip", text, unfit=True)
     if not numbers:
         return Finding(
             "velocity_scale", "skip", "no joint moves enough to compare velocity and position"
@@ -98,7 +113,18 @@ def velocity_scale(subject: Subject) -> Finding:
     if verdict == "pass":
         low, high = min(numbers.values()), max(numbers.values())
         text = f"velocities are {low:.3f} to {high:.3f} times the derivatives of positions"
-    return Finding("velocity_scale", verdict, text, numbers, advice)  # type: ignore[arg-type]
+    picture = _scale_picture(subject, shown) if shown else None
+    return Finding("velocity_scale", verdict, text, numbers, advice, picture)  # type: ignore[arg-type]
+
+
+def _scale_picture(subject: Subject, joint: str) -> Picture:
+    """Two seconds around the joint's fastest motion, by its positions and as it was reported."""
+    table, reported = subject.log["joint_position"], subject.log["joint_velocity"]
+    unit = reported.units[reported.names.index(joint)]
+    velocity = np.gradient(table.column(joint), table.time)
+    said = subject.log.at("joint_velocity", table.time)[:, reported.names.index(joint)]
+    curves = {f"{joint}, by its positions": velocity, "as reported": said}
+    return fastest_stretch(table.time, curves, unit, velocity)
 
 
 def _ways(subject: Subject) -> tuple[FloatArray, FloatArray, tuple[str, ...]] | None:

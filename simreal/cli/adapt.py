@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from simreal.cli.progress import progress
 from simreal.cli_types import OVERRIDE_OPTION, PATH, console, errors, print_json
 from simreal.errors import UserError
+from simreal.tables import folded_table
 
 if TYPE_CHECKING:
     from simreal.adapt.gate import Gate
@@ -58,10 +58,9 @@ def finetune(
     )
     run = ready.run
     planned = planned_steps(run)
-    instead = f", instead of {', '.join(ready.replaced)}" if ready.replaced else ""
     console.print(
         f"{base} goes on for {planned:,} steps in {run.path}: {100 * (1 - old_share):.0f} % of the "
-        f"robots are drawn from {randomization}{instead}, the others as before",
+        f"robots are drawn from {randomization} ({ready.change.describe()}), the others as for {base}",
         soft_wrap=True,
     )
     with training_progress(planned) as show:
@@ -130,7 +129,7 @@ def _read(logs: tuple[Path, ...], mapping: str | None) -> "list[RobotLog]":
 def _print(found: "Gate", run_path: Path) -> None:
     from simreal.adapt.gate_page import HEADER, rows, verdict_text
 
-    table = Table(*HEADER, box=SIMPLE_HEAD)
+    table = folded_table(*HEADER, box=SIMPLE_HEAD)
     for row in rows(found):
         table.add_row(*row)
     console.print(table)
@@ -172,14 +171,16 @@ def fit_actuator(
     output: Path,
 ) -> None:
     """Fit networks to the torque that a robot's model lacks in LOGs, and write them for training."""
-    from simreal.adapt.recording import make_recording
+    from simreal.adapt.acting import acting_recordings
     from simreal.adapt.residual_fit import fit_residual, known_robot
     from simreal.cli.identify import find_robot
     from simreal.randomization.residual import write_residual
 
     known = known_robot(find_robot(robot), fixed_base, randomization)
     description = known.setup.robot.description
-    recordings = [make_recording(log, description, channel) for log in _read(logs, mapping)]
+    recordings, left_out = acting_recordings(_read(logs, mapping), description, channel)
+    for line in left_out:
+        console.print(line, soft_wrap=True)
 
     def tell(text: str) -> None:
         console.print(text, soft_wrap=True)

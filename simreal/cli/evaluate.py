@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.table import Table
 
 from simreal.cli.progress import progress
 from simreal.cli_types import PATH, PIN_OPTION, console, errors, numbers_by_name, print_json
+from simreal.tables import folded_table
 
 if TYPE_CHECKING:
     from simreal.evaluate import Evaluation
@@ -97,12 +97,12 @@ def _about_the_robot(path: Path) -> list[str]:
 def _print(result: "Evaluation") -> None:
     from simreal.evaluate import evaluation_rows
 
-    table = Table("", "value (95 % interval)")
+    table = folded_table("", "value (95 % interval)")
     for row in evaluation_rows(result):
         table.add_row(*row)
     console.print(table)
     for name, points in result.curves.items():
-        sweep = Table(name, "success", "return")
+        sweep = folded_table(name, "success", "return")
         for value, summary in points:
             sweep.add_row(
                 f"{value:g}",

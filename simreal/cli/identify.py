@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.table import Table
+from rich.box import SIMPLE_HEAD
 
 from simreal.cli_types import PATH, console, errors, numbers_by_name
 from simreal.errors import UserError, nearest
+from simreal.tables import folded_table, keep_names_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,23 +86,24 @@ def identify(
     report: Path | None,
 ) -> None:
     """Find the parameters of ROBOT from logs of it, and write them as a randomization."""
+    from simreal.adapt.acting import acting_recordings
     from simreal.adapt.fitting import Cutting
     from simreal.adapt.identify import identify as run
     from simreal.adapt.identify import posterior
     from simreal.adapt.models import nested_models
-    from simreal.adapt.recording import make_recording
     from simreal.adapt.simulator import Setup
     from simreal.adapt.unknowns import read_asked
     from simreal.logs.formats import read_logs
     from simreal.randomization.posterior import write_posterior
 
+    if output.exists():
+        raise UserError(f"{output}: exists already; give what will be found another name with -o")
     machine = find_robot(robot)
     setup = Setup(machine, fixed_base, timestep, numbers_by_name("--set", held))
-    recordings = [
-        make_recording(each, machine.description, channel)
-        for path in logs
-        for each in read_logs(path, mapping)
-    ]
+    read = (each for path in logs for each in read_logs(path, mapping))
+    recordings, left_out = acting_recordings(read, machine.description, channel)
+    for line in left_out:
+        console.print(line, soft_wrap=True)
     nested = [[read_asked(name) for name in _names(stage)] for stage in stages]
     nested = nested or nested_models(setup.world(1, {}))
     with _progress() as tell:
@@ -121,18 +123,39 @@ def identify(
         write_page(found, report)
         console.print(f"report: {report}")
     if found.nominal_suffices:
-        stale = f"; {output} is from before" if output.exists() else ""
         raise UserError(
             "no model predicts the held-out logs better than the robot's model as it is, by more than a "
-            f"standard error: nothing written{stale}. Train without --randomization, or see simreal "
+            "standard error: nothing written. Train without --randomization, or see simreal "
             "check-log and simreal design for logs that tell more"
         )
     write_posterior(output, posterior(found, logs))
     if policy is not None:
         _hold_against(policy, output)
-    console.print(
-        f"written: {output}\nnext:\n  simreal train EXPERIMENT --randomization {output}", soft_wrap=True
-    )
+    console.print(f"written: {output}\nnext:\n{_next(found, robot, output)}", soft_wrap=True)
+
+
+def _next(found: "Identification", robot: str, output: Path) -> str:
+    """What to do with a result: record more where logs told too little, train where they told enough."""
+    from simreal.adapt.verdict import verdict
+
+    said = verdict(found)
+    lines = []
+    if said.untold or not said.sound:
+        excitation = f"excitation_{output.stem}.yaml"
+        wanted = said.untold if said.sound else found.best.fitted.simulator.names
+        lines += [
+            f"  simreal design {robot} --parameters '{','.join(wanted)}' -o {excitation}",
+            f"  simreal deploy --excite {excitation} --driver DRIVER --log LOG.mcap    "
+            "# and identify with that log, too",
+        ]
+    if said.sound:
+        lines.append(f"  simreal train EXPERIMENT --randomization {output}")
+    else:
+        lines.append(
+            f"not yet: simreal train EXPERIMENT --randomization {output}: the logs tell too little of "
+            "what it draws, as said above"
+        )
+    return "\n".join(lines)
 
 
 def _names(stage: str) -> list[str]:
@@ -160,15 +183,18 @@ def _progress() -> "Iterator[Callable[[str], None]]":
 def _print(found: "Identification") -> None:
     from simreal.adapt.identify import describe_pushes, describe_widening
     from simreal.adapt.page import combination_lines, model_rows, nominal_row, parameter_rows
+    from simreal.adapt.verdict import verdict
 
-    table = Table("parameter", "value", "deviation", "bounds", "")
+    if said := verdict(found).describe():
+        errors.print(said, style="yellow", soft_wrap=True)
+    table = folded_table("parameter", "value", "deviation", "bounds", "", box=SIMPLE_HEAD)
     for row in parameter_rows(found):
         table.add_row(*row)
-    console.print(table)
-    models = Table("unknowns", "held-out error", "score above the best", "")
-    for each in (nominal_row(found), *model_rows(found)):
-        models.add_row(*each)
-    console.print(models)
+    console.print(keep_names_whole(table))
+    models = folded_table("unknowns", "held-out error", "score above the best", "", box=SIMPLE_HEAD)
+    for unknowns, *rest in (nominal_row(found), *model_rows(found)):
+        models.add_row(unknowns.replace(", ", "\n").replace(" + ", "\n"), *rest)
+    console.print(keep_names_whole(models))
     for line in (*describe_pushes(found), *combination_lines(found)):
         errors.print(line, style="yellow", soft_wrap=True)
     console.print(f"{found.split.how}; {describe_widening(found)}", soft_wrap=True)

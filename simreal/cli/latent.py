@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from simreal.cli_types import PATH, console, print_json
+from simreal.tables import folded_table
 
 
 @click.command()
@@ -34,7 +34,7 @@ def latent(run_path: Path, episodes: int, seed: int, as_numbers: bool, report: P
         (("latent in use", "success", "return"), verb.success_rows(found)),
         (verb.HEADER, verb.table(found)),
     ):
-        table = Table(*header, box=SIMPLE_HEAD)
+        table = folded_table(*header, box=SIMPLE_HEAD)
         for row in rows:
             table.add_row(*row)
         console.print(table)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.box import SIMPLE_HEAD
 from rich.progress import Progress
-from rich.table import Table
 
 from simreal.cli_types import PATH, console, errors, print_json
+from simreal.tables import folded_table
 
 if TYPE_CHECKING:
     from simreal.check_log.finding import Finding
@@ -90,14 +90,17 @@ def _as_json(findings: "list[Finding]") -> dict[str, Any]:
 def _print(source: str, findings: "list[Finding]") -> None:
     from simreal.check_log.finding import worst
 
-    table = Table("check", "", "finding", box=SIMPLE_HEAD, title=f"{source}: {worst(findings)}")
+    table = folded_table("check", "", "finding", box=SIMPLE_HEAD, title=f"{source}: {worst(findings)}")
     table.title_justify = "left"
     for each in findings:
         if each.verdict != "skip":
             text = each.text + (f"\n-> {each.advice}" if each.advice else "")
             table.add_row(each.check, each.verdict, text, style=STYLES[each.verdict])
     console.print(table)
-    skipped = [each.check for each in findings if each.verdict == "skip"]
+    for each in findings:
+        if each.unfit:
+            console.print(f"{each.check}: {each.text}", style=STYLES["warn"], soft_wrap=True)
+    skipped = [each.check for each in findings if each.verdict == "skip" and not each.unfit]
     if skipped:
         console.print(f"not checked: {', '.join(skipped)}\n", style="dim", soft_wrap=True)
 

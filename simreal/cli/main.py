@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.table import Column, Table
 
 from simreal import __version__
 from simreal.cli.adapt import finetune, fit_actuator, gate
@@ -34,6 +33,7 @@ from simreal.cli.watch import watch
 from simreal.cli_types import PATH, console, errors, print_json
 from simreal.errors import UserError, missing_extra, nearest
 from simreal.fresh_module import fresh_module_hint
+from simreal.tables import folded_table, keep_names_whole
 
 if TYPE_CHECKING:
     from simreal.inspect import Kind
@@ -114,10 +114,11 @@ def list_everything(kind: "Kind | None", as_json: bool) -> None:
         print_json({part: list(entries) for part, entries in found.items()})
         return
     for part, entries in found.items():
-        table = Table(Column(part, no_wrap=True), "", show_header=True)
+        said = any(entries.values())
+        table = folded_table(part, *([""] if said else []))
         for name, text in entries.items():
-            table.add_row(name, text)
-        console.print(table)
+            table.add_row(name, *([text] if said else []))
+        console.print(keep_names_whole(table))
 
 
 @cli.command()

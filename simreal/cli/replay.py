@@ -9,6 +9,7 @@ import click
 from rich.table import Table
 
 from simreal.cli_types import PATH, console, errors, print_json
+from simreal.tables import folded_table
 
 if TYPE_CHECKING:
     from simreal.deploy.replay import Replay
@@ -67,7 +68,7 @@ def _print(found: "Replay") -> None:
 
 
 def _table(found: "Replay") -> Table:
-    table = Table("deviates", f"cycles of {found.cycles}", "by at most")
+    table = folded_table("deviates", f"cycles of {found.cycles}", "by at most")
     for name, spread in list(found.deviations.items())[:SHOWN]:
         table.add_row(name, str(spread.cycles), f"{spread.largest:.3g}")
     if len(found.deviations) > SHOWN:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import click
 from rich.box import SIMPLE_HEAD
 from rich.progress import Progress
-from rich.table import Table
 
 from simreal.cli_types import PATH, console, errors, print_json
+from simreal.tables import folded_table
 
 if TYPE_CHECKING:
     from simreal.sensitivity import Sensitivity
@@ -159,9 +159,9 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
 
 
 def _print(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table = folded_table(title=title, title_justify="left", box=SIMPLE_HEAD)
     longest_word = max(len(word) for row in rows for word in row[0].split())
-    table.add_column(header[0], min_width=longest_word)
+    table.add_column(header[0], min_width=longest_word, overflow="fold")
     for name in header[1:]:
         table.add_column(name, overflow="fold")
     for row in rows:

@@ -87,9 +87,8 @@ def _identified(experiment: str, overrides: tuple[str, ...], path: Path) -> str:
     """The override that draws from an identification; what it replaces is told."""
     from simreal.adapt.retrain import randomization_override
 
-    override, replaced = randomization_override(experiment, overrides, path)
-    instead = f", instead of {', '.join(replaced)}" if replaced else ""
-    console.print(f"robots are drawn from {path}{instead}", soft_wrap=True)
+    override, change = randomization_override(experiment, overrides, path)
+    console.print(f"robots are drawn from {path}: {change.describe()}", soft_wrap=True)
     return override
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from simreal.cli.progress import progress
 from simreal.cli_types import PATH, console, print_json
+from simreal.tables import folded_table
 
 
 @click.command()
@@ -41,7 +41,7 @@ def transfer(
     if as_json:
         print_json(verb.as_json(result))
         return
-    table = Table(*verb.header(result), box=SIMPLE_HEAD)
+    table = folded_table(*verb.header(result), box=SIMPLE_HEAD)
     for row in verb.rows(result):
         table.add_row(*row)
     console.print(table)

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.table import Table
 
 from simreal.cli_types import PATH, console, errors
 from simreal.errors import UserError, nearest
+from simreal.tables import folded_table
 
 if TYPE_CHECKING:
     from simreal.transfer_bench.arms import Job
@@ -101,7 +101,7 @@ def _print_plan(wanted: "Sequence[Job]", folder: Path, episodes: int, each: bool
     done = results_in(folder)
     if each:
         known = {(one.robot, one.target, one.arm, one.seed) for one in done}
-        table = Table("robot", "target", "arm", "seed", "steps", "on quiet cores", "")
+        table = folded_table("robot", "target", "arm", "seed", "steps", "on quiet cores", "")
         for job, seconds in zip(wanted, seconds_each(wanted, episodes), strict=True):
             stands = "done" if (job.robot, job.target, job.arm, job.seed) in known else ""
             row = job.robot, job.target, job.arm, str(job.seed), f"{job.steps:,}"

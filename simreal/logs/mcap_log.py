@@ -14,12 +14,13 @@ from mcap.writer import CompressionType, Writer
 from simreal.contract import Contract
 from simreal.errors import UserError
 from simreal.files import write_atomically
+from simreal.logs.authority import AUTHORITY
 from simreal.logs.header import HEADER, from_header, header_of
 from simreal.logs.messages import PROFILE, LogMessages, read_messages
 from simreal.logs.robot_log import UNITS, Channel, LogEvent, RobotLog
 from simreal.state import FloatArray
 
-STATE, COMMAND, EVENT = "/state", "/command", "/event"
+STATE, COMMAND, EVENT, SUPERVISOR = "/state", "/command", "/event", "/supervisor"
 STATE_CHANNELS = (
     "joint_position",
     "joint_velocity",
@@ -89,6 +90,8 @@ def _recorded(messages: LogMessages, path: Path) -> RobotLog:
                 _add(log, messages, topic, key, key)
         elif topic == COMMAND:
             _add_command(log, messages)
+        elif topic == SUPERVISOR:
+            _add_authority(log, messages)
         elif topic in OTHER_TOPICS:
             _add(log, messages, topic, OTHER_TOPICS[topic], None)
     for at, event in zip(messages.times.get(EVENT, []), messages.messages.get(EVENT, []), strict=True):
@@ -136,6 +139,13 @@ def _add_command(log: RobotLog, messages: LogMessages) -> None:
         log.channels[channel] = Channel(
             table.time, table.values[:, columns], names, _units(log, channel, names), table.logged
         )
+
+
+def _add_authority(log: RobotLog, messages: LogMessages) -> None:
+    """Of each cycle's command; 0 where the robot was damped, held, switched off or left alone."""
+    rows = [[float(message.get("authority") or 0.0)] for message in messages.messages[SUPERVISOR]]
+    time = (np.array(messages.published[SUPERVISOR], dtype=np.int64) - log.start_ns) / NS
+    log.channels[AUTHORITY] = Channel(time, np.array(rows), (AUTHORITY,), ("",))
 
 
 def _units(log: RobotLog, channel: str, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -55,20 +55,50 @@ def test_from_logs_to_a_randomization(files: list[str], tmp_path: Path) -> None:
     assert found.names == ["torque_constant[motor]", "joint_frictionloss[arm]"]
     assert np.mean(found.samples, axis=0) == pytest.approx([1.15, 2.0], rel=0.1)
     assert [source.file for source in found.sources] == ["sines.npz", "others.npz"]
-    assert "Identification of qube" in report.read_text()
+    page = report.read_text()
+    assert "Identification of qube" in page
+    # Letters of a picture are drawn, and stand in comments.
+    for said in ("arm, rad", "s since the window began", "measured", "predicted less measured, rad"):
+        assert f"<!-- {said} -->" in page
+    assert "by each second of a prediction" in result.output
 
 
 def test_where_the_model_as_it_is_predicts_as_well_nothing_is_written(tmp_path: Path) -> None:
     files = recorded(tmp_path, np.ones(2))
     output, report = tmp_path / "identified.yaml", tmp_path / "report.html"
-    output.write_text("from before")
     arguments = ["--parameters", "torque_offset", "-o", str(output), "--report", str(report)]
     result = CliRunner().invoke(cli, ["identify", "qube", *files, *arguments])
     assert result.exit_code != 0
     assert "no model predicts the held-out logs better" in str(result.exception)
-    assert f"nothing written; {output} is from before" in str(result.exception)
-    assert output.read_text() == "from before"
+    assert "nothing written" in str(result.exception)
+    assert not output.exists()
     assert "keep that one" in report.read_text()
+
+
+def test_logs_that_tell_too_little_are_said_so_first_and_what_to_record(
+    files: list[str], tmp_path: Path
+) -> None:
+    """Strength, resistance and torque constant of a motor and a joint's damping act as two numbers."""
+    output = tmp_path / "identified.yaml"
+    names = ("torque_constant", "motor_resistance", "motor_strength", "joint_damping[arm]")
+    parameters = ["--parameters", ",".join(names), "-o", str(output)]
+    result = CliRunner().invoke(cli, ["identify", "qube", *files, *parameters])
+    assert result.exit_code == 0, result.output
+    said = "of the 4 unknowns ("
+    assert 0 < result.output.find(said) < result.output.index("held-out error")
+    assert "simreal design qube --parameters '" in result.output
+    assert "not yet: simreal train" in result.output
+    assert "model 1 of 1, 8 windows of 0.25 s, at most 12 iterations: iteration 1" in result.output
+    assert "widening, trial 1 of at most 9" in result.output
+
+
+def test_a_file_that_is_there_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    output = tmp_path / "identified.yaml"
+    output.write_text("from before")
+    arguments = ["identify", "qube", "--log", str(tmp_path / "none.npz"), "-o", str(output)]
+    result = CliRunner().invoke(cli, arguments)
+    assert str(result.exception).startswith(f"{output}: exists already")
+    assert output.read_text() == "from before"
 
 
 def test_what_is_wrong_is_told_in_one_message(files: list[str], tmp_path: Path) -> None:

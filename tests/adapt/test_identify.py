@@ -1,6 +1,7 @@
 """From logs of a known robot to a posterior that training reads."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,14 @@ import pytest
 
 from simreal.adapt.fitting import Cutting
 from simreal.adapt.identify import Identification, identify, posterior, split
-from simreal.adapt.page import combination_lines, model_rows, nominal_row, write_page
+from simreal.adapt.page import _readable, combination_lines, model_rows, nominal_row, write_page
 from simreal.adapt.recording import Recording
 from simreal.adapt.simulator import Setup
 from simreal.adapt.unknowns import read_asked, resolve
+from simreal.adapt.verdict import verdict
 from simreal.errors import UserError
 from simreal.randomization.posterior import read_posterior, write_posterior
+from simreal.report import new_figure
 from simreal.robots import Robot
 
 Record = Callable[..., Recording]
@@ -59,6 +62,32 @@ def test_the_simplest_model_that_predicts_is_offered_and_its_band_covers(
     np.testing.assert_allclose(middle, list(TRUTH.values()), rtol=0.15)
     write_page(found, tmp_path / "report.html")
     assert "offered" in (tmp_path / "report.html").read_text()
+
+
+def test_what_a_joint_does_at_rest_is_not_drawn_large() -> None:
+    _, (axis,) = new_figure(1)
+    axis.plot([0.0, 0.5], [0.3, 0.3 + 1e-5])
+    _readable(axis)
+    low, high = axis.get_ylim()
+    assert (low + high) / 2 == pytest.approx(0.3, abs=1e-4)
+    assert high - low == pytest.approx(0.01)
+    assert not axis.yaxis.get_major_formatter().get_useOffset()
+
+
+def test_a_log_that_is_nearly_all_rest_is_not_sound(found: Identification) -> None:
+    """However small the deviations: held-out rest is predicted by any robot that stays where it is."""
+    sound = verdict(found)
+    assert sound.sound
+    assert sound.resting < 0.5
+    windows = found.best.prediction.windows
+    still = windows.position.copy()
+    still[1:] = still[1:, :1]
+    prediction = replace(found.best.prediction, windows=replace(windows, position=still))
+    candidates = list(found.candidates)
+    candidates[found.chosen] = replace(found.best, prediction=prediction)
+    resting = verdict(replace(found, candidates=candidates))
+    assert not resting.sound
+    assert resting.describe().startswith("all joints rest in ")
 
 
 def test_a_model_that_predicts_no_better_is_not_offered(link: Robot, record: Record) -> None:

@@ -35,8 +35,11 @@ def identified(damping: float, robot: str = "qube") -> Posterior:
 def test_training_draws_robots_from_what_was_identified(tmp_path: Path) -> None:
     path = tmp_path / "identified.yaml"
     write_posterior(path, identified(2.0))
-    override, replaced = randomization_override("qube_swingup", (), path)
-    assert {"mass", "joint_damping"} <= set(replaced)
+    override, change = randomization_override("qube_swingup", (), path)
+    assert {"mass", "joint_damping"} <= set(change.replaced)
+    assert "motor_strength" in change.kept
+    assert change.describe().startswith("instead of mass, ")
+    assert "; as before: " in change.describe()
     experiment = load_experiment("qube_swingup", (override,))
     environment = make_environment(experiment, 64, threads=1)
     environment.reset()
@@ -77,6 +80,33 @@ def test_a_robot_outside_of_what_a_policy_has_met_is_named(contract: Contract) -
         "your robot lies outside the range this policy was trained for: joint damping of arm is "
     )
     assert outside_trained(identified(1.0), contract) == []
+
+
+def test_what_matters_comes_first_and_the_rest_in_a_line_each(contract: Contract) -> None:
+    """Of a log that tells little: see the stranger's robot, whose encoder was "outside" by 2e-6 rad."""
+    random = np.random.default_rng(1)
+    columns = (
+        ("encoder_bias[arm]", "rad", "absolute", -0.2, 0.2, 0.0, 2e-6),
+        ("encoder_bias[pendulum]", "rad", "absolute", -0.2, 0.2, 0.05, 1e-3),
+        ("joint_damping[arm]", "1", "scale", 0.0, 40.0, 30.0, 0.1),
+        ("torque_offset[motor]", "N·m", "absolute", -0.5, 0.5, 0.0, 0.1),
+    )
+    parameters = tuple(
+        PosteriorParameter(name=name, unit=unit, operation=operation, low=low, high=high)  # type: ignore[arg-type]
+        for name, unit, operation, low, high, _, _ in columns
+    )
+    centre, spread = np.array([each[-2:] for each in columns]).T
+    rows = centre + spread * random.standard_normal((200, 4))
+    posterior = Posterior(robot="qube", parameters=parameters, samples=tuple(map(tuple, rows.tolist())))
+    remarks = outside_trained(posterior, contract.model_copy(update={"trained_ranges": ()}))
+    outside = "your robot lies outside the range this policy was trained for: "
+    assert [remark.startswith(outside) for remark in remarks] == [True, True, False, False]
+    assert "joint damping of arm" in remarks[0]
+    assert "encoder bias of pendulum" in remarks[1]
+    assert remarks[2].startswith(
+        "the logs leave open whether your robot lies outside: torque offset of motor"
+    )
+    assert remarks[3] == "outside by less than is noticeable: encoder bias of arm"
 
 
 def test_a_shipped_policy_is_held_against_a_robot_by_command(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from simreal.check_log.drift_checks import drift
 from simreal.check_log.finding import Finding, worst
 from simreal.check_log.sample_checks import quantum_of
 from simreal.check_log.subject import make_subject
-from simreal.logs.robot_log import RobotLog
+from simreal.logs.robot_log import Channel, RobotLog
 
 
 def by_check(log: RobotLog) -> dict[str, Finding]:
@@ -95,3 +95,60 @@ def test_encoder_steps(step: float) -> None:
     rounded = (step * np.round(motion / step)).astype(np.float32).astype(np.float64)
     assert quantum_of(rounded) == pytest.approx(step, rel=1e-3)
     assert quantum_of(motion + 1e-3 * np.random.default_rng(0).standard_normal(3000)) == 0
+
+
+def chattering(seed: int, rows: int = 1000) -> RobotLog:
+    """A servo arm at 50 Hz, as of `simreal deploy`, told to and fro from sample to sample."""
+    random, period = np.random.default_rng(seed), 0.02
+    time = period * np.arange(rows)
+    swing = np.where(np.arange(rows) % 2, 1.0, -1.0)[:, None]
+    # By some chance the policy leans to one side for a while, more so later.
+    lean = np.repeat(random.normal(0.0, 0.6, (rows // 50 + 1, 2)), 50, axis=0)[:rows]
+    command = swing * random.uniform(0.3, 1.0, (rows, 2)) + lean
+    position, velocity = np.zeros((2, rows, 2))
+    for row in range(1, rows):  # a servo that comes nearly half of the way within a sample
+        velocity[row] = 0.45 * (command[row - 1] - position[row - 1]) / period
+        position[row] = position[row - 1] + period * velocity[row]
+    joints, units = ("shoulder", "elbow"), ("rad", "rad")
+    log = RobotLog("chatter", joint_names=joints, actuator_joints={name: name for name in joints})
+    log.channels["joint_position"] = Channel(time, position, joints, units)
+    log.channels["commanded_position"] = Channel(time, command, joints, units)
+    return log
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_command_that_chatters_is_no_fault_of_clock_joints_or_encoder(seed: int) -> None:
+    findings = by_check(chattering(seed))
+    for check in ("hidden_jitter", "joint_order"):
+        assert findings[check].verdict == "skip"
+        assert findings[check].unfit
+        assert "not to be told from this log: " in findings[check].text
+    assert "to and fro" in findings["joint_order"].text
+    assert findings["drift"].verdict != "fail"
+
+
+def test_seconds_that_differ_by_themselves_are_no_drift() -> None:
+    log = chattering(0)
+    time = log["joint_position"].time
+    restless = 0.5 * np.sign(np.sin(np.arange(len(time)) // 50 * 2.4)) + 0.1 * time / time[-1]
+    log.channels["joint_position"].values[:] = log["commanded_position"].values + restless[:, None]
+    finding = by_check(log)["drift"]
+    assert (finding.verdict, finding.unfit) == ("skip", True)
+    # The same trend of a joint that is at peace fails.
+    slow = 0.3 * time / time[-1]
+    log.channels["joint_position"].values[:] = log["commanded_position"].values + slow[:, None]
+    assert by_check(log)["drift"].verdict == "fail"
+
+
+def test_a_tenth_of_a_second_of_motion_tells_no_sign_and_no_unit() -> None:
+    """As of a log that was cut off just when its policy took over."""
+    log = chattering(0, 60)
+    for table in log.channels.values():
+        table.values[:55] = 0.0
+    log.channels["joint_position"].values[55:] *= -1.0
+    table = log["joint_position"]
+    log.channels["joint_velocity"] = replace(table, values=7.0 * np.gradient(table.values, 0.02, axis=0))
+    findings = by_check(log)
+    for check in ("joint_order", "velocity_scale"):
+        assert (findings[check].verdict, findings[check].unfit) == ("skip", True)
+        assert "too short" in findings[check].text

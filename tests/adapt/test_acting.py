@@ -1,0 +1,69 @@
+"""What a deployment's log holds beside the commands that acted is not fitted to."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from simreal.adapt.acting import acting_recordings
+from simreal.adapt.recording import Recording
+from simreal.contract import Contract
+from simreal.deploy.cycle import Cycle
+from simreal.deploy.supervisor import Phase
+from simreal.errors import UserError
+from simreal.experiment import load_experiment
+from simreal.logs.formats import read_logs
+from simreal.make_environment import make_environment
+from simreal.state import RobotCommand
+from tests.logs.flights import cycle, write_flight
+
+PERIOD = 0.01
+
+
+@pytest.fixture(scope="module")
+def contract() -> Contract:
+    return make_environment(load_experiment("qube_swingup"), 1, threads=1).contract
+
+
+def flown(number: int) -> Cycle:
+    """A servo's run: it rises in 1 s with growing authority, runs for 3 s, and is damped for 1 s."""
+    time = PERIOD * number
+    values = np.array([np.sin(3 * time), np.cos(2 * time)])
+    made = replace(cycle(number, round(1e9 * time), time, values), observation=None)
+    assert made.command is not None
+    if time < 1.0:
+        return replace(
+            made, phase=Phase.RISING, command=RobotCommand(made.command.target, 0.2 + 0.8 * time)
+        )
+    return made if time < 4.0 else replace(made, phase=Phase.DAMPING, command=None)
+
+
+def recorded(path: Path, contract: Contract, *numbers: int) -> tuple[list[Recording], list[str]]:
+    write_flight(path, contract, [flown(number) for number in numbers])
+    return acting_recordings(read_logs(path), contract.robot, None)
+
+
+def test_the_rise_and_the_damping_at_the_end_are_left_out(tmp_path: Path, contract: Contract) -> None:
+    [part], [said] = recorded(tmp_path / "run.mcap", contract, *range(501))
+    assert part.time[[0, -1]] == pytest.approx([1.0, 4.0])
+    assert said.startswith("run.mcap: 1.0 to 4.0 s alone; left out are 2.0 of 5.0 s")
+    assert part.command_time[0] == 0.0  # what was sent before may still be on its way
+
+
+def test_runs_in_one_log_are_recordings_of_their_own(tmp_path: Path, contract: Contract) -> None:
+    """As of a fault that was cleared."""
+    path = tmp_path / "two.mcap"
+    first, second = range(100, 450), range(600, 751)
+    again = [
+        replace(flown(number), phase=Phase.RUNNING, command=flown(150).command) for number in second
+    ]
+    write_flight(path, contract, [*map(flown, first), *again])
+    parts, [said] = acting_recordings(read_logs(path), contract.robot, None)
+    assert [part.name for part in parts] == ["two.mcap 0.0 to 3.0 s", "two.mcap 5.0 to 6.5 s"]
+    assert said.startswith("two.mcap: 0.0 to 3.0 s, 5.0 to 6.5 s alone")
+
+
+def test_a_log_in_which_nothing_acted_is_refused(tmp_path: Path, contract: Contract) -> None:
+    with pytest.raises(UserError, match=r"run\.mcap: no command acted with full authority for 0\.5 s"):
+        recorded(tmp_path / "run.mcap", contract, *range(60), *range(90, 120))
