@@ -130,7 +130,7 @@ def write_residual(path: Path, model: ResidualModel) -> None:
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:
-            np.savez(file, header=np.array(json.dumps(header)), **arrays)
+            np.savez_compressed(file, header=np.array(json.dumps(header)), **arrays)
 
     write_atomically(path, write)
 

@@ -28,8 +28,9 @@ def reasons_against_export(run: Run) -> list[str]:
     adapted = run.facts().get(ADAPTED)
     if adapted is None:
         return []
-    if worse := (adapted.get("robot") or {}).get("worse"):  # whatever a simulator says of it
-        return [str(worse)]
+    robot = adapted.get("robot")
+    if robot is not None and robot.get("better") is not True:  # whatever a simulator says of it
+        return [f"{robot.get('trial')}: its base policy is {run.path / BASE}"]
     command = f"simreal gate {run.path}"
     try:
         verdict: dict[str, Any] = json.loads((run.path / VERDICT).read_text("utf-8"))

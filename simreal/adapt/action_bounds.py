@@ -2,10 +2,11 @@
 
 A policy that explores on a robot may leave the actions of the frozen base policy by a width. Each
 stretch of safe time makes the width larger, and a violation halves it and lets the evidence begin anew.
+Where exploration was worse than the base policy, it goes back by one step, and never that far again.
 The state is a few numbers, so that a session that stops can go on where it was.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Self
 
 import numpy as np
@@ -44,12 +45,14 @@ class BoundsState:
         safe_s: s since the last violation, or since they last widened.
         violations: so far.
         widened: how often they have widened.
+        ceiling: beyond which they do not widen: there, exploration was worse than the base policy.
     """
 
     width: float
     safe_s: float = 0.0
     violations: int = 0
     widened: int = 0
+    ceiling: float = 2.0
 
 
 class ActionBounds:
@@ -82,14 +85,21 @@ class ActionBounds:
         """So much time has passed in which the policy acted, without a violation."""
         state, safe = self.state, self.state.safe_s + seconds
         if safe < self._config.evidence_s:
-            self.state = BoundsState(state.width, safe, state.violations, state.widened)
+            self.state = replace(state, safe_s=safe)
             return
-        width = min(self._config.largest, state.width * self._config.growth)
+        furthest = max(state.width, min(self._config.largest, state.ceiling))
+        width = min(furthest, state.width * self._config.growth)
         widened = state.widened + (width > state.width)
-        self.state = BoundsState(width, 0.0, state.violations, widened)
+        self.state = replace(state, width=width, safe_s=0.0, widened=widened)
+
+    def worsened(self) -> None:
+        """Exploration within this width was worse than the base policy."""
+        state = self.state
+        width = max(min(self._config.first, state.width), state.width / self._config.growth)
+        self.state = replace(state, width=width, safe_s=0.0, ceiling=width)
 
     def violated(self) -> None:
         """A limit was reached: a fault of the supervisor, a fall, a command cut off."""
         state = self.state
         width = max(self._config.smallest, 0.5 * state.width)
-        self.state = BoundsState(width, 0.0, state.violations + 1, state.widened)
+        self.state = replace(state, width=width, safe_s=0.0, violations=state.violations + 1)

@@ -61,6 +61,33 @@ class CommandFilter:
         return within
 
 
+class Noise:
+    """Exploration of a residual: normal noise in shares of its width, which lasts.
+
+    A motor and its load answer to what lasts for some tens of ms; noise that is another in each control
+    step mostly cancels out, and the little that it does is hard to credit to any one action.
+    """
+
+    def __init__(self, actuators: int, deviation: float, steps: float, seed: int) -> None:
+        """Draw from a seed.
+
+        Args:
+            actuators: how many.
+            deviation: standard deviation, in shares of the width.
+            steps: control steps after which 37 % of it is left; 0 for none.
+            seed: of the noise.
+        """
+        self._deviation, self._keep = deviation, float(np.exp(-1.0 / steps)) if steps > 0.0 else 0.0
+        self._random = torch.Generator().manual_seed(seed)
+        self._now = torch.randn((1, actuators), generator=self._random)
+
+    def __call__(self) -> torch.Tensor:
+        """(1, actuators) of the next control step."""
+        fresh = torch.randn(self._now.shape, generator=self._random)
+        self._now = self._keep * self._now + (1.0 - self._keep**2) ** 0.5 * fresh
+        return self._deviation * self._now
+
+
 class Explorer:
     """A `Runnable` and what acts for it, for one episode.
 
@@ -81,7 +108,7 @@ class Explorer:
         witness: WitnessDriver,
         keeps: CommandFilter | None,
         recover_beyond: float,
-        seed: int,
+        noise: Noise | None,
     ) -> None:
         """Prepare an episode.
 
@@ -89,12 +116,12 @@ class Explorer:
             contract: of the policy.
             base: that does not learn.
             base_digest: SHA-256 of its checkpoint.
-            residual: to explore with; without one the base acts alone.
+            residual: what was learned; without one the base acts alone.
             bounds: of the residual.
             witness: that has just read the state on which an action is asked.
             keeps: filters actions, or None.
             recover_beyond: share of half a joint's range beyond which the base acts alone.
-            seed: of the exploration.
+            noise: of the exploration; without any, there is none.
         """
         self.contract, self._base, self._residual = contract, base, residual
         self._bounds, self._witness, self._keeps = bounds, witness, keeps
@@ -103,7 +130,7 @@ class Explorer:
             self._middle = np.nan_to_num(0.5 * (lowest + highest), posinf=0.0, neginf=0.0)
         reach = recover_beyond * np.minimum(highest - self._middle, self._middle - lowest)
         self._reach = np.nan_to_num(reach, nan=np.inf)
-        self._random = torch.Generator().manual_seed(seed)
+        self._noise = noise
         self.digest = _digest(base_digest, residual)
         self.recovered, self.furthest = 0, 0.0
 
@@ -140,9 +167,10 @@ class Explorer:
         wanted = base
         if self._residual is not None:
             with torch.no_grad():
-                mean, log_std = self._residual.gaussian(seen, base)
-                noise = torch.randn(mean.shape, generator=self._random)
-                wanted = self._residual.around(base, torch.tanh(mean + log_std.exp() * noise))
+                unit = self._residual.unit(seen, base)
+                if self._noise is not None:
+                    unit = (unit + self._noise()).clamp(-1.0, 1.0)
+                wanted = self._residual.around(base, unit)
         return base[0].double().numpy(), wanted[0].double().numpy()
 
 

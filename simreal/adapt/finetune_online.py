@@ -13,9 +13,10 @@ from typing import Any
 
 from simreal.adapt.finetune import keep_base
 from simreal.adapt.finetune_offline import learnable
-from simreal.adapt.online_learner import Experience, FrozenPolicy
+from simreal.adapt.online_learner import FrozenPolicy
 from simreal.adapt.online_session import OnlineConfig, OnRobot, Session, Status
 from simreal.adapt.robot_budget import Budget, Ledger
+from simreal.adapt.robot_trial import Trial
 from simreal.adapt.transitions import read_transitions
 from simreal.agents.config import ResidualPolicyConfig
 from simreal.errors import UserError
@@ -37,12 +38,14 @@ class OnlineTuning:
         ledger: of all sessions.
         stopped: why this one ended.
         filtered: why there is no filter of commands, if there is none.
+        trial: of what was learned beside the base policy.
     """
 
     run: Run
     ledger: Ledger
     stopped: str
     filtered: str | None
+    trial: Trial
 
 
 def finetune_online(
@@ -92,9 +95,9 @@ def finetune_online(
         session = Session(run, base, agent, policy, robot, config, seed, experiment, interrupt)
         session.listen, session.warn = listen, warn
         if prior is not None:
-            session.prior = Experience.of(prior, policy)
+            session.learn_from(prior)
         stopped = session.until_stopped(budget)
-        return OnlineTuning(run, session.ledger, stopped, session.no_filter)
+        return OnlineTuning(run, session.ledger, stopped, session.no_filter, session.trial)
 
 
 def _made_of(base: Run, logs: Sequence[Path], config: OnlineConfig, seed: int) -> dict[str, Any]:

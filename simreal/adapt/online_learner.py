@@ -1,11 +1,12 @@
-"""Learning on a robot from few steps: SAC as in RLPD, whose policy is a residual on a frozen one.
+"""Learning on a robot from few steps: as in RLPD, with a policy that is a residual on a frozen one.
 
-After Ball, Smith, Kostrikov and Levine (RLPD, ICML 2023): ten critics with layer norm, the lower of two
-drawn at random as target, each batch half from logs and half from the robot, several updates of the
-critics for each step, and one of the policy by the mean of all critics. The SAC of stable-baselines3
-carries none of these (its critics have no layer norm, its target is the lowest of all of them, its
-batches are from one buffer, its actor is no residual), so that this is torch; the critics are those of
-learning from logs alone.
+After Ball, Smith, Kostrikov and Levine (RLPD, ICML 2023): an ensemble of critics with layer norm, the
+lower of two drawn at random as target, the mean of all as what the policy climbs, each batch half from
+logs and half from the robot. Two things are other, each for what was measured
+(docs/learning_on_robot.md): rewards of several steps stand before what a critic thinks (at 100 Hz, and
+behind a latency, one step shows too little of what an action does); and the policy, without entropy,
+explores by noise that lasts. The agents of stable-baselines3 carry none of these, so that this is torch;
+the critics are those of learning from logs alone.
 """
 
 from collections.abc import Callable
@@ -13,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from numpy.typing import NDArray
 
 from simreal.adapt.offline import HIDDEN, TARGETS, Critics
 from simreal.adapt.transitions import Transitions
@@ -25,8 +27,11 @@ from simreal.files import write_atomically
 CRITICS = 10
 TARGET_RATE = 0.02
 """Four times RLPD's, which makes many more updates of a target for each step."""
-FIRST_TEMPERATURE = 0.1
-"""Of the entropy, against rewards as the task gives them."""
+POLICY_DELAY = 2
+"""Updates of the critics for one of the policy."""
+SMOOTHING = 0.2
+"""Standard deviation of the noise on actions in targets, in shares of the width (Fujimoto, van Hoof and
+Meger, TD3, ICML 2018)."""
 LISTEN_EVERY = 50
 """Updates."""
 
@@ -53,7 +58,17 @@ class FrozenPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Experience:
-    """Transitions as the learner sees them, (n, ...): observations normalised, with base actions."""
+    """Several steps as one to learn from, (n, ...): observations normalised, with base actions.
+
+    Attributes:
+        observation: at the first of the steps.
+        base: action of the frozen policy there.
+        action: that was taken there.
+        reward: of the steps, the later ones discounted.
+        next_observation: after the last of them.
+        next_base: action of the frozen policy there.
+        discount: of what follows; 0 where the task is over.
+    """
 
     observation: torch.Tensor
     base: torch.Tensor
@@ -61,21 +76,31 @@ class Experience:
     reward: torch.Tensor
     next_observation: torch.Tensor
     next_base: torch.Tensor
-    goes_on: torch.Tensor
+    discount: torch.Tensor
 
     @classmethod
-    def of(cls, data: Transitions, policy: FrozenPolicy) -> "Experience":
-        """Of transitions with raw observations."""
+    def of(
+        cls, data: Transitions, policy: FrozenPolicy, discount: float, steps: int = 1
+    ) -> "Experience":
+        """Of transitions with raw observations.
+
+        Args:
+            data: in order.
+            policy: that does not learn.
+            discount: of the task, for each step.
+            steps: so many at most: fewer where an episode ends, or a log has a gap.
+        """
+        last, reward, factor = _returns(data, discount, steps)
         now = policy.features(torch.from_numpy(data.observation))
-        after = policy.features(torch.from_numpy(data.next_observation))
+        after = policy.features(torch.from_numpy(data.next_observation[last]))
         return cls(
             now,
             policy.act(now),
             torch.from_numpy(data.action),
-            torch.from_numpy(data.reward),
+            torch.from_numpy(reward.astype(np.float32)),
             after,
             policy.act(after),
-            torch.from_numpy(~data.terminated).float(),
+            torch.from_numpy(factor.astype(np.float32)),
         )
 
     def __len__(self) -> int:
@@ -94,6 +119,25 @@ class Experience:
         return Experience(*map(torch.cat, zip(self.parts(), other.parts(), strict=True)))
 
 
+def _returns(
+    data: Transitions, discount: float, steps: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """(n,) row of the last of some steps, their discounted rewards, and the discount of what follows."""
+    count = len(data)
+    goes_on = np.zeros(count, dtype=bool)  # whether the next row is the next step
+    goes_on[:-1] = (data.next_observation[:-1] == data.observation[1:]).all(axis=1)
+    goes_on[:-1] &= (data.run[1:] == data.run[:-1]) & ~data.terminated[:-1]
+    last, reward = np.arange(count), data.reward.astype(np.float64)
+    factor = np.full(count, discount)
+    going = np.ones(count, dtype=bool)
+    for _ in range(steps - 1):
+        going &= goes_on[last]
+        last[going] += 1
+        reward[going] += factor[going] * data.reward[last[going]]
+        factor[going] *= discount
+    return last, reward, np.where(data.terminated[last], 0.0, factor)
+
+
 def half_and_half(logs: Experience, robot: Experience, size: int, random: torch.Generator) -> Experience:
     """A batch: half of it from logs, half from the robot; where one has nothing, all from the other."""
     from_logs = size // 2 if len(robot) and len(logs) else size * bool(len(logs))
@@ -106,7 +150,7 @@ def half_and_half(logs: Experience, robot: Experience, size: int, random: torch.
 
 
 class OnlineLearner:
-    """Critics, their targets, the residual and the weight of its entropy.
+    """Critics, their targets, and the residual.
 
     Values are of rewards times (1 - discount), so that they are of the rewards' size.
 
@@ -134,53 +178,37 @@ class OnlineLearner:
             actuators: how many.
             discount: of the task.
             rate: of learning.
-            seed: of critics, batches and exploration within updates.
+            seed: of critics and batches.
             hidden: width of the critics' hidden layers.
         """
         torch.manual_seed(seed)
         self.residual, self.updates = residual, 0
-        self._discount, self._actuators = discount, actuators
+        self._discount = discount
         self.critics = Critics(size + actuators, CRITICS, hidden)
         with torch.no_grad():  # what they think by chance of actions would lead the policy astray
             self.critics.weights[-1].zero_()
         self.targets = Critics(size + actuators, CRITICS, hidden)
         self.targets.load_state_dict(self.critics.state_dict())
-        self.log_temperature = nn.Parameter(torch.tensor(FIRST_TEMPERATURE).log())
         self._random = torch.Generator().manual_seed(seed)
         self._optimizers = {
             "critics": torch.optim.Adam(self.critics.parameters(), lr=rate),
             "residual": torch.optim.Adam(residual.parameters(), lr=rate),
-            "temperature": torch.optim.Adam([self.log_temperature], lr=rate),
         }
 
-    def sample(self, observation: torch.Tensor, base: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(n, actuators) actions with exploration, and (n,) logarithms of the residual's densities.
-
-        The densities are those of what leaves the tanh, in [-1, 1]: entropy is in shares of the width.
-        """
-        mean, log_std = self.residual.gaussian(observation, base)
-        raw = mean + log_std.exp() * torch.randn(mean.shape, generator=self._random)
-        normal = torch.distributions.Normal(mean, log_std.exp())
-        squashing = 2.0 * (0.6931472 - raw - nn.functional.softplus(-2.0 * raw))  # log(1 - tanh²)
-        density: torch.Tensor = normal.log_prob(raw)  # type: ignore[no-untyped-call]
-        log_density = (density - squashing).sum(dim=1)
-        return self.residual.around(base, torch.tanh(raw)), log_density
+    def smoothed(self, observation: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
+        """(n, actuators) actions beside the residual's: what holds for those, too, is no narrow peak."""
+        unit = self.residual.unit(observation, base)
+        noise = torch.randn(unit.shape, generator=self._random).clamp(-2.0, 2.0)
+        return self.residual.around(base, (unit + SMOOTHING * noise).clamp(-1.0, 1.0))
 
     def target(self, batch: Experience) -> torch.Tensor:
         """(n,) of what the critics are to say: the lower of two target critics, drawn anew each time."""
         with torch.no_grad():
-            action, log_density = self.sample(batch.next_observation, batch.next_base)
+            action = self.smoothed(batch.next_observation, batch.next_base)
             chosen = torch.randperm(CRITICS, generator=self._random)[:TARGETS]
-            lower = self.targets(batch.next_observation, action)[chosen].min(dim=0).values
-            following = lower - self._temperature * log_density
-            reward = (1.0 - self._discount) * batch.reward
-            target: torch.Tensor = reward + self._discount * batch.goes_on * following
+            following = self.targets(batch.next_observation, action)[chosen].min(dim=0).values
+            target: torch.Tensor = (1.0 - self._discount) * batch.reward + batch.discount * following
         return target
-
-    @property
-    def _temperature(self) -> torch.Tensor:
-        """Of values that are scaled by (1 - discount)."""
-        return (1.0 - self._discount) * self.log_temperature.exp().detach()
 
     def update(self, batch: Experience, moves_policy: bool) -> None:
         """One update of the critics, and perhaps of the policy."""
@@ -193,13 +221,10 @@ class OnlineLearner:
         self.updates += 1
         if not moves_policy:
             return
-        action, log_density = self.sample(batch.observation, batch.base)
         self.critics.requires_grad_(False)
-        value = self.critics(batch.observation, action).mean(dim=0)
-        self._descend("residual", (self._temperature * log_density - value).mean())
+        values = self.critics(batch.observation, self.residual(batch.observation, batch.base))
+        self._descend("residual", -values.mean())
         self.critics.requires_grad_(True)
-        surplus = (-log_density.detach() + self._actuators).mean()  # of entropy, above one of -actuators
-        self._descend("temperature", self.log_temperature * surplus)
 
     def learn(
         self,
@@ -207,7 +232,7 @@ class OnlineLearner:
         robot: Experience,
         updates: int,
         batch_size: int,
-        policy_every: int | None,
+        moves_policy: bool,
         listen: Callable[[], bool],
     ) -> None:
         """Update until so many updates have been made in all.
@@ -217,13 +242,12 @@ class OnlineLearner:
             robot: the other half.
             updates: in all, with those before.
             batch_size: of a batch.
-            policy_every: how many updates of the critics for one of the policy; None for none of it.
+            moves_policy: whether the policy learns, too.
             listen: called now and then; stops it by False.
         """
         while self.updates < updates and len(logs) + len(robot):
             batch = half_and_half(logs, robot, batch_size, self._random)
-            turn = policy_every is not None and self.updates % policy_every == 0
-            self.update(batch, turn)
+            self.update(batch, moves_policy and self.updates % POLICY_DELAY == 0)
             if self.updates % LISTEN_EVERY == 0 and not listen():
                 return
 
@@ -241,7 +265,6 @@ class OnlineLearner:
             "critics": self.critics.state_dict(),
             "targets": self.targets.state_dict(),
             "residual": self.residual.state_dict(),
-            "log_temperature": self.log_temperature.detach(),
             "optimizers": {name: each.state_dict() for name, each in self._optimizers.items()},
             "random": self._random.get_state(),
         }
@@ -253,8 +276,6 @@ class OnlineLearner:
         self.updates = content["updates"]
         for name in ("critics", "targets", "residual"):
             getattr(self, name).load_state_dict(content[name])
-        with torch.no_grad():
-            self.log_temperature.copy_(content["log_temperature"])
         for name, each in self._optimizers.items():
             each.load_state_dict(content["optimizers"][name])
         self._random.set_state(content["random"])

@@ -11,10 +11,11 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from simreal.adapt.action_bounds import ActionBounds, BoundsConfig, BoundsState
 from simreal.adapt.action_filter import FilterConfig
-from simreal.adapt.explorer import CommandFilter, Explorer
+from simreal.adapt.explorer import CommandFilter, Explorer, Noise
 from simreal.adapt.online_learner import Experience, FrozenPolicy, OnlineLearner
 from simreal.adapt.robot_budget import Budget, FlownEpisode, Ledger
 from simreal.adapt.robot_episode import Flown, draw_commands, fly, transitions_of
+from simreal.adapt.robot_trial import Trial, next_in_trial, trial_of
 from simreal.adapt.transitions import Transitions
 from simreal.adapt.witness import WitnessDriver
 from simreal.agents.build import add_residual
@@ -44,8 +45,10 @@ LIMITED_SHARE = 0.5
 """Of an episode's cycles in which the supervisor changed commands: beyond, it is what flies."""
 COMPARED = 4
 """Episodes of the base policy, and as many of the latest others, before they are compared."""
-WORSE_MARGIN = 0.1
+WORSE_MARGIN = 0.3
 """Of the base's mean reward, by which a mean reward on the robot may be lower, exploration and all."""
+COST_MARGIN = 0.1
+"""Of the base's mean reward, that an episode with exploration may cost."""
 EPISODE_LOG = "episode_{:05d}.mcap"
 Put = Callable[[], bool]
 
@@ -53,23 +56,30 @@ Put = Callable[[], bool]
 class OnlineConfig(Config):
     """How to learn on a robot."""
 
-    updates_per_step: Annotated[float, Field(gt=0, le=100)] = 2.0
-    """Updates of the critics for each control step: RLPD's ratio of updates to data."""
-    critic_width: Annotated[int, Field(ge=1)] = 128
+    updates_per_s: Annotated[float, Field(gt=0, le=10_000)] = 5.0
+    """Updates of the critics for each s of exploration; as many once more before the trial, in which the
+    policy learns, too."""
+    returns_s: Annotated[float, Field(ge=0)] = 0.1
+    """s of rewards that are counted before what critics think of the rest; one control step at least."""
+    critic_width: Annotated[int, Field(ge=1)] = 64
     """Of their hidden layers."""
-    batch_size: Annotated[int, Field(ge=2)] = 256
+    batch_size: Annotated[int, Field(ge=2)] = 128
     """Half of it from logs, half from the robot."""
-    learning_rate: Annotated[float, Field(gt=0)] = 3e-4
-    """Of critics, residual and entropy."""
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    """Of critics and residual."""
     hidden_layers: tuple[int, ...] = (64, 64)
     """Of the residual."""
-    warm_up_s: Annotated[float, Field(ge=0)] = 20.0
-    """s on the robot in which critics learn alone: the frozen policy explores, at random."""
+    noise: Annotated[float, Field(ge=0)] = 0.5
+    """Standard deviation of the exploration, in shares of the bounds' width."""
+    noise_s: Annotated[float, Field(ge=0)] = 0.05
+    """s that it lasts: it falls to 37 % in that time."""
     base_every: Annotated[int, Field(ge=2)] = 5
     """Every so many episodes, and in the first, the base policy acts alone, to be compared with."""
+    trial_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """Of the budget, at its end, in which what was learned and the base policy fly in pairs."""
     recover_beyond: Annotated[float, Field(gt=0, le=1)] = 0.8
     """Share of half a joint's range beyond which the base policy acts alone."""
-    bounds: BoundsConfig = BoundsConfig()
+    bounds: BoundsConfig = BoundsConfig(first=0.2, largest=0.3, evidence_s=12.0, growth=1.25)
     """How far the residual may go, and how that widens."""
     filter: FilterConfig | None = FilterConfig(position_rate=6.0)
     """Of what the residual adds, by the robot's model, if it has a fixed base; `null` for none."""
@@ -136,7 +146,8 @@ class Session:
         torch.set_num_threads(1)
         torch.manual_seed(seed)
         self._residual = _new_residual(self._contract, config)
-        add_residual(agent, self._residual)
+        self._deployed = _new_residual(self._contract, config)
+        add_residual(agent, self._deployed)
         self._learner = OnlineLearner(
             self._residual,
             *_sizes(self._contract),
@@ -148,7 +159,7 @@ class Session:
         self.ledger = self._restore()
         self._bounds = ActionBounds(config.bounds, self.ledger.bounds)
         self._residual.width.fill_(self._bounds.state.width)
-        self.prior = _nothing(policy, self._contract)
+        self.prior = self._experience(_nothing(self._contract))
         self._robots = self._read_episodes()
         self._keeps, self.no_filter = _filter(self._contract, config)
         self._save()
@@ -166,24 +177,48 @@ class Session:
 
     def _read_episodes(self) -> Experience:
         """All that was flown before, from the logs."""
-        found = _nothing(self._policy, self._contract)
+        found = self._experience(_nothing(self._contract))
         for path in sorted(self._folder.glob("episode_*.mcap")):
             data = transitions_of(path, self._experiment, self._contract)
-            found = found if data is None else found.then(Experience.of(data, self._policy))
+            found = found if data is None else found.then(self._experience(data))
         return found
+
+    def _experience(self, data: Transitions) -> Experience:
+        """As the learner sees them."""
+        steps = max(1, round(self._config.returns_s * self._contract.control_rate))
+        return Experience.of(data, self._policy, self._experiment.agent_config.discount, steps)
+
+    def learn_from(self, logs: Transitions) -> None:
+        """Take half of each batch from these."""
+        self.prior = self._experience(logs)
 
     def until_stopped(self, budget: Budget) -> str:
         """Fly and learn in turns; why it ended."""
         if self._robot.name not in self.ledger.drivers:
             self.ledger.drivers.append(self._robot.name)
-        stopped = self._learn()  # what a session that was stopped had not come to
+        stopped = self._learn(budget)  # what a session that was stopped had not come to
         while stopped is None:
             stopped = self.ledger.spent(budget, SHORTEST) or self._objection() or self._ready()
             if stopped is None:
-                left = budget.seconds - self.ledger.seconds
-                stopped = self._fly(min(self._experiment.episode_length, left)) or self._learn()
+                stopped = self._fly_next(budget)
         self._run.update_facts(finished=True, stopped=stopped)
         return stopped
+
+    def _is_trial(self, budget: Budget) -> bool:
+        """Whether so much of the budget is spent that the rest is for the trial."""
+        return self.ledger.seconds >= (1.0 - self._config.trial_share) * budget.seconds
+
+    def _fly_next(self, budget: Budget) -> str | None:
+        """One episode, of the trial or to learn from; why it was the last."""
+        longest, left = self._experiment.episode_length, budget.seconds - self.ledger.seconds
+        number = len(self.ledger.episodes)
+        if not self._is_trial(budget):
+            kind = "explore" if number % self._config.base_every else "base"
+            return self._fly(min(longest, left), kind, None) or self._learn(budget)
+        pair, kind, episodes = next_in_trial(self.ledger.episodes, self._learner.updates)
+        if left < episodes * longest:
+            return f"{left:.1f} of {budget.seconds:g} s are left: too few for another pair of episodes"
+        return self._fly(longest, kind, pair)
 
     def _objection(self) -> str | None:
         """What speaks against going on."""
@@ -205,28 +240,30 @@ class Session:
             return None
         return "nobody put the robot back"
 
-    def _fly(self, seconds: float) -> str | None:
+    def _fly(self, seconds: float, kind: str, pair: int | None) -> str | None:
         """One episode, into log and ledger; why it was the last."""
         ledger, number = self.ledger, len(self.ledger.episodes)
-        explores = number % self._config.base_every != 0
         reset = self._robot.starts_anew or bool(ledger.episodes and ledger.episodes[-1].fell)
         ledger.in_flight = seconds
         ledger.write(self._folder / LEDGER)
         self.listen(Status("flying", ledger))
         witness = WitnessDriver(self._robot.driver)
+        # A trial flies what will be exported, which knows neither filter nor recovery.
+        guarded = kind != "learned"
         explorer = Explorer(
             self._contract,
             self._policy,
             self._base_digest,
-            self._residual if explores else None,
+            None if kind == "base" else self._residual,
             self._bounds,
             witness,
-            self._keeps,
-            self._config.recover_beyond,
-            self._seed + number,
+            self._keeps if guarded else None,
+            self._config.recover_beyond if guarded else np.inf,
+            self._noise(number) if kind == "explore" else None,
         )
         before = 0 if self._keeps is None else self._keeps.changes
-        random = np.random.default_rng([self._seed, number])
+        # Both of a pair are asked the same.
+        random = np.random.default_rng([self._seed, number] if pair is None else [self._seed, 1, pair])
         try:
             flown = fly(
                 explorer,
@@ -245,12 +282,12 @@ class Session:
             raise
         episode = FlownEpisode(
             number=number,
-            kind="explore" if explores else "base",
+            kind=kind,
             seconds=flown.outcome.cycles / self._contract.control_rate,
             steps=flown.outcome.cycles,
             mean_reward=_mean_reward(flown, self._experiment, seconds),
             ended_by=flown.ended_by,
-            width=self._bounds.state.width if explores else 0.0,
+            width=0.0 if kind == "base" else self._bounds.state.width,
             furthest=explorer.furthest,
             filtered=0 if self._keeps is None else self._keeps.changes - before,
             recovered=explorer.recovered,
@@ -258,28 +295,41 @@ class Session:
             beyond_range=witness.beyond_range,
             beyond_limits=witness.beyond_limits,
             reset=reset,
+            updates=self._learner.updates,
+            pair=pair,
         )
         if flown.transitions is not None:
-            self._robots = self._robots.then(Experience.of(flown.transitions, self._policy))
-        if explores:
+            self._robots = self._robots.then(self._experience(flown.transitions))
+        if kind == "explore":
             self._judge_bounds(episode)
         ledger.episodes.append(episode)
         ledger.bounds, ledger.in_flight = self._bounds.state, None
         self._save()
         return _last(flown)
 
+    def _noise(self, number: int) -> Noise:
+        """Of the exploration in an episode."""
+        config, rate = self._config, self._contract.control_rate
+        return Noise(_sizes(self._contract)[1], config.noise, config.noise_s * rate, self._seed + number)
+
     def _judge_bounds(self, episode: FlownEpisode) -> None:
-        """Safe time widens them; a fall, or a joint beyond its limits, makes them narrower."""
+        """Safe time widens them; what went wrong, or cost too much, makes them narrower."""
         if episode.fell or episode.beyond_limits or episode.beyond_range:
             self._bounds.violated()
+        elif cost_too_much(episode, self.ledger.episodes):
+            self._bounds.worsened()
         else:
             self._bounds.elapsed(episode.seconds)
         self._residual.width.fill_(self._bounds.state.width)
 
-    def _learn(self) -> str | None:
-        """Make the updates that the steps on the robot are worth; why it was stopped."""
-        due = int(self._config.updates_per_step * len(self._robots))
-        warm = self.ledger.seconds >= self._config.warm_up_s
+    def _learn(self, budget: Budget) -> str | None:
+        """Make the updates that the steps with exploration are worth; why it was stopped.
+
+        Until the trial critics learn alone, of the policy that flies; then they show it the way once.
+        """
+        explored = sum(each.seconds for each in self.ledger.episodes if each.pair is None)
+        moves_policy = self._is_trial(budget)
+        due = int(self._config.updates_per_s * explored) * (2 if moves_policy else 1)
         before = self._learner.updates
 
         def go_on() -> bool:
@@ -287,20 +337,26 @@ class Session:
             self.listen(Status("learning", self.ledger, done))
             return not self._interrupt.requested
 
-        self._learner.learn(
-            self.prior,
-            self._robots,
-            due,
-            self._config.batch_size,
-            max(1, round(self._config.updates_per_step)) if warm else None,
-            go_on,
-        )
+        logs, size = self.prior, self._config.batch_size
+        self._learner.learn(logs, self._robots, due, size, moves_policy, go_on)
         self._save()
         return "interrupted" if self._interrupt.requested else None
+
+    @property
+    def trial(self) -> Trial:
+        """Of what was learned, as it is now, beside the base policy."""
+        return trial_of(self.ledger.episodes, self._learner.updates)
+
+    def _deploy(self) -> None:
+        """Put into the policy what was learned, if a trial has shown it to be better; else nothing."""
+        self._deployed.load_state_dict(self._residual.state_dict())
+        if not self.trial.better:
+            self._deployed.width.fill_(0.0)
 
     def _save(self) -> None:
         """Learner and ledger first, then the policy, and what `run.json` tells of it."""
         run, ledger = self._run, self.ledger
+        self._deploy()
         ledger.write(self._folder / LEDGER)
         self._learner.save(self._folder / LEARNER)
         steps = self._progress.steps + sum(each.steps for each in ledger.episodes)
@@ -318,14 +374,21 @@ class Session:
             "width": self._bounds.state.width,
             "drivers": ledger.drivers,
             "updates": self._learner.updates,
-            "worse": worse_than_base(ledger.episodes),
+            "better": self.trial.better,
+            "trial": str(self.trial),
         }
         run.update_facts(steps=steps, adapted=run.facts()[ADAPTED] | {"robot": told})
 
 
+def cost_too_much(episode: FlownEpisode, episodes: Sequence[FlownEpisode]) -> bool:
+    """Whether an episode with exploration was worse than each of the base policy, by a margin."""
+    base = [each.mean_reward for each in episodes if each.kind == "base" and each.whole]
+    return bool(base) and episode.mean_reward < min(base) - COST_MARGIN * abs(float(np.mean(base)))
+
+
 def worse_than_base(episodes: Sequence[FlownEpisode]) -> str | None:
     """Whether the latest episodes with exploration are worse on the robot than the base's, in words."""
-    whole = [each for each in episodes if each.ended_by not in ("interrupt", "killed")]
+    whole = [each for each in episodes if each.whole]
     base = [each.mean_reward for each in whole if each.kind == "base"]
     latest = [each.mean_reward for each in whole if each.kind == "explore"][-len(base) :]
     if len(base) < COMPARED or len(latest) < COMPARED:
@@ -357,11 +420,11 @@ def _mean_reward(flown: Flown, experiment: ExperimentConfig, seconds: float) -> 
     return 0.0 if flown.transitions is None else float(flown.transitions.reward.sum()) / steps
 
 
-def _nothing(policy: FrozenPolicy, contract: Contract) -> Experience:
+def _nothing(contract: Contract) -> Transitions:
     size, actuators = _sizes(contract)
     none, mask = np.zeros(0, np.float32), np.zeros(0, dtype=bool)
     seen, acted = np.zeros((0, size), np.float32), np.zeros((0, actuators), np.float32)
-    return Experience.of(Transitions(seen, acted, none, seen, mask, np.zeros(0, np.int64)), policy)
+    return Transitions(seen, acted, none, seen, mask, np.zeros(0, np.int64))
 
 
 def _new_residual(contract: Contract, config: OnlineConfig) -> ResidualPolicy:

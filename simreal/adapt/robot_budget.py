@@ -31,7 +31,8 @@ class FlownEpisode:
 
     Attributes:
         number: from 0; its log's name.
-        kind: "base" where the base policy acted alone, else "explore".
+        kind: "base" where the base policy acted alone, "explore", or "learned" for what was learned,
+            without exploration.
         seconds: s that it took of the budget.
         steps: control steps in which the policy acted.
         mean_reward: of a full episode, for each control step: steps after an early end count nothing.
@@ -44,6 +45,8 @@ class FlownEpisode:
         beyond_range: commands beyond an actuator's range at the driver.
         beyond_limits: measurements with a joint beyond its limits.
         reset: whether the robot was put back before it.
+        updates: that the learner had made by then.
+        pair: number of the pair in a trial that it belongs to, or None.
     """
 
     number: int
@@ -60,11 +63,18 @@ class FlownEpisode:
     beyond_range: int
     beyond_limits: int
     reset: bool
+    updates: int = 0
+    pair: int | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether it ended by itself."""
+        return self.ended_by not in ("interrupt", "killed")
 
     @property
     def fell(self) -> bool:
         """Whether something other than time or a person ended it."""
-        return self.ended_by not in ("duration", "interrupt", "killed")
+        return self.whole and self.ended_by != "duration"
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from simreal.errors import UserError
 from simreal.experiment import ExperimentConfig
 from simreal.logs.robot_log import Channel, RobotLog
 from simreal.observation import Float32Array, ObservationPipeline
+from simreal.robots import load_robot
 from simreal.state import FloatArray
 from simreal.tasks import Motion, find_task
 from simreal.tasks.task import NotInLogError
@@ -97,6 +98,21 @@ def read_transitions(
         sum(part.limited for part in parts),
         sum(part.broken for part in parts),
     )
+
+
+def reward_not_in_logs(experiment: ExperimentConfig) -> str | None:
+    """The name of a reward that looks at more than joints, actions and commands, if there is one."""
+    task = find_task(experiment.task, experiment.robot)
+    robot = load_robot(experiment.robot).description
+    position = np.array([[each.default_position for each in robot.joints]])
+    action = np.zeros((1, len(robot.actuators)))
+    motion = Motion(position, np.zeros_like(position), action, action, np.zeros((1, len(task.commands))))
+    for name in experiment.rewards:
+        try:
+            task.rewards[name](motion)
+        except NotInLogError:
+            return name
+    return None
 
 
 def _of_log(

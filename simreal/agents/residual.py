@@ -7,14 +7,9 @@ from torch import nn
 
 from simreal.agents.config import ResidualPolicyConfig
 
-LOG_STD_BOUNDS = (-4.0, 0.5)
-FIRST_LOG_STD = -1.0
-
 
 class ResidualPolicy(nn.Module):
-    """Gaussian in the space before a tanh, as SAC's; its action is ``base + width tanh(mean)``.
-
-    It begins as nothing: a mean of zero, whatever is observed.
+    """Its action is ``base + width tanh(output)``; it begins as nothing, whatever is observed.
 
     Attributes:
         width: () in shares of the actions' half range, beyond which no action leaves the base's.
@@ -29,21 +24,19 @@ class ResidualPolicy(nn.Module):
         widths = [size + actuators, *config.hidden_layers]
         layers = [(nn.Linear(*pair), nn.ReLU()) for pair in pairwise(widths)]
         self.hidden = nn.Sequential(*(each for layer in layers for each in layer))
-        self.out = nn.Linear(widths[-1], 2 * actuators)
+        self.out = nn.Linear(widths[-1], actuators)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
-    def gaussian(
-        self, observation: torch.Tensor, base: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """(batch, actuators) means and logarithms of standard deviations before the tanh."""
-        mean, log_std = self.out(self.hidden(torch.cat((observation, base), dim=1))).chunk(2, dim=1)
-        return mean, (log_std + FIRST_LOG_STD).clamp(*LOG_STD_BOUNDS)
+    def unit(self, observation: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
+        """(batch, actuators) what it adds, in shares of the width."""
+        output: torch.Tensor = self.out(self.hidden(torch.cat((observation, base), dim=1)))
+        return torch.tanh(output)
 
     def around(self, base: torch.Tensor, unit: torch.Tensor) -> torch.Tensor:
-        """The action beside a base's, for what came out of the tanh, in [-1, 1]."""
+        """The action beside a base's, for shares of the width in [-1, 1]."""
         return (base + self.width * unit).clamp(-1.0, 1.0)
 
     def forward(self, observation: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
-        """The action without exploration."""
-        return self.around(base, torch.tanh(self.gaussian(observation, base)[0]))
+        """(batch, actuators) actions."""
+        return self.around(base, self.unit(observation, base))

@@ -6,35 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from simreal.adapt.action_bounds import ActionBounds
-from simreal.adapt.explorer import Explorer
-from simreal.adapt.finetune_offline import learnable
 from simreal.adapt.finetune_online import finetune_online
 from simreal.adapt.gate import Measure, compare_episodes
-from simreal.adapt.online_learner import FrozenPolicy
-from simreal.adapt.online_session import SHORTEST, OnlineConfig, OnRobot, Status
+from simreal.adapt.online_session import OnlineConfig, OnRobot, Status
 from simreal.adapt.robot_budget import Budget
-from simreal.adapt.robot_episode import draw_commands, fly
-from simreal.adapt.witness import WitnessDriver
-from simreal.agents.config import ResidualPolicyConfig
-from simreal.agents.residual import ResidualPolicy
-from simreal.deploy.loop_options import USUAL
 from simreal.episodes import Episode
 from simreal.evaluate import load_candidate, run_episodes
 from simreal.experiment import ExperimentConfig
 from simreal.files import digest, write_text
-from simreal.observation import ObservationPipeline
 from simreal.run import Run
 from simreal.transfer_bench.arms import base_experiment, trained
 from simreal.transfer_bench.jobs import JUDGE_SEED
 from simreal.transfer_bench.stepped_robot import SteppedRobot
 from simreal.transfer_bench.targets import find_target, target_experiment
 
-LOG_SHARE = 0.2
-"""Of the robot's time, for logs of the base policy that explores within the first bounds."""
-LOG_SEED, FLIGHT_SEED = 50_000, 60_000
+FLIGHT_SEED = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +32,7 @@ class Plan:
         robot: its name.
         target: which of the hidden ones.
         steps: environment steps of a base policy.
-        seconds: s of the robot's time, logs and all.
+        seconds: s of the robot's time, trial and all.
         episodes: by which both policies are judged, the same for both.
         config: how to learn.
         tell: hears what is done.
@@ -92,14 +78,13 @@ def _of_seed(plan: Plan, seed: int, path: Path) -> dict[str, Any]:
     # Under the shipped randomization, which does not contain the hidden robot.
     home = plan.folder / plan.robot / "base" / f"seed{seed}"
     base = trained(seed, home, base_experiment(plan.robot), plan.steps, plan.tell)
-    logs, logged = _logs(plan, seed, path / "logs", base)
     hidden = _hidden(plan, base, FLIGHT_SEED + 1000 * seed)
     try:
         tuned = finetune_online(
             base,
             OnRobot(hidden, f"hidden:{plan.target}", starts_anew=True),
-            Budget((1.0 - LOG_SHARE) * plan.seconds),
-            logs,
+            Budget(plan.seconds),
+            (),
             path / "run",
             plan.config,
             seed,
@@ -121,13 +106,15 @@ def _of_seed(plan: Plan, seed: int, path: Path) -> dict[str, Any]:
         "measures": [_shown(each) for each in compare_episodes(*judged)],
         "episodes": plan.episodes,
         "stopped": tuned.stopped,
-        "robot_seconds": ledger.seconds + logged["seconds"],
+        "trial": str(tuned.trial),
+        "better": tuned.trial.better,
+        "robot_seconds": ledger.seconds,
         "falls": ledger.falls,
         "falls_of_base": sum(each.fell for each in ledger.episodes if each.kind == "base"),
         "flown": len(ledger.episodes),
         "width": ledger.bounds.width,
-        "commands_beyond_range": logged["beyond_range"] + total("beyond_range"),
-        "measured_beyond_limits": logged["beyond_limits"] + total("beyond_limits"),
+        "commands_beyond_range": total("beyond_range"),
+        "measured_beyond_limits": total("beyond_limits"),
         "limited_by_supervisor": total("limited"),
         "filtered": total("filtered"),
         "recovered": total("recovered"),
@@ -154,50 +141,6 @@ def _teller(plan: Plan, seed: int) -> Callable[[Status], None]:
             )
 
     return listen
-
-
-def _logs(plan: Plan, seed: int, folder: Path, base: Run) -> tuple[list[Path], dict[str, float]]:
-    """Flights of the base policy, moved at random within the first bounds; and what they cost."""
-    facts, seconds = folder / "facts.json", LOG_SHARE * plan.seconds
-    if facts.is_file():
-        return sorted(folder.glob("*.mcap")), json.loads(facts.read_text("utf-8"))
-    plan.tell(f"flying {seconds:g} s of logs into {folder}")
-    folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob("*.mcap"):  # of a part that was stopped
-        left.unlink()
-    experiment, _, module = learnable(base)
-    contract, bounds = base.contract(), ActionBounds(plan.config.bounds)
-    sizes = ObservationPipeline(contract).size, len(contract.robot.actuators)
-    residual = ResidualPolicy(*sizes, ResidualPolicyConfig(width=plan.config.bounds.first))
-    hidden = _hidden(plan, base, LOG_SEED + 1000 * seed)
-    spent, number = {"seconds": 0.0, "beyond_range": 0, "beyond_limits": 0}, 0
-    try:
-        while seconds - spent["seconds"] >= SHORTEST:
-            witness = WitnessDriver(hidden)
-            explorer = Explorer(
-                contract,
-                FrozenPolicy(module),
-                digest(base.latest_checkpoint()),
-                residual,
-                bounds,
-                witness,
-                None,
-                plan.config.recover_beyond,
-                LOG_SEED + 1000 * seed + number,
-            )
-            asked = draw_commands(contract, np.random.default_rng([seed, LOG_SEED, number]))
-            length = min(experiment.episode_length, seconds - spent["seconds"])
-            flown = fly(
-                explorer, witness, experiment, length, folder / f"{number:03d}.mcap", asked, USUAL
-            )
-            spent["seconds"] += max(1, flown.outcome.cycles) / contract.control_rate
-            spent["beyond_range"] += witness.beyond_range
-            spent["beyond_limits"] += witness.beyond_limits
-            number += 1
-    finally:
-        hidden.close()
-    write_text(facts, json.dumps(spent) + "\n")
-    return sorted(folder.glob("*.mcap")), spent
 
 
 def judge(run: Run, plan: Plan) -> list[Episode]:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 )
 @click.option("--log", "logs", multiple=True, type=PATH, help="Half of each batch; may be repeated.")
 @click.option("--run", "output", required=True, type=PATH, help="Folder of the run, new or to go on in.")
-@override_option("Such as updates_per_step=5, bounds.largest=0.3, filter=null.")
+@override_option("Such as noise=0.3, bounds.largest=0.2, filter=null.")
 @click.option("--ask/--no-ask", default=True, help="After a fall, wait until a person has put it back.")
 @click.option("--real-time/--no-real-time", "wants_real_time", default=True, help="As of `deploy`.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)

@@ -9,11 +9,15 @@ from typing import Any
 import numpy as np
 
 from simreal.adapt.finetune import finetune, start_finetuning
+from simreal.adapt.finetune_online import finetune_online
 from simreal.adapt.fitting import Cutting
 from simreal.adapt.identify import Identification, identify, posterior
+from simreal.adapt.online_session import OnRobot
 from simreal.adapt.recording import Recording
 from simreal.adapt.residual_data import SMOOTHING
 from simreal.adapt.residual_fit import fit_residual, known_robot
+from simreal.adapt.robot_budget import Budget
+from simreal.adapt.transitions import reward_not_in_logs
 from simreal.adapt.worlds import robot_experiment
 from simreal.commands import Commands
 from simreal.configs import shipped_experiments
@@ -31,6 +35,7 @@ from simreal.train import StatusListener, TrainingStatus, start_run, train
 from simreal.transfer_bench.flights import excite, fly
 from simreal.transfer_bench.hidden_robot import HiddenRobot
 from simreal.transfer_bench.meetings import find_meeting
+from simreal.transfer_bench.stepped_robot import SteppedRobot
 from simreal.transfer_bench.targets import BASES, find_target, target_experiment
 
 Tell = Callable[[str], None]
@@ -44,6 +49,10 @@ BASE_SHARE = 0.5
 LOGS = "logs.npz"
 AS_IT_IS = "as_it_is.txt"
 """Stands in place of a posterior where identification offers the robot's model as it is."""
+ROBOT_SECONDS = 300.0
+"""s with the robot, of the arm that learns on it: excitations, flights and all."""
+ON_ROBOT_SEED = 70_000
+"""Of the first episode there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +186,8 @@ def missing(robot: str, arm: str) -> str | None:
     rate = base_experiment(robot).control_rate
     if arm == "residual" and rate * SMOOTHING < 1.0:
         return f"its logs have {rate:g} Hz, and at least {1.0 / SMOOTHING:.0f} tell accelerations"
+    if arm == "tuned" and (reward := reward_not_in_logs(base_experiment(robot))) is not None:
+        return f"its reward {reward} looks at more than joints, actions and commands: no log tells it"
     return None
 
 
@@ -360,6 +371,36 @@ def _finetuned(
     return made.run
 
 
+def _tuned(job: Job, tell: Tell) -> Made:
+    """Go on from the identified posterior on the robot itself, for the rest of five minutes."""
+    simulated = replace(job, arm="posterior")
+    found = _adapted(simulated, tell, "posterior")
+    rate = base_experiment(job.robot).control_rate
+    robot = SteppedRobot(job.robot, job.target, rate, ON_ROBOT_SEED + 1000 * job.seed)
+    tell(f"learning on the robot for {ROBOT_SECONDS - found.robot_seconds:.0f} s")
+    try:
+        tuned = finetune_online(
+            found.run,
+            OnRobot(robot, f"hidden:{job.target}", starts_anew=True),
+            Budget(ROBOT_SECONDS - found.robot_seconds),
+            (),
+            job.path / "run",
+            seed=job.seed,
+        )
+    finally:
+        robot.close()
+    _finish(tuned.run, tuned.stopped != "interrupted")
+    ledger = tuned.ledger
+    beyond = sum(each.beyond_limits + each.beyond_range for each in ledger.episodes)
+    return Made(
+        tuned.run,
+        found.robot_seconds + ledger.seconds,
+        found.resets + ledger.resets,
+        found.violations + beyond,
+        (*found.notes, f"{ledger.falls} falls on the robot", str(tuned.trial), tuned.stopped),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Arm:
     """A way from simulation to the robot.
@@ -384,9 +425,10 @@ ARMS: dict[str, Arm] = {
     "residual": Arm(
         "identified posterior and a residual model", lambda job, tell: _adapted(job, tell, "residual")
     ),
+    "tuned": Arm(
+        "identified posterior, and then learning on the robot, five minutes with it in all", _tuned
+    ),
     "oracle": Arm("trained on the target itself", _oracle),
 }
-ADAPTED = ("point", "posterior", "residual")
+ADAPTED = ("point", "posterior", "residual", "tuned")
 """Arms that meet the robot, half trained."""
-NOT_BUILT = ("fine-tuned on the robot's data",)
-"""Arms of the plan that this benchmark does not have yet."""

@@ -15,6 +15,8 @@ SLOWER = {"online": 1.6, "recurrent": 4.7}
 """Times that arms take as long as plain PPO, of the Qube (docs/adaptation_online.md)."""
 JUDGED = 3.0
 """Times that an environment is faster which nothing learns from."""
+ON_ROBOT = 60.0
+"""s of processor time, about, of learning on a Qube for 204 s: 156 s of flying took 40 s."""
 IDENTIFICATION = 120.0
 """s of processor time, about: four logs of an arm took 41 s, three of a Go2 57 s."""
 
@@ -56,7 +58,8 @@ def _training(job: Job) -> float:
     if job.arm == "oracle" and _in_bullet(job):
         rate = min(rate, IN_BULLET[job.robot])
     share = 1.0 - BASE_SHARE if job.arm in ADAPTED else 1.0
-    return share * SLOWER.get(job.arm, 1.0) * job.steps / rate
+    on_robot = ON_ROBOT if job.arm == "tuned" else 0.0
+    return share * SLOWER.get(job.arm, 1.0) * job.steps / rate + on_robot
 
 
 def _judging(job: Job, episodes: int) -> float:

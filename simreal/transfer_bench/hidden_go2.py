@@ -42,7 +42,7 @@ GO2 = {
     ),
     "c": Target(
         "c",
-        "MuJoCo with backlash, Stribeck and load friction, less torque at speed, coarse encoders",
+        "MuJoCo with play, Stribeck and load friction, less torque at speed, coarse encoders, a network",
         "mujoco",
         {
             **SENSORS,
@@ -59,6 +59,7 @@ GO2 = {
             "sensor_latency_ms": ("absolute", 4.0),
             "action_latency_ms": ("absolute", 12.0),
         },
+        network=True,
     ),
 }
 """By name; ranges of the training: configs/go2_velocity.yaml."""

@@ -31,7 +31,7 @@ QUBE = {
     ),
     "c": Target(
         "c",
-        "MuJoCo with backlash, Stribeck and load friction, a supply that sags, coarse encoders",
+        "MuJoCo with play, Stribeck and load friction, a supply that sags, coarse encoders, a network",
         "mujoco",
         {
             "encoder_resolution": ("scale", 2.0),
@@ -46,6 +46,7 @@ QUBE = {
             "supply_sag": ("absolute", 0.03),
             "dead_zone": ("absolute", 0.15),
         },
+        network=True,
     ),
 }
 """By name; ranges of the training: configs/qube_swingup.yaml."""

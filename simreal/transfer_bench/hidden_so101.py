@@ -37,7 +37,7 @@ SO101 = {
     ),
     "c": Target(
         "c",
-        "MuJoCo with backlash, Stribeck and load friction, a supply that sags, coarse encoders",
+        "MuJoCo with play, Stribeck and load friction, a supply that sags, coarse encoders, a network",
         "mujoco",
         {
             "backlash": ("absolute", 0.017),  # 1 degree, as measured on such a servo
@@ -51,6 +51,7 @@ SO101 = {
             "sensor_latency_ms": ("absolute", 10.0),
             "action_latency_ms": ("absolute", 20.0),
         },
+        network=True,
     ),
 }
 """By name; ranges of the training: configs/so101_reach.yaml."""

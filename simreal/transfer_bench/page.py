@@ -8,7 +8,7 @@ import numpy as np
 
 from simreal.evaluate import number_text, share_text
 from simreal.report import COLOUR, Page, new_figure
-from simreal.transfer_bench.arms import ARMS, NOT_BUILT
+from simreal.transfer_bench.arms import ARMS
 from simreal.transfer_bench.jobs import Result
 from simreal.transfer_bench.tables import Line, lines, mean_gap
 from simreal.transfer_bench.targets import TARGETS
@@ -84,7 +84,6 @@ def write_page(results: Sequence[Result], path: Path) -> None:
     page.table(("arm", ""), [(name, arm.description) for name, arm in ARMS.items()])
     told = [(f"{r} {t}", TARGETS[r][t].description) for r, t in targets if r in TARGETS]
     page.table(("target", ""), told)
-    page.text(f"Not built: {'; '.join(NOT_BUILT)}.", note=True)
     page.write(path)
 
 

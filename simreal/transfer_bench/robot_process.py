@@ -31,6 +31,7 @@ from simreal.physics.interface import Start
 from simreal.randomization.build import build_world
 from simreal.randomization.parameters import PARAMETERS, matching
 from simreal.randomization.randomizer import Randomizer
+from simreal.randomization.residual import read_residual
 from simreal.randomization.specification import ParameterConfig
 from simreal.randomization.world import World
 from simreal.robots import load_robot
@@ -115,9 +116,9 @@ class HeldBody:
         experiment = target_experiment(robot, find_target(robot, target))
         machine, entries = load_robot(robot), experiment.randomization
         rate, held = experiment.control_rate, Setup(machine, fixed_base=True)
-        self._world = build_world(
-            machine, 1, entries, {}, rate, threads=1, scene=held.edit, engine=experiment.engine
-        )
+        drives = read_residual(experiment.residual.file) if experiment.residual else None
+        engine, edit = experiment.engine, held.edit
+        self._world = build_world(machine, 1, entries, {}, rate, 1, edit, engine, drives)
         here = {name: each for name, each in entries.items() if _acts(each, self._world)}
         self._randomizer = Randomizer(here, self._world)
         self._period = 1.0 / rate

@@ -6,7 +6,7 @@ from simreal.physics.engines import find_engine
 from simreal.transfer_bench.hidden_go2 import GO2
 from simreal.transfer_bench.hidden_qube import QUBE
 from simreal.transfer_bench.hidden_so101 import SO101
-from simreal.transfer_bench.target import Target
+from simreal.transfer_bench.target import Target, network_file
 
 BASES = {"qube": "qube_swingup", "so101": "so101_reach", "go2": "go2_velocity"}
 """Robot to its experiment."""
@@ -33,6 +33,8 @@ def target_experiment(robot: str, target: Target) -> ExperimentConfig:
     data = load_experiment(BASES[robot]).model_dump(mode="json")
     data["engine"] = target.engine
     data["pins"] = {}
+    if target.network:  # one, which agrees with itself
+        data["residual"] = {"file": str(network_file(robot)), "penalty": 0.0}
     data["randomization"] = {
         f"{place}_{name.partition('[')[0]}": {
             "parameter": name.partition("[")[0],

@@ -56,3 +56,19 @@ def test_a_session_goes_on_where_it_stopped() -> None:
 def test_widths_out_of_order_are_refused() -> None:
     with pytest.raises(ValueError, match="smallest <= first <= largest"):
         BoundsConfig(first=0.6, largest=0.5)
+
+
+def test_where_exploration_was_worse_they_go_back_a_step_and_never_that_far_again() -> None:
+    bounds = ActionBounds(BoundsConfig(first=0.1, growth=1.5, evidence_s=10.0))
+    for _ in range(2):
+        bounds.elapsed(10.0)
+    assert bounds.state.width == pytest.approx(0.225)
+    bounds.worsened()
+    assert bounds.state.width == pytest.approx(0.15)
+    for _ in range(5):
+        bounds.elapsed(10.0)
+    assert bounds.state.width == pytest.approx(0.15)
+    for _ in range(5):
+        bounds.worsened()
+    assert bounds.state.width == pytest.approx(0.1)  # where they began
+    assert not bounds.closed

@@ -7,7 +7,7 @@ from torch import nn
 
 from simreal.adapt.action_bounds import ActionBounds, BoundsConfig
 from simreal.adapt.action_filter import FilterConfig
-from simreal.adapt.explorer import CommandFilter, Explorer
+from simreal.adapt.explorer import CommandFilter, Explorer, Noise
 from simreal.adapt.online_learner import FrozenPolicy
 from simreal.adapt.witness import WitnessDriver
 from simreal.agents.config import ResidualPolicyConfig
@@ -51,8 +51,9 @@ def explorer(
     witness.newest = RobotState(0.0, np.array([arm, 0.0]), np.array([velocity, 0.0]))
     bounds = ActionBounds(BoundsConfig(first=width, largest=max(width, 0.5)))
     policy = FrozenPolicy(Constant(base))  # type: ignore[arg-type]
+    noise = Noise(1, 0.5, 0.0, 3)
     return Explorer(
-        contract, policy, "0" * 64, residual if explores else None, bounds, witness, keeps, 0.8, 3
+        contract, policy, "0" * 64, residual if explores else None, bounds, witness, keeps, 0.8, noise
     )
 
 
@@ -100,3 +101,14 @@ def test_steps_from_the_last_target_cannot_be_filtered(contract: Contract) -> No
     mapping = contract.action.model_copy(update={"relative_to": "previous_target"})
     with pytest.raises(UserError, match="steps from the last target"):
         CommandFilter(contract.model_copy(update={"action": mapping}), FilterConfig())
+
+
+def test_noise_lasts_as_long_as_it_is_told_and_is_as_large() -> None:
+    noise = Noise(1, 0.5, 8.0, 0)
+    values = np.array([float(noise()[0, 0]) for _ in range(40_000)])
+    assert values.std() == pytest.approx(0.5, rel=0.05)
+    later = np.corrcoef(values[:-8], values[8:])[0, 1]
+    assert later == pytest.approx(np.exp(-1.0), abs=0.05)
+    unlasting = Noise(1, 0.5, 0.0, 0)
+    fresh = np.array([float(unlasting()[0, 0]) for _ in range(10_000)])
+    assert abs(np.corrcoef(fresh[:-1], fresh[1:])[0, 1]) < 0.05

@@ -5,9 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from simreal.adapt.offline import Critics
-from simreal.adapt.online_learner import CRITICS, Experience, OnlineLearner, half_and_half
+from simreal.adapt.online_learner import (
+    CRITICS,
+    Experience,
+    FrozenPolicy,
+    OnlineLearner,
+    half_and_half,
+)
+from simreal.adapt.transitions import Transitions
 from simreal.agents.config import ResidualPolicyConfig
 from simreal.agents.residual import ResidualPolicy
 
@@ -26,7 +34,7 @@ def experience(
         torch.full((count,), mark),
         torch.randn(count, size, generator=random),
         torch.rand(count, actuators, generator=random) - 0.5,
-        torch.tensor([1.0, 0.0]).repeat(count)[:count],
+        torch.tensor([DISCOUNT, 0.0]).repeat(count)[:count],
     )
 
 
@@ -59,33 +67,69 @@ def test_a_residual_begins_as_nothing_and_never_leaves_its_width() -> None:
     assert (moved - 3.0 * batch.base).abs().max() > 0.2
 
 
-def test_targets_are_the_lower_of_two_of_ten_critics_less_the_entropys_share() -> None:
+def test_targets_are_the_lower_of_two_of_ten_critics() -> None:
     made, batch = learner(), experience(8, 5.0)
+    with torch.no_grad():
+        made.targets.weights[-1].normal_()
     assert len(made.targets.weights[0]) == CRITICS == 10
     state = made._random.get_state()
     found = made.target(batch)
     made._random.set_state(state)
     with torch.no_grad():
-        action, log_density = made.sample(batch.next_observation, batch.next_base)
+        action = made.smoothed(batch.next_observation, batch.next_base)
     pair = torch.randperm(10, generator=made._random)[:2]
     values = made.targets(batch.next_observation, action).detach()
     assert values.shape == (10, 8)
     for row in range(8):
         lower = min(float(values[pair[0], row]), float(values[pair[1], row]))
-        following = lower - 0.1 * (1 - DISCOUNT) * float(log_density[row])
-        expected = (1 - DISCOUNT) * 5.0 + DISCOUNT * (following if row % 2 == 0 else 0.0)
-        assert float(found[row]) == pytest.approx(expected, abs=1e-5)
+        following = DISCOUNT * lower if row % 2 == 0 else 0.0
+        assert float(found[row]) == pytest.approx((1 - DISCOUNT) * 5.0 + following, abs=1e-5)
 
 
-def test_the_density_is_that_of_the_tanh() -> None:
-    made = learner()
-    observation, base = torch.zeros(1, SIZE), torch.zeros(1, ACTUATORS)
-    many = (observation.expand(200_000, -1), base.expand(200_000, -1))
-    action, log_density = made.sample(*many)
-    unit = action / made.residual.width
-    # Of a density, the mean of 1/density over its own samples is the size of where it lives: [-1, 1]².
-    inside = unit.abs().max(dim=1).values < 0.5
-    assert float((inside / log_density.detach().exp()).mean()) == pytest.approx(1.0, abs=0.05)
+class Idle(nn.Module):
+    """A policy that does nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.normalizer, self.squash = nn.Identity(), nn.Identity()
+        self.network = lambda seen: torch.zeros(len(seen), 1)
+
+
+def steps_of(lengths: list[int], falls: bool = False, gap: int | None = None) -> Transitions:
+    """Episodes in which the observation counts the steps, and the reward is that count."""
+    parts = [np.arange(length, dtype=np.float32) + 100.0 * place for place, length in enumerate(lengths)]
+    seen = np.concatenate(parts).astype(np.float32)
+    run = np.repeat(np.arange(len(lengths)), lengths)
+    terminated = np.zeros(len(seen), dtype=bool)
+    terminated[-1] = falls
+    data = Transitions(
+        seen[:, None], np.zeros((len(seen), 1), np.float32), seen, seen[:, None] + 1.0, terminated, run
+    )
+    return data if gap is None else data.rows(np.arange(len(seen)) != gap)
+
+
+def test_several_steps_are_counted_before_what_follows() -> None:
+    policy = FrozenPolicy(Idle())  # type: ignore[arg-type]
+    data = steps_of([6, 3])
+    found = Experience.of(data, policy, 0.5, 3)
+    first = 0.0 + 0.5 * 1.0 + 0.25 * 2.0
+    assert float(found.reward[0]) == pytest.approx(first)
+    assert float(found.next_observation[0, 0]) == 3.0 and float(found.discount[0]) == 0.125
+    # At the end of an episode fewer steps are left, and its last state stands for what follows.
+    assert [float(each) for each in found.next_observation[3:6, 0]] == [6.0, 6.0, 6.0]
+    assert [float(each) for each in found.discount[3:6]] == [0.125, 0.25, 0.5]
+    assert float(found.reward[8]) == 102.0
+    one = Experience.of(data, policy, 0.5)
+    np.testing.assert_array_equal(one.reward, data.reward)
+    np.testing.assert_array_equal(one.discount, np.full(9, 0.5, np.float32))
+
+
+def test_nothing_follows_a_fall_and_no_step_reaches_over_a_gap() -> None:
+    policy = FrozenPolicy(Idle())  # type: ignore[arg-type]
+    fallen = Experience.of(steps_of([5], falls=True), policy, 0.5, 3)
+    assert [float(each) for each in fallen.discount] == [0.125, 0.125, 0.0, 0.0, 0.0]
+    gapped = Experience.of(steps_of([6], gap=3), policy, 0.5, 3)
+    assert [float(each) for each in gapped.next_observation[:, 0]] == [3.0, 3.0, 3.0, 6.0, 6.0]
 
 
 def test_layer_norm_keeps_values_of_actions_far_from_data_bounded() -> None:
@@ -97,12 +141,12 @@ def test_layer_norm_keeps_values_of_actions_far_from_data_bounded() -> None:
 
 def test_learning_goes_on_where_it_was_written(tmp_path: Path) -> None:
     one, data = learner(), experience(300, 1.0)
-    one.learn(data, data, 6, 32, 2, lambda: True)
+    one.learn(data, data, 6, 32, True, lambda: True)
     one.save(tmp_path / "learner.pt")
     other = learner(seed=5)
     other.load(tmp_path / "learner.pt")
     for each in (one, other):
-        each.learn(data, data, 12, 32, 2, lambda: True)
+        each.learn(data, data, 12, 32, True, lambda: True)
     assert one.updates == other.updates == 12
     for left, right in zip(one.critics.parameters(), other.critics.parameters(), strict=True):
         torch.testing.assert_close(left, right, rtol=0, atol=0)
@@ -113,10 +157,10 @@ def test_learning_goes_on_where_it_was_written(tmp_path: Path) -> None:
 def test_while_it_warms_up_the_policy_stays_as_it_is() -> None:
     made, data = learner(), experience(300, 1.0)
     before = [each.clone() for each in made.residual.parameters()]
-    made.learn(data, data, 20, 32, None, lambda: True)
+    made.learn(data, data, 20, 32, False, lambda: True)
     assert all(torch.equal(*pair) for pair in zip(before, made.residual.parameters(), strict=True))
     stopped_at = made.updates
-    made.learn(data, data, 1000, 32, 1, lambda: False)
+    made.learn(data, data, 1000, 32, True, lambda: False)
     assert made.updates - stopped_at < 60
     assert not all(torch.equal(*pair) for pair in zip(before, made.residual.parameters(), strict=True))
 
@@ -129,12 +173,21 @@ def drift(policy: OnlineLearner, steps: int, explores: bool) -> tuple[Experience
     for _ in range(steps):
         base = (-place + 0.3).clamp(-1, 1)
         with torch.no_grad():
-            action = policy.sample(place, base)[0] if explores else policy.residual(place, base)
+            unit = policy.residual.unit(place, base) + 0.5 * explores * torch.randn(base.shape)
+            action = policy.residual.around(base, unit.clamp(-1.0, 1.0))
         after = place + 0.3 * action
         reward = -(after[:, 0] ** 2)
         total += float(reward.mean()) / steps
         rows.append(
-            Experience(place, base, action, reward, after, (0.3 - after).clamp(-1, 1), torch.ones(40))
+            Experience(
+                place,
+                base,
+                action,
+                reward,
+                after,
+                (0.3 - after).clamp(-1, 1),
+                torch.full((40,), DISCOUNT),
+            )
         )
         place = after
     return Experience(*map(torch.cat, zip(*(each.parts() for each in rows), strict=True))), total
@@ -146,9 +199,9 @@ def test_it_takes_a_bias_from_a_frozen_policy_with_few_steps() -> None:
     made = OnlineLearner(residual, 1, 1, DISCOUNT, 3e-3, 0, hidden=16)
     robot, _ = drift(made, 20, explores=True)
     _, before = drift(made, 30, explores=False)
-    made.learn(robot, robot, 300, 64, None, lambda: True)  # critics alone, at first
+    made.learn(robot, robot, 300, 64, False, lambda: True)  # critics alone, at first
     for part in (1, 2):
-        made.learn(robot, robot, 300 + 150 * part, 64, 1, lambda: True)
+        made.learn(robot, robot, 300 + 150 * part, 64, True, lambda: True)
         robot = robot.then(drift(made, 20, explores=True)[0])
     _, after = drift(made, 30, explores=False)
     assert before < -0.08

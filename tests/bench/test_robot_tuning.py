@@ -8,7 +8,7 @@ from simreal.adapt.online_session import OnlineConfig
 from simreal.bench.robot_tuning import Plan, tune_on_hidden
 from simreal.errors import UserError
 
-TINY = OnlineConfig(updates_per_step=0.1, critic_width=8, batch_size=16, warm_up_s=1.0)
+TINY = OnlineConfig(updates_per_s=10, critic_width=8, batch_size=16)
 
 
 @pytest.mark.long
@@ -20,7 +20,8 @@ def test_a_hidden_robot_is_learned_on_and_judged_and_that_is_kept(tmp_path: Path
     assert 3.0 < seed["robot_seconds"] <= 15.0  # a policy of 2,000 steps may well fall
     assert seed["commands_beyond_range"] == 0
     assert {each["name"] for each in seed["measures"]} == {"success", "not ended early", "return"}
-    assert (tmp_path / "qube/c/seed0/logs/000.mcap").is_file()
+    assert (tmp_path / "qube/c/seed0/run/robot/episode_00000.mcap").is_file()
+    assert seed["better"] is False and "base policy" in seed["trial"]
     count = len(told)
     assert tune_on_hidden(plan, [0]) == found
     assert len(told) == count + 1

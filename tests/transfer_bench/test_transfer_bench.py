@@ -20,7 +20,7 @@ from simreal.run import Run
 from simreal.state import RobotCommand
 from simreal.train import start_run
 from simreal.transfer_bench import arms
-from simreal.transfer_bench.arms import Job, base_experiment, trained
+from simreal.transfer_bench.arms import Job, Made, base_experiment, missing, trained
 from simreal.transfer_bench.flights import excite
 from simreal.transfer_bench.hidden_robot import HiddenRobot
 from simreal.transfer_bench.jobs import Result, do
@@ -188,3 +188,24 @@ def test_where_the_model_as_it_is_is_offered_nothing_is_identified(
     assert arms.adaptation(job, print).identified is None
     assert asked == ["qube"]  # once, and kept
     assert not list(tmp_path.rglob("identified.yaml"))
+
+
+@pytest.mark.usefixtures("small")
+def test_the_arm_that_learns_on_the_robot_counts_all_of_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulated = trained(0, tmp_path / "simulated", base_experiment("qube"), 500, lambda text: None)
+    before = Made(simulated, robot_seconds=292.0, resets=12, violations=3, notes=("met",))
+    monkeypatch.setattr("simreal.transfer_bench.arms._adapted", lambda job, tell, kind: before)
+    job = Job("qube", "a", "tuned", 0, 1000, tmp_path)
+    found = do(job, 4, lambda text: None)
+    assert 293.0 < found.robot_seconds <= 300.0
+    assert found.resets > 12 and found.violations >= 3
+    assert found.notes[0] == "met" and "base policy" in found.notes[2]
+    assert (job.path / "run" / "robot" / "episode_00000.mcap").is_file()
+    assert do(job, 4, lambda text: None) == found
+
+
+def test_an_arm_needs_rewards_that_are_in_a_log() -> None:
+    assert missing("qube", "tuned") is None and missing("so101", "tuned") is None
+    assert "no log tells it" in str(missing("go2", "tuned"))

@@ -1,0 +1,84 @@
+"""Whether what was learned on a robot is better there than what it began from: episodes in pairs.
+
+One episode of each policy, without exploration, under the same commands; each is the first in turn.
+Episodes with exploration say nothing of a policy, and critics would be judges in their own cause: robot
+time is set aside for this.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy.stats import t as student
+
+from simreal.adapt.robot_budget import FlownEpisode
+from simreal.statistics import Interval
+
+FEWEST = 3
+"""Pairs of which an interval says something."""
+CONFIDENCE = 0.95
+"""With which the gain must be more than nothing: of policies that are as good, one in twenty passes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What pairs of episodes came to.
+
+    Attributes:
+        pairs: that were flown to their end.
+        gain: of the mean reward of a control step, with the bounds below and above which it lies with
+            `CONFIDENCE` each.
+    """
+
+    pairs: int
+    gain: Interval
+
+    @property
+    def better(self) -> bool:
+        """Whether what was learned has been shown to be better."""
+        return self.pairs >= FEWEST and self.gain.low > 0.0
+
+    def __str__(self) -> str:
+        if not self.pairs:
+            return "not tried beside its base policy: what was learned is not used"
+        told = f"mean reward {self.gain.value:+.3g} ({self.gain.low:.3g} to {self.gain.high:.3g})"
+        shown = "better than" if self.better else "not shown to be better than"
+        used = "" if self.better else ", which stays in use"
+        return f"{shown} its base policy in {self.pairs} pairs of episodes: {told}{used}"
+
+
+def trial_of(episodes: Sequence[FlownEpisode], updates: int) -> Trial:
+    """The trial of a policy after so many updates of its learner."""
+    pairs: dict[int, dict[str, float]] = {}
+    for each in episodes:
+        if each.pair is not None and each.updates == updates and each.whole:
+            pairs.setdefault(each.pair, {})[each.kind] = each.mean_reward
+    gains = [both["learned"] - both["base"] for both in pairs.values() if len(both) == 2]
+    return Trial(len(gains), _interval(gains))
+
+
+def _interval(gains: Sequence[float]) -> Interval:
+    """Mean with Student's bounds, for a few numbers that are nearly normal."""
+    if len(gains) < 2:
+        return Interval(float(np.mean(gains)) if gains else float("nan"), -np.inf, np.inf)
+    mean, error = float(np.mean(gains)), float(np.std(gains, ddof=1)) / len(gains) ** 0.5
+    margin = float(student.ppf(CONFIDENCE, len(gains) - 1)) * error
+    return Interval(mean, mean - margin, mean + margin)
+
+
+class Next(NamedTuple):
+    """An episode of a trial: number of its pair, what flies it, how many it takes to end the pair."""
+
+    pair: int
+    kind: str
+    episodes: int
+
+
+def next_in_trial(episodes: Sequence[FlownEpisode], updates: int) -> Next:
+    """What a trial goes on with, of a policy after so many updates of its learner."""
+    flown = [each.kind for each in episodes if each.pair is not None and each.updates == updates]
+    pair, is_second = divmod(len(flown), 2)
+    if is_second:
+        return Next(pair, "base" if flown[-1] == "learned" else "learned", 1)
+    return Next(pair, "base" if pair % 2 else "learned", 2)

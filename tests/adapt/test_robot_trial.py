@@ -1,0 +1,70 @@
+"""Trials on a robot: pairs, who flies next, and what they show."""
+
+import numpy as np
+import pytest
+
+from simreal.adapt.robot_budget import FlownEpisode
+from simreal.adapt.robot_trial import CONFIDENCE, next_in_trial, trial_of
+
+
+def flown(
+    kind: str, reward: float, pair: int | None, updates: int = 7, ended: str = "duration"
+) -> FlownEpisode:
+    return FlownEpisode(
+        0, kind, 6.0, 600, reward, ended, 0.1, 0.1, 0, 0, 0, 0, 0, False, updates=updates, pair=pair
+    )
+
+
+def pairs(gains: list[float]) -> list[FlownEpisode]:
+    return [
+        flown(kind, 0.5 + place * 0.1 + (gain if kind == "learned" else 0.0), place)
+        for place, gain in enumerate(gains)
+        for kind in ("learned", "base")
+    ]
+
+
+def test_turns_are_taken_and_a_pair_that_was_begun_is_ended() -> None:
+    episodes: list[FlownEpisode] = [flown("explore", 0.1, None), flown("base", 0.5, None)]
+    kinds, left = [], []
+    for _ in range(6):
+        pair, kind, episodes_left = next_in_trial(episodes, 7)
+        episodes.append(flown(kind, 0.5, pair))
+        kinds.append((pair, kind))
+        left.append(episodes_left)
+    assert kinds == [
+        (0, "learned"), (0, "base"), (1, "base"), (1, "learned"), (2, "learned"), (2, "base")
+    ]  # fmt: skip
+    assert left == [2, 1, 2, 1, 2, 1]
+    assert next_in_trial(episodes, 8) == (0, "learned", 2)  # of what has been learned since
+
+
+def test_a_gain_that_is_larger_than_its_spread_is_one() -> None:
+    found = trial_of(pairs([0.05, 0.04, 0.06, 0.05]), 7)
+    assert found.better and found.pairs == 4
+    assert found.gain.value == pytest.approx(0.05)
+    assert "better than its base policy in 4 pairs" in str(found)
+
+
+@pytest.mark.parametrize("gains", [[], [0.1], [0.1, 0.1], [0.1, -0.2, 0.1, 0.05], [-0.1, -0.1, -0.11]])
+def test_what_is_not_shown_is_not_claimed(gains: list[float]) -> None:
+    found = trial_of(pairs(gains), 7)
+    assert not found.better
+    assert ("not shown to be better" in str(found)) == bool(gains)
+    assert "not used" in str(found) or "stays in use" in str(found)
+
+
+def test_other_policies_explorers_and_what_was_broken_off_do_not_count() -> None:
+    others = [
+        flown("explore", 9.0, None),
+        flown("base", 0.0, None),
+        flown("learned", 9.0, 0, updates=6),
+        flown("learned", 9.0, 5),
+        flown("base", 0.0, 5, ended="killed"),
+    ]
+    assert trial_of(others + pairs([-0.1, -0.1, -0.1]), 7) == trial_of(pairs([-0.1, -0.1, -0.1]), 7)
+
+
+def test_a_policy_that_is_as_good_passes_as_seldom_as_said() -> None:
+    random = np.random.default_rng(0)
+    passed = np.mean([trial_of(pairs(list(random.normal(0.0, 0.1, 7))), 7).better for _ in range(2000)])
+    assert passed == pytest.approx(1.0 - CONFIDENCE, abs=0.02)
