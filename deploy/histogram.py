@@ -71,7 +71,9 @@ class Histogram:
     def _of_rank(self, place: int, rank: int) -> float:
         """The so-many-th smallest of a bin, as if all of them had the same distance from each other."""
         low, high, count = self._smallest_of[place], self._largest_of[place], self._counts[place]
-        return low if rank == 1 else low + (high - low) * (rank - 1) / (count - 1)
+        if rank in (1, count):
+            return low if rank == 1 else high
+        return low + (high - low) * (rank - 1) / (count - 1)
 
     def percentiles(self) -> Percentiles:
         """The usual ones."""

@@ -125,8 +125,7 @@ def trained(seed: int, path: Path, experiment: BaseExperiment, steps: int, tell:
         )
         run = start_run(config, seed, path)
     tell(f"training {path} to {steps} steps")
-    # One that was killed before its first checkpoint begins anew.
-    _finish(run, train(run, resume=bool(run.steps_kept()), listen=_tenths(tell)))
+    _finish(run, train(run, resume=True, listen=_tenths(tell)))
     return run
 
 

@@ -145,7 +145,7 @@ def test_cameras_beside_numbers_come_out_as_they_were_seen(
                 found = drawn.next_observations[name][place]
                 np.testing.assert_array_equal(found, told[last][1][name][env], err_msg=name)
         reward = sum(0.99**k * told[step + k][3][env] for k in range(last - step + 1))
-        assert drawn.rewards[place] == pytest.approx(reward, rel=1e-5)
+        assert drawn.rewards[place] == pytest.approx(reward, rel=1e-5, abs=1e-6)  # rewards may cancel
 
 
 def again(replay: ImageReplay, arguments: dict[str, Any]) -> ImageReplay:
