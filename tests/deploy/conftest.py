@@ -162,13 +162,13 @@ class WitnessedDriver(SimDriver):
         self.asked: list[str] = []
         self.targets: list[float] = []
         self.at_off: Callable[[], object] = list
-        self._accident, self._after = accident, after
+        self._accident, self.after = accident, after
 
     def write(self, command: RobotCommand) -> None:
         self.asked.append("write")
         self.targets += command.target.tolist()
         super().write(command)
-        if self._accident is not None and len(self.targets) == self._after:
+        if self._accident is not None and len(self.targets) == self.after:
             self._accident(self)
 
     def off(self) -> None:
