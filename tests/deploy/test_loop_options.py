@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -229,6 +229,15 @@ def test_while_it_comes_to_a_stand_everything_else_ends_it_at_once(
     assert 60 < len(driver.targets) < 95 and driver.left_off
 
 
+@pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    """Tests that run in the background of a shell are born with an ignored SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_the_first_ctrl_c_brings_to_a_stand_and_the_second_lets_go_at_once(
     policy_file: WriteFile, contract: Any, witnessed_driver: MakeDriver, tmp_path: Path
 ) -> None:
