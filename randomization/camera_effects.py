@@ -9,12 +9,14 @@ from scipy.fft import dctn, idctn
 
 from simreal.episode_random import EpisodeRandom
 from simreal.physics.interface import Ids
-from simreal.randomization.jpeg import UNCOMPRESSED, compressed
 from simreal.randomization.quantities import Quantities
 
 Values = NDArray[np.float64]
 Images = NDArray[np.uint8]
 Pixels = NDArray[np.float32]
+
+UNCOMPRESSED = 100.0
+"""The quality of JPEG that leaves an image as it is."""
 
 
 class CameraEffects:
@@ -85,6 +87,8 @@ class CameraEffects:
             images = quantized(pixels)
         if quality is None:
             return images
+        from simreal.randomization.jpeg import compressed  # compiled: a robot's computer has no numba
+
         return compressed(images, quality, frame or (images.shape[1], images.shape[2]))
 
     @property

@@ -18,12 +18,11 @@ from numba import njit
 from numpy.typing import NDArray
 
 from simreal.images import covered, middle
+from simreal.randomization.camera_effects import UNCOMPRESSED
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
-UNCOMPRESSED = 100.0
-"""The quality that leaves an image as it is."""
 BLOCK = 8
 """Pixels of a block, each way."""
 BRIGHTNESS_STEPS = (

@@ -140,7 +140,7 @@ def test_a_training_computer_trains_evaluates_exports_and_inspects(
     tiny = ["train.total_steps=2048", "ppo.simulations=16", "ppo.rollout_steps=32", "ppo.batch_size=128"]
     overrides = [part for each in tiny for part in ("-o", each)]
     done = run(simreal, "train", "qube_swingup", *overrides, "--seed", 3, "--run", trained)
-    assert f"simreal export {trained} -o policy.onnx" in done.stdout
+    assert f"simreal export {trained} -o {trained.name}.onnx" in done.stdout
     assert json.loads((trained / "run.json").read_text())["steps"] == 2048
     report = tmp_path / "report.html"
     of_run = json.loads(
