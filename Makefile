@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 FOLDERS := simreal robots randomization deploy configs
-SOURCES := $(shell find $(FOLDERS) -name '*.py' -o -name '*.yaml' -o -name '*.xml' -o -name '*.js' -o -name '*.onnx' -o -name py.typed | sort)
+SOURCES := $(shell find $(FOLDERS) -name '*.py' -o -name '*.yaml' -o -name '*.xml' -o -name '*.js' -o -name '*.onnx' -o -name '*.npz' -o -name py.typed | sort)
 # A strict editable install links each file: it is made anew when a file comes or goes.
 FILE_LIST := $(shell echo '$(SOURCES)' | cksum | cut -d' ' -f1)
 INSTALLED := $(VENV)/installed-$(FILE_LIST)
