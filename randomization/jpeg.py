@@ -78,20 +78,19 @@ def compressed(images: Images, quality: NDArray[np.float64], frame: tuple[int, i
     """
     result = images.copy()
     chosen = np.flatnonzero(quality < UNCOMPRESSED)
+    if not len(chosen):
+        return result
     planes = images[chosen].astype(np.float32) @ TO_PLANES.T - MIDDLE
     change = np.zeros_like(planes)
     whole = np.rint(quality[chosen]).astype(np.int64)
     for plane, shared in enumerate(SHARED_PIXELS):
         down, across = _sides(*images.shape[1:3], *frame, shared)
         table = COLOUR_STEPS if plane else BRIGHTNESS_STEPS
-        steps = np.stack([_steps(table, int(each)) for each in whole]) if len(chosen) else _NO_STEPS
+        steps = np.stack([_steps(table, int(each)) for each in whole])
         _add_change(planes[..., plane], steps, down, across, change[..., plane])
     spoilt = (planes + change + MIDDLE) @ FROM_PLANES.T
     result[chosen] = np.rint(np.clip(spoilt, 0.0, 255.0)).astype(np.uint8)
     return result
-
-
-_NO_STEPS = np.zeros((0, BLOCK, BLOCK), np.float32)
 
 
 @lru_cache(maxsize=256)

@@ -13,7 +13,14 @@ from simreal.deploy.drivers import open_driver
 from simreal.deploy.loop import deploy
 from simreal.deploy.policy import load_policy
 from simreal.deploy.timing import Outcome
-from simreal.evaluate import Evaluation, evaluate, goal_share_of_log, load_candidate, summary_rows
+from simreal.evaluate import (
+    Evaluation,
+    axis_labels,
+    evaluate,
+    goal_share_of_log,
+    load_candidate,
+    summary_rows,
+)
 from simreal.experiment import load_experiment
 from simreal.export import Exported, export
 from simreal.figure import wire_figure
@@ -122,7 +129,7 @@ def _report(
             "success of recent episodes",
         )
     )
-    add_evaluation(page, evaluation)
+    add_evaluation(page, evaluation, axis_labels(run.experiment()))
     page.heading("Export")
     page.text(
         f"{exported.path.name}: graph and agent differ by at most {exported.parity:.1e} over "

@@ -82,7 +82,6 @@ class Evaluation:
         curves: parameter to points of a sweep, if any was asked for.
         engine: which simulated.
         not_followed: those of the pins that hold at its nominal value what the engine cannot follow.
-        labels: of the parameters that were drawn, with units, for axes.
     """
 
     candidate: str
@@ -93,7 +92,6 @@ class Evaluation:
     curves: dict[str, list[tuple[float, Summary]]]
     engine: EngineName = "mujoco"
     not_followed: dict[str, float] = field(default_factory=dict)
-    labels: dict[str, str] = field(default_factory=dict)
 
 
 def load_candidate(path: Path) -> Candidate:
@@ -306,9 +304,13 @@ def evaluate(
         for name, values in vary.items()
     }
     held, summary = experiment.pins | pins, summarize(whole)
-    ranges = make_environment(experiment, 1, seed, pins, threads=1).randomizer.trained_ranges()
-    labels = {each.name: axis_label(each.name, each.operation, each.unit) for each in ranges}
-    return Evaluation(candidate.name, seed, held, whole, summary, curves, engine, not_followed, labels)
+    return Evaluation(candidate.name, seed, held, whole, summary, curves, engine, not_followed)
+
+
+def axis_labels(experiment: BaseExperiment) -> dict[str, str]:
+    """The parameters that an experiment draws, by name, with what their values are in."""
+    ranges = make_environment(experiment, 1, threads=1).randomizer.trained_ranges()
+    return {each.name: axis_label(each.name, each.operation, each.unit) for each in ranges}
 
 
 def goal_share_of_log(log: LogMessages, task: str, planned_steps: int) -> float:

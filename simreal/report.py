@@ -230,8 +230,14 @@ def new_figure(
     return figure, axes
 
 
-def add_evaluation(page: Page, evaluation: Evaluation) -> None:
-    """A section on an evaluation: numbers, curves over each parameter, sweeps."""
+def add_evaluation(page: Page, evaluation: Evaluation, labels: Mapping[str, str]) -> None:
+    """A section on an evaluation: numbers, curves over each parameter, sweeps.
+
+    Args:
+        page: that grows.
+        evaluation: of a policy.
+        labels: of the drawn parameters, for axes; their names where there is none.
+    """
     page.heading(f"Evaluation of {evaluation.candidate}")
     page.table(("", "value (95 % interval)"), evaluation_rows(evaluation))
     if evaluation.pins:
@@ -243,10 +249,9 @@ def add_evaluation(page: Page, evaluation: Evaluation) -> None:
             "Success (line, with 95 % intervals, in bins of as many episodes each) and return (dots) "
             "over each randomized parameter, the others drawn as in training."
         )
-        page.picture(parameter_curves(evaluation, names))
+        page.picture(parameter_curves(evaluation, names, labels))
     if evaluation.curves:
         page.text("Sweeps: the parameter held at each value, success (line) and mean return (dots).")
-        labels = evaluation.labels
         page.picture(
             sweep_curves({labels.get(name, name): each for name, each in evaluation.curves.items()})
         )
@@ -257,7 +262,9 @@ def _varies(evaluation: Evaluation, name: str) -> bool:
     return len(values) > 1
 
 
-def parameter_curves(evaluation: Evaluation, names: Sequence[str]) -> "Figure":
+def parameter_curves(
+    evaluation: Evaluation, names: Sequence[str], labels: Mapping[str, str]
+) -> "Figure":
     """Success and return over the drawn values of each parameter, in bins of equal count."""
     columns = min(3, len(names))
     figure, axes = new_figure(columns, -(-len(names) // columns))
@@ -279,7 +286,7 @@ def parameter_curves(evaluation: Evaluation, names: Sequence[str]) -> "Figure":
             linewidths=0,
         )
         returns.tick_params(labelsize=7, colors=SECOND_COLOUR)
-        _label(axis, returns, evaluation.labels.get(name, name))
+        _label(axis, returns, labels.get(name, name))
     return figure
 
 

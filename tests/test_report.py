@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from simreal.errors import UserError
-from simreal.evaluate import Evaluation, run_episodes, summarize
+from simreal.evaluate import Evaluation, axis_labels, run_episodes, summarize
 from simreal.experiment import load_experiment
 from simreal.figure import wire_figure
 from simreal.physics.model import compile_model
@@ -86,15 +86,12 @@ def evaluation() -> Evaluation:
     episodes = with_pins({"motor_strength": 1.1})
     curves = {"mass": [(value, summarize(with_pins({"mass": value}))) for value in (0.8, 1.2)]}
     pins = {"motor_strength": 1.1}
-    labels = {"mass[arm]": "mass[arm] (x nominal)"}
-    return Evaluation(
-        "<policy> & co.onnx", 0, pins, episodes, summarize(episodes), curves, labels=labels
-    )
+    return Evaluation("<policy> & co.onnx", 0, pins, episodes, summarize(episodes), curves)
 
 
 def test_a_report_on_an_evaluation_is_self_contained(evaluation: Evaluation, tmp_path: Path) -> None:
     page = Page("An <evaluation> & more")
-    add_evaluation(page, evaluation)
+    add_evaluation(page, evaluation, {})
     reader = read(page, tmp_path / "deep" / "report.html")
     words = " ".join(reader.words)
     assert "An <evaluation> & more" in words
@@ -105,7 +102,8 @@ def test_a_report_on_an_evaluation_is_self_contained(evaluation: Evaluation, tmp
 
 
 def test_curves_say_what_their_values_are_in(evaluation: Evaluation) -> None:
-    figure = parameter_curves(evaluation, ["mass[arm]"])
+    labels_of = axis_labels(load_experiment("qube_swingup", [FEW]))
+    figure = parameter_curves(evaluation, ["mass[arm]"], labels_of)
     labels = {axis.get_xlabel() for axis in figure.axes} | {axis.get_ylabel() for axis in figure.axes}
     assert {"mass[arm] (x nominal)", "success", "return"} <= labels
 
@@ -154,7 +152,7 @@ def test_line_charts_show_each_line_with_its_name(tmp_path: Path) -> None:
 def test_a_single_episode_is_enough_for_a_report(evaluation: Evaluation, tmp_path: Path) -> None:
     one = evaluation.episodes[:1]
     page = Page("one")
-    add_evaluation(page, Evaluation("x", 0, {}, one, summarize(one), {}))
+    add_evaluation(page, Evaluation("x", 0, {}, one, summarize(one), {}), {})
     read(page, tmp_path / "one.html")
 
 

@@ -88,6 +88,10 @@ def find_pushes(model: mujoco.MjModel, driven: Driven) -> list[Push]:
     Args:
         model: of a robot on a fixed base whose actuators are driven by effort or voltage.
         driven: what it did.
+
+    Returns:
+        None of them if they are too many to be pushes: energy that does not fit all along is another
+        fault, of the model or of the log.
     """
     step = max(float(np.median(np.diff(driven.time))), 1e-6)
     window = max(5, 2 * round(0.5 * SMOOTHED / step) + 1)
@@ -105,11 +109,13 @@ def find_pushes(model: mujoco.MjModel, driven: Driven) -> list[Push]:
     balance = _Balance(model, driven, time, position, velocity)
     excess = balance.excess(reach)
     floor = FLOOR * float(np.ptp(balance.energy)) / LEEWAY
-    return _merged(time, excess, reach, floor)
+    found = _merged(time, excess, reach, floor)
+    pushed = sum(each.end - each.begin for each in found)
+    return found if pushed <= MOST_PUSHED * float(np.ptp(driven.time)) else []
 
 
 def mark_pushes(recording: Recording, robot: RobotDescription, model: mujoco.MjModel) -> Recording:
-    """The recording with the times at which something pushed, unless they are too many to be that.
+    """The recording with the times at which something pushed.
 
     Args:
         recording: of that robot.
@@ -127,21 +133,14 @@ def mark_pushes(recording: Recording, robot: RobotDescription, model: mujoco.MjM
         recording.command_time,
         recording.command,
     )
-    found = find_pushes(model, driven)
-    if share_of(found, recording.time) > MOST_PUSHED:
-        return recording
-    return replace(recording, pushed=tuple((each.begin, each.end) for each in found))
+    pushes = find_pushes(model, driven)
+    return replace(recording, pushed=tuple((each.begin, each.end) for each in pushes))
 
 
 def can_tell(robot: RobotDescription, model: mujoco.MjModel) -> bool:
     """Whether a robot's energy comes from its motors alone, and their efforts follow from commands."""
     free = bool((model.jnt_type == mujoco.mjtJoint.mjJNT_FREE).any())
     return not free and all(each.command in ("effort", "voltage") for each in robot.actuators)
-
-
-def share_of(pushes: Sequence[Push], time: Values) -> float:
-    """Share of a log in which something pushed."""
-    return sum(each.end - each.begin for each in pushes) / max(float(np.ptp(time)), 1e-9)
 
 
 class _Balance:

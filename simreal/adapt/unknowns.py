@@ -201,7 +201,7 @@ def _unknown(
         raise UserError(
             f"{name}: is zero in the model, and has no factor to be found: give the model one"
         )
-    size = _torque_size(world) if parameter.name in TORQUES else 1.0
+    size = _size(parameter.name, world)
     low, high = asked.bounds or (reach.absolute[0] * size, reach.absolute[1] * size)
     start = float(np.clip(default.mean(), low, high))
     return Unknown(name, columns, "absolute", parameter.unit, start, low, high, reach.step * size)
@@ -218,7 +218,12 @@ def noticeable(name: str, default: float, world: World) -> float:
     reach = REACH.get(name)
     if reach is None or (reach.scale is not None and default != 0.0):
         return NOTICEABLE * abs(default)
-    return reach.step * (_torque_size(world) if name in TORQUES else 1.0)
+    return reach.step * _size(name, world)
+
+
+def _size(name: str, world: World) -> float:
+    """By what absolute bounds of a parameter grow or shrink with the robot."""
+    return _torque_size(world) if name in TORQUES else 1.0
 
 
 def _torque_size(world: World) -> float:

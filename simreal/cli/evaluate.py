@@ -71,7 +71,7 @@ def evaluate(
         from simreal.report import Page, add_evaluation
 
         page = Page(f"simreal: {candidate.name}")
-        add_evaluation(page, result)
+        add_evaluation(page, result, verb.axis_labels(candidate.experiment))
         _add_schedule(page, policy, candidate.experiment)
         page.write(report)
     if as_json:

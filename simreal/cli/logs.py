@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.box import SIMPLE_HEAD
-from rich.progress import Progress
 
-from simreal.cli_types import PATH, console, errors, print_json
+from simreal.cli.progress import progress
+from simreal.cli_types import PATH, console, print_json
 from simreal.tables import folded_table
 
 if TYPE_CHECKING:
@@ -42,14 +42,12 @@ def check_log(
 
     found = [(path, log) for path in logs for log in read_logs(path, mapping)]
     results: dict[str, list[Finding]] = {}
-    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        task = bar.add_task("", total=len(found))
-        for path, log in found:
-            bar.update(task, description=log.source)
+    with progress(len(found), "logs") as show:
+        for number, (path, log) in enumerate(found):
+            show(log.source, number)
             # Files of one name may stand in several folders.
             source = log.source if log.source not in results else f"{path.parent}/{log.source}"
             results[source] = verb(make_subject(log, robot))
-            bar.advance(task)
     if report is not None:
         from simreal.check_log.page import add_checks
         from simreal.report import Page

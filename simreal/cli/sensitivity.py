@@ -159,11 +159,8 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
 
 
 def _print(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    table = folded_table(title=title, title_justify="left", box=SIMPLE_HEAD)
-    longest_word = max(len(word) for row in rows for word in row[0].split())
-    table.add_column(header[0], min_width=longest_word, overflow="fold")
-    for name in header[1:]:
-        table.add_column(name, overflow="fold")
+    table = folded_table(*header, title=title, title_justify="left", box=SIMPLE_HEAD)
+    table.columns[0].min_width = max(len(word) for row in rows for word in row[0].split())
     for row in rows:
         table.add_row(*row)
     console.print(table)

@@ -28,10 +28,11 @@ def check_model(file: ModelFile, robot: RobotDescription) -> Iterator[Finding]:
     """All checks of a model that can be read."""
     yield from check_file(file, robot.joints)
     yield from _names(file, robot)
-    yield from _contradictions(file, robot)
+    misread = {joint.name for joint in misread_joints(file, robot.joints)}
+    yield from _contradictions(file, robot, misread)
     yield from _endless(file, robot)
     yield from check_commands(file, robot)
-    if file.compiled is not None and not misread_joints(file, robot.joints):
+    if file.compiled is not None and not misread:
         yield from check_timestep(file, file.compiled, described_posture(file.compiled, robot))
 
 
@@ -141,8 +142,14 @@ def _names(file: ModelFile, robot: RobotDescription) -> Iterator[Finding]:
                 yield Finding("error", "name", f"{file.path}:1", what, hint)
 
 
-def _contradictions(file: ModelFile, robot: RobotDescription) -> Iterator[Finding]:
-    """What robot.yaml, and with it the contract, says otherwise than the model."""
+def _contradictions(file: ModelFile, robot: RobotDescription, misread: set[str]) -> Iterator[Finding]:
+    """What robot.yaml, and with it the contract, says otherwise than the model.
+
+    Args:
+        file: of the model.
+        robot: its description.
+        misread: joints whose range is in another unit: what makes them agree comes after that.
+    """
     if file.compiled is None:
         return
     parts = {
@@ -150,11 +157,10 @@ def _contradictions(file: ModelFile, robot: RobotDescription) -> Iterator[Findin
         for kind, elements in (("joint", file.spec.joints), ("actuator", file.spec.actuators))
         for each in elements
     }
-    misread = {joint.name for joint in misread_joints(file, robot.joints)}
-    misread |= {each.name for each in robot.actuators if each.joint in misread}
+    spared = misread | {each.name for each in robot.actuators if each.joint in misread}
     for found in contradictions(file.compiled, robot):
-        if found.subject == "range" and found.name in misread:
-            continue  # what makes them agree comes after the unit of angles
+        if found.subject == "range" and found.name in spared:
+            continue
         check = "control-range" if found.subject == "range" else found.subject
         where = file.where(parts[found.kind, found.name])
         yield Finding("error", check, where, f"{found.kind} {found.name}: {found.what}", found.mend)

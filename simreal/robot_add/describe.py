@@ -11,7 +11,7 @@ from simreal.physics.contradictions import COMMAND_UNITS
 from simreal.physics.drives import Drive, command_range, read_drives
 from simreal.robot_add.checks.limit_checks import FASTEST, credible
 from simreal.robot_add.posture import simple_joints
-from simreal.robot_add.safety import Safety
+from simreal.robot_add.safety import Safety, rounded
 from simreal.robot_add.urdf import JointLimits
 
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./·-]*")
@@ -59,11 +59,6 @@ def _scalar(value: str | float) -> str:
     return value if plain else json.dumps(value, ensure_ascii=False)
 
 
-def _number(value: float) -> float:
-    """Rounded to what the model's file itself keeps, without the sign of a zero."""
-    return float(f"{value:.9g}") + 0.0
-
-
 def _joint(
     model: mujoco.MjModel, joint: int, default: Mapping[str, float], limits: Mapping[str, JointLimits]
 ) -> str:
@@ -74,11 +69,11 @@ def _joint(
     }
     if model.jnt_limited[joint]:
         low, high = model.jnt_range[joint]
-        values |= {"lower": _number(low), "upper": _number(high)}
+        values |= {"lower": rounded(low), "upper": rounded(high)}
     speed = _speed(name, limits)
     values |= {} if speed is None else {"velocity_limit": speed}
     if default[name]:
-        values["default_position"] = _number(default[name])
+        values["default_position"] = rounded(default[name])
     return _flow(**values)
 
 
@@ -98,9 +93,9 @@ def _actuator(model: mujoco.MjModel, drive: Drive) -> str:
         "joint": model.joint(drive.joint).name,
         "command": drive.command,
         "unit": COMMAND_UNITS[drive.command, _slides(model, drive.joint)],
-        "lower": _number(commands[0]),
-        "upper": _number(commands[1]),
+        "lower": rounded(commands[0]),
+        "upper": rounded(commands[1]),
     }
     if drive.command == "position":
-        values |= {"stiffness": _number(drive.stiffness), "damping": _number(max(drive.damping, 0.0))}
+        values |= {"stiffness": rounded(drive.stiffness), "damping": rounded(max(drive.damping, 0.0))}
     return _flow(**values)

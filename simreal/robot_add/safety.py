@@ -100,7 +100,7 @@ class Safety:
         if self.positions:
             yield "  joint_position:                 # rad or m; the ends of travel, which give a little"
         for name, (low, high) in self.positions.items():
-            yield f"    {written(name)}: [{_number(low)!r}, {_number(high)!r}]"
+            yield f"    {written(name)}: [{rounded(low)!r}, {rounded(high)!r}]"
         for key, comment, values, factor in (
             ("joint_velocity", "rad/s or m/s; with a margin for noise", self.speeds, NOISY),
             ("command_rate", "rad/s or m/s; twice what the joint can follow", self.rates, 1.0),
@@ -109,7 +109,7 @@ class Safety:
             if values:
                 yield f"  {key + ':':<31} # {comment}"
             for name, value in values.items():
-                yield f"    {written(name)}: {_number(float(f'{factor * value:.4g}'))!r}"
+                yield f"    {written(name)}: {rounded(float(f'{factor * value:.4g}'))!r}"
         yield "  stale_state_ms: 100"
         yield "  watchdog_ms: 100                # without a command for so long, the robot goes passive"
 
@@ -119,7 +119,8 @@ def _with_give(low: float, high: float) -> tuple[float, float]:
     return low - give, high + give
 
 
-def _number(value: float) -> float:
+def rounded(value: float) -> float:
+    """Rounded to what the model's file itself keeps, without the sign of a zero."""
     return float(f"{value:.9g}") + 0.0
 
 
