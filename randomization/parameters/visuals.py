@@ -140,6 +140,15 @@ SURFACES: tuple[Parameter, ...] = (
         lower=-1.0,
     ),
     ArrayParameter(
+        name="material_texture_repeat",
+        unit="1",
+        description="how often a material repeats its texture, over a shape or over 2 m",
+        operation="scale",
+        fields=("mat_texrepeat",),
+        part="material",
+        axes=("along", "across"),
+    ),
+    ArrayParameter(
         name="material_reflectance",
         unit="1",
         description="how much a material mirrors; acts on planes and boxes",

@@ -17,6 +17,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from scipy.stats import bootstrap
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.vec_env import DummyVecEnv
 from torch import nn
 
 from simreal.agents.value.agent import ValueAgent
@@ -33,6 +34,8 @@ LONGEST_EPISODE = 2500
 ATOM_RANGE = (-1.0, 30.0)
 """Of discounted returns in these games: a reward of 1 every few steps, at a discount of 0.99."""
 EVALUATION_EPISODES = 30
+TOGETHER, STEPS_PER_UPDATE = 8, 4
+"""Games that an agent plays side by side, and steps of all of them for each update of its network."""
 PUBLISHED_PERCENT = {"double": 111, "duelling": 117, "prioritized": 128, "rainbow": 230}
 """Median over 57 Atari games after 200 M frames, relative to DQN (Hessel et al., 2018, and sources)."""
 
@@ -139,14 +142,14 @@ def compare_on_games(
 def _score(game: str, name: str, seed: int, steps: int) -> float:
     """Mean return of the best actions, at the end of a training."""
     agent = ValueAgent(
-        Game(game),
+        DummyVecEnv([partial(Game, game)] * TOGETHER),
         seed=seed,
         buffer_size=100_000,
         learning_starts=2_000,
         learning_rate=2.5e-4,
         batch_size=32,
-        train_freq=4,
-        gradient_steps=1,
+        train_freq=1,
+        gradient_steps=TOGETHER // STEPS_PER_UPDATE,
         target_update_interval=1_000,
         exploration_fraction=0.3,
         exploration_final_eps=0.02,

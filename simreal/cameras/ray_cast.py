@@ -1,10 +1,10 @@
 """Renders many simulations on the processor alone, without OpenGL: a ray for each pixel.
 
 What it shares with MuJoCo's renderer: shapes, meshes (with flat faces), height fields, materials,
-textures (without mipmaps), the head light and all other lights, shadows. It knows point lights, too,
-which MuJoCo's classic renderer leaves dark. What it leaves out: reflections,
-transparency (what is less than half opaque is not there), haze, sites, tendons, and the shadows of
-meshes. Behind everything it is black, and the sky of a model is not drawn: `add_backdrop` makes walls.
+textures (of one mipmap at a time), the head light and all other lights, shadows. It knows point lights,
+too, which MuJoCo's classic renderer leaves dark. What it leaves out: reflections, transparency (what is
+less than half opaque is not there), haze, sites, tendons, and the shadows of meshes. Behind everything
+it is black, and the sky of a model is not drawn: `add_backdrop` makes walls.
 """
 
 import os
@@ -41,6 +41,7 @@ from simreal.cameras.scene_arrays import (
     int32,
 )
 from simreal.cameras.shapes import HEIGHT_FIELD, MESH
+from simreal.cameras.texels import CUBE, FLAT, halved
 from simreal.errors import UserError, nearest
 from simreal.physics.interface import Ids
 
@@ -222,14 +223,17 @@ def _ground(model: mujoco.MjModel, field: int) -> Floats:
 
 def _textures(model: mujoco.MjModel) -> tuple[Ints, NDArray[np.uint8]]:
     """Places and shapes in it, and pixels of all textures; one without three colours is grey."""
-    table, pixels, first = np.zeros((model.ntex, 4), np.int32), [np.zeros(0, np.uint8)], 0
+    table, pixels, first = np.zeros((model.ntex, 5), np.int32), [np.zeros(0, np.uint8)], 0
     for texture in range(model.ntex):
         width, height = int(model.tex_width[texture]), int(model.tex_height[texture])
         channels, start = int(model.tex_nchannel[texture]), int(model.tex_adr[texture])
-        size = width * height
-        given = model.tex_data[start : start + size * channels].reshape(size, channels)
-        given = given[:, :3] if channels >= 3 else np.repeat(given[:, :1], 3, axis=1)
-        table[texture] = first, width, height, model.tex_type[texture] != mujoco.mjtTexture.mjTEXTURE_2D
-        pixels.append(np.ascontiguousarray(given).ravel())
-        first += 3 * size
+        given = model.tex_data[start : start + width * height * channels].reshape(
+            height, width, channels
+        )
+        given = given[..., :3] if channels >= 3 else np.repeat(given[..., :1], 3, axis=2)
+        flat = model.tex_type[texture] == mujoco.mjtTexture.mjTEXTURE_2D
+        sizes = halved(given) if flat else [given]
+        table[texture] = first, width, height, FLAT if flat else CUBE, len(sizes)
+        pixels += [np.ascontiguousarray(each).ravel() for each in sizes]
+        first += sum(each.size for each in sizes)
     return table, np.concatenate(pixels)

@@ -25,12 +25,10 @@ from simreal.cameras.scene_arrays import (
     KIND,
     MIRRORED,
     PLACE,
-    REPEAT,
     SHADOW,
     SIZE,
     SPECULAR,
     TEXTURE,
-    UNIFORM,
 )
 from simreal.cameras.shapes import (
     HEIGHT_FIELD,
@@ -42,6 +40,7 @@ from simreal.cameras.shapes import (
     meet,
     normal_at,
 )
+from simreal.cameras.texels import tint
 
 NEAR = np.float32(0.005)
 """m before the camera, from where on things are seen."""
@@ -50,6 +49,8 @@ LIFT = np.float32(2e-4)
 """m from which a surface looks for the lamp, so that it does not shade itself."""
 ZERO, HALF, ONE, BYTE = np.float32(0.0), np.float32(0.5), np.float32(1.0), np.float32(255.0)
 TINY = np.float32(1e-12)
+GRAZING = np.float32(0.02)
+"""Cosine of the steepest angle for which the patch that a pixel covers is counted."""
 
 
 @njit(**OPTIONS)
@@ -280,10 +281,10 @@ def shade(view, kinds, frames, looks, lamps, triangles, textures, pixels, depth,
             )
             texture = int(looks[s, TEXTURE])
             if texture >= 0:
-                at = texel(looks, textures, texture, s, p, q, r, lx, ly, lz)
-                red *= np.float32(pixels[at]) / BYTE
-                green *= np.float32(pixels[at + 1]) / BYTE
-                blue *= np.float32(pixels[at + 2]) / BYTE
+                facing = (nx * dx + ny * dy + nz * dz) * shorter
+                apart = t * step_x / max(facing, GRAZING)
+                tr, tg, tb = tint(looks, textures, pixels, texture, s, p, q, r, lx, ly, lz, apart)
+                red, green, blue = red * tr, green * tg, blue * tb
             colour[row, column, 0] = np.uint8(red * BYTE + HALF)
             colour[row, column, 1] = np.uint8(green * BYTE + HALF)
             colour[row, column, 2] = np.uint8(blue * BYTE + HALF)
@@ -370,38 +371,3 @@ def is_shaded(kinds, frames, looks, px, py, pz, vx, vy, vz, distance):
         if meet(kind, p, q, r, a, b, c, u, v, w) < distance:
             return True
     return False
-
-
-@njit(**OPTIONS)
-def texel(looks, textures, texture, shape, p, q, r, x, y, z):
-    """First byte of the pixel of a texture at a place in the frame of a shape of size (p, q, r)."""
-    first, width, height = textures[texture, 0], textures[texture, 1], textures[texture, 2]
-    side = 0
-    if textures[texture, 3] == 0:
-        spread = looks[shape, UNIFORM] == ZERO
-        if spread and p > ZERO:
-            x /= p
-        if spread and q > ZERO:
-            y /= q
-        # It begins at the corner of a plane, or of the box around a shape.
-        u = HALF * looks[shape, REPEAT] * (x + (ONE if spread and p > ZERO else p))
-        v = HALF * looks[shape, REPEAT + 1] * ((ONE if spread and q > ZERO else q) - y)
-    else:
-        side, u, v = on_cube(x / max(p, NEAR), y / max(q, NEAR), z / max(r, NEAR))
-        height = width
-    column = int((u - math.floor(u)) * width) % width
-    row = int((v - math.floor(v)) * height) % height
-    return first + 3 * ((side * height + row) * width + column)
-
-
-@njit(**OPTIONS)
-def on_cube(x, y, z):
-    """Side and place on a cube map, as OpenGL counts them."""
-    if abs(x) >= abs(y) and abs(x) >= abs(z):
-        side, s, t, m = (0, -z, -y, x) if x > ZERO else (1, z, -y, -x)
-    elif abs(y) >= abs(z):
-        side, s, t, m = (2, x, z, y) if y > ZERO else (3, x, -z, -y)
-    else:
-        side, s, t, m = (4, x, -y, z) if z > ZERO else (5, -x, -y, -z)
-    below = np.float32(0.99999)
-    return side, min(HALF * (s / m + ONE), below), min(HALF * (t / m + ONE), below)

@@ -45,8 +45,8 @@ class Scene(NamedTuple):
         lamps: (n, lamps, 23).
         first_triangle: (shapes + 1,) places of the triangles of each shape among all.
         triangles: (triangles, 9) m, corners in the frame of the shape, anticlockwise from outside.
-        textures: (textures, 4) first byte, width, height, 0 of a flat one and 1 of a cube.
-        pixels: (bytes,) three for each pixel of all textures.
+        textures: (textures, 5) by the columns of `texels`.
+        pixels: (bytes,) three for each pixel of all textures, in all sizes.
     """
 
     views: Floats

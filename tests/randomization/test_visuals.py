@@ -203,6 +203,17 @@ def test_another_texture_dresses_a_material_anew(photograph: Photograph) -> None
     assert reddish > bare > bluish
 
 
+def test_a_texture_that_is_repeated_more_often_has_more_edges(photograph: Photograph) -> None:
+    chequered = STUDIO.replace(
+        'name="reddish" type="2d" builtin="flat"', 'name="reddish" type="2d" builtin="checker"'
+    )
+    table = ("material_texture[mirror]", 0.0)
+    often = [(f"material_texture_repeat[mirror.{axis}]", 8.0) for axis in ("along", "across")]
+    once, many = photograph([table], [table, *often], model=chequered).astype(float)
+    edges_once, edges_many = (np.abs(np.diff(each[..., 1], axis=1)).mean() for each in (once, many))
+    assert edges_many > 1.2 * edges_once
+
+
 def test_a_texture_that_the_model_lacks_is_refused(make_robot: MakeRobot) -> None:
     with pytest.raises(UserError, match=r"material_texture 2: .* has 2 textures"):
         world_of(make_robot(STUDIO), [[("material_texture", 2.0)]])
