@@ -212,6 +212,8 @@ class ExperimentConfig(BaseExperiment):
             faults["agent",] = f"{self.agent} cannot choose among actions: {nearest('', choosing)}"
         if not chooses and can == "always":
             faults["agent",] = f"{self.agent} chooses among actions: give action.bins or action.motions"
+        if self.teacher is not None and chooses:
+            faults["teacher",] = "teaches actions that are numbers, not choices"
         if self.critic and self.agent != "ppo":
             faults["critic",] = f"only ppo has a critic of its own observation, not {self.agent}"
         if self.adaptation is not None:

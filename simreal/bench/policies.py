@@ -1,12 +1,15 @@
 """Whether a policy file does what its run did: episodes again, exported actions, and a deployment."""
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from simreal.agents.exported import exported
 from simreal.deploy.drivers import open_driver
+from simreal.deploy.inference import IMAGE
 from simreal.deploy.loop import deploy
 from simreal.deploy.policy import load_policy
 from simreal.env import BatchEnv
@@ -14,8 +17,14 @@ from simreal.episodes import begin_episodes
 from simreal.errors import UserError
 from simreal.evaluate import evaluate, goal_share_of_log, load_candidate
 from simreal.experiment import ExperimentConfig
+from simreal.export import largest_difference
+from simreal.images import Images
 from simreal.logs.messages import read_messages
 from simreal.make_environment import make_environment
+from simreal.observation import Float32Array
+from simreal.robots.policies import find_policy
+from simreal.run import Run
+from simreal.train import load_agent
 
 
 def replay_identity(policy: Path, episodes: int) -> dict[str, Any]:
@@ -65,9 +74,12 @@ def export_parity(run: Path, policy: Path, episodes: int) -> dict[str, Any]:
     """Agent against exported policy: largest action difference, and both evaluations."""
     agent, exported = load_candidate(run), load_candidate(policy)
     env = make_environment(agent.experiment, 64, seed=7)
-    rng = np.random.default_rng(0)
+    rng, worth = np.random.default_rng(0), _worth_difference(run, policy)
     observation, largest, number = env.reset(), 0.0, 0
+    of_worth = 0.0
     while number < 10_000:
+        if worth is not None:
+            of_worth = max(of_worth, worth(observation, env.images))
         action = agent.act(observation, env.images)
         largest = max(largest, float(np.abs(action - exported.act(observation, env.images)).max()))
         number += len(observation)
@@ -80,6 +92,7 @@ def export_parity(run: Path, policy: Path, episodes: int) -> dict[str, Any]:
     return {
         "observations": number,
         "largest_action_difference": largest,
+        **({} if worth is None else {"largest_worth_difference": of_worth}),
         "episodes": episodes,
         "return": {
             "run": mean,
@@ -89,6 +102,23 @@ def export_parity(run: Path, policy: Path, episodes: int) -> dict[str, Any]:
         "success": {"run": of_agent.success.value, "policy": of_exported.success.value},
         "goal_share": {"run": of_agent.goal_share.value, "policy": of_exported.goal_share.value},
     }
+
+
+def _worth_difference(run: Path, policy: Path) -> Callable[[Float32Array, Images], float] | None:
+    """Of a policy that chooses: by how much agent and file differ in what they think choices worth.
+
+    Relative to the largest: see `largest_difference`. Actions alone are alike until a choice turns over.
+    """
+    agent, env = load_agent(Run.open(find_policy(run)))
+    if not env.contract.action.choices:
+        return None
+    module, graph = exported(agent, env.contract), find_policy(policy).read_bytes()
+
+    def difference(observation: Float32Array, images: Images) -> float:
+        seen = {IMAGE + name: values for name, values in images.items()}
+        return largest_difference(module, graph, {"observation": observation, **seen})
+
+    return difference
 
 
 def deployment(policy: Path, driver: str, duration: float) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""Whether pictures can be made without a screen: each way is tried by making one."""
+"""Whether pictures can be made without a screen, and how best: each way is tried by making some."""
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from simreal.doctor.diagnosis import Diagnosis, Status
@@ -15,7 +15,13 @@ BACKENDS = {
     "osmesa": ("OSMesa", "libosmesa6"),
 }
 """Value of MUJOCO_GL to its name, and to the Debian packages that bring it."""
-PICTURE = """
+DEFAULT = "egl"
+"""What is taken without a screen where MUJOCO_GL is not set: see `simreal.physics.picture`."""
+PICTURES = 20
+PIXELS = 84
+"""Of the pictures that are counted, each way, as policies see them."""
+PICTURE = f"""
+import time
 import mujoco
 model = mujoco.MjModel.from_xml_string(
     '<mujoco><worldbody><light pos="0 0 3"/><geom size="0.5" rgba="1 0 0 1"/>'
@@ -23,31 +29,56 @@ model = mujoco.MjModel.from_xml_string(
 )
 data = mujoco.MjData(model)
 mujoco.mj_forward(model, data)
-with mujoco.Renderer(model, 32, 32) as renderer:
+model.vis.quality.offsamples = 0
+with mujoco.Renderer(model, {PIXELS}, {PIXELS}) as renderer:
     renderer.update_scene(data, "above")
+    for costly in ("SHADOW", "REFLECTION", "SKYBOX", "HAZE", "FOG"):
+        renderer.scene.flags[getattr(mujoco.mjtRndFlag, "mjRND_" + costly)] = 0
     picture = renderer.render()
-print("picture" if picture[16, 16, 0] > 3 * picture[16, 16, 1] else "black")
+    middle = picture[{PIXELS} // 2, {PIXELS} // 2]
+    began = time.perf_counter()
+    for _ in range({PICTURES}):
+        renderer.update_scene(data, "above")
+        renderer.render()
+    took = time.perf_counter() - began
+print({PICTURES} / took if middle[0] > 3 * middle[1] else "black")
 os = __import__("os")
 os._exit(0)  # some libraries crash when they are put away
 """
+"""Prints how many there are in a second; nothing is drawn that costs much in software."""
 
 
 def graphics(root: Path) -> Iterator[Diagnosis]:
     """Each backend that MuJoCo has for a computer without a screen; one is enough."""
-    found = {backend: _failure(backend) for backend in BACKENDS}
-    works = [backend for backend, failure in found.items() if failure is None]
+    tried = {backend: pictures_per_second(backend) for backend in BACKENDS}
+    speeds = {backend: found for backend, found in tried.items() if isinstance(found, float)}
     for backend, (name, packages) in BACKENDS.items():
-        check, failure = f"pictures by {name}", found[backend]
-        if failure is None:
-            yield Diagnosis("ok", check, f"MUJOCO_GL={backend} renders")
+        check, found = f"pictures by {name}", tried[backend]
+        if isinstance(found, float):
+            what = f"MUJOCO_GL={backend} renders {found:.0f} pictures/s of {PIXELS} x {PIXELS}"
+            yield Diagnosis("ok", check, what)
         else:
             # One that works is enough.
-            status: Status = "note" if works else "warning"
-            yield Diagnosis(status, check, failure, f"sudo apt install {packages}")
+            status: Status = "note" if speeds else "warning"
+            yield Diagnosis(status, check, found, f"sudo apt install {packages}")
+    if speeds:
+        yield _choice(speeds)
 
 
-def _failure(backend: str) -> str | None:
-    """Why no picture came of it, or None."""
+def _choice(speeds: Mapping[str, float]) -> Diagnosis:
+    """Which of those that work to use, and whether that is what is used here."""
+    best = max(speeds, key=lambda backend: speeds[backend])
+    name, given = BACKENDS[best][0], os.environ.get("MUJOCO_GL", "")
+    mend = f"export MUJOCO_GL={best}"
+    if given in BACKENDS and given not in speeds:
+        return Diagnosis("warning", "pictures", f"MUJOCO_GL={given} is set, which gives none", mend)
+    if (given or DEFAULT) == best:
+        return Diagnosis("ok", "pictures", f"by {name}, the fastest here")
+    return Diagnosis("note", "pictures", f"{name} is the fastest here", mend)
+
+
+def pictures_per_second(backend: str) -> float | str:
+    """Or why there are none."""
     command = [sys.executable, "-P", "-c", PICTURE]
     environment = os.environ | {"MUJOCO_GL": backend, "PYOPENGL_PLATFORM": backend}
     try:
@@ -59,4 +90,7 @@ def _failure(backend: str) -> str | None:
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines()
         return lines[-1][:200] if lines else f"ended by {done.returncode}"
-    return None if done.stdout.strip() == "picture" else "the picture is black"
+    try:
+        return float(done.stdout)
+    except ValueError:
+        return "the picture is black"

@@ -1,12 +1,14 @@
 """Tests of the policy whose critic sees more than its actor."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from stable_baselines3 import PPO
 
 from simreal.agents.asymmetric import AsymmetricPolicy
 from simreal.agents.build import build_agent
-from simreal.agents.exported import ExportedPolicy
+from simreal.agents.exported import ExportedPolicy, act_with, exported
 from simreal.env import BatchEnv
 from simreal.experiment import load_experiment
 from simreal.vec_env import SimrealVecEnv
@@ -49,3 +51,30 @@ def test_it_learns_and_what_is_exported_sees_the_robots_observation_alone() -> N
     with torch.no_grad():
         expected = made.policy.get_distribution(whole).distribution.mean.clamp(-1.0, 1.0)
     torch.testing.assert_close(action, expected)
+
+
+def test_a_critic_of_numbers_beside_an_actor_of_images() -> None:
+    """What the critic is told moves its value alone; what the camera shows, the action alone."""
+    seen = "cameras=[{name: overview, width: 16, height: 16}]"
+    experiment = load_experiment("qube_swingup", [*SMALL, seen])
+    env = SimrealVecEnv(BatchEnv(experiment, 16, 0, threads=1))
+    made: Any = build_agent(experiment.agent_config, env, 0)
+    first = {name: torch.from_numpy(values) for name, values in env.reset().items()}
+    dark = first | {"overview": torch.zeros_like(first["overview"])}
+    told = first | {"state": first["state"].clone()}
+    told["state"][:, env.batch.observation_size :] += 1.0
+    with torch.no_grad():
+        action, value = (
+            [of(given) for given in (first, dark, told)]
+            for of in (
+                lambda given: made.policy.get_distribution(given).distribution.mean,
+                made.policy.predict_values,
+            )
+        )
+    assert (action[0] != action[1]).any() and (value[0] != value[2]).all()
+    torch.testing.assert_close(action[2], action[0], rtol=0, atol=0)
+    torch.testing.assert_close(value[1], value[0], rtol=0, atol=0)
+    made.learn(256)
+    module = exported(made, env.batch.contract)
+    numbers = env.reset()["state"][:, : env.batch.observation_size]
+    assert act_with(module, numbers, env.batch.images).shape == (16, 1)

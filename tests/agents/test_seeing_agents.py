@@ -82,6 +82,19 @@ def test_its_graph_acts_as_it_does(learned: tuple[str, Any, SimrealVecEnv]) -> N
     np.testing.assert_allclose(act_with(module, seen["state"], images), expected, atol=1e-4)
 
 
+def test_a_noisy_agent_explores_on_images_as_they_are() -> None:
+    agent, env = make("rainbow")
+    seen, features = env.reset(), []
+    values = agent.q_net.values
+    agent.q_net.values = lambda given: features.append(given) or values(given)
+    for deterministic in (True, False, False):
+        agent.predict(seen, deterministic=deterministic)
+    # What shifts images, and rounds them, is for learning alone.
+    torch.testing.assert_close(features[1], features[0], rtol=0, atol=0)
+    torch.testing.assert_close(features[2], features[0], rtol=0, atol=0)
+    assert any(layer.training for layer in agent.q_net.modules())
+
+
 def test_its_checkpoint_brings_images_back(
     learned: tuple[str, Any, SimrealVecEnv], tmp_path: Path
 ) -> None:

@@ -8,6 +8,9 @@ import torch
 from simreal.bench.environment import environment_speed
 from simreal.bench.policies import export_parity, replay_identity
 from simreal.bench.solving import time_to_solve
+from simreal.experiment import load_experiment
+from simreal.export import export
+from simreal.train import start_run, train
 
 torch.set_num_threads(1)  # tests run beside each other: more threads would only wait for a core
 
@@ -33,6 +36,16 @@ def test_parity_compares_agent_and_file(run_and_policy: tuple[Path, Path]) -> No
     assert found["largest_action_difference"] <= 1e-5
     assert found["return"]["relative_difference"] <= 0.01
     json.dumps(found, allow_nan=False)
+
+
+def test_parity_of_a_policy_that_chooses_is_that_of_what_it_thinks_choices_worth(tmp_path: Path) -> None:
+    tiny = ["agent=dqn", "dqn.simulations=8", "dqn.learning_starts=16", "dqn.hidden_layers=[8]"]
+    experiment = load_experiment("qube_swingup_discrete", [*tiny, "episode_length=0.3"])
+    run = start_run(experiment, 0, tmp_path / "run")
+    train(run, total_steps=40)
+    policy = export(run, tmp_path / "policy.onnx").path
+    found = export_parity(run.path, policy, episodes=8)
+    assert 0.0 < found["largest_worth_difference"] <= 1e-5
 
 
 def test_time_to_solve_gives_up_at_its_limit() -> None:

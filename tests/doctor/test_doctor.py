@@ -229,6 +229,32 @@ def test_a_backend_that_renders_nothing_is_said(monkeypatch: pytest.MonkeyPatch)
     assert "mirror" in found.what
 
 
+@pytest.mark.parametrize(
+    ("given", "speeds", "status", "mend"),
+    [
+        ("", {"egl": 900.0, "osmesa": 400.0}, "ok", ""),
+        ("osmesa", {"egl": 900.0, "osmesa": 400.0}, "note", "export MUJOCO_GL=egl"),
+        ("", {"egl": "no library", "osmesa": 400.0}, "note", "export MUJOCO_GL=osmesa"),
+        ("egl", {"egl": "no library", "osmesa": 400.0}, "warning", "export MUJOCO_GL=osmesa"),
+        ("glfw", {"egl": "no library", "osmesa": 400.0}, "note", "export MUJOCO_GL=osmesa"),
+    ],
+)
+def test_the_faster_way_to_pictures_is_chosen(
+    given: str,
+    speeds: dict[str, float | str],
+    status: str,
+    mend: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MUJOCO_GL", given)
+    monkeypatch.setattr("simreal.doctor.graphics.pictures_per_second", speeds.__getitem__)
+    *ways, chosen = graphics(Path("/"))
+    assert [way.status for way in ways] == [
+        "ok" if isinstance(found, float) else "note" for found in speeds.values()
+    ]
+    assert (chosen.check, chosen.status, chosen.mend) == ("pictures", status, mend)
+
+
 def _install(folder: Path, name: str, number: str, *files: str) -> None:
     information = folder / f"{name.replace('-', '_')}-{number}.dist-info"
     information.mkdir()

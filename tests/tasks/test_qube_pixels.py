@@ -52,6 +52,11 @@ def test_the_teacher_tells_angle_and_rate(env: BatchEnv) -> None:
     assert np.abs(told).max() < 2.0
 
 
+def test_a_teacher_of_numbers_teaches_no_choices() -> None:
+    with pytest.raises(UserError, match="teacher: teaches actions that are numbers, not choices"):
+        load_experiment("qube_pixels", ["action.bins=5"])
+
+
 def test_only_what_the_critic_sees_can_be_told() -> None:
     with pytest.raises(UserError, match=r"teacher\.tells.*no 'pendlum' in `critic`.*'pendulum'"):
         load_experiment("qube_pixels", ["teacher.tells=[pendlum]"])

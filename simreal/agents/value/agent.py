@@ -142,7 +142,7 @@ class ValueAgent(DQN):
         deterministic: bool = False,
     ) -> tuple[Any, Any]:
         """See the base class; each simulation explores by itself, by chance or by noise."""
-        self.policy.set_training_mode(self._noisy and not deterministic)
+        self.q_net.explore(by_noise=self._noisy and not deterministic)
         with torch.no_grad():
             seen, vectorized = self.policy.obs_to_tensor(observation)
             action: Any = self.q_net(seen).argmax(dim=1).numpy()

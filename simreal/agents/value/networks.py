@@ -56,6 +56,13 @@ class ValueNetwork(QNetwork):
         self.value = _stream(width, own, count, self.activation_fn, linear) if duelling else None
         del self.q_net
 
+    def explore(self, by_noise: bool) -> None:
+        """See as in evaluation, where images are not shifted, and let the noise act or not."""
+        self.train(False)
+        for layer in self.modules():
+            if isinstance(layer, NoisyLinear):
+                layer.train(by_noise)
+
     def logits(self, observation: Any) -> torch.Tensor:
         """(batch, actions, atoms): logarithms of probabilities but for a constant, or plain values."""
         return self._logits(self.extract_features(observation, self.features_extractor))
