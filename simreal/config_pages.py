@@ -5,6 +5,7 @@ import inspect
 import textwrap
 import types
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types
@@ -24,7 +25,13 @@ from simreal.contract import (
 from simreal.observation import SOURCES
 from simreal.robots.loader import RobotConfig
 
-WORDS = {str: "text", float: "number", int: "whole number", bool: "true or false"}
+WORDS = {
+    str: "text",
+    Path: "path",
+    float: "number",
+    int: "whole number",
+    bool: "true or false",
+}
 NEEDS = {
     "an IMU": IMU_SOURCES,
     "objects": OBJECT_SOURCES,

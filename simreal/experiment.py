@@ -254,6 +254,8 @@ class ExperimentConfig(BaseExperiment):
         if self.cameras and not AGENTS[self.agent].sees:
             seeing = [name for name, each in AGENTS.items() if each.sees]
             faults["agent",] = f"{self.agent} has no network for images: {nearest('', seeing)}"
+        if self.agent_config.image_encoder is not None and not self.cameras:
+            faults[self.agent, "image_encoder"] = "sees nothing: this experiment has no cameras"
         if self.agent_config.image_network == "nature":
             for place, camera in enumerate(self.cameras):
                 if min(camera.width, camera.height) < NATURE_PIXELS:

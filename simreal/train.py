@@ -15,8 +15,9 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from simreal.agents.build import add_residual, build_agent
 from simreal.agents.checkpoint import Progress, load_checkpoint, save_checkpoint
-from simreal.agents.config import OffPolicyConfig, PPOConfig, RMAConfig
+from simreal.agents.config import AgentConfig, OffPolicyConfig, PPOConfig, RMAConfig
 from simreal.agents.exported import find_normalizer
+from simreal.agents.images import begin_as
 from simreal.agents.residual import ResidualPolicy
 from simreal.agents.taught import TaughtPPO, Teach
 from simreal.contract_differences import refuse_differences
@@ -147,6 +148,8 @@ def train(
             env.batch.randomizer.schedule.restore(progress.schedule)
         elif begin is not None:
             begin(agent)
+        else:
+            take_encoders(agent, agent_config)
         total = total_steps or run.total_steps
         run.update_facts(total_steps=total)
         recorder = _Recorder(run, experiment, env, progress, total, resume, listen, stop_early)
@@ -161,6 +164,12 @@ def train(
         finished = agent.num_timesteps >= total or not recorder.interrupt.requested
         run.update_facts(steps=agent.num_timesteps, finished=finished)
         return finished
+
+
+def take_encoders(agent: BaseAlgorithm, config: AgentConfig) -> None:
+    """Let a fresh agent see as the policy of another run does, if its configuration names one."""
+    if config.image_encoder is not None:
+        begin_as(agent.policy, load_agent(Run.open(config.image_encoder))[0].policy)
 
 
 def _goes_on(run: Run) -> bool:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from simreal.contract import CameraTerm
 from simreal.deploy.cameras.frames import Newest
 from simreal.errors import UserError, missing_extra
-from simreal.images import shrunk
+from simreal.images import ImagePipeline, shrunk
 
 
 class Capture:
@@ -56,9 +56,8 @@ class Capture:
             self.newest.put(self._as_seen(picture), time.monotonic())
 
     def _as_seen(self, picture: NDArray[Any]) -> NDArray[np.uint8]:
-        """OpenCV's blue, green, red in the policy's size; the same shrinking as of any other frame."""
-        colours = picture[..., ::-1] if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2)
-        small = shrunk(colours, self._term.height, self._term.width)
+        """In the policy's size; the same shrinking as of any other frame."""
+        small = shrunk(_colours(picture), self._term.height, self._term.width)
         if small.dtype != np.uint8:
             small = np.rint(np.clip(small, 0.0, 255.0)).astype(np.uint8)
         return np.ascontiguousarray(small)
@@ -69,6 +68,38 @@ class Capture:
         self._thread.join(1.0)
         if not self._thread.is_alive():
             self._video.release()
+
+
+def film_images(source: str, term: CameraTerm) -> NDArray[np.uint8]:
+    """(n, channels, height, width) what a policy would see after each frame of a film.
+
+    Args:
+        source: the film's path.
+        term: what the policy wants to see.
+
+    Raises:
+        UserError: OpenCV is missing or cannot open it, no frame is in it, or the policy sees depth.
+    """
+    if term.kind == "depth":
+        raise UserError(f"camera {term.name}: sees depth, of which a film shows nothing")
+    video, pipeline = _opened(source, term.name), ImagePipeline([term])
+    seen: list[NDArray[np.uint8]] = []
+    while True:
+        found, picture = video.read()
+        if not found:
+            break
+        show = pipeline.push if seen else pipeline.begin
+        show(term.name, _colours(picture))
+        seen.append(pipeline.images[term.name].copy())
+    video.release()
+    if not seen:
+        raise UserError(f"camera {term.name}: {source}: no frame in it")
+    return np.stack(seen)
+
+
+def _colours(picture: NDArray[Any]) -> NDArray[Any]:
+    """(height, width, 3) red, green, blue of what OpenCV gives: blue, green, red, or grey."""
+    return picture[..., ::-1] if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2)
 
 
 def _cv2() -> Any:

@@ -10,6 +10,7 @@ how well a fresh discriminator tells held-out features apart, of which chance is
 - adversarial: a discriminator behind a reversed gradient (Ganin et al., JMLR 2016).
 """
 
+from collections import deque
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -22,16 +23,20 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from torch import nn
 
+from simreal.agents.images import encoder_of
 from simreal.agents.symmetric import SymmetricPolicy
 from simreal.config import Config
 from simreal.errors import UserError
 from simreal.observation import Float32Array
+from simreal.spaces import STATE
 from simreal.statistics import Interval, share_interval
 
 Batch = torch.Tensor
 Loss = Callable[[Batch, Batch], torch.Tensor]
 WIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Of the kernels, in shares of the median squared distance."""
+REMEMBERED_STEPS = 64
+"""Of all simulations, whose observations are aligned while a policy is trained."""
 JUDGE_STEPS = 400
 """Updates of the discriminator that judges."""
 
@@ -190,7 +195,11 @@ class Aligner:
     """
 
     def __init__(
-        self, encoder: nn.Module, real: Float32Array, config: AlignmentConfig, seed: int = 0
+        self,
+        encoder: nn.Module,
+        real: Float32Array | NDArray[np.uint8],
+        config: AlignmentConfig,
+        seed: int = 0,
     ) -> None:
         """Align an encoder.
 
@@ -199,7 +208,12 @@ class Aligner:
             real: (n, ...) inputs of the robot.
             config: how.
             seed: of the batches.
+
+        Raises:
+            UserError: too few real inputs, or an encoder that is frozen.
         """
+        if not any(each.requires_grad for each in encoder.parameters()):
+            raise UserError("a frozen encoder cannot be aligned: image_encoder_frozen: false")
         if len(real) < config.batch_size:
             raise UserError(f"{len(real)} real inputs are fewer than a batch, {config.batch_size}")
         self.encoder, self._real, self._config = encoder, torch.from_numpy(real), config
@@ -258,33 +272,58 @@ class ActorFeatures(nn.Module):
 
 
 class AlignDuringTraining(BaseCallback):
-    """Aligns features of a PPO's policy with real ones, after each of its updates."""
+    """Aligns features of a policy with real ones, after each of its updates.
 
-    def __init__(self, real: Float32Array, config: AlignmentConfig | None = None, seed: int = 0) -> None:
-        """Take (n, size) observations of the robot, such as the channel of that name in its logs."""
+    Those of observations, of a PPO alone; or those of one camera's images, of any agent that sees: its
+    encoder is the policy's own, so that both shape it.
+    """
+
+    def __init__(
+        self,
+        real: Float32Array | NDArray[np.uint8],
+        config: AlignmentConfig | None = None,
+        seed: int = 0,
+        camera: str | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            real: (n, size) observations of the robot, such as the channel of that name in its logs; or
+                (n, channels, height, width) what a policy would see through its camera: see
+                `simreal.deploy.cameras.film_images`.
+            config: how.
+            seed: of the batches.
+            camera: whose images; observations if absent.
+        """
         super().__init__()
         self._real, self._config, self._seed = real, config or AlignmentConfig(), seed
+        self._camera = camera
         self._aligner: Aligner | None = None
-        self._seen: torch.Tensor | None = None
-        self._random = torch.Generator().manual_seed(seed)
+        self._seen: deque[NDArray[Any]] = deque(maxlen=REMEMBERED_STEPS)
+        self._random = np.random.default_rng(seed)
 
     def _on_training_start(self) -> None:
-        self._aligner = Aligner(ActorFeatures(self.model), self._real, self._config, self._seed)
+        camera = self._camera
+        encoder = ActorFeatures(self.model) if camera is None else encoder_of(self.model.policy, camera)
+        self._aligner = Aligner(encoder, self._real, self._config, self._seed)
 
-    def _on_rollout_end(self) -> None:
-        """Keep what was seen: the update that follows, and the next rollout, change the buffer."""
-        observations = self.locals["rollout_buffer"].observations
-        self._seen = torch.from_numpy(observations.reshape(-1, observations.shape[-1]).copy())
+    def _on_step(self) -> bool:
+        seen = self.locals["new_obs"]
+        self._seen.append(seen[self._camera or STATE] if isinstance(seen, dict) else seen)
+        return True
 
     def _on_rollout_start(self) -> None:
         """Between an update and the next rollout, whose actions are then those of the changed policy."""
-        if self._aligner is None or self._seen is None:
+        if self._aligner is None or not self._seen:
             return  # before the first one
-        losses = []
-        for _ in range(self._config.updates):
-            rows = torch.randint(len(self._seen), (self._config.batch_size,), generator=self._random)
-            losses.append(self._aligner.update(self._seen[rows]))
+        losses = [self._aligner.update(self._drawn()) for _ in range(self._config.updates)]
         self.logger.record("alignment/loss", float(np.mean(losses)))
 
-    def _on_step(self) -> bool:
-        return True
+    def _drawn(self) -> torch.Tensor:
+        """(batch, ...) of what was seen last."""
+        number = self._config.batch_size
+        steps = self._random.integers(len(self._seen), size=number)
+        rows = self._random.integers(len(self._seen[0]), size=number)
+        return torch.from_numpy(
+            np.stack([self._seen[step][row] for step, row in zip(steps, rows, strict=True)])
+        )

@@ -27,7 +27,7 @@ from simreal.agents.config import (
     TD3Config,
     TeacherConfig,
 )
-from simreal.agents.images import SeenObservation
+from simreal.agents.images import SeenObservation, freeze
 from simreal.agents.normalizer import NormalizedObservation, Normalizer
 from simreal.agents.residual import ResidualPolicy
 from simreal.agents.symmetric import SymmetricPolicy
@@ -61,6 +61,19 @@ def build_agent(
         UserError: a symmetric policy for a robot or a task without a mirror image.
     """
     common = _common(config, env, seed, tensorboard)
+    agent = _agent(config, env, common, rma, teacher)
+    if config.image_encoder_frozen:
+        freeze(agent.policy)
+    return agent
+
+
+def _agent(
+    config: AgentConfig,
+    env: SimrealVecEnv,
+    common: dict[str, Any],
+    rma: RMAConfig | None,
+    teacher: TeacherConfig | None,
+) -> BaseAlgorithm:
     common["policy"], policy = _networks(config, env)
     match config:
         case RecurrentPPOConfig():

@@ -1,6 +1,7 @@
 """Configurations of the agents, and the table of them: `AGENTS`."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -35,6 +36,16 @@ class AgentConfig(Config):
     """For each camera of a policy that sees: see `simreal.agents.images`."""
     image_shift: Annotated[int, Field(ge=0, le=64)] = 0
     """Pixels by which images are shifted at random in training (Kostrikov et al., 2021)."""
+    image_encoder: Path | None = None
+    """A run, of any agent, whose networks for images these begin as."""
+    image_encoder_frozen: bool = False
+    """Whether those stay as they are, so that only what follows them learns."""
+
+    @model_validator(mode="after")
+    def _freezes_something(self) -> Self:
+        if self.image_encoder_frozen and self.image_encoder is None:
+            raise ValueError("image_encoder_frozen: as those of which run? Give image_encoder")
+        return self
 
 
 class ResidualPolicyConfig(Config):

@@ -14,7 +14,7 @@ from torch import nn
 
 from simreal.agents.adaptive import AdaptivePolicy
 from simreal.agents.asymmetric import AsymmetricPolicy
-from simreal.agents.images import SeenObservation
+from simreal.agents.images import acting_encoders
 from simreal.agents.memory import Actor, AdaptiveActor, RecurrentActor, WithMemory
 from simreal.agents.normalizer import Normalizer
 from simreal.agents.residual import ResidualPolicy
@@ -22,9 +22,6 @@ from simreal.agents.value.agent import ValueAgent
 from simreal.agents.value.networks import ValueNetwork
 from simreal.contract import Contract
 from simreal.images import NO_IMAGES, Images
-
-ACTING = ("actor", "q_net", "quantile_net")
-"""Of policies with several networks, the one that acts; PPO's has one extractor for all."""
 
 
 def find_normalizer(agent: BaseAlgorithm) -> Normalizer:
@@ -44,7 +41,7 @@ class ExportedPolicy(nn.Module):
         super().__init__()
         policy: Any = agent.policy
         self.normalizer = find_normalizer(agent)
-        self.encoders = nn.ModuleList(_encoders(policy))
+        self.encoders = nn.ModuleList(acting_encoders(policy).values())
         if isinstance(policy, AsymmetricPolicy):
             self.normalizer = self.normalizer.first(policy.actor_size)
         if isinstance(agent, PPO):
@@ -65,13 +62,6 @@ class ExportedPolicy(nn.Module):
         features = _features(self.normalizer(observation), self.encoders, images)
         action: torch.Tensor = self.squash(self.network(features))
         return action if self.residual is None else self.residual(features, action)
-
-
-def _encoders(policy: Any) -> list[nn.Module]:
-    """Of the network that acts, in the order of the contract's cameras."""
-    acts = next((getattr(policy, name) for name in ACTING if hasattr(policy, name)), policy)
-    extractor = acts.features_extractor
-    return list(extractor.encoders.values()) if isinstance(extractor, SeenObservation) else []
 
 
 def _features(
@@ -119,7 +109,7 @@ class ExportedChooser(nn.Module):
         super().__init__()
         policy: Any = agent.policy
         self.normalizer = find_normalizer(agent)
-        self.encoders = nn.ModuleList(_encoders(policy))
+        self.encoders = nn.ModuleList(acting_encoders(policy).values())
         if isinstance(agent, PPO):
             if isinstance(policy, AsymmetricPolicy):
                 self.normalizer = self.normalizer.first(policy.actor_size)

@@ -11,9 +11,12 @@ from torch.nn import functional
 
 from simreal.agents.normalizer import Normalizer
 from simreal.contract import CameraTerm
+from simreal.errors import UserError, nearest
 from simreal.spaces import STATE
 
 Kind = Literal["small", "nature"]
+ACTING = ("actor", "q_net", "quantile_net")
+"""Of policies with several networks, the one that acts; PPO's has one extractor for all."""
 WHERE_MAPS = 24
 """Of the small network."""
 HAS_MATRIX_UNIT: bool = torch.cpu._is_amx_tile_supported()
@@ -108,6 +111,16 @@ class ImageEncoder(nn.Module):
             self.network.append(nn.Linear(self.size, 512)).append(nn.ReLU())
             self.size = 512
 
+    def begin_as(self, other: "ImageEncoder") -> bool:
+        """Take another's weights; whether that was possible, as it is among encoders of one kind."""
+        mine, theirs = self.state_dict(), other.state_dict()
+        pixels = [(each._mean, each._deviation) for each in (self, other)]
+        shapes = [{name: each.shape for name, each in state.items()} for state in (mine, theirs)]
+        alike = pixels[0] == pixels[1] and shapes[0] == shapes[1]
+        if alike:
+            self.load_state_dict(theirs)
+        return alike
+
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(n, size) features of (n, channels, height, width) numbers from 0 to 255."""
         pixels = (self._shift(images).float() - self._mean) / self._deviation
@@ -146,3 +159,48 @@ class SeenObservation(BaseFeaturesExtractor):
         """(n, features) of a batch."""
         seen = [encoder(observations[name]) for name, encoder in self.encoders.items()]
         return torch.cat([self.normalizer(observations[STATE]), *seen], dim=1)
+
+
+def acting_encoders(policy: Any) -> dict[str, ImageEncoder]:
+    """Name of a camera to its encoder in the network that acts, in the order of the contract."""
+    acts = next((getattr(policy, name) for name in ACTING if hasattr(policy, name)), policy)
+    extractor = acts.features_extractor
+    return dict(extractor.encoders.items()) if isinstance(extractor, SeenObservation) else {}
+
+
+def encoder_of(policy: Any, camera: str) -> ImageEncoder:
+    """The encoder with which a policy sees through a camera; shared, not copied.
+
+    Raises:
+        UserError: it has no such camera.
+    """
+    encoders = acting_encoders(policy)
+    if camera not in encoders:
+        raise UserError(f"the policy has no camera {camera!r}: {nearest(camera, encoders)}")
+    return encoders[camera]
+
+
+def begin_as(policy: nn.Module, other: nn.Module) -> None:
+    """Let all networks of a policy see at first as another policy does.
+
+    Raises:
+        UserError: the other one has not the same cameras, or other networks behind them.
+    """
+    theirs = acting_encoders(other)
+    for extractor in policy.modules():
+        if isinstance(extractor, SeenObservation):
+            for name, encoder in extractor.encoders.items():
+                if name not in theirs:
+                    raise UserError(f"image_encoder: has no camera {name!r}: {nearest(name, theirs)}")
+                if not encoder.begin_as(theirs[name]):
+                    raise UserError(
+                        f"image_encoder: camera {name} has another size, kind, stack, normalisation or "
+                        "image_network there"
+                    )
+
+
+def freeze(policy: nn.Module) -> None:
+    """Let no training change what any network of a policy sees."""
+    for each in policy.modules():
+        if isinstance(each, ImageEncoder):
+            each.requires_grad_(False)

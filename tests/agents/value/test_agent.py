@@ -106,6 +106,17 @@ def test_the_target_of_a_distribution_by_hand() -> None:
     assert error.item() == pytest.approx(np.log(3.0))  # cross-entropy with an even distribution
 
 
+def test_the_target_of_rainbow_by_hand() -> None:
+    """It chooses by its own means, and moves the distribution of the target network."""
+    made = agent(**variants((0.0, 2.0))["rainbow"], atom_count=3)
+    made.q_net.forward = lambda seen: torch.tensor([[2.0, 1.0, 0.0]])  # type: ignore[method-assign]
+    split, certain = [0.0, -9e9, 0.0], [-9e9, -9e9, 0.0]
+    theirs = torch.tensor([[split, certain, certain]])
+    made.q_net_target.logits = lambda seen: theirs  # type: ignore[method-assign]
+    target = made.targets(transitions([0.25], [0.5]))
+    np.testing.assert_allclose(target, [[0.375, 0.5, 0.125]], atol=1e-6)
+
+
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_variant_learns_and_moves_every_parameter(name: str) -> None:
     made = ValueAgent(

@@ -59,6 +59,26 @@ def test_it_is_what_the_papers_definition_gives(
     np.testing.assert_allclose(found.sum(), 1.0, atol=1e-12)
 
 
+@given(st.floats(-3.0, 3.0), st.floats(0.0, 1.0), st.integers(0, 2**32 - 1))
+def test_it_is_the_integral_of_hat_functions_by_quadrature(
+    reward: float, discount: float, seed: int
+) -> None:
+    """By parts: an atom's share is the mean of the moved distribution's cumulative function between it
+    and the next atom, less that between it and the one before."""
+    atoms = np.linspace(-2.0, 2.0, 11)
+    probability = np.random.default_rng(seed).dirichlet(np.ones(11))
+    moved = np.clip(reward + discount * atoms, -2.0, 2.0)
+    middles = np.linspace(-2.0, 2.0, 20_001)[:-1] + 1e-4
+    below = (probability * (moved <= middles[:, None])).sum(axis=1)
+    means = below.reshape(10, -1).mean(axis=1)
+    expected = np.diff(np.concatenate([[0.0], means, [1.0]]))
+    tensors = (
+        torch.tensor(x, dtype=torch.float64)
+        for x in (probability[None], [[reward]], [[discount]], atoms)
+    )
+    np.testing.assert_allclose(project(*tensors)[0].numpy(), expected, atol=2e-3)
+
+
 @given(st.floats(-1.0, 1.0), st.floats(0.0, 0.9))
 def test_within_the_atoms_the_mean_moves_as_returns_do(reward: float, discount: float) -> None:
     probability = torch.softmax(torch.linspace(-1.0, 2.0, 201, dtype=torch.float64), 0)[None]

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from simreal.contract import CameraTerm
-from simreal.deploy.cameras.capture import Capture
+from simreal.deploy.cameras.capture import Capture, film_images
 from simreal.errors import UserError
 
 cv2 = pytest.importorskip("cv2", reason="the extra `cameras` is not installed")
@@ -79,3 +79,14 @@ def test_what_cannot_be_opened_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "text.avi").write_text("no film")
     with pytest.raises(UserError, match="OpenCV cannot open it"):
         Capture(str(tmp_path / "text.avi"), TERM)
+
+
+def test_a_film_gives_what_a_policy_would_have_seen_of_it(tmp_path: Path) -> None:
+    source = str(film(tmp_path / "film.avi", 6))
+    seen = film_images(source, TERM.model_copy(update={"stack": 2}))
+    assert seen.shape == (6, 6, 12, 16)
+    newest = [float(each[0].mean()) for each in seen]
+    assert newest == pytest.approx([20, 40, 60, 80, 100, 120], abs=6)
+    np.testing.assert_array_equal(seen[1:, 3:], seen[:-1, :3])
+    with pytest.raises(UserError, match="sees depth"):
+        film_images(source, TERM.model_copy(update={"kind": "depth"}))

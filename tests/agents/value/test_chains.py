@@ -1,0 +1,181 @@
+"""Short chains that separate improvements of the deep Q-network from plain DQN.
+
+Replay by priority has one of its own: test_chain.py. But for the noisy agent, experience is
+given, every action as often as every other.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from simreal.agents.value.agent import ValueAgent
+from simreal.agents.value.variants import variants
+
+Step = tuple[int, int, float, int | None]
+"""Place, action, reward, and the next place; none after an end."""
+
+
+class Given(gymnasium.Env[NDArray[np.float32], np.int64]):
+    """Some places and actions; nobody goes there, all experience is given."""
+
+    def __init__(self, places: int, actions: int) -> None:
+        self.observation_space = spaces.Box(0.0, 1.0, (places,), np.float32)
+        self.action_space = spaces.Discrete(actions)
+
+    def reset(self, **kwargs: Any) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        return np.eye(self.observation_space.shape[0], dtype=np.float32)[0], {}
+
+
+def made(
+    name: str,
+    seed: int,
+    size: tuple[int, int],
+    steps: Iterable[Step],
+    returns: tuple[float, float] = (0.0, 1.0),
+    **arguments: Any,
+) -> ValueAgent:
+    """An agent that remembers steps among (places, actions), and has learnt nothing yet."""
+    agent = ValueAgent(
+        Given(*size),
+        seed=seed,
+        buffer_size=20_000,
+        policy_kwargs={"net_arch": [32]},
+        **{"learning_rate": 1e-3, "gamma": 0.9} | arguments,
+        **variants(returns)[name],
+    )
+    agent._setup_learn(1)
+    places = np.eye(size[0], dtype=np.float32)
+    for place, action, reward, after in steps:
+        then = places[0] if after is None else places[after]
+        given: list[Any] = [places[place], then, action, reward, after is None]
+        agent.replay_buffer.add(*(np.array([each]) for each in given), [{}])
+    return agent
+
+
+def learn(agent: ValueAgent, updates: int, batch: int = 16) -> None:
+    """And let the target network follow."""
+    agent.train(updates, batch)
+    agent.q_net_target.load_state_dict(agent.q_net.state_dict())
+
+
+def worth(agent: ValueAgent) -> NDArray[np.float32]:
+    """(places, actions) what the agent thinks, without noise."""
+    agent.policy.set_training_mode(False)
+    with torch.no_grad():
+        places = torch.eye(agent.observation_space.shape[0])  # type: ignore[index]
+        values: NDArray[np.float32] = agent.q_net(places).numpy()
+    return values
+
+
+LENGTH = 9
+
+
+def corridor() -> list[Step]:
+    """Both actions lead to the next place; only the last step is rewarded."""
+    ways = []
+    for number in range(300):
+        for place in range(LENGTH):
+            end = place == LENGTH - 1
+            ways.append((place, (number >> (place % 8)) % 2, float(end), None if end else place + 1))
+    return ways
+
+
+def known_start(name: str, seed: int) -> float:
+    """What a start eight steps before the reward is thought worth after the target's fifth copy.
+
+    As a share of what it is worth: by single steps news cannot have come so far.
+    """
+    agent = made(name, seed, (LENGTH, 2), corridor(), learning_rate=3e-3)
+    for _ in range(5):
+        learn(agent, 150)
+    return float(worth(agent)[0].mean()) / 0.9 ** (LENGTH - 1)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["n_step", "rainbow"])
+def test_rewards_of_several_steps_come_back_sooner(name: str) -> None:
+    assert known_start("dqn", 0) < 0.5
+    assert abs(known_start(name, 0) - 1.0) < 0.25
+
+
+LOTTERY = 1
+
+
+def draws(seed: int) -> list[Step]:
+    """One action pays 1 for certain, another 20 one time in ten; a step before them."""
+    random = np.random.default_rng(seed)
+    steps: list[Step] = []
+    for _ in range(1500):
+        steps += [(0, action, 0.0, 1) for action in (0, 1)]
+        steps += [(1, 0, 1.0, None), (1, LOTTERY, 20.0 * float(random.random() < 0.1), None)]
+    return steps
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["c51", "rainbow"])
+def test_a_distribution_knows_the_mean_of_a_lottery_that_a_clipped_error_takes_for_nothing(
+    name: str,
+) -> None:
+    for each, chosen in (("dqn", 0), (name, LOTTERY)):
+        agent = made(each, 0, (2, 2), draws(0), (0.0, 20.0))
+        for _ in range(8):
+            learn(agent, 100, 32)
+        assert worth(agent)[1].argmax() == chosen, each
+
+
+class Ledge(gymnasium.Env[NDArray[np.float32], np.int64]):
+    """Each right step is rewarded, a wrong one is the last; there are so many that chance falls."""
+
+    LENGTH = 20
+    observation_space = spaces.Box(0.0, 1.0, (LENGTH,), np.float32)
+    action_space = spaces.Discrete(2)
+    RIGHT = np.random.default_rng(0).integers(0, 2, LENGTH)
+
+    def __init__(self) -> None:
+        self.lengths: list[int] = []
+
+    def reset(self, **kwargs: Any) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        self._place = 0
+        return np.eye(self.LENGTH, dtype=np.float32)[0], {}
+
+    def step(self, action: Any) -> Any:
+        right = int(action) == self.RIGHT[self._place]
+        self._place += int(right)
+        end = not right or self._place == self.LENGTH
+        if end:
+            self.lengths.append(self._place)
+        here = min(self._place, self.LENGTH - 1)
+        return np.eye(self.LENGTH, dtype=np.float32)[here], float(right), end, False, {}
+
+
+def last_ways(name: str, seed: int) -> float:
+    """Mean share of the ledge that is walked in the last 30 episodes of a training, exploring."""
+    env = Ledge()
+    agent = ValueAgent(
+        env,
+        seed=seed,
+        buffer_size=10_000,
+        learning_starts=100,
+        learning_rate=2e-3,
+        gamma=0.9,
+        train_freq=1,
+        target_update_interval=50,
+        exploration_fraction=0.3,
+        exploration_final_eps=0.1,
+        policy_kwargs={"net_arch": [32]},
+        **variants((0.0, 10.0))[name],
+    )
+    agent.learn(4_000)
+    return float(np.mean(env.lengths[-30:])) / Ledge.LENGTH
+
+
+@pytest.mark.long
+def test_noise_that_is_learnt_leaves_a_ledge_alone_where_chance_falls() -> None:
+    assert last_ways("dqn", 0) < 0.8
+    assert last_ways("noisy", 0) > 0.9
