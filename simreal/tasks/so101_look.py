@@ -24,11 +24,7 @@ WITHIN = 0.15
 def add_ball_and_camera(spec: mujoco.MjSpec) -> None:
     """Put a table with a ball under the robot, and a camera before its gripper."""
     add_ball(spec)
-    camera = spec.body("gripper").add_camera(
-        name=CAMERA, pos=(0.07, 0.0, -0.01), fovy=float(np.degrees(FIELD_OF_VIEW))
-    )
-    camera.alt.type = mujoco.mjtOrientation.mjORIENTATION_XYAXES
-    camera.alt.xyaxes = (0.0, -1.0, 0.0, 1.0, 0.0, -0.1)
+    add_wrist_camera(spec)
     spec.add_sensor(
         name=SEEN,
         type=mujoco.mjtSensor.mjSENS_FRAMEPOS,
@@ -37,6 +33,15 @@ def add_ball_and_camera(spec: mujoco.MjSpec) -> None:
         reftype=mujoco.mjtObj.mjOBJ_CAMERA,
         refname=CAMERA,
     )
+
+
+def add_wrist_camera(spec: mujoco.MjSpec) -> None:
+    """A camera before the gripper, that looks where it points."""
+    camera = spec.body("gripper").add_camera(
+        name=CAMERA, pos=(0.07, 0.0, -0.01), fovy=float(np.degrees(FIELD_OF_VIEW))
+    )
+    camera.alt.type = mujoco.mjtOrientation.mjORIENTATION_XYAXES
+    camera.alt.xyaxes = (0.0, -1.0, 0.0, 1.0, 0.0, -0.1)
 
 
 def turned_away(random: EpisodeRandom) -> Start:

@@ -103,7 +103,14 @@ def test_the_target_of_a_distribution_by_hand() -> None:
     flat = torch.zeros(1, 3, 3)
     made.q_net.logits = lambda seen: flat.expand(len(seen), 3, 3)  # type: ignore[method-assign]
     error, _ = made.errors_and_loss(transitions([0.25], [0.5]))
-    assert error.item() == pytest.approx(np.log(3.0))  # cross-entropy with an even distribution
+    entropy = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
+    assert error.item() == pytest.approx(np.log(3.0) - entropy)  # divergence of an even distribution
+    learnt = torch.log(torch.tensor([[[1e-12, 0.75, 0.25]] * 3]))
+    made.q_net.logits = lambda seen: learnt.expand(len(seen), 3, 3)  # type: ignore[method-assign]
+    error, _ = made.errors_and_loss(transitions([0.25], [0.5]))
+    assert error.item() == pytest.approx(
+        0.0, abs=1e-6
+    )  # what is known is not drawn again for its spread
 
 
 def test_the_target_of_rainbow_by_hand() -> None:

@@ -38,6 +38,7 @@ def made(
     size: tuple[int, int],
     steps: Iterable[Step],
     returns: tuple[float, float] = (0.0, 1.0),
+    hidden: tuple[int, ...] = (32,),
     **arguments: Any,
 ) -> ValueAgent:
     """An agent that remembers steps among (places, actions), and has learnt nothing yet."""
@@ -45,7 +46,7 @@ def made(
         Given(*size),
         seed=seed,
         buffer_size=20_000,
-        policy_kwargs={"net_arch": [32]},
+        policy_kwargs={"net_arch": list(hidden)},
         **{"learning_rate": 1e-3, "gamma": 0.9} | arguments,
         **variants(returns)[name],
     )
@@ -102,6 +103,68 @@ def known_start(name: str, seed: int) -> float:
 def test_rewards_of_several_steps_come_back_sooner(name: str) -> None:
     assert known_start("dqn", 0) < 0.5
     assert abs(known_start(name, 0) - 1.0) < 0.25
+
+
+SHORT = 4
+
+
+def noise(seed: int, actions: int) -> list[Step]:
+    """All actions lead to the next place; rewards are noise of mean 0."""
+    random = np.random.default_rng(seed)
+    return [
+        (place, int(random.integers(actions)), float(random.normal()), (place + 1) % SHORT or None)
+        for _ in range(1500)
+        for place in range(SHORT)
+    ]
+
+
+def worth_of_noise(name: str, seed: int) -> float:
+    """What the start is thought worth, over the later half of a training whose steps are large."""
+    agent = made(
+        name, seed, (SHORT, 8), noise(seed, 8), hidden=(), learning_rate=0.05, max_grad_norm=1e9
+    )
+    thought = []
+    for _ in range(8):
+        for _ in range(20):
+            agent.train(10, 32)
+            thought.append(worth(agent)[0].mean())
+        learn(agent, 1)
+    return float(np.mean(thought[len(thought) // 2 :]))
+
+
+@pytest.mark.long
+def test_noise_that_is_worth_nothing_is_thought_worth_less_by_two_networks() -> None:
+    """The best of noisy estimates is too good; another network need not agree (van Hasselt, 2016)."""
+    one, two = (np.mean([worth_of_noise(name, seed) for seed in range(3)]) for name in ("dqn", "double"))
+    assert one > 0.4
+    assert abs(two) < 0.5 * one
+
+
+def alike(seed: int, actions: int) -> list[Step]:
+    """Twenty ways along a corridor, of more actions than steps; the end is rewarded."""
+    random = np.random.default_rng(seed)
+    ends = [(float(place == SHORT - 1), (place + 1) % SHORT or None) for place in range(SHORT)]
+    return [
+        (place, int(random.integers(actions)), *end) for _ in range(20) for place, end in enumerate(ends)
+    ]
+
+
+def error_where_all_are_alike(name: str, seed: int, actions: int = 128) -> float:
+    """Root of the mean square over all places and actions, most of which were never tried."""
+    agent = made(name, seed, (SHORT, actions), alike(seed, actions), learning_rate=2e-3)
+    for _ in range(8):
+        learn(agent, 50, 32)
+    true = 0.9 ** (SHORT - 1 - np.arange(SHORT))[:, None]
+    return float(np.sqrt(((worth(agent) - true) ** 2).mean()))
+
+
+@pytest.mark.long
+def test_a_duelling_network_learns_a_place_from_whichever_action_was_tried() -> None:
+    plain, duelling = (
+        np.median([error_where_all_are_alike(name, seed) for seed in range(3)])
+        for name in ("dqn", "duelling")
+    )
+    assert duelling < 0.67 * plain
 
 
 LOTTERY = 1
