@@ -1,5 +1,7 @@
 """Follow a line on the table with the SO-101's gripper, seen by a camera that looks down beside it."""
 
+from itertools import pairwise
+
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
@@ -38,13 +40,13 @@ def points(angle: FloatArray) -> FloatArray:
 
 
 def add_line(spec: mujoco.MjSpec) -> None:
-    """Put a table with a line under the robot, a camera before its gripper, lamps, and what stands about."""
+    """Put a table with a line under the robot, a camera before its gripper, and a studio around them."""
     add_table(spec)
     add_studio(spec, "table")
     add_wrist_camera(spec)
     line = spec.worldbody.add_body(name=LINE, mocap=True, pos=(PAN_AXIS, 0.0, HALF_HEIGHT))
     ends = points(np.linspace(-WIDE, WIDE, PIECES + 1))
-    for number, (begin, end) in enumerate(zip(ends[:-1], ends[1:], strict=True)):
+    for number, (begin, end) in enumerate(pairwise(ends)):
         along = end - begin
         length = float(np.hypot(*along))
         line.add_geom(

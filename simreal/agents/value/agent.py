@@ -116,8 +116,8 @@ class ValueAgent(DQN):
         with torch.no_grad():
             target = self.targets(drawn)
         if self.q_net.is_distribution:
-            # The divergence from the target, by which Rainbow replays, too: what is learnt has none left,
-            # however uncertain its return.
+            # The divergence from the target, by which Rainbow replays, too: what is learnt has none
+            # left, however uncertain its return.
             error = (torch.xlogy(target, target) - target * torch.log_softmax(logits, dim=1)).sum(dim=1)
             return error, (drawn.weights[:, 0] * error).mean()
         error = (logits - target)[:, 0]
