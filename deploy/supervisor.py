@@ -193,6 +193,10 @@ class Supervisor:
     ) -> None:
         """Take a measurement, and let time pass.
 
+        Of several things that are wrong at once one is the fault, and its reaction counts: an emergency
+        before a period that came too late, before a measurement beyond its bounds, before what has gone
+        on for too long.
+
         Args:
             state: (joints,) arrays.
             now: s, on the clock of the state's time.

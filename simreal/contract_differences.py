@@ -31,8 +31,7 @@ ABSENT = _Absent()
 def refuse_differences(recorded: Contract, rebuilt: Contract, source: str) -> None:
     """Raise a `UserError` if what a policy was trained on is not what is installed now.
 
-    The robot, the control rate, the observation, the cameras, the action, the commands and the objects
-    count; ranges and provenance do not.
+    All counts but ranges, provenance and a policy's memory.
 
     Args:
         recorded: at training.
@@ -49,9 +48,12 @@ def refuse_differences(recorded: Contract, rebuilt: Contract, source: str) -> No
 
 
 def behaviour_differences(left: Contract, right: Contract) -> list[Difference]:
-    """Compare what acts while a policy runs: all but the ranges and the provenance."""
-    parts = {"robot", "control_rate", "observation", "cameras", "action", "commands", "objects"}
-    return list(_compare("", left.model_dump(include=parts), right.model_dump(include=parts)))
+    """Compare what acts while a policy runs: all but the ranges, the provenance, and a policy's memory.
+
+    The memory is a policy's own, which export alone writes down.
+    """
+    rest = {"trained_ranges", "provenance", "hidden_states"}
+    return list(_compare("", left.model_dump(exclude=rest), right.model_dump(exclude=rest)))
 
 
 def differences(left: Config, right: Config) -> list[Difference]:

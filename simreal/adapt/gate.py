@@ -315,12 +315,11 @@ def _less(name: str, both: Sequence[Values], margin: float) -> Measure:
     return Measure(name, float(base.mean()), float(adapted.mean()), gain, margin)
 
 
-def write_verdict(run: Run, gate: Gate) -> None:
-    """Write ``gate.json``, which `simreal export` reads, and ``gate.html``, for people."""
-    from simreal.adapt.gate_page import write_page
-
-    write_text(run.path / VERDICT, json.dumps(as_json(gate), indent=2) + "\n")
-    write_page(gate, (run.path / VERDICT).with_suffix(".html"))
+def write_verdict(run: Run, gate: Gate) -> Path:
+    """Write ``gate.json``, which `simreal export` reads, and say where it is."""
+    path = run.path / VERDICT
+    write_text(path, json.dumps(as_json(gate), indent=2) + "\n")
+    return path
 
 
 def as_json(gate: Gate) -> dict[str, Any]:

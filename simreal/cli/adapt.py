@@ -103,12 +103,13 @@ def gate(
     In the old worlds, among robots as identified, and on states of real logs.
     """
     from simreal.adapt import gate as verb
+    from simreal.adapt.gate_page import write_page
     from simreal.run import Run
 
     run = Run.open(run_path)
     with progress(4 * episodes) as show:
         found = verb.judge(run, against, _read(logs, mapping), randomization, episodes, seed, show)
-    verb.write_verdict(run, found)
+    write_page(found, verb.write_verdict(run, found).with_suffix(".html"))
     if as_json:
         print_json(verb.as_json(found))
     else:

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from simreal.adapt.finetune import finetune, start_finetuning
 from simreal.adapt.gate import Gate, Measure, Part, compare_actions, judge, write_verdict
+from simreal.adapt.gate_page import write_page
 from simreal.adapt.replayed import Acted, act_on, states_of
 from simreal.adapt.worlds import experiment_in, mix_worlds
 from simreal.agents.checkpoint import load_checkpoint
@@ -264,7 +265,7 @@ def test_a_spoilt_policy_is_kept_back(adapted: Run, log: RobotLog, tmp_path: Pat
     found = judge(adapted, logs=[log], episodes=32)
     assert not found.passed
     assert any(reason.startswith("real states") for reason in found.reasons)
-    write_verdict(adapted, found)
+    write_page(found, write_verdict(adapted, found).with_suffix(".html"))
     assert "kept back" in (adapted.path / "gate.html").read_text()
     runner = CliRunner()
     refused = runner.invoke(cli, ["export", str(adapted.path), "-o", str(tmp_path / "no.onnx")])
