@@ -19,7 +19,7 @@ leave a narrow, tilted cloud, and only whole rows of it fit the robot.
 """
 
 import sys
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator, Sequence, Sized
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -32,7 +32,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 
 from simreal.config import Config, Document, parse, read_document
 from simreal.errors import UserError, nearest
-from simreal.files import write_text
+from simreal.files import digest, write_text
 
 FORMAT: Final = "simreal-posterior"
 VERSION: Final = 1
@@ -66,10 +66,15 @@ class PosteriorParameter(Config):
 
 
 class Source(Config):
-    """A log that the samples were identified from."""
+    """A log that something was learned from."""
 
     file: str
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+def sources_of(logs: Sequence[Path]) -> tuple[Source, ...]:
+    """Logs by name and SHA-256."""
+    return tuple(Source(file=path.name, sha256=digest(path)) for path in logs)
 
 
 def _row_fits(row: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:

@@ -18,6 +18,7 @@ from simreal.contract import RobotDescription
 from simreal.errors import UserError
 from simreal.files import describe, write_atomically
 from simreal.physics.interface import Ids, Physics
+from simreal.randomization.posterior import Source
 from simreal.randomization.quantities import Quantities
 
 Values = NDArray[np.float64]
@@ -48,6 +49,7 @@ class ResidualModel:
         limit: (outputs,) N·m or N, largest torque that is added.
         strength: share of it that is added unless `residual_strength` is drawn.
         provenance: how it was fitted, for people.
+        sources: logs that it was fitted to, with those by which its strength was chosen.
     """
 
     robot: str
@@ -65,6 +67,7 @@ class ResidualModel:
     limit: Values
     strength: float = 1.0
     provenance: str = ""
+    sources: tuple[Source, ...] = ()
 
     def signal(self, target: Values, position: Values) -> Values:
         """(n, actuators) position errors of servos, commands of other actuators."""
@@ -122,6 +125,7 @@ def write_residual(path: Path, model: ResidualModel) -> None:
         "history": model.history,
         "strength": model.strength,
         "provenance": model.provenance,
+        "sources": [each.model_dump() for each in model.sources],
         "layers": len(model.weights),
     }
     arrays = {name: getattr(model, name) for name in ARRAYS}
@@ -173,6 +177,7 @@ def _from_arrays(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Res
         history=int(header["history"]),
         strength=float(header["strength"]),
         provenance=str(header["provenance"]),
+        sources=tuple(Source(**each) for each in header.get("sources", ())),
         weights=tuple((arrays[f"weight_{n}"], arrays[f"bias_{n}"]) for n in layers),
         **{name: arrays[name] for name in ARRAYS},
     )

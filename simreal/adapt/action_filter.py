@@ -1,14 +1,19 @@
 """A filter that lets a command through unless it would lead a joint out of its limits.
 
-Control barrier functions (Ames et al., "Control Barrier Functions: Theory and Applications", ECC 2019)
-on a model of the robot: with accelerations affine in the command, ``a + B u``, a joint's way to its
-bound, ``h``, may shrink no faster than ``d²h/dt² + 2 c dh/dt + c² h >= 0`` (an exponential barrier of
-relative degree two: Nguyen and Sreenath, ACC 2016), and its speed's way to its own bound no faster than
-``dh/dt + c h >= 0``. Of the commands that obey, the one nearest to what was asked is sent: a quadratic
-program of as many unknowns as actuators, and a slack that is dear, so that there is always an answer.
+A control barrier function (Ames et al., "Control Barrier Functions: Theory and Applications", ECC 2019)
+on a model of the robot, whose accelerations are affine in the command, ``a + B u``. A joint is safe that
+moves no faster than it can still be stopped before its bound by a share of what its actuators can brake,
+``b``: at most by ``sqrt(2 b (way - b / 2 c²))``, and where ``way < b / c²`` by ``c way``, where it
+brakes ever less and what the model does not know has room. It must be so when the command has acted for
+a control period ``T``, too: at speed ``w = v + T q''``, after the way ``T (v + w) / 2`` and what it is
+moved before the command acts (barriers under sampled control: Agrawal and Sreenath, RSS 2017). A speed,
+likewise, must be within its limit then. So nothing is asked of a joint that a later brake would still
+stop, wherever it is and however it is driven.
+Of the commands that obey, the one nearest to what was asked is sent: a quadratic program of as many
+unknowns as actuators, and a slack that is dear, so that there is always an answer.
 
 It is as good as its model, and where that is not trusted it must not be used alone: the supervisor's
-limits and the recovery of a fault stand behind it. The margin is what the accelerations may be wrong by.
+limits and the recovery of a fault stand behind it. What the model may be wrong by is left to the share.
 """
 
 from dataclasses import dataclass
@@ -31,27 +36,35 @@ Values = NDArray[np.float64]
 DEAR = 1e4
 """Weight of the slack against the command's distance, both in shares of their ranges."""
 TOLERANCE = 1e-6
+SMALLEST_BRAKE = 1e-3
+"""rad/s² or m/s², of joints that actuators cannot stop: they may hardly move towards a bound."""
 
 
 class FilterConfig(Config):
     """How a filter brakes."""
 
-    position_rate: Annotated[float, Field(gt=0)] = 8.0
-    """1/s, of both barriers of a position. Braking takes up to this times the speed: so weak actuators
-    need a lower one."""
-    velocity_rate: Annotated[float, Field(gt=0)] = 20.0
-    """1/s, of the barrier of a velocity."""
+    brake_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Of what its actuators can brake a joint by, as the model says, that is counted on: the rest is for
+    what the model is wrong by. Less brakes earlier."""
+    approach_rate: Annotated[float, Field(gt=0)] = 5.0
+    """1/s, by which a joint near its bound may at most close what is left of its way. Beyond a third of
+    one over the delay it swings there."""
     inset: Annotated[float, Field(ge=0)] = 0.02
     """Share of a joint's range by which the filter's bounds lie within the limits."""
-    margin: Annotated[float, Field(ge=0)] = 0.0
-    """rad/s² or m/s², by which the model's accelerations may be wrong."""
 
 
 class Dynamics(Protocol):
-    """Accelerations of the joints, affine in the command."""
+    """What commands do to the joints."""
 
     def __call__(self, position: FloatArray, velocity: FloatArray) -> tuple[Values, Values]:
-        """(joints,) without a command, and (joints, actuators) for each unit of it."""
+        """Accelerations: (joints,) without a command, and (joints, actuators) for each unit of it."""
+        ...
+
+    def at_rest(self, position: FloatArray) -> tuple[Values, Values]:
+        """The same of joints at rest, each with the others held: what acts on it for long.
+
+        What others do to a joint in passing, such as a pendulum that swings, is not in it.
+        """
         ...
 
 
@@ -76,18 +89,34 @@ class MujocoDynamics:
 
     def __call__(self, position: FloatArray, velocity: FloatArray) -> tuple[Values, Values]:
         """See `Dynamics`."""
-        model, data = self._model, self._data
+        data = self._data
         data.qpos[self._layout.position_columns] = position
         data.qvel[self._layout.velocity_columns] = velocity
-        rest = self._acceleration(np.zeros(model.nu))
-        columns = [self._acceleration(unit) - rest for unit in np.eye(model.nu)]
-        return rest, np.stack(columns, axis=1)
+        return self._affine("qacc")
 
-    def _acceleration(self, command: Values) -> Values:
-        self._data.ctrl[:] = command
-        mujoco.mj_forward(self._model, self._data)
-        found: Values = self._data.qacc[self._layout.velocity_columns].copy()
-        return found
+    def at_rest(self, position: FloatArray) -> tuple[Values, Values]:
+        """See `Dynamics`."""
+        model, data, columns = self._model, self._data, self._layout.velocity_columns
+        data.qpos[self._layout.position_columns] = position
+        data.qvel[:] = 0.0
+        rest, gain = self._affine("qfrc_smooth")
+        inertia = np.zeros((model.nv, model.nv))
+        mujoco.mj_fullM(model, data, inertia)
+        own = np.diag(inertia)[columns]
+        return rest / own, gain / own[:, None]
+
+    def _affine(self, name: str) -> tuple[Values, Values]:
+        """A quantity of the joints without a command, and for each unit of it."""
+
+        def of(command: Values) -> Values:
+            self._data.ctrl[:] = command
+            mujoco.mj_forward(self._model, self._data)
+            found: Values = getattr(self._data, name)[self._layout.velocity_columns].copy()
+            return found
+
+        units = np.eye(self._model.nu)
+        rest = of(np.zeros(len(units)))
+        return rest, np.stack([of(unit) - rest for unit in units], axis=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +138,20 @@ class ActionFilter:
     """Changes commands as little as keeps joints within their limits, by a model."""
 
     def __init__(
-        self, robot: RobotDescription, dynamics: Dynamics, config: FilterConfig | None = None
+        self,
+        robot: RobotDescription,
+        dynamics: Dynamics,
+        period_s: float,
+        delay_s: float = 0.0,
+        config: FilterConfig | None = None,
     ) -> None:
         """Take limits from a robot's description.
 
         Args:
             robot: whose joints have `lower`, `upper` and `velocity_limit`, or not.
             dynamics: of it.
+            period_s: s for which a command acts.
+            delay_s: s from a motion until a command acts that knows of it.
             config: how to brake.
 
         Raises:
@@ -126,7 +162,8 @@ class ActionFilter:
         except ModuleNotFoundError as error:
             raise missing_extra(str(error.name), "adapt") from None
         self._solve = qpsolvers.solve_qp
-        self._dynamics, self._config = dynamics, config or FilterConfig()
+        self._dynamics, self._period, self._delay = dynamics, period_s, delay_s
+        self._config = config or FilterConfig()
         self._lower, self._upper = (
             np.array([getattr(each, side) for each in robot.actuators], dtype=float)
             for side in ("lower", "upper")
@@ -168,18 +205,34 @@ class ActionFilter:
     def _constraints(self, position: FloatArray, velocity: FloatArray) -> tuple[Values, Values]:
         """(n, actuators) and (n,): what a command's product must not fall below."""
         rest, gain = self._dynamics(position, velocity)
+        alone = self._dynamics.at_rest(position)
         rows, least = [], []
         for bound in self._bounds:
             joint, side = bound.joint, bound.side
             speed = side * velocity[joint]  # at which the way to the bound fades
-            if bound.is_velocity:
-                room = self._config.velocity_rate * (bound.value - speed)
-            else:
-                rate, way = self._config.position_rate, side * (bound.value - position[joint])
-                room = rate**2 * way - 2.0 * rate * speed
+            fastest = bound.value
+            if not bound.is_velocity:
+                way = side * (bound.value - position[joint])
+                fastest = self._fastest(way, speed, self._brake(*alone, joint, side))
             rows.append(-side * gain[joint])
-            least.append(side * rest[joint] - room + self._config.margin)
+            least.append(side * rest[joint] - (fastest - speed) / self._period)
         return np.array(rows), np.array(least)
+
+    def _brake(self, rest: Values, gain: Values, joint: int, side: float) -> float:
+        """Deceleration that is counted on of a joint that moves to a side, rad/s² or m/s²."""
+        ends = -side * gain[joint] * np.array((self._lower, self._upper))
+        most = float(ends.max(axis=0).sum() - side * rest[joint])
+        return self._config.brake_share * max(most, SMALLEST_BRAKE)
+
+    def _fastest(self, way: float, speed: float, brake: float) -> float:
+        """Speed after a period at which a joint can still be stopped within its way."""
+        half, rate = 0.5 * self._period, self._config.approach_rate
+        left = way - (self._delay + half) * speed
+        near = rate * left / (1.0 + rate * half)
+        if near <= brake / rate:
+            return near
+        left -= 0.5 * brake / rate**2
+        return float(brake * (np.sqrt(half**2 + 2.0 * left / brake) - half))
 
     def _nearest(self, asked: FloatArray, matrix: Values, least: Values) -> FloatArray:
         """The allowed command nearest to what is asked; if there is none, that which fails least."""

@@ -19,11 +19,18 @@ from simreal.contract import Contract
 from simreal.deploy.policy import GoldenMismatch
 from simreal.errors import UserError
 from simreal.images import NO_IMAGES, Images
+from simreal.latencies import JOINT_LATENCY, OF_ACTIONS, OF_ALL_SENSORS
 from simreal.observation import Float32Array, ObservationPipeline
 from simreal.robots import load_robot
 from simreal.state import FloatArray
 
 WARM_UP_RUNS = 20
+
+
+def longest_delay_s(contract: Contract) -> float:
+    """S from a motion until a command acts that knows of it, the longest that was drawn in training."""
+    delays = (*OF_ACTIONS, *OF_ALL_SENSORS, JOINT_LATENCY)
+    return 1e-3 * sum(max(each.high, 0.0) for each in contract.trained_ranges if each.name in delays)
 
 
 class CommandFilter:
@@ -42,7 +49,13 @@ class CommandFilter:
         if contract.action.relative_to != "zero":
             raise UserError("actions are steps from the last target, which a filter does not know")
         robot = load_robot(contract.robot.name)
-        self._filter = ActionFilter(contract.robot, MujocoDynamics(robot), config)
+        self._filter = ActionFilter(
+            contract.robot,
+            MujocoDynamics(robot),
+            1.0 / contract.control_rate,
+            longest_delay_s(contract),
+            config,
+        )
         self._scale, self._offset = (
             np.array(getattr(contract.action, name)) for name in ("scale", "offset")
         )

@@ -28,6 +28,7 @@ from simreal.experiment import (
 from simreal.files import digest, write_atomically
 from simreal.make_environment import make_environment
 from simreal.randomization.posterior import read_posterior, write_posterior
+from simreal.randomization.residual import read_residual
 from simreal.run import Run
 from simreal.run_verdict import BASE, adapted_from
 from simreal.train import StatusListener, refuse_residual, start_run, train
@@ -106,9 +107,15 @@ def start_finetuning(
             },
             "old_share": old_share,
         }
-        | ({} if residual is None else {"residual_sha256": digest(residual)})
+        | ({} if residual is None else {"residual": _told(residual)})
     )
     return Finetuning(run, redrawn(began.model_dump(mode="json")["randomization"], posterior))
+
+
+def _told(residual: Path) -> dict[str, Any]:
+    """A residual model, and the logs that it was fitted to."""
+    logs = [each.model_dump() for each in read_residual(residual).sources]
+    return {"file": residual.name, "sha256": digest(residual), "logs": logs}
 
 
 def finetune(run: Run, listen: StatusListener | None = None) -> bool:

@@ -11,6 +11,7 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from simreal.adapt.coverage import Check, Coverage, amount, exploration, split, support
+from simreal.adapt.finetune import keep_base
 from simreal.adapt.offline import Actor, Learner, OfflineConfig
 from simreal.adapt.transitions import Transitions, read_transitions
 from simreal.agents.checkpoint import load_checkpoint, save_checkpoint
@@ -20,6 +21,7 @@ from simreal.experiment import ExperimentConfig
 from simreal.files import digest
 from simreal.logs.formats import read_logs
 from simreal.run import Run
+from simreal.run_verdict import adapted_from
 from simreal.train import load_agent, refuse_residual
 
 
@@ -51,7 +53,8 @@ def finetune_offline(
     """Change a policy by what logs of its contract show, and write it as a run of its own.
 
     The new run has the experiment, the contract and the steps of the old one; what made it stands in
-    its ``run.json``. It is not thereby better: `simreal gate` and a careful start on the robot judge.
+    its ``run.json``, and the old policy in its folder. It is not thereby better: `simreal gate` judges,
+    without which it is not exported, and then a careful start on the robot.
 
     Args:
         run: of PPO, SAC or TD3 with actions that are numbers.
@@ -83,8 +86,8 @@ def finetune_offline(
     _refuse(coverage.checks, run)
     made = _write(run, output, experiment, agent)
     made.update_facts(
-        finetuned_offline={
-            "from": run.path.name,
+        adapted=adapted_from("finetune-offline", run)
+        | {
             "config": config.model_dump(mode="json"),
             "seed": seed,
             "logs": [{"name": path.name, "sha256": digest(path)} for path in logs],
@@ -143,6 +146,7 @@ def _write(run: Run, output: Path, experiment: ExperimentConfig, agent: BaseAlgo
     agent.policy.load_state_dict(changed)
     made = Run.create(output, experiment, run.seed)
     made.write_contract(run.contract())
+    keep_base(made, run)
     save_checkpoint(made.checkpoint_path(progress.steps), agent, progress)
     made.update_facts(steps=progress.steps, total_steps=run.total_steps, finished=True)
     return made

@@ -19,8 +19,7 @@ from simreal.adapt.uncertainty import Uncertainty, uncertainty
 from simreal.adapt.unknowns import Asked
 from simreal.adapt.widening import Cover, Logs
 from simreal.errors import UserError, nearest
-from simreal.files import digest
-from simreal.randomization.posterior import Posterior, PosteriorParameter, Source
+from simreal.randomization.posterior import Posterior, PosteriorParameter, sources_of
 
 Values = NDArray[np.float64]
 Tell = Callable[[str], None]
@@ -345,7 +344,7 @@ def posterior(found: Identification, logs: Sequence[Path]) -> Posterior:
         robot=found.setup.robot.name,
         parameters=parameters,
         samples=tuple(tuple(map(float, row)) for row in rows),
-        sources=tuple(Source(file=path.name, sha256=digest(path)) for path in logs),
+        sources=sources_of(logs),
         provenance=(
             f"simreal identify: {len(windows)} windows of {windows.length:g} s, {found.split.how}; "
             f"posterior {found.method}; {describe_widening(found)}"

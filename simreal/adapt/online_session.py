@@ -81,7 +81,7 @@ class OnlineConfig(Config):
     """Share of half a joint's range beyond which the base policy acts alone."""
     bounds: BoundsConfig = BoundsConfig(first=0.2, largest=0.3, evidence_s=12.0, growth=1.25)
     """How far the residual may go, and how that widens."""
-    filter: FilterConfig | None = FilterConfig(position_rate=6.0)
+    filter: FilterConfig | None = FilterConfig()
     """Of what the residual adds, by the robot's model, if it has a fixed base; `null` for none."""
 
 

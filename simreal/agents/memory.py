@@ -38,7 +38,7 @@ class AdaptiveActor(nn.Module):
         if int(policy.estimator.seen) == 0:
             raise UserError(
                 "the training has not come to the part in which the latent's estimator learns: go on "
-                "with --resume"
+                "with --resume, or, if it is over, give it more steps: its rollouts are too few for both"
             )
         self.normalizer, self.estimator = normalizer.first(policy.actor_size), policy.estimator
         self.network = nn.Sequential(policy.mlp_extractor.policy_net, policy.action_net)

@@ -1,6 +1,7 @@
 """`simreal finetune`, `gate` and `fit-actuator`: policies and simulators adapted to a robot."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -175,6 +176,7 @@ def fit_actuator(
     from simreal.adapt.acting import acting_recordings
     from simreal.adapt.residual_fit import fit_residual, known_robot
     from simreal.cli.identify import find_robot
+    from simreal.randomization.posterior import sources_of
     from simreal.randomization.residual import write_residual
 
     known = known_robot(find_robot(robot), fixed_base, randomization)
@@ -187,6 +189,7 @@ def fit_actuator(
         console.print(text, soft_wrap=True)
 
     model = fit_residual(known, recordings, 1.0 / rate, all_joints, tell, seed)
+    model = replace(model, sources=sources_of(logs))
     write_residual(output, model)
     console.print(f"written: {output}\n{model.provenance}", soft_wrap=True)
     if model.strength == 0.0:

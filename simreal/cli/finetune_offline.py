@@ -49,6 +49,7 @@ def finetune_offline(
         console.print(f"  {check.name}: {check.found:.3g} (bound {check.bound:.3g})")
     console.print(
         f"The logs support the change; whether it is better, they cannot say.\nnext:\n"
-        f"  simreal evaluate {output}\n  simreal export {output} -o policy.onnx",
+        f"  simreal gate {output} --log LOG\n"
+        f"the policy that it began from is kept: {output / 'base'}",
         soft_wrap=True,
     )

@@ -100,10 +100,11 @@ def _print_plan(wanted: "Sequence[Job]", folder: Path, episodes: int, each: bool
 
     done = results_in(folder)
     if each:
-        known = {(one.robot, one.target, one.arm, one.seed) for one in done}
+        known = {(one.robot, one.target, one.arm, one.seed, one.steps) for one in done}
         table = folded_table("robot", "target", "arm", "seed", "steps", "on quiet cores", "")
         for job, seconds in zip(wanted, seconds_each(wanted, episodes), strict=True):
-            stands = "done" if (job.robot, job.target, job.arm, job.seed) in known else ""
+            is_done = (job.robot, job.target, job.arm, job.seed, job.steps) in known
+            stands = "done" if is_done else ""
             row = job.robot, job.target, job.arm, str(job.seed), f"{job.steps:,}"
             table.add_row(*row, duration_text(seconds), stands)
         console.print(table)

@@ -1,6 +1,7 @@
 """The arms: what each makes of a simulator and, some of them, of minutes with the robot."""
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +28,7 @@ from simreal.experiment import BaseExperiment, ExperimentConfig, load_experiment
 from simreal.files import write_atomically
 from simreal.make_environment import make_environment
 from simreal.randomization.posterior import Posterior, read_posterior, write_posterior
-from simreal.randomization.residual import write_residual
+from simreal.randomization.residual import read_residual, write_residual
 from simreal.robots import load_robot
 from simreal.run import Run
 from simreal.tasks import find_task
@@ -115,18 +116,37 @@ def make(job: Job, tell: Tell) -> Made:
 
 def trained(seed: int, path: Path, experiment: BaseExperiment, steps: int, tell: Tell) -> Run:
     """A run of an experiment, begun or gone on with until it has its steps."""
-    if (path / "run.json").is_file():
-        run = Run.open(path)
-        if run.facts().get("finished") and run.steps_kept() >= steps:
-            return run
-    else:
+    run = _begun(path)
+    if run is None:
         config = experiment.model_copy(
             update={"train": experiment.train.model_copy(update={"total_steps": steps})}
         )
         run = start_run(config, seed, path)
+    elif _has_steps(run, steps):
+        return run
     tell(f"training {path} to {steps} steps")
     _finish(run, train(run, resume=True, listen=_tenths(tell)))
     return run
+
+
+def _begun(path: Path) -> Run | None:
+    """The run that a job goes on with; one that was killed before its first checkpoint is removed.
+
+    Raises:
+        UserError: another process is about to train there.
+    """
+    run = Run(path)
+    if (path / "run.json").is_file() and run.has_checkpoint:
+        return run
+    if path.is_dir():
+        with run.lock():
+            shutil.rmtree(path)
+    return None
+
+
+def _has_steps(run: Run, steps: int) -> bool:
+    """Whether its training is over."""
+    return bool(run.facts().get("finished")) and run.steps_kept() >= steps
 
 
 def _tenths(tell: Tell) -> StatusListener:
@@ -349,7 +369,7 @@ def _adapted(job: Job, tell: Tell, kind: str) -> Made:
             rate = base_experiment(job.robot).control_rate
             model = fit_residual(known, shared.recordings, 1.0 / rate, False, tell, job.seed)
             write_residual(residual, model)
-            notes.append(f"residual strength {model.strength:g}")
+        notes.append(f"residual strength {read_residual(residual).strength:g}")
     run = _finetuned(job, shared, file, share, residual, tell)
     return Made(run, shared.seconds, shared.resets, shared.violations, tuple(notes))
 
@@ -359,9 +379,10 @@ def _finetuned(
 ) -> Run:
     path = job.path / "run"
     steps = job.steps - round(BASE_SHARE * job.steps)
-    if (path / "run.json").is_file() and Run.open(path).steps_kept():
-        run = Run.open(path)
-        if not (run.facts().get("finished") and run.steps_kept() >= steps):
+    run = _begun(path)
+    if run is not None:
+        if not _has_steps(run, steps):
+            tell(f"finetuning goes on in {path}")
             _finish(run, train(run, resume=True, listen=_tenths(tell)))
         return run
     tell(f"finetuning to {path}")
@@ -375,6 +396,7 @@ def _tuned(job: Job, tell: Tell) -> Made:
     simulated = replace(job, arm="posterior")
     found = _adapted(simulated, tell, "posterior")
     rate = base_experiment(job.robot).control_rate
+    _begun(job.path / "run")  # or it would be refused where nothing was learned yet
     robot = SteppedRobot(job.robot, job.target, rate, ON_ROBOT_SEED + 1000 * job.seed)
     tell(f"learning on the robot for {ROBOT_SECONDS - found.robot_seconds:.0f} s")
     try:

@@ -1,6 +1,7 @@
 """What a benchmark will cost: an estimate, which the jobs that are done correct."""
 
 from collections.abc import Sequence
+from functools import cache
 
 from simreal.experiment import load_experiment
 from simreal.transfer_bench.arms import ADAPTED, BASE_SHARE, Job
@@ -40,10 +41,12 @@ def seconds_left(
     Returns:
         The estimate; how many times as long as estimated the jobs took that are done, if some are.
     """
-    known = {(each.robot, each.target, each.arm, each.seed): each.seconds for each in results}
+    known = {
+        (each.robot, each.target, each.arm, each.seed, each.steps): each.seconds for each in results
+    }
     expected, took, left = 0.0, 0.0, 0.0
     for job, quiet in zip(jobs, seconds_each(jobs, episodes), strict=True):
-        spent = known.get((job.robot, job.target, job.arm, job.seed))
+        spent = known.get((job.robot, job.target, job.arm, job.seed, job.steps))
         if spent is None:
             left += quiet
         else:
@@ -64,7 +67,13 @@ def _training(job: Job) -> float:
 
 def _judging(job: Job, episodes: int) -> float:
     rate = IN_BULLET[job.robot] if _in_bullet(job) else JUDGED * TRAINED[job.robot]
-    return episodes * load_experiment(BASES[job.robot]).episode_steps / rate
+    return episodes * _episode_steps(job.robot) / rate
+
+
+@cache
+def _episode_steps(robot: str) -> int:
+    """Control steps of an episode; read once, since a plan has hundreds of jobs."""
+    return load_experiment(BASES[robot]).episode_steps
 
 
 def _shared(job: Job, done: set[tuple[object, ...]]) -> float:

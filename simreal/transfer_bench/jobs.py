@@ -158,10 +158,10 @@ def jobs(
         seeds: of each.
         steps: environment steps of training; as many as each robot's experiment has if absent.
     """
+    own = {robot: steps or base_experiment(robot).total_steps for robot in robots}
+    can = {robot: [arm for arm in arms if missing(robot, arm) is None] for robot in robots}
     for seed in seeds:
         for robot in robots:
-            own = steps or base_experiment(robot).total_steps
             for target in targets:
-                for arm in arms:
-                    if missing(robot, arm) is None:
-                        yield Job(robot, target, arm, seed, own, folder)
+                for arm in can[robot]:
+                    yield Job(robot, target, arm, seed, own[robot], folder)

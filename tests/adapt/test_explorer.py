@@ -85,8 +85,8 @@ def test_the_log_can_tell_what_flew(contract: Contract) -> None:
 
 def test_the_filter_takes_back_what_the_residual_adds_and_leaves_the_base(contract: Contract) -> None:
     pytest.importorskip("qpsolvers")
-    keeps = CommandFilter(contract, FilterConfig(position_rate=6.0))
-    position, velocity = np.array([1.2, 0.0]), np.array([5.0, 0.0])  # on its way out
+    keeps = CommandFilter(contract, FilterConfig())
+    position, velocity = np.array([1.2, 0.0]), np.array([3.7, 0.0])  # on its way out
     for base, wanted in ((0.0, 0.4), (0.5, 1.0)):  # the base leads out, too, and is left to it
         found = keeps(np.array([wanted]), np.array([base]), position, velocity)
         assert found[0] == pytest.approx(base, abs=1e-6)

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,18 +24,22 @@ from simreal.errors import UserError
 from simreal.evaluate import load_candidate
 from simreal.experiment import load_experiment
 from simreal.export import export
+from simreal.files import digest
 from simreal.logs.robot_log import Channel, RobotLog
 from simreal.make_environment import make_environment
 from simreal.randomization.posterior import (
     Posterior,
     PosteriorParameter,
+    Source,
     read_posterior,
     write_posterior,
 )
+from simreal.randomization.residual import write_residual
 from simreal.run import Run
 from simreal.run_verdict import reasons_against_export
 from simreal.statistics import Interval
 from simreal.train import load_agent, start_run, train
+from tests.randomization.test_residual import model
 
 torch.set_num_threads(1)
 
@@ -222,6 +227,20 @@ def test_a_finetuned_run_is_whole_wherever_it_is_moved(
     )
     assert load_candidate(moved.path).experiment.model_dump() == moved.experiment().model_dump()
     load_candidate(moved.path / "base")
+
+
+def test_what_a_residual_was_fitted_to_is_kept(base: Run, identified: Path, tmp_path: Path) -> None:
+    log = Source(file="a.mcap", sha256="0" * 64)
+    write_residual(tmp_path / "actuator.npz", replace(model(), sources=(log,)))
+    made = start_finetuning(
+        base, identified, steps=128, path=tmp_path / "new", residual=tmp_path / "actuator.npz"
+    )
+    told = made.run.facts()["adapted"]["residual"]
+    assert told == {
+        "file": "actuator.npz",
+        "sha256": digest(tmp_path / "actuator.npz"),
+        "logs": [log.model_dump()],
+    }
 
 
 def test_sac_keeps_its_entropy_weight(tmp_path: Path) -> None:

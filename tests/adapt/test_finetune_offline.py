@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from simreal.action import ActionPipeline
 from simreal.adapt import coverage
 from simreal.adapt.finetune_offline import finetune_offline
+from simreal.adapt.gate import judge, write_verdict
 from simreal.adapt.offline import OfflineConfig
 from simreal.adapt.transitions import read_transitions
 from simreal.agents.exported import act_with, exported
@@ -23,8 +24,10 @@ from simreal.env import BatchEnv
 from simreal.errors import UserError
 from simreal.evaluate import load_candidate
 from simreal.experiment import ExperimentConfig, load_experiment
+from simreal.files import digest
 from simreal.logs.formats import read_logs
 from simreal.run import Run
+from simreal.run_verdict import reasons_against_export
 from simreal.state import RobotCommand, RobotState
 from simreal.train import load_agent, start_run, train
 
@@ -154,12 +157,24 @@ def test_a_supported_change_is_a_run_of_its_own(
     assert found is not None
     assert found.run.contract() == run.contract()
     assert (run.latest_checkpoint().read_bytes(), (run.path / "run.json").read_text()) == before
-    facts = found.run.facts()["finetuned_offline"]
+    facts = found.run.facts()["adapted"]
+    assert (facts["method"], facts["base_sha256"]) == (
+        "finetune-offline",
+        digest(run.latest_checkpoint()),
+    )
     assert [each["name"] for each in facts["logs"]] == ["0.mcap", "1.mcap"]
     assert all(len(each["sha256"]) == 64 for each in facts["logs"])
     observation = np.random.default_rng(0).standard_normal((8, 7)).astype(np.float32)
-    old, new = (load_candidate(each.path).act(observation) for each in (run, found.run))
+    kept = Run.open(found.run.path / "base")
+    old, new, back = (load_candidate(each.path).act(observation) for each in (run, found.run, kept))
     assert np.abs(new - old).max() > 1e-4
+    np.testing.assert_array_equal(back, old)
+    assert "not compared with its base policy yet" in reasons_against_export(found.run)[0]
+    write_verdict(found.run, judge(found.run, logs=read_logs(paths[0]), episodes=4))
+    verdict = json.loads((found.run.path / "gate.json").read_text("utf-8"))
+    assert [each["name"] for each in verdict["parts"]] == ["old worlds", "real states"]
+    assert verdict["made_by"]["logs"] == facts["logs"]
+    assert bool(reasons_against_export(found.run)) != verdict["passed"]
     assert load_agent(found.run)[0].num_timesteps == load_agent(run)[0].num_timesteps
 
 

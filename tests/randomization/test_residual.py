@@ -13,6 +13,7 @@ from simreal.env import BatchEnv
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
 from simreal.make_environment import make_environment
+from simreal.randomization.posterior import Source
 from simreal.randomization.residual import ResidualModel, read_residual, write_residual
 
 HISTORY = 3
@@ -108,13 +109,15 @@ def test_a_file_gives_back_every_bit(
         (random.standard_normal((members, FEATURES, width)), random.standard_normal((members, width))),
         (random.standard_normal((members, width, 1)), random.standard_normal((members, 1))),
     )
-    given_model = replace(model(period=period), weights=layers, provenance="ä")
+    log = Source(file="a.mcap", sha256="0" * 64)
+    given_model = replace(model(period=period), weights=layers, provenance="ä", sources=(log,))
     path = tmp_path_factory.mktemp("r") / "r.npz"
     write_residual(path, given_model)
     found = read_residual(path)
     seen = random.standard_normal((4, FEATURES))
     assert np.array_equal(found.members(seen), given_model.members(seen))
     assert (found.period, found.provenance, found.joints) == (period, "ä", ("arm", "pendulum"))
+    assert found.sources == (log,)
 
 
 def test_other_files_and_damaged_ones_are_refused(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from click.testing import CliRunner
 
 from simreal.cli.main import cli
 from simreal.errors import UserError
-from simreal.transfer_bench.arms import Job
+from simreal.experiment import load_experiment
+from simreal.transfer_bench.arms import ARMS, Job
 from simreal.transfer_bench.cost import duration_text, seconds_each, seconds_left
 from simreal.transfer_bench.jobs import Result, jobs
 
@@ -16,8 +17,8 @@ def job(arm: str, target: str = "a", robot: str = "qube", steps: int = 1_200_000
     return Job(robot, target, arm, 0, steps, Path("folder"))
 
 
-def result(arm: str, seconds: float) -> Result:
-    return Result("qube", "a", arm, 0, 100, 8, 1.0, 0.5, 0.0, 0.0, 0, 0, "0" * 64, (), seconds)
+def result(arm: str, seconds: float, steps: int = 1_200_000) -> Result:
+    return Result("qube", "a", arm, 0, steps, 8, 1.0, 0.5, 0.0, 0.0, 0, 0, "0" * 64, (), seconds)
 
 
 def test_what_arms_share_is_paid_once() -> None:
@@ -27,6 +28,23 @@ def test_what_arms_share_is_paid_once() -> None:
     assert alone == [first]
     other_target = seconds_each([job("point"), job("point", "c")], 10)
     assert second < other_target[1] < first
+
+
+def test_a_plan_of_many_seeds_reads_each_experiment_a_few_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read: list[str] = []
+
+    def load(name: str) -> object:
+        read.append(name)
+        return load_experiment(name)
+
+    for module in ("arms", "cost", "targets"):
+        monkeypatch.setattr(f"simreal.transfer_bench.{module}.load_experiment", load)
+    wanted = list(jobs(Path("folder"), ["qube"], list("abc"), list(ARMS), range(20), None))
+    assert len(wanted) == 3 * 20 * len(ARMS)
+    assert len(seconds_each(wanted, 10)) == len(wanted)
+    assert len(read) <= 3 * len(ARMS)
 
 
 def test_bullet_makes_its_oracle_dear() -> None:
@@ -42,6 +60,8 @@ def test_what_is_done_corrects_the_estimate() -> None:
     left, slower = seconds_left(wanted, [result("none", 3.0 * one)], 10)
     assert slower == pytest.approx(3.0)
     assert left == pytest.approx(3.0 * quiet / 2.0)
+    # What was done with other steps is another benchmark's.
+    assert seconds_left(wanted, [result("none", 3.0 * one, 100)], 10) == (quiet, None)
 
 
 def test_durations_are_told_in_hours_and_minutes() -> None:

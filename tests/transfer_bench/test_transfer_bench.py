@@ -1,6 +1,7 @@
 """Hidden robots, jobs that are done once, and what many seeds come to."""
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,11 +17,12 @@ from simreal.errors import UserError
 from simreal.experiment import ExperimentConfig, load_experiment
 from simreal.make_environment import make_environment
 from simreal.randomization.distributions import Uniform
+from simreal.randomization.posterior import Posterior, PosteriorParameter, write_posterior
 from simreal.run import Run
 from simreal.state import RobotCommand
 from simreal.train import start_run
 from simreal.transfer_bench import arms
-from simreal.transfer_bench.arms import Job, Made, base_experiment, missing, trained
+from simreal.transfer_bench.arms import Adaptation, Job, Made, base_experiment, missing, trained
 from simreal.transfer_bench.flights import excite
 from simreal.transfer_bench.hidden_robot import HiddenRobot
 from simreal.transfer_bench.jobs import Result, do
@@ -105,6 +107,65 @@ def test_a_training_that_was_killed_before_its_first_checkpoint_begins_anew(tmp_
     run = trained(3, killed.path, experiment, 500, lambda text: None)
     assert run.steps_kept() == whole.steps_kept() >= 500
     assert run.episodes.read_text("utf-8") == whole.episodes.read_text("utf-8")
+
+
+def kept(path: Path, names: tuple[str, ...]) -> list[str]:
+    """Leave of a run's folder what stood there when a process was killed as it made it."""
+    for each in path.iterdir():
+        if each.name not in names:
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+    for each in (path / "checkpoints").glob("*.pt"):
+        each.unlink()
+    return sorted(each.name for each in path.iterdir())
+
+
+STILLBORN = [
+    ("config.yaml",),
+    ("config.yaml", "run.json", "checkpoints", "contract.json", "worlds.yaml"),
+]
+
+
+@pytest.mark.parametrize("names", STILLBORN)
+@pytest.mark.usefixtures("small")
+def test_a_finetuning_that_was_killed_before_its_first_checkpoint_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...]
+) -> None:
+    base = trained(0, tmp_path / "base", base_experiment("qube"), 256, lambda text: None)
+    heavier = PosteriorParameter(name="mass[arm]", unit="1", operation="scale", low=0.5, high=2.0)
+    identified = tmp_path / "identified.yaml"
+    write_posterior(identified, Posterior(robot="qube", parameters=(heavier,), samples=((1.2,), (1.3,))))
+    found = Adaptation(base, [], identified, 7.0, 2, 0, 0)
+    monkeypatch.setattr(arms, "adaptation", lambda job, tell: found)
+    job = Job("qube", "a", "posterior", 0, 512, tmp_path)
+    first = arms.make(job, print).run
+    whole = first.episodes.read_text("utf-8")
+    assert kept(first.path, names) == sorted(names)
+    again = arms.make(job, print).run
+    assert again.steps_kept() >= 256 and again.episodes.read_text("utf-8") == whole
+    assert (again.path / "base" / "checkpoints").is_dir()
+    told: list[str] = []
+    assert arms.make(job, told.append).run.path == again.path and not told  # nothing is done twice
+
+
+@pytest.mark.parametrize("names", STILLBORN)
+@pytest.mark.usefixtures("small")
+def test_learning_on_the_robot_that_was_killed_before_it_began_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...]
+) -> None:
+    simulated = trained(0, tmp_path / "simulated", base_experiment("qube"), 256, lambda text: None)
+    before = Made(simulated, robot_seconds=297.0)
+    monkeypatch.setattr("simreal.transfer_bench.arms._adapted", lambda job, tell, kind: before)
+    job = Job("qube", "a", "tuned", 0, 512, tmp_path)
+    killed = start_run(simulated.experiment(), 0, job.path / "run")
+    kept(killed.path, names)
+    assert 297.0 < arms.make(job, print).robot_seconds <= 300.0
+
+
+def test_a_folder_in_which_somebody_trains_is_left_alone(tmp_path: Path) -> None:
+    run = start_run(base_experiment("qube"), 0, tmp_path / "run")
+    with run.lock(), pytest.raises(UserError, match="another process is training here"):
+        trained(0, run.path, base_experiment("qube"), 256, print)
+    assert (run.path / "config.yaml").is_file()
 
 
 def test_another_target_or_robot_is_named() -> None:
