@@ -15,6 +15,7 @@ from simreal.cli.transfer_bench import read_seeds
 from simreal.deploy.drivers.driver import DriverError
 from simreal.errors import UserError
 from simreal.experiment import ExperimentConfig, load_experiment
+from simreal.files import digest
 from simreal.make_environment import make_environment
 from simreal.randomization.distributions import Uniform
 from simreal.randomization.posterior import Posterior, PosteriorParameter, write_posterior
@@ -27,6 +28,7 @@ from simreal.transfer_bench.flights import excite
 from simreal.transfer_bench.hidden_robot import HiddenRobot
 from simreal.transfer_bench.jobs import Result, do
 from simreal.transfer_bench.meetings import MEETINGS
+from simreal.transfer_bench.page import write_page
 from simreal.transfer_bench.tables import lines, mean_gap
 from simreal.transfer_bench.targets import BASES, TARGETS, find_target, target_experiment
 
@@ -119,6 +121,16 @@ def kept(path: Path, names: tuple[str, ...]) -> list[str]:
     return sorted(each.name for each in path.iterdir())
 
 
+def meet_and_identify(folder: Path, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """As if a robot had been met for so long, and found to be heavier."""
+    base = trained(0, folder / "base", base_experiment("qube"), 256, lambda text: None)
+    heavier = PosteriorParameter(name="mass[arm]", unit="1", operation="scale", low=0.5, high=2.0)
+    path = folder / "identified.yaml"
+    write_posterior(path, Posterior(robot="qube", parameters=(heavier,), samples=((1.2,), (1.3,))))
+    found = Adaptation(base, [], path, seconds, 2, 0, 0)
+    monkeypatch.setattr(arms, "adaptation", lambda job, tell: found)
+
+
 STILLBORN = [
     ("config.yaml",),
     ("config.yaml", "run.json", "checkpoints", "contract.json", "worlds.yaml"),
@@ -130,12 +142,7 @@ STILLBORN = [
 def test_a_finetuning_that_was_killed_before_its_first_checkpoint_begins_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...]
 ) -> None:
-    base = trained(0, tmp_path / "base", base_experiment("qube"), 256, lambda text: None)
-    heavier = PosteriorParameter(name="mass[arm]", unit="1", operation="scale", low=0.5, high=2.0)
-    identified = tmp_path / "identified.yaml"
-    write_posterior(identified, Posterior(robot="qube", parameters=(heavier,), samples=((1.2,), (1.3,))))
-    found = Adaptation(base, [], identified, 7.0, 2, 0, 0)
-    monkeypatch.setattr(arms, "adaptation", lambda job, tell: found)
+    meet_and_identify(tmp_path, monkeypatch, 7.0)
     job = Job("qube", "a", "posterior", 0, 512, tmp_path)
     first = arms.make(job, print).run
     whole = first.episodes.read_text("utf-8")
@@ -159,6 +166,25 @@ def test_learning_on_the_robot_that_was_killed_before_it_began_begins_anew(
     killed = start_run(simulated.experiment(), 0, job.path / "run")
     kept(killed.path, names)
     assert 297.0 < arms.make(job, print).robot_seconds <= 300.0
+
+
+@pytest.mark.usefixtures("small")
+def test_a_policy_of_the_identified_posterior_learns_on_the_robot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("qpsolvers")
+    meet_and_identify(tmp_path, monkeypatch, 296.0)
+    job = Job("qube", "c", "tuned", 0, 512, tmp_path)
+    found = do(job, 4, lambda text: None)
+    assert 297.0 < found.robot_seconds <= 300.0 and np.isfinite(found.mean_return)
+    posterior, tuned = (
+        Run.open(tmp_path / "qube" / "c" / arm / "seed0" / "run") for arm in ("posterior", "tuned")
+    )
+    made = tuned.facts()["adapted"]
+    assert made["base_sha256"] == digest(posterior.latest_checkpoint())
+    assert (tuned.path / "worlds.yaml").is_file()  # from which its worlds are drawn, wherever it goes
+    write_page([found], tmp_path / "page.html")
+    assert "learning on the robot" in (tmp_path / "page.html").read_text("utf-8")
 
 
 def test_a_folder_in_which_somebody_trains_is_left_alone(tmp_path: Path) -> None:
