@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from simreal.adapt.groups import Spread, pooled
 from simreal.adapt.least_squares import MOST_ITERATIONS, Fit, Search
 from simreal.adapt.population import ROUGH, search_population
 from simreal.adapt.recording import Recording
 from simreal.adapt.residuals import Noise, errors
 from simreal.adapt.simulator import Setup, Simulator
-from simreal.adapt.unknowns import Asked, starts
+from simreal.adapt.unknowns import Asked, Unknown, starts
 from simreal.adapt.windows import Windows, cut
 from simreal.column_names import parameter_of
 from simreal.errors import UserError
@@ -48,25 +49,21 @@ class Fitted:
 
     Attributes:
         simulator: of the windows that it was fitted to.
-        fit: the result.
+        fit: the result; of what varies by group of logs, the mean.
+        spreads: of what varies.
+        at_bounds: unknowns that the search would have taken further, and those at zero, their physical
+            end; of what varies, those of a group.
     """
 
     simulator: Simulator
     fit: Fit
+    spreads: tuple[Spread, ...]
+    at_bounds: list[str]
 
     @property
     def by_name(self) -> dict[str, float]:
         """Unknown to value."""
         return dict(zip(self.simulator.names, map(float, self.fit.values), strict=True))
-
-    @property
-    def at_bounds(self) -> list[str]:
-        """Unknowns that the search would have taken further, and those at zero, their physical end."""
-        return [
-            unknown.name
-            for unknown, value in zip(self.simulator.unknowns, self.fit.values, strict=True)
-            if min(value - unknown.low, unknown.high - value) < 1e-3 * (unknown.high - unknown.low)
-        ]
 
 
 def fit_model(
@@ -86,18 +83,31 @@ def fit_model(
     """
     resolution = setup.robot.config.sensing.encoder_resolution
     windows = _unpushed(cut(recordings, cutting.length, cutting.stride, resolution))
-    simulator = Simulator(setup, windows, asked)
+    simulator = Simulator(setup, windows, asked, by_group=True)
     values = starts(simulator.unknowns, given)
     if given is None:
         stride = cutting.stride or cutting.length
         short = _unpushed(cut(recordings, SHORT * cutting.length, stride, resolution))
-        beginner = Simulator(setup, short, asked)
+        beginner = Simulator(setup, short, asked, by_group=True)
         told = _staged(tell, short, SHORT_ITERATIONS)
         if any(parameter_of(unknown.name) in ROUGH for unknown in beginner.unknowns):
             values = search_population(beginner, values, cutting.velocities, _staged(tell, short))
         values = Search(beginner, cutting.velocities, told).run(values, None, SHORT_ITERATIONS).values
     told = _staged(tell, windows, iterations)
-    return Fitted(simulator, Search(simulator, cutting.velocities, told).run(values, None, iterations))
+    fit = Search(simulator, cutting.velocities, told).run(values, None, iterations)
+    mean, spreads = pooled(fit, simulator.unknowns)
+    return Fitted(
+        Simulator(setup, windows, asked), mean, spreads, _at_bounds(simulator.unknowns, fit.values)
+    )
+
+
+def _at_bounds(unknowns: Sequence[Unknown], values: Values) -> list[str]:
+    near = (
+        unknown.name
+        for unknown, value in zip(unknowns, values, strict=True)
+        if min(value - unknown.low, unknown.high - value) < 1e-3 * (unknown.high - unknown.low)
+    )
+    return list(dict.fromkeys(near))
 
 
 def _staged(tell: Tell | None, windows: Windows, iterations: int | None = None) -> Tell | None:

@@ -182,8 +182,13 @@ def identify(
             ellipsoid around the fit.
 
     Raises:
-        UserError: names that do not fit the robot, or logs that do not suffice.
+        UserError: names that do not fit the robot, logs that do not suffice, or simulation-based
+            inference of what varies by group of logs.
     """
+    if simulations is not None and (varying := [a.name for each in nested for a in each if a.varies]):
+        raise UserError(
+            f"{varying[0]}@group: --simulations knows no value that differs by group of logs"
+        )
     say = tell or (lambda text: None)
     model = setup.compiled()
     marked = [mark_pushes(each, setup.robot.description, model) for each in recordings]
@@ -348,6 +353,7 @@ def posterior(found: Identification, logs: Sequence[Path]) -> Posterior:
         provenance=(
             f"simreal identify: {len(windows)} windows of {windows.length:g} s, {found.split.how}; "
             f"posterior {found.method}; {describe_widening(found)}"
+            + "".join(f"; {each.describe()}" for each in found.best.fitted.spreads)
         ),
     )
 

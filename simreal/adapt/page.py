@@ -109,6 +109,8 @@ def write_page(found: Identification, path: Path) -> None:
         f"and are those of the file: {describe_widening(found)}.",
         note=True,
     )
+    for spread in best.fitted.spreads:
+        page.text(f"{spread.describe()}.")
     page.heading("Models")
     joints = found.setup.robot.description.joint_names
     page.table(

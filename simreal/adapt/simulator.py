@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from simreal import latencies
 from simreal.adapt.recording import Recording
-from simreal.adapt.unknowns import Asked, Unknown, held_entries, resolve, specification
+from simreal.adapt.unknowns import Asked, Unknown, each_group, held_entries, resolve, specification
 from simreal.adapt.windows import Windows
 from simreal.column_names import parameter_of, split_column
 from simreal.episode_random import EpisodeRandom
@@ -93,8 +93,17 @@ class Simulator:
         timestep: s.
     """
 
-    def __init__(self, setup: Setup, windows: Windows, asked: Sequence[Asked]) -> None:
+    def __init__(
+        self, setup: Setup, windows: Windows, asked: Sequence[Asked], by_group: bool = False
+    ) -> None:
         """Resolve names against the robot.
+
+        Args:
+            setup: of the robot.
+            windows: to predict.
+            asked: the unknowns.
+            by_group: whether those that vary are one for each group of the windows' recordings; else a
+                value holds for all windows.
 
         Raises:
             UserError: names that do not fit the robot.
@@ -105,6 +114,9 @@ class Simulator:
         self.timestep = bare.physics.timestep
         Randomizer(self._held, bare)  # refuses what the robot does not have
         self.unknowns: list[Unknown] = resolve(asked, bare)
+        if by_group:
+            self.unknowns = each_group(self.unknowns, [each.group for each in windows.recordings])
+        self._groups = np.array(windows.groups)
         self._entries = self._held | specification(self.unknowns)
         self._steps = int(np.ceil(windows.length / self.timestep - 1e-9))
         self._worlds: dict[int, tuple[World, Randomizer]] = {}
@@ -114,7 +126,7 @@ class Simulator:
     @property
     def names(self) -> list[str]:
         """Of the unknowns."""
-        return [unknown.name for unknown in self.unknowns]
+        return [unknown.label for unknown in self.unknowns]
 
     def predict(self, values: Values, starts: Values | None = None) -> Values:
         """Simulate all windows for some candidates.
@@ -144,7 +156,7 @@ class Simulator:
         candidates, count = len(values), len(values) * len(self.windows)
         world, randomizer = self._world(count)
         ids, random = np.arange(count), EpisodeRandom(np.zeros(count, dtype=np.uint64))
-        randomizer.apply(ids, np.repeat(self._drawn(values, randomizer), len(self.windows), axis=0))
+        randomizer.apply(ids, self._drawn(values, randomizer))
         state = np.ascontiguousarray(starts).reshape(count, *starts.shape[2:])
         physics = world.physics
         actuators = len(world.robot.actuators)
@@ -166,14 +178,15 @@ class Simulator:
         return self._worlds[count]
 
     def _drawn(self, values: Values, randomizer: Randomizer) -> Values:
-        """(candidates, columns) what the randomizer is given: one value for all parts of an unknown."""
-        drawn = np.zeros((len(values), len(randomizer.columns)))
+        """(count, columns) what the randomizer is given: one value for all parts of an unknown."""
+        drawn = np.zeros((len(values), len(self.windows), len(randomizer.columns)))
         drawn[:] = [float(low) for low in randomizer.space.low]  # of what is held
         for place, unknown in enumerate(self.unknowns):
+            own = slice(None) if unknown.group is None else self._groups == unknown.group
             for column in unknown.columns:
                 # An entry for one part is labelled by itself, with the part behind it once more.
-                drawn[:, _column(randomizer, column)] = values[:, place]
-        return drawn
+                drawn[:, own, _column(randomizer, column)] = values[:, [place]]
+        return drawn.reshape(len(values) * len(self.windows), len(randomizer.columns))
 
     def _true_start(self, world: World, reported: Values) -> Values:
         true = reported.copy()

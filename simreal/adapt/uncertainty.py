@@ -100,6 +100,10 @@ def uncertainty(fitted: Fitted, seed: int = 0) -> Uncertainty:
     white = np.linalg.inv(total + ridge)
     spread = _at_least(spread, white)
     covariance = spread * (prior[:, None] * prior)
+    # Another group of logs has another value of what varies.
+    for each in fitted.spreads:
+        place = fitted.simulator.names.index(each.name)
+        covariance[place, place] += each.unseen**2
     return Uncertainty(covariance, prior, _combinations(total, spread, fitted.simulator.names))
 
 

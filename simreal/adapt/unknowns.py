@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simreal import latencies
 from simreal.errors import UserError, nearest
 from simreal.randomization.parameters import PARAMETERS, Operation, Parameter, matching
 from simreal.randomization.specification import ParameterConfig, constant
@@ -29,6 +30,8 @@ class Unknown:
         low: lower bound.
         high: upper bound.
         step: by which it changes noticeably; errors and steps are measured in it.
+        varies: whether it differs from one group of logs to another.
+        group: of logs whose value it is; None where it is that of all.
     """
 
     name: str
@@ -39,6 +42,13 @@ class Unknown:
     low: float
     high: float
     step: float
+    varies: bool = False
+    group: str | None = None
+
+    @property
+    def label(self) -> str:
+        """Its name, and its group."""
+        return self.name if self.group is None else f"{self.name} of {self.group}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,26 +112,33 @@ TORQUES = {"joint_frictionloss", "torque_offset", "joint_damping", "joint_stiffn
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A parameter as a command line has it: ``NAME``, ``NAME[PATTERN]``, either with ``=LOW:HIGH``.
+    """A parameter as a command line has it: ``NAME[PATTERN]@group=LOW:HIGH``, all but the name optional.
 
     Attributes:
         name: of the parameter.
         pattern: of its parts; each part has a value of its own if absent.
         bounds: as given.
+        varies: whether each group of logs, of an excitation and a day, has a value of its own.
     """
 
     name: str
     pattern: str | None
     bounds: tuple[float, float] | None
+    varies: bool = False
 
 
 def read_asked(text: str) -> Asked:
-    """Read ``mass[arm]=0.5:2``.
+    """Read ``mass[arm]=0.5:2`` or ``spring_reference[arm]@group``.
 
     Raises:
         UserError: a parameter that cannot be identified, or bounds that are none.
     """
     label, _, given = text.partition("=")
+    label, at, scope = label.partition("@")
+    if at and scope != "group":
+        raise UserError(
+            f"{text}: a value may differ by @group, that is excitation and day; got @{scope}"
+        )
     name, _, pattern = label.partition("[")
     if name not in PARAMETERS:
         raise UserError(f"no parameter {name!r}: {nearest(name, REACH)}")
@@ -129,8 +146,10 @@ def read_asked(text: str) -> Asked:
         raise UserError(
             f"{name}: no motion of the joints tells it; {', '.join(REACH)} can be identified"
         )
+    if at and name in latencies.ALL:
+        raise UserError(f"{text}: a latency is one for all logs")
     bounds = _bounds(text, given) if given else None
-    return Asked(name, pattern.removesuffix("]") or None, bounds)
+    return Asked(name, pattern.removesuffix("]") or None, bounds, bool(at))
 
 
 def _bounds(text: str, given: str) -> tuple[float, float]:
@@ -158,6 +177,26 @@ def resolve(asked: Sequence[Asked], world: World) -> list[Unknown]:
                 raise UserError(f"{unknown.name}: {column} is also {owner[column]}")
             owner[column] = unknown.name
     return found
+
+
+def each_group(unknowns: Sequence[Unknown], groups: Sequence[str]) -> list[Unknown]:
+    """The same, but one for each group of what varies.
+
+    Raises:
+        UserError: something varies, and there is but one group.
+    """
+    distinct = list(dict.fromkeys(groups))
+    for unknown in unknowns:
+        if unknown.varies and len(distinct) < 2:
+            raise UserError(
+                f"{unknown.name}@group: all logs are of one group ({distinct[0]}); "
+                "at least two tell how it differs"
+            )
+    return [
+        replace(unknown, group=group)
+        for unknown in unknowns
+        for group in (distinct if unknown.varies else [None])
+    ]
 
 
 def _of(asked: Asked, world: World) -> list[Unknown]:
@@ -196,7 +235,8 @@ def _unknown(
     if reach.scale is not None and (default != 0.0).all() and np.isfinite(default).all():
         low, high = asked.bounds or reach.scale
         start = float(np.clip(1.0, low, high))
-        return Unknown(name, columns, "scale", "1", start, low, high, NOTICEABLE * start)
+        step = NOTICEABLE * start
+        return Unknown(name, columns, "scale", "1", start, low, high, step, asked.varies)
     if reach.absolute is None:
         raise UserError(
             f"{name}: is zero in the model, and has no factor to be found: give the model one"
@@ -204,7 +244,8 @@ def _unknown(
     size = _size(parameter.name, world)
     low, high = asked.bounds or (reach.absolute[0] * size, reach.absolute[1] * size)
     start = float(np.clip(default.mean(), low, high))
-    return Unknown(name, columns, "absolute", parameter.unit, start, low, high, reach.step * size)
+    step = reach.step * size
+    return Unknown(name, columns, "absolute", parameter.unit, start, low, high, step, asked.varies)
 
 
 def noticeable(name: str, default: float, world: World) -> float:

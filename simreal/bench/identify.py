@@ -16,6 +16,7 @@ from simreal.adapt.pushes import mark_pushes
 from simreal.adapt.recording import Recording, make_recording
 from simreal.adapt.simulator import Setup
 from simreal.adapt.uncertainty import uncertainty
+from simreal.adapt.unknowns import Asked
 from simreal.adapt.widening import Cover, Logs
 from simreal.bench.identify_shared import asked_of, real_logs, rounded
 from simreal.logs.formats import read_logs
@@ -80,10 +81,12 @@ class _Pool:
         return rounded(np.sqrt(self.total / max(1, self.count)))
 
 
-def qube(folder: Path | None, days: Sequence[str], tell: Tell) -> dict[str, Any]:
+def qube(
+    folder: Path | None, days: Sequence[str], tell: Tell, by_group: Sequence[str] = ()
+) -> dict[str, Any]:
     """Predict each day's logs of the Qube with a model fitted to those of all other days."""
     robot = load_robot("qube")
-    setup = Setup(robot)
+    setup, asked = Setup(robot), asked_of(QUBE, by_group)
     recordings = _qube_recordings(folder, robot)
     known = sorted({each.group.split()[-1] for each in recordings})
     result: dict[str, Any] = {}
@@ -91,16 +94,17 @@ def qube(folder: Path | None, days: Sequence[str], tell: Tell) -> dict[str, Any]
     for day in days or known:
         begin = time.perf_counter()
         rest = [each for each in recordings if day not in each.group]
-        fitted = _fit_qube(setup, rest, tell)
+        fitted = _fit_qube(setup, rest, asked, tell)
         entry: dict[str, Any] = {
             "values": {name: round(value, 5) for name, value in fitted.by_name.items()},
+            "spreads": [each.describe() for each in fitted.spreads],
             "at_bounds": fitted.at_bounds,
             "seconds": round(time.perf_counter() - begin, 1),
         }
         for kind, length in (("chirp", 1.0), ("swingup", 0.5)):
             held = [each for each in recordings if day in each.group and kind in each.group]
             if held:
-                entry[kind] = _predict_qube(setup, held, fitted, length, kind, pools)
+                entry[kind] = _predict_qube(setup, held, asked, fitted, length, kind, pools)
         result[day] = entry
         tell(f"{day}: {entry}")
     result["pooled"] = {
@@ -119,25 +123,26 @@ def _qube_recordings(folder: Path | None, robot: Robot) -> list[Recording]:
     ]
 
 
-def _fit_qube(setup: Setup, recordings: Sequence[Recording], tell: Tell) -> Fitted:
+def _fit_qube(
+    setup: Setup, recordings: Sequence[Recording], asked: Sequence[Asked], tell: Tell
+) -> Fitted:
     """Chirps of every log, swing-ups of every third: they are many, and much alike."""
     chirps = [each for each in recordings if "chirp" in each.group]
     swings = [each for each in recordings if "swingup" in each.group]
-    return fit_model(
-        setup, [*chirps[::2], *swings[::3]], asked_of(QUBE), Cutting(0.5, 0.7), None, tell, 12
-    )
+    return fit_model(setup, [*chirps[::2], *swings[::3]], asked, Cutting(0.5, 0.7), None, tell, 12)
 
 
 def _predict_qube(
     setup: Setup,
     held: Sequence[Recording],
+    asked: Sequence[Asked],
     fitted: Fitted,
     length: float,
     kind: str,
     pools: dict[tuple[str, str], _Pool],
 ) -> dict[str, Any]:
     cutting = Cutting(length)
-    found = predict_windows(setup, held, asked_of(QUBE), fitted.fit.values[None], cutting)
+    found = predict_windows(setup, held, asked, fitted.fit.values[None], cutting)
     bare = predict_windows(setup, held, (), np.zeros((1, 0)), cutting)
     for what, prediction in (("fit", found), ("nominal", bare)):
         pools[kind, what].add(prediction.error[0], prediction.windows.valid)
@@ -174,11 +179,11 @@ def go2(folder: Path | None, tell: Tell) -> dict[str, Any]:
     return result
 
 
-def pendulum(folder: Path | None, tell: Tell) -> dict[str, Any]:
+def pendulum(folder: Path | None, tell: Tell, by_group: Sequence[str] = ()) -> dict[str, Any]:
     """Predict each controller's log of the simple pendulum with a model fitted to all others."""
     files = sorted((real_logs(folder) / "dfki_simple_pendulum").glob("*_measured.csv*"))
     robot = load_robot("simple_pendulum")
-    setup = Setup(robot)
+    setup, asked = Setup(robot), asked_of(PENDULUM, by_group)
     # What the drive reports of its torque: the desired one was not delivered.
     model = setup.compiled()
     recordings = [
@@ -192,8 +197,8 @@ def pendulum(folder: Path | None, tell: Tell) -> dict[str, Any]:
     errors, unpushed = [], []
     for held in recordings:
         rest = [each for each in recordings if each is not held]
-        fitted = fit_model(setup, rest, asked_of(PENDULUM), Cutting(0.5, 1.0), None, tell, 12)
-        found = predict_windows(setup, [held], asked_of(PENDULUM), fitted.fit.values[None], Cutting(1.0))
+        fitted = fit_model(setup, rest, asked, Cutting(0.5, 1.0), None, tell, 12)
+        found = predict_windows(setup, [held], asked, fitted.fit.values[None], Cutting(1.0))
         bare = predict_windows(setup, [held], (), np.zeros((1, 0)), Cutting(1.0))
         error, calm = (
             float(found.root_mean_square(rows)[0, 0]) for rows in (slice(None), ~found.windows.pushed)
@@ -209,6 +214,7 @@ def pendulum(folder: Path | None, tell: Tell) -> dict[str, Any]:
             "worst": _worst_window(found),
             "at_bounds": fitted.at_bounds,
             "values": {name: round(value, 4) for name, value in fitted.by_name.items()},
+            "spreads": [each.describe() for each in fitted.spreads],
         }
         tell(f"{held.group}: {result[held.group]}")
     result["mean"] = round(float(np.mean(errors)), 4)
@@ -241,21 +247,24 @@ def _thinned(recording: Recording, period: float = 0.004) -> Recording:
     )
 
 
-def band_coverage(folder: Path | None, days: Sequence[str], tell: Tell) -> dict[str, Any]:
+def band_coverage(
+    folder: Path | None, days: Sequence[str], tell: Tell, by_group: Sequence[str] = ()
+) -> dict[str, Any]:
     """Fit to some days of the Qube's logs, widen on another, then see how much of a third is covered."""
     robot = load_robot("qube")
-    setup, asked = Setup(robot), asked_of(QUBE)
+    setup, asked = Setup(robot), asked_of(QUBE, by_group)
     recordings = _qube_recordings(folder, robot)
     result: dict[str, Any] = {}
     for day in days or JUDGED:
         rest = [each for each in recordings if day not in each.group]
         left_out = [each for each in rest if WIDENED_ON in each.group]
-        fitted = _fit_qube(setup, [each for each in rest if WIDENED_ON not in each.group], tell)
+        fitted = _fit_qube(setup, [each for each in rest if WIDENED_ON not in each.group], asked, tell)
         known = uncertainty(fitted)
         draw = partial(draw_members, fitted.fit.values, known, fitted.simulator.unknowns)
         cover = Cover(setup, asked, fitted, draw)
         ensemble = cover.widened(Logs(left_out, Cutting(0.5, 1.0)))
         entry: dict[str, Any] = {
+            "spreads": [each.describe() for each in fitted.spreads],
             "factors": rounded(ensemble.widening.joints, 2),
             "widened_members_alone": rounded(ensemble.widening.coverage),
             "model_error_rad_per_s": rounded(ensemble.model_error),

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.adapt.unknowns import Asked, read_asked
-from simreal.errors import UserError
+from simreal.errors import UserError, nearest
 
 Values = NDArray[np.float64]
 LOGS_VARIABLE = "SIMREAL_REAL_LOGS"
@@ -27,9 +27,24 @@ def real_logs(folder: Path | None) -> Path:
     return path
 
 
-def asked_of(names: Sequence[str]) -> list[Asked]:
-    """Unknowns by their names, as `simreal identify --parameters` reads them."""
-    return [read_asked(name) for name in names]
+def asked_of(names: Sequence[str], by_group: Sequence[str] = ()) -> list[Asked]:
+    """Unknowns by their names, as `simreal identify --parameters` reads them.
+
+    Args:
+        names: of the unknowns.
+        by_group: of them, those that differ by group of logs.
+
+    Raises:
+        UserError: one of those is no unknown here, or cannot differ.
+    """
+    labels = [name.partition("=")[0] for name in names]
+    for wanted in by_group:
+        if wanted not in labels:
+            raise UserError(f"--by-group {wanted}: {nearest(wanted, labels)}")
+    return [
+        read_asked(name.replace(label, f"{label}@group", 1) if label in by_group else name)
+        for name, label in zip(names, labels, strict=True)
+    ]
 
 
 def rounded(values: Values, digits: int = 4) -> list[float]:

@@ -402,10 +402,18 @@ def bench_suite_return(
 )
 @click.option("--data", type=PATH, help="Folder of real logs; SIMREAL_REAL_LOGS if absent.")
 @click.option("--day", "days", multiple=True, help="Of the Qube's logs, to hold out; all if absent.")
+@click.option(
+    "--by-group", multiple=True, metavar="NAME", help="Of the unknowns, one that differs by day."
+)
 @click.option("--draws", type=click.IntRange(min=1), default=100, show_default=True)
 @click.option("--windows", type=click.IntRange(min=1), default=72, show_default=True)
 def bench_identify(
-    what: str, data: Path | None, days: tuple[str, ...], draws: int, windows: int
+    what: str,
+    data: Path | None,
+    days: tuple[str, ...],
+    by_group: tuple[str, ...],
+    draws: int,
+    windows: int,
 ) -> None:
     """Identification on real logs, of synthetic truth, and beside mujoco.sysid."""
     from simreal.bench import identify as figures
@@ -414,13 +422,13 @@ def bench_identify(
 
     match what:
         case "qube":
-            print_json(figures.qube(data, days, _tell))
+            print_json(figures.qube(data, days, _tell, by_group))
         case "go2":
             print_json(figures.go2(data, _tell))
         case "pendulum":
-            print_json(figures.pendulum(data, _tell))
+            print_json(figures.pendulum(data, _tell, by_group))
         case "coverage":
-            print_json(figures.band_coverage(data, days, _tell))
+            print_json(figures.band_coverage(data, days, _tell, by_group))
         case "truth":
             print_json(made_up.truth(draws, _tell))
         case "latency":

@@ -48,7 +48,8 @@ def find_robot(name: str) -> "Robot":
     "stages",
     multiple=True,
     metavar="NAME[,NAME...]",
-    help="What to find: NAME, NAME[PATTERN], NAME=LOW:HIGH. Repeated, each adds to the model before.",
+    help="What to find: NAME, NAME[PATTERN], NAME=LOW:HIGH, NAME@group (differs by day and excitation). "
+    "Repeated, each adds to the model before.",
 )
 @click.option("--hold-out", multiple=True, metavar="PATTERN", help="Logs or groups to judge by.")
 @click.option("--set", "held", multiple=True, metavar="NAME=VALUE", help="A parameter that is known.")
@@ -191,6 +192,8 @@ def _print(found: "Identification") -> None:
     for row in parameter_rows(found):
         table.add_row(*row)
     console.print(keep_names_whole(table))
+    for spread in found.best.fitted.spreads:
+        console.print(spread.describe(), soft_wrap=True)
     models = folded_table("unknowns", "held-out error", "score above the best", "", box=SIMPLE_HEAD)
     for unknowns, *rest in (nominal_row(found), *model_rows(found)):
         models.add_row(unknowns.replace(", ", "\n").replace(" + ", "\n"), *rest)

@@ -1,0 +1,127 @@
+"""Parameters that differ from one group of logs to another: a random effect.
+
+What lies elsewhere on another day, as a cable does that pulls an arm, has no one value. Each group of
+logs, of an excitation and a day, then has its own; their mean predicts a group that nobody has seen,
+and how far they lie apart says how far that may be off.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.stats import t as student
+
+from simreal.adapt.least_squares import Fit
+from simreal.adapt.unknowns import Unknown
+
+Values = NDArray[np.float64]
+
+OUTSIDE = 0.05
+"""Share of a distribution beyond either edge of its 90 % interval."""
+NORMAL = 1.645
+"""Standard deviations to either side that hold 90 % of a normal distribution."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """One parameter's values over groups of logs.
+
+    Attributes:
+        name: of the parameter.
+        groups: of the logs that were fitted to.
+        values: (groups,) found.
+        mean: over all groups there may be.
+        between: standard deviation of groups around it.
+        error: standard deviation of the mean.
+    """
+
+    name: str
+    groups: tuple[str, ...]
+    values: Values
+    mean: float
+    between: float
+    error: float
+
+    @property
+    def unseen(self) -> float:
+        """Standard deviation of a normal distribution that stands for the value of an unseen group.
+
+        Few groups say little of how far they lie apart: its 90 % interval is Student's, of one degree of
+        freedom less than there are groups (after Higgins, Thompson and Spiegelhalter, J. R. Statist.
+        Soc. A 172, 2009).
+        """
+        wider = float(student.ppf(1.0 - OUTSIDE, len(self.values) - 1)) / NORMAL
+        return wider * float(np.hypot(self.between, self.error))
+
+    def describe(self) -> str:
+        """For people."""
+        each = ", ".join(
+            f"{value:.4g} ({group})" for group, value in zip(self.groups, self.values, strict=True)
+        )
+        return (
+            f"{self.name} differs by group of logs: {each}; mean {self.mean:.4g}, "
+            f"between groups ± {self.between:.2g}, for one that was not seen ± {self.unseen:.2g}"
+        )
+
+
+def spread_over(name: str, groups: Sequence[str], values: Values, variances: Values) -> Spread:
+    """Mean and spread of a population from (groups,) values of some members and what each is known to.
+
+    By Paule and Mandel (J. Res. Natl. Bur. Stand. 87, 1982): values lie apart by as much as what they
+    are known to and the spread together explain. One that is hardly known hardly counts.
+    At least two groups are needed.
+    """
+
+    def excess(between: float) -> float:
+        weights = 1.0 / (variances + between)
+        mean = weights @ values / weights.sum()
+        return float(weights @ (values - mean) ** 2) - (len(values) - 1)
+
+    most = float(np.sum((values - values.mean()) ** 2))
+    between = float(brentq(excess, 0.0, most, rtol=1e-6)) if excess(0.0) > 0.0 else 0.0
+    weights = 1.0 / (variances + between)
+    mean, error = float(weights @ values / weights.sum()), float(weights.sum() ** -0.5)
+    return Spread(name, tuple(groups), values, mean, between**0.5, error)
+
+
+def pooled(fit: Fit, unknowns: Sequence[Unknown]) -> tuple[Fit, tuple[Spread, ...]]:
+    """A fit with one value for each parameter, the mean over groups of those that vary.
+
+    Args:
+        fit: of unknowns that are one for each group where they vary.
+        unknowns: of it.
+
+    Returns:
+        The fit, and the spread of each parameter that varies.
+    """
+    places: dict[str, list[int]] = {}
+    for place, unknown in enumerate(unknowns):
+        places.setdefault(unknown.name, []).append(place)
+    variances = _variances(fit, unknowns)
+    values = np.empty(len(places))
+    spreads = []
+    for number, (name, own) in enumerate(places.items()):
+        values[number] = fit.values[own[0]]
+        if unknowns[own[0]].varies:
+            groups = [unknowns[place].group or "" for place in own]
+            spreads.append(spread_over(name, groups, fit.values[own], variances[own]))
+            values[number] = spreads[-1].mean
+    # One value for all groups acts on the windows of each.
+    jacobian = np.stack(
+        [fit.derivatives.jacobian[..., own].sum(axis=-1) for own in places.values()], axis=-1
+    )
+    derivatives = replace(fit.derivatives, jacobian=jacobian)
+    return replace(fit, values=values, derivatives=derivatives), tuple(spreads)
+
+
+def _variances(fit: Fit, unknowns: Sequence[Unknown]) -> Values:
+    """(unknowns,) of each value by its own windows, within what the bounds leave."""
+    jacobian = fit.derivatives.eliminate()[1]
+    flat = jacobian.reshape(-1, jacobian.shape[2])
+    step = np.array([each.step for each in unknowns])
+    prior = np.array([each.high - each.low for each in unknowns]) / np.sqrt(12.0) / step
+    known = np.linalg.inv(flat.T @ flat + np.diag(prior**-2.0))
+    result: Values = np.diag(known) * step**2
+    return result
