@@ -165,7 +165,13 @@ def acting_encoders(policy: Any) -> dict[str, ImageEncoder]:
     """Name of a camera to its encoder in the network that acts, in the order of the contract."""
     acts = next((getattr(policy, name) for name in ACTING if hasattr(policy, name)), policy)
     extractor = acts.features_extractor
-    return dict(extractor.encoders.items()) if isinstance(extractor, SeenObservation) else {}
+    if not isinstance(extractor, SeenObservation):
+        return {}
+    return {
+        name: encoder
+        for name, encoder in extractor.encoders.items()
+        if isinstance(encoder, ImageEncoder)
+    }
 
 
 def encoder_of(policy: Any, camera: str) -> ImageEncoder:
@@ -192,7 +198,7 @@ def begin_as(policy: nn.Module, other: nn.Module) -> None:
             for name, encoder in extractor.encoders.items():
                 if name not in theirs:
                     raise UserError(f"image_encoder: has no camera {name!r}: {nearest(name, theirs)}")
-                if not encoder.begin_as(theirs[name]):
+                if not (isinstance(encoder, ImageEncoder) and encoder.begin_as(theirs[name])):
                     raise UserError(
                         f"image_encoder: camera {name} has another size, kind, stack, normalisation or "
                         "image_network there"
