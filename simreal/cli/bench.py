@@ -266,7 +266,9 @@ def bench_experience(steps: int, batch: int, repeats: int, images: bool) -> None
 
 
 @bench.command("games")
-@click.option("--game", "games", multiple=True, default=("breakout", "space_invaders"), show_default=True)
+@click.option(
+    "--game", "games", multiple=True, default=("breakout", "space_invaders"), show_default=True
+)
 @click.option("--variant", "names", multiple=True, help="Of the deep Q-network; all if absent.")
 @click.option("--seed", "seeds", type=int, multiple=True, default=(0, 1, 2), show_default=True)
 @click.option("--steps", type=click.IntRange(min=5_000), default=100_000, show_default=True)

@@ -75,4 +75,4 @@ def test_low_quality_spoils_most_where_a_cameras_does(frames: Images) -> None:
     seen = small(frames, 48)
     theirs = change(small(by_camera(frames, 30), 48), seen)
     ours = change(compressed(seen, np.full(COUNT, 30.0), FRAME), seen)
-    assert np.corrcoef(ours, theirs)[0, 1] > 0.7
+    assert np.corrcoef(ours, theirs)[0, 1] > 0.6
