@@ -8,6 +8,8 @@ import numpy as np
 
 Z = 1.959964
 """Quantile of the normal distribution for a 95 % interval."""
+Z_90 = 1.645
+"""The same for a 90 % interval."""
 
 
 class Interval(NamedTuple):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from simreal.adapt.uncertainty import Uncertainty, widened
 from simreal.adapt.unknowns import Unknown
+from simreal.statistics import Z_90
 
 Values = NDArray[np.float64]
 Draw = Callable[[Values, int], Values]
@@ -30,8 +31,6 @@ STEP = 1.5
 MOST_TRIALS = 1 + int(np.log(WIDEST) / np.log(STEP))
 SMALLEST_GAIN = 0.02
 """Of coverage by a step: below it, what a joint lacks lies elsewhere."""
-WITHIN = 1.645
-"""Standard deviations to either side that hold 90 % of a normal distribution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +120,7 @@ def band(predicted: Values, spread: Values, rate: float = RATE) -> tuple[Values,
         rate: that the band is to cover.
     """
     low, middle, high = _quantiles(predicted, rate)
-    reach = WITHIN * spread
+    reach = Z_90 * spread
     return middle - np.hypot(middle - low, reach), middle + np.hypot(high - middle, reach)
 
 
@@ -163,7 +162,7 @@ def model_error(
     off = measured - middle
     explained = np.where(off > 0.0, high - middle, middle - low)
     # Of each measurement, the error by which it would just lie on the edge.
-    square = (off**2 - explained**2) / WITHIN**2 - noise**2
+    square = (off**2 - explained**2) / Z_90**2 - noise**2
     needed = np.sqrt(np.maximum(square, 0.0))[valid] / np.maximum(time, 1e-9)[valid][:, None]
     result: Values = np.quantile(needed, rate, axis=0, method="higher")
     return result

@@ -15,13 +15,12 @@ from scipy.stats import t as student
 
 from simreal.adapt.least_squares import Fit
 from simreal.adapt.unknowns import Unknown
+from simreal.statistics import Z_90
 
 Values = NDArray[np.float64]
 
 OUTSIDE = 0.05
 """Share of a distribution beyond either edge of its 90 % interval."""
-NORMAL = 1.645
-"""Standard deviations to either side that hold 90 % of a normal distribution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ class Spread:
         freedom less than there are groups (after Higgins, Thompson and Spiegelhalter, J. R. Statist.
         Soc. A 172, 2009).
         """
-        wider = float(student.ppf(1.0 - OUTSIDE, len(self.values) - 1)) / NORMAL
+        wider = float(student.ppf(1.0 - OUTSIDE, len(self.values) - 1)) / Z_90
         return wider * float(np.hypot(self.between, self.error))
 
     def describe(self) -> str:

@@ -1,7 +1,7 @@
 """Networks that turn images into a few numbers, and the feature extractor that they are part of."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from gymnasium import spaces
@@ -155,6 +155,11 @@ class SeenObservation(BaseFeaturesExtractor):
         self.normalizer = normalizer
         self.encoders = nn.ModuleDict(encoders)
 
+    @property
+    def by_camera(self) -> dict[str, ImageEncoder]:
+        """Name of a camera to its encoder, in the order of the contract."""
+        return cast(dict[str, ImageEncoder], dict(self.encoders.items()))
+
     def forward(self, observations: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """(n, features) of a batch."""
         seen = [encoder(observations[name]) for name, encoder in self.encoders.items()]
@@ -165,13 +170,7 @@ def acting_encoders(policy: Any) -> dict[str, ImageEncoder]:
     """Name of a camera to its encoder in the network that acts, in the order of the contract."""
     acts = next((getattr(policy, name) for name in ACTING if hasattr(policy, name)), policy)
     extractor = acts.features_extractor
-    if not isinstance(extractor, SeenObservation):
-        return {}
-    return {
-        name: encoder
-        for name, encoder in extractor.encoders.items()
-        if isinstance(encoder, ImageEncoder)
-    }
+    return extractor.by_camera if isinstance(extractor, SeenObservation) else {}
 
 
 def encoder_of(policy: Any, camera: str) -> ImageEncoder:
@@ -195,10 +194,10 @@ def begin_as(policy: nn.Module, other: nn.Module) -> None:
     theirs = acting_encoders(other)
     for extractor in policy.modules():
         if isinstance(extractor, SeenObservation):
-            for name, encoder in extractor.encoders.items():
+            for name, encoder in extractor.by_camera.items():
                 if name not in theirs:
                     raise UserError(f"image_encoder: has no camera {name!r}: {nearest(name, theirs)}")
-                if not (isinstance(encoder, ImageEncoder) and encoder.begin_as(theirs[name])):
+                if not encoder.begin_as(theirs[name]):
                     raise UserError(
                         f"image_encoder: camera {name} has another size, kind, stack, normalisation or "
                         "image_network there"

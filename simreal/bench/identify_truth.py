@@ -14,6 +14,7 @@ from simreal.adapt.uncertainty import uncertainty
 from simreal.adapt.windows import Windows
 from simreal.bench.identify_shared import asked_of, rounded
 from simreal.robots import load_robot
+from simreal.statistics import Z_90
 
 Values = NDArray[np.float64]
 Tell = Callable[[str], None]
@@ -35,7 +36,7 @@ def truth(draws: int, tell: Tell, seed: int = 0) -> dict[str, Any]:
         recording = synthetic(Setup(robot), LINK_TRUTH, values, 10.0, random)
         fitted = fit_model(Setup(robot), [recording], asked, Cutting(0.5), None, None, 10)
         deviation = np.sqrt(np.diag(uncertainty(fitted).bounded_covariance))
-        inside[draw] = np.abs(fitted.fit.values - values) <= 1.645 * deviation
+        inside[draw] = np.abs(fitted.fit.values - values) <= Z_90 * deviation
         tell(f"{draw + 1} of {draws}: {100 * inside[: draw + 1].mean():.0f} % within")
     return {
         "draws": draws,

@@ -40,15 +40,14 @@ from simreal.cameras.shapes import (
     meet,
     normal_at,
 )
-from simreal.cameras.texels import tint
+from simreal.cameras.texels import BYTE, HALF, ONE, tint
 
 NEAR = np.float32(0.005)
 """m before the camera, from where on things are seen."""
 SPOT, DIRECTIONAL = 0, 1
 LIFT = np.float32(2e-4)
 """m from which a surface looks for the lamp, so that it does not shade itself."""
-ZERO, HALF, ONE, BYTE = np.float32(0.0), np.float32(0.5), np.float32(1.0), np.float32(255.0)
-TINY = np.float32(1e-12)
+ZERO, TINY = np.float32(0.0), np.float32(1e-12)
 GRAZING = np.float32(0.02)
 """Cosine of the steepest angle for which the patch that a pixel covers is counted."""
 

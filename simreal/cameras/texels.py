@@ -6,7 +6,6 @@ large as the patch. Cubes have their full size alone.
 """
 
 import math
-from typing import Any
 
 import numpy as np
 from numba import njit
@@ -30,9 +29,8 @@ def halved(image: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
         last = sizes[-1].astype(np.float32)
         for axis in (0, 1):
             if last.shape[axis] > 1:
-                pairs: Any = last.shape[axis] // 2
-                even, odd = (np.take(last, 2 * np.arange(pairs) + k, axis=axis) for k in (0, 1))
-                last = HALF * (even + odd)
+                pairs = 2 * np.arange(last.shape[axis] // 2)
+                last = HALF * (last.take(pairs, axis) + last.take(pairs + 1, axis))
         sizes.append(np.rint(last).astype(np.uint8))
     return sizes
 

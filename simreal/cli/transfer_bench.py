@@ -96,15 +96,14 @@ def _wanted(
 
 def _print_plan(wanted: "Sequence[Job]", folder: Path, episodes: int, each: bool) -> None:
     from simreal.transfer_bench.cost import duration_text, seconds_each, seconds_left
-    from simreal.transfer_bench.jobs import results_in
+    from simreal.transfer_bench.jobs import key_of, results_in
 
     done = results_in(folder)
     if each:
-        known = {(one.robot, one.target, one.arm, one.seed, one.steps) for one in done}
+        known = {key_of(one) for one in done}
         table = folded_table("robot", "target", "arm", "seed", "steps", "on quiet cores", "")
         for job, seconds in zip(wanted, seconds_each(wanted, episodes), strict=True):
-            is_done = (job.robot, job.target, job.arm, job.seed, job.steps) in known
-            stands = "done" if is_done else ""
+            stands = "done" if key_of(job) in known else ""
             row = job.robot, job.target, job.arm, str(job.seed), f"{job.steps:,}"
             table.add_row(*row, duration_text(seconds), stands)
         console.print(table)

@@ -39,6 +39,9 @@ def points(angle: FloatArray) -> FloatArray:
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
 
 
+POINTS = points(ANGLES)
+
+
 def add_line(spec: mujoco.MjSpec) -> None:
     """Put a table with a line under the robot, a camera before its gripper, and a studio around them."""
     add_table(spec)
@@ -80,7 +83,7 @@ def at_its_right(random: EpisodeRandom) -> Start:
 def off_line(motion: Motion) -> FloatArray:
     """(count,) m between the place under the grasp site and the line."""
     grasp = site_position(motion.joint_position, GRASP)[:, :2] - motion.command
-    apart = np.linalg.norm(grasp[:, None] - points(ANGLES)[None], axis=2)
+    apart = np.linalg.norm(grasp[:, None] - POINTS[None], axis=2)
     distance: FloatArray = apart.min(axis=1)
     return distance
 

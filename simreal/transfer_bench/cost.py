@@ -5,7 +5,7 @@ from functools import cache
 
 from simreal.experiment import load_experiment
 from simreal.transfer_bench.arms import ADAPTED, BASE_SHARE, Job
-from simreal.transfer_bench.jobs import Result
+from simreal.transfer_bench.jobs import Result, key_of
 from simreal.transfer_bench.targets import BASES, TARGETS
 
 TRAINED = {"qube": 36_000.0, "so101": 18_000.0, "go2": 9_600.0}
@@ -41,12 +41,10 @@ def seconds_left(
     Returns:
         The estimate; how many times as long as estimated the jobs took that are done, if some are.
     """
-    known = {
-        (each.robot, each.target, each.arm, each.seed, each.steps): each.seconds for each in results
-    }
+    known = {key_of(each): each.seconds for each in results}
     expected, took, left = 0.0, 0.0, 0.0
     for job, quiet in zip(jobs, seconds_each(jobs, episodes), strict=True):
-        spent = known.get((job.robot, job.target, job.arm, job.seed, job.steps))
+        spent = known.get(key_of(job))
         if spent is None:
             left += quiet
         else:

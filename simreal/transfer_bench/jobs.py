@@ -61,6 +61,11 @@ class Result:
     seconds: float
 
 
+def key_of(one: Job | Result) -> tuple[str, str, str, int, int]:
+    """What a result is of; with other steps it is another benchmark's."""
+    return one.robot, one.target, one.arm, one.seed, one.steps
+
+
 def do(job: Job, episodes: int, tell: Tell) -> Result:
     """The result of a job, which is done now if it stands not there yet.
 

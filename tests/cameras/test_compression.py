@@ -11,7 +11,7 @@ from simreal.cameras.posed import Posed
 from simreal.cameras.ray_cast import RayCaster
 from simreal.env import BatchEnv
 from simreal.episode_random import episode_seed
-from simreal.experiment import load_experiment
+from simreal.experiment import ExperimentConfig, load_experiment
 from simreal.images import shrunk
 from simreal.physics.mujoco_engine import MujocoPhysics
 from simreal.randomization.jpeg import compressed
@@ -25,7 +25,10 @@ Images = NDArray[np.uint8]
 @pytest.fixture(scope="module")
 def frames() -> Images:
     """Of a robot on a table in held-out visual worlds, as large as a camera takes them."""
-    experiment = load_experiment("so101_reach_pixels").in_held_out_world()
+    return taken_in(load_experiment("so101_reach_pixels").in_held_out_world())
+
+
+def taken_in(experiment: ExperimentConfig) -> Images:
     env, ids = BatchEnv(experiment, COUNT, threads=1), np.arange(COUNT)
     env.begin(ids, episode_seed(0, ids))
     assert isinstance(env.physics, MujocoPhysics)
@@ -72,7 +75,9 @@ def test_it_spoils_what_a_policy_sees_as_much_as_a_cameras_does(
 
 
 def test_low_quality_spoils_most_where_a_cameras_does(frames: Images) -> None:
+    # In held-out worlds alone, whose patterns are alike, a camera spoils all images nearly as much.
+    frames = np.concatenate([frames, taken_in(load_experiment("so101_reach_pixels"))])
     seen = small(frames, 48)
     theirs = change(small(by_camera(frames, 30), 48), seen)
-    ours = change(compressed(seen, np.full(COUNT, 30.0), FRAME), seen)
-    assert np.corrcoef(ours, theirs)[0, 1] > 0.6
+    ours = change(compressed(seen, np.full(len(frames), 30.0), FRAME), seen)
+    assert np.corrcoef(ours, theirs)[0, 1] > 0.7

@@ -7,7 +7,7 @@ from simreal.env import BatchEnv
 from simreal.experiment import load_experiment
 from simreal.tasks.so101_kinematics import GRASP, site_position
 from simreal.tasks.so101_line import ANGLES, RADIUS, SWING, WAVES, off_line, over_line, points
-from simreal.tasks.task import Motion
+from tests.tasks.motions import motion
 
 COUNT = 16
 
@@ -17,12 +17,6 @@ def env() -> BatchEnv:
     return BatchEnv(
         load_experiment("so101_line", ["randomization={}", "held_out_visuals={}"]), COUNT, threads=1
     )
-
-
-def motion(env: BatchEnv) -> Motion:
-    physics = env.physics
-    nothing = np.zeros((env.count, 6))
-    return Motion(physics.joint_position, physics.joint_velocity, nothing, nothing, env.command, physics)
 
 
 def best_names(env: BatchEnv) -> list[str]:

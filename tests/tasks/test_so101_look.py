@@ -6,7 +6,7 @@ import pytest
 from simreal.env import BatchEnv
 from simreal.experiment import load_experiment
 from simreal.tasks.so101_look import FIELD_OF_VIEW, SEEN, in_the_middle, off_centre
-from simreal.tasks.task import Motion
+from tests.tasks.motions import motion
 
 COUNT = 16
 
@@ -16,12 +16,6 @@ def env() -> BatchEnv:
     return BatchEnv(
         load_experiment("so101_look", ["randomization={}", "held_out_visuals={}"]), COUNT, threads=1
     )
-
-
-def motion(env: BatchEnv) -> Motion:
-    physics = env.physics
-    nothing = np.zeros((env.count, 6))
-    return Motion(physics.joint_position, physics.joint_velocity, nothing, nothing, env.command, physics)
 
 
 def choose(env: BatchEnv, names: list[str]) -> np.ndarray:

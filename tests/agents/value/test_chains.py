@@ -1,7 +1,6 @@
 """Short chains that separate improvements of the deep Q-network from plain DQN.
 
-Replay by priority has one of its own: test_chain.py. But for the noisy agent, experience is
-given, every action as often as every other.
+But for the noisy agent, experience is given.
 """
 
 from collections.abc import Iterable
@@ -103,6 +102,53 @@ def known_start(name: str, seed: int) -> float:
 def test_rewards_of_several_steps_come_back_sooner(name: str) -> None:
     assert known_start("dqn", 0) < 0.5
     assert abs(known_start(name, 0) - 1.0) < 0.25
+
+
+CLIFF, LIMIT = 8, 6000
+ALONG = np.random.default_rng(0).integers(0, 2, CLIFF)
+
+
+def walk(until: int) -> list[Step]:
+    """A way along a cliff whose first wrong step is at a place; none if beyond the end."""
+    steps: list[Step] = []
+    for place in range(min(until + 1, CLIFF)):
+        good = place < until
+        end = not good or place == CLIFF - 1
+        action = int(ALONG[place] if good else 1 - ALONG[place])
+        steps.append((place, action, float(good and end), None if end else place + 1))
+    return steps
+
+
+def cliff() -> list[Step]:
+    """The cliffwalk of Schaul et al., 2016: of ways as often as chance has them, one alone is rewarded.
+
+    What the one tells must travel back through the whole chain.
+    """
+    failures = [walk(place) for place in range(CLIFF) for _ in range(2 ** (CLIFF - 1 - place))]
+    return [step for way in (*failures, walk(CLIFF)) for step in way]
+
+
+def updates_until_solved(name: str, seed: int) -> int:
+    """Until every choice is right and the start is worth what it is, to a fifth."""
+    agent = made(name, seed, (CLIFF, 2), cliff())
+    true = 0.9 ** (CLIFF - 1)
+    for update in range(25, LIMIT, 25):
+        agent.train(25, 16)
+        if update % 50 == 0:
+            agent.q_net_target.load_state_dict(agent.q_net.state_dict())
+        values = worth(agent)
+        if (values.argmax(axis=1) == ALONG).all() and abs(values[0].max() - true) < 0.2 * true:
+            return update
+    return LIMIT
+
+
+@pytest.mark.long
+def test_replay_by_priority_needs_two_thirds_of_the_updates_of_even_replay_or_less() -> None:
+    even, by_priority = (
+        [updates_until_solved(name, seed) for seed in range(3)] for name in ("dqn", "prioritized")
+    )
+    assert max(even) < LIMIT
+    assert np.median(by_priority) < np.median(even) / 1.5, (even, by_priority)
 
 
 SHORT = 4
