@@ -1,6 +1,8 @@
 """Policies that choose among actions, from the configuration to the exported file."""
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import gymnasium
@@ -18,6 +20,8 @@ from simreal.experiment import load_experiment
 from simreal.experiment_contract import action_choices
 from simreal.export import export
 from simreal.inspect import describe_contract
+from simreal.logs.messages import read_messages
+from simreal.run import Run
 from simreal.train import start_run, train
 
 TINY = {
@@ -89,15 +93,17 @@ def test_gymnasium_sees_numbers_of_choices() -> None:
         np.testing.assert_array_equal(same.step(np.ones(1, np.float32))[0], observation)
 
 
+def trained(agent: str, folder: Path, *more: str) -> Run:
+    overrides = (f"agent={agent}", f"{agent}.hidden_layers=[16]", "episode_length=0.3", *TINY[agent])
+    experiment = load_experiment("qube_swingup_discrete", (*overrides, "train.total_steps=200", *more))
+    run = start_run(experiment, 0, folder / "run")
+    train(run)
+    return run
+
+
 @pytest.mark.parametrize("agent", TINY)
 def test_it_is_exported_with_its_choice_and_the_worth_of_each(agent: str, tmp_path: Path) -> None:
-    overrides = (f"agent={agent}", f"{agent}.hidden_layers=[16]", "episode_length=0.3", *TINY[agent])
-    run = start_run(
-        load_experiment("qube_swingup_discrete", (*overrides, "train.total_steps=200")),
-        0,
-        tmp_path / "run",
-    )
-    train(run)
+    run = trained(agent, tmp_path)
     made = export(run, tmp_path / "policy.onnx")
     assert made.parity < 1e-5
     policy = load_policy(made.path)
@@ -114,3 +120,16 @@ def test_it_is_exported_with_its_choice_and_the_worth_of_each(agent: str, tmp_pa
     np.testing.assert_array_equal(policy.act(observations), action)
     first, second = (evaluate(load_candidate(path), 16, seed=1) for path in (run.path, made.path))
     assert first.summary.mean_return.value == pytest.approx(second.summary.mean_return.value, rel=1e-6)
+
+
+def test_it_flies_and_asks_the_robot_for_nothing_but_its_choices(tmp_path: Path) -> None:
+    run = trained("dqn", tmp_path, "action={scale: 4.0, motions: {left: -0.2, right: 0.1}}")
+    made, log = export(run, tmp_path / "policy.onnx"), tmp_path / "flight.mcap"
+    begin = "from simreal.cli.main import main; main()"
+    options = ("--driver", "sim", "--duration", "0.5", "--log", str(log))
+    subprocess.run([sys.executable, "-P", "-c", begin, "deploy", str(made.path), *options], check=True)
+    flight = read_messages(log)
+    volts = flight.array("/command")
+    assert len(volts) > 20
+    assert np.minimum(abs(volts + 0.8), abs(volts - 0.4)).max() < 1e-6
+    np.testing.assert_allclose(volts, 4.0 * flight.array("/action"), atol=1e-6)

@@ -16,6 +16,8 @@ import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 from scipy.stats import bootstrap
+from sb3_contrib import QRDQN
+from stable_baselines3 import DQN
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import DummyVecEnv
 from torch import nn
@@ -34,6 +36,9 @@ LONGEST_EPISODE = 2500
 ATOM_RANGE = (-10.0, 10.0)
 """Of discounted returns, as published (Bellemare et al., 2017). Its middle is what an untrained network
 expects of every action: a range around more than 0 begins too hopeful, and takes long to unlearn it."""
+QUANTILES = "qrdqn"
+"""sb3-contrib's (Dabney et al., AAAI 2018), beside the variants of our own agent; as many quantiles as C51
+has atoms."""
 EVALUATION_EPISODES = 30
 TOGETHER, STEPS_PER_UPDATE = 8, 4
 """Games that an agent plays side by side, and steps of all of them for each update of its network."""
@@ -109,7 +114,7 @@ def compare_on_games(
 
     Args:
         games: names of MinAtar.
-        names: of `variants`; all if empty.
+        names: of `variants`, and `qrdqn`; all if empty.
         seeds: of trainings.
         steps: of each training.
         results: JSON, written after each training, so that a run can be stopped and continued.
@@ -118,7 +123,7 @@ def compare_on_games(
     Raises:
         UserError: a game or variant that there is not, or MinAtar is not installed.
     """
-    known = tuple(variants(ATOM_RANGE))
+    known = (*variants(ATOM_RANGE), QUANTILES)
     names = names or known
     for what, given, valid in (("game", games, GAMES), ("variant", names, known)):
         for name in given:
@@ -142,21 +147,7 @@ def compare_on_games(
 
 def _score(game: str, name: str, seed: int, steps: int) -> float:
     """Mean return of the best actions, at the end of a training."""
-    agent = ValueAgent(
-        DummyVecEnv([partial(Game, game)] * TOGETHER),
-        seed=seed,
-        buffer_size=100_000,
-        learning_starts=2_000,
-        learning_rate=2.5e-4,
-        batch_size=32,
-        train_freq=1,
-        gradient_steps=TOGETHER // STEPS_PER_UPDATE,
-        target_update_interval=1_000,
-        exploration_fraction=0.3,
-        exploration_final_eps=0.02,
-        policy_kwargs={"features_extractor_class": SmallImages, "net_arch": [128]},
-        **variants(ATOM_RANGE)[name],
-    )
+    agent = _untrained(game, name, seed)
     agent.learn(steps)
     env, total = Game(game), 0.0
     for episode in range(EVALUATION_EPISODES):
@@ -166,6 +157,27 @@ def _score(game: str, name: str, seed: int, steps: int) -> float:
             seen, reward, terminated, truncated, _ = env.step(action)
             total, ended = total + reward, terminated or truncated
     return total / EVALUATION_EPISODES
+
+
+def _untrained(game: str, name: str, seed: int) -> DQN | QRDQN:
+    """All of them learn from as many steps, in batches as large, at the same rate."""
+    env = DummyVecEnv([partial(Game, game)] * TOGETHER)
+    common: dict[str, Any] = {
+        "seed": seed,
+        "buffer_size": 100_000,
+        "learning_starts": 2_000,
+        "learning_rate": 2.5e-4,
+        "batch_size": 32,
+        "train_freq": 1,
+        "gradient_steps": TOGETHER // STEPS_PER_UPDATE,
+        "target_update_interval": 1_000,
+        "exploration_fraction": 0.3,
+        "exploration_final_eps": 0.02,
+    }
+    network: dict[str, Any] = {"features_extractor_class": SmallImages, "net_arch": [128]}
+    if name == QUANTILES:
+        return QRDQN("MlpPolicy", env, policy_kwargs=network | {"n_quantiles": 51}, **common)
+    return ValueAgent(env, policy_kwargs=network, **common, **variants(ATOM_RANGE)[name])
 
 
 def _relative(scores: dict[str, list[float]]) -> dict[str, dict[str, float]]:

@@ -8,6 +8,8 @@ import pytest
 import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
+from sb3_contrib import QRDQN
+from stable_baselines3 import DQN
 from stable_baselines3.common.callbacks import EvalCallback, StopTrainingOnRewardThreshold
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.torch_layers import NatureCNN
@@ -200,31 +202,36 @@ def test_a_noisy_agent_explores_without_chance_and_not_when_asked_for_its_best()
     assert len(set(made.predict(seen, deterministic=True)[0].tolist())) == 1
 
 
+def cart_pole_agent(name: str, seed: int) -> DQN | QRDQN:
+    common: dict[str, Any] = {
+        "env": gymnasium.make("CartPole-v1"),
+        "seed": seed,
+        "buffer_size": 50_000,
+        "learning_starts": 1_000,
+        "learning_rate": 1e-3,
+        "batch_size": 64,
+        "train_freq": 4,
+        "gradient_steps": 2,
+        "target_update_interval": 200,
+        "exploration_fraction": 0.2,
+        "exploration_final_eps": 0.04,
+    }
+    network: dict[str, Any] = {"net_arch": [128, 128]}
+    if name == "qrdqn":
+        return QRDQN("MlpPolicy", policy_kwargs=network | {"n_quantiles": 51}, **common)
+    return ValueAgent(policy_kwargs=network, **common, **VARIANTS[name])
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", [*VARIANTS, "qrdqn"])
 def test_every_variant_solves_cartpole(name: str) -> None:
     """A mean return of 475 over 20 episodes, at some time in one of three trainings."""
     best = []
     for seed in range(3):
-        made = ValueAgent(
-            gymnasium.make("CartPole-v1"),
-            seed=seed,
-            buffer_size=50_000,
-            learning_starts=1_000,
-            learning_rate=1e-3,
-            batch_size=64,
-            train_freq=4,
-            gradient_steps=2,
-            target_update_interval=200,
-            exploration_fraction=0.2,
-            exploration_final_eps=0.04,
-            policy_kwargs={"net_arch": [128, 128]},
-            **VARIANTS[name],
-        )
         solved = StopTrainingOnRewardThreshold(475.0)
         judge = Monitor(gymnasium.make("CartPole-v1"))
         judged = EvalCallback(judge, solved, n_eval_episodes=20, eval_freq=4_000, verbose=0)
-        made.learn(50_000, judged)
+        cart_pole_agent(name, seed).learn(50_000, judged)
         best.append(judged.best_mean_reward)
         if best[-1] >= 475.0:
             return
