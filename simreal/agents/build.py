@@ -34,6 +34,7 @@ from simreal.agents.symmetric import SymmetricPolicy
 from simreal.agents.taught import TaughtPPO, untold
 from simreal.agents.value.agent import ValueAgent
 from simreal.agents.value.image_replay import ImageReplay
+from simreal.agents.value.variants import arguments_of
 from simreal.vec_env import SimrealVecEnv
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU}
@@ -231,12 +232,5 @@ def _dqn(config: DQNConfig, common: dict[str, Any], policy: dict[str, Any]) -> V
         **{name: value for name, value in common.items() if name not in CHOSEN_BY_VALUE_AGENT},
         **_q(config),
         policy_kwargs=policy,
-        double=config.double,
-        duelling=config.duelling,
-        noisy=config.noisy,
-        n_steps=config.n_steps,
-        priority_exponent=config.priority_exponent if config.prioritized else 0.0,
-        importance_exponent=config.importance_exponent,
-        atom_range=config.atom_range if config.distributional else None,
-        atom_count=config.atoms,
+        **arguments_of(config),
     )

@@ -192,8 +192,8 @@ class DQNConfig(QConfig):
     """A value of the state beside advantages of the choices (Wang et al., 2016)."""
     prioritized: bool = False
     """Replay by what is left to learn (Schaul et al., 2016)."""
-    priority_exponent: Share = 0.5
-    """Of an error in the probability of being replayed."""
+    priority_exponent: Share = 0.6
+    """Of an error in the probability of being replayed; as published for this alone."""
     importance_exponent: Share = 0.4
     """By which a loss is weighed against that at first; it rises to 1."""
     noisy: bool = False
@@ -214,6 +214,8 @@ class RainbowConfig(DQNConfig):
     double: bool = True
     duelling: bool = True
     prioritized: bool = True
+    priority_exponent: Share = 0.5
+    """Of an error in the probability of being replayed; as published for Rainbow."""
     noisy: bool = True
     n_steps: Count = 3
     distributional: bool = True

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
-from scipy.stats import bootstrap
 from sb3_contrib import QRDQN
+from scipy.stats import bootstrap
 from stable_baselines3 import DQN
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import DummyVecEnv
@@ -37,8 +37,7 @@ ATOM_RANGE = (-10.0, 10.0)
 """Of discounted returns, as published (Bellemare et al., 2017). Its middle is what an untrained network
 expects of every action: a range around more than 0 begins too hopeful, and takes long to unlearn it."""
 QUANTILES = "qrdqn"
-"""sb3-contrib's (Dabney et al., AAAI 2018), beside the variants of our own agent; as many quantiles as C51
-has atoms."""
+"""sb3-contrib's (Dabney et al., AAAI 2018), with as many quantiles as C51 has atoms."""
 EVALUATION_EPISODES = 30
 TOGETHER, STEPS_PER_UPDATE = 8, 4
 """Games that an agent plays side by side, and steps of all of them for each update of its network."""
@@ -154,7 +153,7 @@ def _score(game: str, name: str, seed: int, steps: int) -> float:
         seen, ended = env.reset(seed=100_000 + 1_000 * seed + episode)[0], False
         while not ended:
             action, _ = agent.predict(seen, deterministic=True)
-            seen, reward, terminated, truncated, _ = env.step(action)
+            seen, reward, terminated, truncated, _ = env.step(np.int64(action))
             total, ended = total + reward, terminated or truncated
     return total / EVALUATION_EPISODES
 

@@ -117,7 +117,7 @@ def test_the_target_of_a_distribution_by_hand() -> None:
 
 def test_the_target_of_rainbow_by_hand() -> None:
     """It chooses by its own means, and moves the distribution of the target network."""
-    made = agent(**variants((0.0, 2.0))["rainbow"], atom_count=3)
+    made = agent(**variants((0.0, 2.0))["rainbow"] | {"atom_count": 3})
     made.q_net.forward = lambda seen: torch.tensor([[2.0, 1.0, 0.0]])  # type: ignore[method-assign]
     split, certain = [0.0, -9e9, 0.0], [-9e9, -9e9, 0.0]
     theirs = torch.tensor([[split, certain, certain]])
