@@ -193,8 +193,8 @@ def training_progress(total: int) -> Iterator[Callable[["TrainingStatus"], None]
 def _progress_text(status: "TrainingStatus") -> str:
     ended = not math.isnan(status.mean_return)
     return (
-        f"{status.steps / 1e6:.2f} M steps, "
+        f"{status.steps:,} steps, "
         f"return {f'{status.mean_return:.1f}' if ended else '-'}, "
         f"success {f'{100 * status.success:.0f} %' if ended else '-'} exploring, "
-        f"{status.steps_per_second / 1e3:.1f} k steps/s"
+        f"{status.steps_per_second:,.0f} steps/s"
     )
