@@ -58,7 +58,7 @@ def test_the_image_is_red_where_the_cube_is(env: BatchEnv) -> None:
     right = np.cross(forward, [0.0, 0.0, 1.0])
     right /= np.linalg.norm(right)
     off = cube_position(motion(env)) - eye
-    scale = 32.0 / (np.tan(0.5 * mount.field_of_view) * (off @ forward))
-    column, row = 32.0 + scale * (off @ right), 32.0 - scale * (off @ np.cross(right, forward))
+    scale = 24.0 / (np.tan(0.5 * mount.field_of_view) * (off @ forward))
+    column, row = 24.0 + scale * (off @ right), 24.0 - scale * (off @ np.cross(right, forward))
     there_it_is = red[np.arange(COUNT), row.astype(int), column.astype(int)]
     assert (there_it_is > 60.0).mean() > 0.8  # some are behind the arm
