@@ -278,6 +278,11 @@ class ExperimentConfig(BaseExperiment):
                     faults[section, name] = "is nothing that a camera sees"
         return faults
 
+    def without_visuals(self) -> Self:
+        """The experiment without visual randomization: its cameras see the model as it is."""
+        kept = {name: entry for name, entry in self.randomization.items() if not is_visual(name, entry)}
+        return self.model_copy(update={"randomization": kept})
+
     def in_held_out_world(self) -> Self:
         """The experiment in its held-out visual world; all that is not visual is as it was.
 
@@ -286,8 +291,8 @@ class ExperimentConfig(BaseExperiment):
         """
         if not self.held_out_visuals:
             raise UserError(f"experiment of {self.task}: has no held_out_visuals")
-        kept = {name: entry for name, entry in self.randomization.items() if not is_visual(name, entry)}
-        return self.model_copy(update={"randomization": kept | self.held_out_visuals})
+        drawn = self.without_visuals().randomization | self.held_out_visuals
+        return self.model_copy(update={"randomization": drawn})
 
     @property
     def taught_by(self) -> TeacherConfig | None:

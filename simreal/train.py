@@ -103,6 +103,7 @@ def train(
     stop_early: Callable[[BaseAlgorithm], bool] | None = None,
     begin: Callable[[BaseAlgorithm], None] | None = None,
     find_teacher: FindTeacher | None = None,
+    beside: BaseCallback | None = None,
 ) -> bool:
     """Train in a run folder until its steps are done, or until it is interrupted.
 
@@ -117,6 +118,7 @@ def train(
         stop_early: asked after each update whether to stop; for benchmarks.
         begin: is given the fresh agent of a new training, such as to go on from another's networks.
         find_teacher: for an experiment with one.
+        beside: what else is done while it learns, such as an alignment.
 
     Returns:
         Whether the training came to its end; a checkpoint stands in the folder either way.
@@ -156,7 +158,7 @@ def train(
         with interrupt_flag() as recorder.interrupt:
             agent.learn(
                 max(0, total - progress.steps),
-                callback=recorder,
+                callback=recorder if beside is None else [recorder, beside],
                 reset_num_timesteps=not resume,
                 tb_log_name=experiment.agent,
             )

@@ -23,8 +23,9 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from torch import nn
 
-from simreal.agents.images import encoder_of
+from simreal.agents.images import acting_encoders, encoder_of
 from simreal.agents.symmetric import SymmetricPolicy
+from simreal.agents.taught import TaughtPPO
 from simreal.config import Config
 from simreal.errors import UserError
 from simreal.observation import Float32Array
@@ -33,6 +34,7 @@ from simreal.statistics import Interval, share_interval
 
 Batch = torch.Tensor
 Loss = Callable[[Batch, Batch], torch.Tensor]
+LossName = Literal["coral", "mmd", "adversarial"]
 WIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Of the kernels, in shares of the median squared distance."""
 REMEMBERED_STEPS = 64
@@ -44,14 +46,14 @@ JUDGE_STEPS = 400
 class AlignmentConfig(Config):
     """How to align features."""
 
-    loss: Literal["coral", "mmd", "adversarial"] = "mmd"
+    loss: LossName = "mmd"
     weight: Annotated[float, Field(gt=0)] = 1.0
-    """Of the loss."""
+    """Of the loss beside another one; an optimizer of its own makes nothing of it."""
     batch_size: Annotated[int, Field(ge=8)] = 256
-    """Simulated and real ones in each update, each."""
+    """Simulated and real ones in each update, each. An imitation has its own."""
     learning_rate: Annotated[float, Field(gt=0)] = 3e-4
     updates: Annotated[int, Field(gt=0)] = 4
-    """After each rollout of a training."""
+    """After each rollout of a training. An imitation aligns in every update of its own."""
 
 
 def coral_loss(simulated: Batch, real: Batch) -> torch.Tensor:
@@ -221,8 +223,10 @@ class Aligner:
             size = encoder(self._real[:2]).shape[1]
         self._random = torch.Generator().manual_seed(seed)
         self._loss = make_loss(config, size)
-        own = list(self._loss.parameters()) if isinstance(self._loss, nn.Module) else []
-        self._optimizer = torch.optim.Adam([*encoder.parameters(), *own], config.learning_rate)
+        rate = config.learning_rate
+        self._optimizer = torch.optim.Adam(list(encoder.parameters()), rate)
+        own = self._loss.parameters() if isinstance(self._loss, nn.Module) else None
+        self._of_discriminator = None if own is None else torch.optim.Adam(own, rate)
 
     def loss(self, simulated: torch.Tensor) -> torch.Tensor:
         """The weighted loss of (n, ...) simulated inputs against a batch of real ones."""
@@ -235,7 +239,14 @@ class Aligner:
         self._optimizer.zero_grad()
         (loss if task_loss is None else loss + task_loss).backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
+        self.step_discriminator()
         return float(loss.detach())
+
+    def step_discriminator(self) -> None:
+        """Let it learn, where there is one, by the gradients of the last loss, and forget them."""
+        if self._of_discriminator is not None:
+            self._of_discriminator.step()
+            self._of_discriminator.zero_grad()
 
 
 class ActorFeatures(nn.Module):
@@ -249,11 +260,13 @@ class ActorFeatures(nn.Module):
         """
         super().__init__()
         policy: Any = agent.policy
-        if type(agent) is not PPO or isinstance(policy, SymmetricPolicy):
+        if type(agent) not in (PPO, TaughtPPO) or isinstance(policy, SymmetricPolicy):
             raise UserError(
                 f"features of {type(policy).__name__} of {type(agent).__name__} cannot be aligned: "
                 "those of a ppo can that is neither symmetric nor adaptive"
             )
+        if acting_encoders(policy):
+            raise UserError("of a policy that sees, the images of a camera are aligned: which camera?")
         self._policy = policy
 
     def forward(self, observation: torch.Tensor) -> torch.Tensor:
@@ -275,7 +288,8 @@ class AlignDuringTraining(BaseCallback):
     """Aligns features of a policy with real ones, after each of its updates.
 
     Those of observations, of a PPO alone; or those of one camera's images, of any agent that sees: its
-    encoder is the policy's own, so that both shape it.
+    encoder is the policy's own, so that both shape it. A pupil that imitates a teacher aligns in the
+    very steps in which it learns: hundreds follow each rollout, and would undo what came before.
     """
 
     def __init__(
@@ -306,8 +320,28 @@ class AlignDuringTraining(BaseCallback):
         camera = self._camera
         encoder = ActorFeatures(self.model) if camera is None else encoder_of(self.model.policy, camera)
         self._aligner = Aligner(encoder, self._real, self._config, self._seed)
+        if isinstance(self.model, TaughtPPO):
+            self.model.beside = self
+
+    def _on_training_end(self) -> None:
+        if isinstance(self.model, TaughtPPO):
+            self.model.beside = None
+
+    def loss(self, seen: dict[str, torch.Tensor]) -> torch.Tensor:
+        """See `simreal.agents.taught.Beside`."""
+        assert self._aligner is not None
+        loss = self._aligner.loss(seen[self._camera or STATE])
+        self.logger.record_mean("alignment/loss", float(loss.detach()))
+        return loss
+
+    def step(self) -> None:
+        """See `simreal.agents.taught.Beside`."""
+        assert self._aligner is not None
+        self._aligner.step_discriminator()
 
     def _on_step(self) -> bool:
+        if isinstance(self.model, TaughtPPO):
+            return True  # it remembers by itself
         seen = self.locals["new_obs"]
         self._seen.append(seen[self._camera or STATE] if isinstance(seen, dict) else seen)
         return True

@@ -40,6 +40,18 @@ class Teach(Protocol):
         ...
 
 
+class Beside(Protocol):
+    """What a pupil's networks learn beside what its teacher does, in the same updates."""
+
+    def loss(self, seen: dict[str, torch.Tensor]) -> torch.Tensor:
+        """To be added to the loss of a batch of what was seen."""
+        ...
+
+    def step(self) -> None:
+        """Let what is not the policy's learn by the gradients that it has now, and forget them."""
+        ...
+
+
 class Memory:
     """Arrays of moments by name; the oldest is forgotten."""
 
@@ -69,6 +81,7 @@ class TaughtPPO(PPO):
 
     Attributes:
         teach: the teacher; must be set before it learns.
+        beside: what else it learns, if anything.
     """
 
     def __init__(self, *args: Any, teacher: TeacherConfig, told: int, **kwargs: Any) -> None:
@@ -81,6 +94,7 @@ class TaughtPPO(PPO):
             policy.tell = nn.Linear(policy.features_dim - self._numbers, told)
             policy.optimizer.add_param_group({"params": policy.tell.parameters()})
         self.teach: Teach | None = None
+        self.beside: Beside | None = None
         self._config = teacher
         self._memory: Memory | None = None
         actions: Any = self.action_space
@@ -88,7 +102,7 @@ class TaughtPPO(PPO):
         self._begun = np.ones(self.n_envs, dtype=bool)
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "teach", "_memory"]
+        return [*super()._excluded_save_params(), "teach", "beside", "_memory"]
 
     def collect_rollouts(
         self, env: Any, callback: Any, rollout_buffer: Any, n_rollout_steps: int
@@ -147,10 +161,14 @@ class TaughtPPO(PPO):
             if self._tells:
                 policy: Any = self.policy
                 loss = loss + functional.mse_loss(policy.tell(features[:, self._numbers :]), told)
+            if self.beside is not None:
+                loss = loss + self.beside.loss(moments)
             self.policy.optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
             self.policy.optimizer.step()
+            if self.beside is not None:
+                self.beside.step()
         self._n_updates += self._config.updates
         self.logger.record("train/imitation_loss", float(np.mean(losses)))
 

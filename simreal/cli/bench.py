@@ -2,10 +2,15 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from simreal.cli_types import OVERRIDE_OPTION, PATH, numbers_by_name, print_json
+
+if TYPE_CHECKING:
+    from simreal.adapt.alignment import LossName
+    from simreal.bench.alignment import Lead
 
 
 def _tell(text: str) -> None:
@@ -193,6 +198,77 @@ def bench_online(
     from simreal.bench.online import compare_online
 
     print_json(compare_online(run_folder, experiment, arms, seeds, steps, worlds, _tell))
+
+
+@bench.command("alignment")
+@click.option("--folder", type=PATH, default=Path("runs/alignment"), show_default=True)
+@click.option(
+    "--experiment",
+    default="so101_reach_pixels",
+    show_default=True,
+    help="With a camera and held_out_visuals; its own visual randomization is taken away.",
+)
+@click.option(
+    "--loss",
+    "losses",
+    multiple=True,
+    type=click.Choice(["coral", "mmd", "adversarial"]),
+    default=("mmd",),
+    show_default=True,
+    help="One arm for each.",
+)
+@click.option(
+    "--weight",
+    type=click.FloatRange(min=0.0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Of the loss, beside that of an imitation; other agents align by steps of their own.",
+)
+@click.option("--seed", "seeds", type=int, multiple=True, default=(0, 1, 2), show_default=True)
+@click.option(
+    "--steps", type=click.IntRange(min=1), default=65_536, show_default=True, help="Of each training."
+)
+@click.option(
+    "--images",
+    type=click.IntRange(min=256),
+    default=4_000,
+    show_default=True,
+    help="Of the robot, every fourth control step, without rewards, states or actions.",
+)
+@click.option(
+    "--lead",
+    type=click.Choice(["policy", "teacher"]),
+    default="policy",
+    show_default=True,
+    help="Who moves the robot while it is filmed: the policy trained without alignment, or the "
+    "experiment's teacher, in place of a person who leads the arm.",
+)
+@click.option("--episodes", type=click.IntRange(min=2), default=200, show_default=True)
+@OVERRIDE_OPTION
+def bench_alignment(
+    folder: Path,
+    experiment: str,
+    losses: tuple["LossName", ...],
+    weight: float,
+    seeds: tuple[int, ...],
+    steps: int,
+    images: int,
+    lead: "Lead",
+    episodes: int,
+    overrides: tuple[str, ...],
+) -> None:
+    """Success in an unseen visual world with alignment to its images, against without.
+
+    The held-out visual world stands for the robot. Policies are trained without visual randomization,
+    with equal seeds and steps: one as it comes; and one for each --loss, whose encoder is aligned with
+    unlabelled images of the robot. It tells of each: success in its own and in the robot's world, and
+    how well a fresh discriminator tells features of the two apart (0.5 is chance). Goes on where it was
+    stopped.
+    """
+    from simreal.bench.alignment import Plan, with_and_without
+
+    plan = Plan(folder, experiment, overrides, losses, weight, steps, images, lead, episodes, _tell)
+    print_json(with_and_without(plan, seeds))
 
 
 @bench.command("robot-tuning")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
 
 from simreal.adapt.finetune import finetune, start_finetuning
 from simreal.adapt.finetune_online import finetune_online
@@ -32,6 +33,7 @@ from simreal.randomization.residual import read_residual, write_residual
 from simreal.robots import load_robot
 from simreal.run import Run
 from simreal.tasks import find_task
+from simreal.teacher import find_teacher
 from simreal.train import StatusListener, TrainingStatus, start_run, train
 from simreal.transfer_bench.flights import excite, fly
 from simreal.transfer_bench.hidden_robot import HiddenRobot
@@ -114,8 +116,15 @@ def make(job: Job, tell: Tell) -> Made:
     return ARMS[job.arm].make(job, tell)
 
 
-def trained(seed: int, path: Path, experiment: BaseExperiment, steps: int, tell: Tell) -> Run:
-    """A run of an experiment, begun or gone on with until it has its steps."""
+def trained(
+    seed: int,
+    path: Path,
+    experiment: BaseExperiment,
+    steps: int,
+    tell: Tell,
+    beside: BaseCallback | None = None,
+) -> Run:
+    """A run of an experiment, begun or gone on with until it has its steps; `beside` as of `train`."""
     run = _begun(path)
     if run is None:
         config = experiment.model_copy(
@@ -125,7 +134,8 @@ def trained(seed: int, path: Path, experiment: BaseExperiment, steps: int, tell:
     elif _has_steps(run, steps):
         return run
     tell(f"training {path} to {steps} steps")
-    _finish(run, train(run, resume=True, listen=_tenths(tell)))
+    listen = _tenths(tell)
+    _finish(run, train(run, True, listen=listen, find_teacher=find_teacher, beside=beside))
     return run
 
 

@@ -139,6 +139,22 @@ def test_aligned_features_cannot_be_told_apart_and_mean_the_same(
     assert error < 0.5 * error_before
 
 
+def test_a_discriminator_learns_apart_from_whoever_steps_the_encoder() -> None:
+    """As beside an imitation, whose optimizer knows the policy alone."""
+    torch.manual_seed(0)
+    encoder, simulated, real = nn.Identity(), normal(256, 0), normal(256, 1) + 2.0
+    encoder.weight = nn.Parameter(torch.ones(1))  # type: ignore[assignment]
+    config = AlignmentConfig(loss="adversarial", learning_rate=1e-2)
+    aligner, losses = Aligner(encoder, real.numpy(), config), []
+    for _ in range(50):
+        loss = aligner.loss(simulated)
+        loss.backward()  # type: ignore[no-untyped-call]
+        aligner.step_discriminator()
+        losses.append(float(loss.detach()))
+    assert losses[0] > 0.6 and losses[-1] < 0.2
+    assert float(encoder.weight) == 1.0  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("overrides", [(), ("critic=[parameters]",)])
 def test_it_plugs_into_the_features_of_a_training(overrides: tuple[str, ...]) -> None:
     small = ("ppo.hidden_layers=[16]", "ppo.rollout_steps=8", "episode_length=0.5", *overrides)

@@ -10,10 +10,12 @@ import torch
 from simreal.adapt.alignment import AlignDuringTraining, AlignmentConfig
 from simreal.agents.build import build_agent
 from simreal.agents.images import acting_encoders, encoder_of
+from simreal.agents.taught import TaughtPPO
 from simreal.env import BatchEnv
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
 from simreal.run import Run
+from simreal.teacher import find_teacher
 from simreal.train import load_agent, start_run, train
 from simreal.vec_env import SimrealVecEnv
 
@@ -31,6 +33,16 @@ OF_DQN = [
     "dqn.batch_size=8",
     "dqn.replay_size=200",
     "dqn.hidden_layers=[8]",
+]
+
+OF_PUPIL = [
+    "ppo.simulations=8",
+    "ppo.rollout_steps=8",
+    "ppo.batch_size=16",
+    "ppo.image_shift=0",
+    "ppo.final_learning_rate_share=1.0",
+    "teacher.updates=6",
+    "episode_length=0.4",
 ]
 
 
@@ -104,6 +116,29 @@ def test_alignment_and_policy_shape_one_encoder(agent: str) -> None:
             pair = [encoder(torch.from_numpy(each)).mean(dim=0) for each in (shown, real)]
         apart.append(float((pair[0] - pair[1]).square().mean()))
     assert apart[1] < 0.7 * apart[0]
+
+
+def test_a_pupil_aligns_in_each_update_of_its_imitation_as_much_as_the_weight_says() -> None:
+    """Two rollouts with six updates each: the few steps between rollouts alone would not be seen."""
+    experiment = load_experiment("so101_reach_pixels", OF_PUPIL)
+    apart = []
+    for weight in (1e-6, 100.0):
+        env = BatchEnv(experiment, 8, 0, threads=1)
+        made = build_agent(experiment.agent_config, SimrealVecEnv(env), 0, teacher=experiment.teacher)
+        assert isinstance(made, TaughtPPO)
+        made.teach = find_teacher("so101_reach", env)
+        env.reset(1)
+        shown = env.images["front"].copy()
+        real = np.concatenate([255 - shown] * 4)
+        config = AlignmentConfig(loss="coral", weight=weight, batch_size=32)
+        callback = AlignDuringTraining(real, config, camera="front")
+        made.learn(128, callback=callback)
+        assert made.beside is None
+        encoder = encoder_of(made.policy, "front").eval()
+        with torch.no_grad():
+            pair = [encoder(torch.from_numpy(each)).mean(dim=0) for each in (shown, real)]
+        apart.append(float((pair[0] - pair[1]).square().mean()))
+    assert apart[1] < 0.5 * apart[0]
 
 
 def test_what_is_frozen_or_not_there_is_not_aligned(donor: Path) -> None:

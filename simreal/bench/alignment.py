@@ -1,0 +1,278 @@
+"""Whether alignment helps a policy that sees: trained in one visual world, judged in another.
+
+The held-out visual world of an experiment stands for the robot. A policy is trained without visual
+randomization, from the same seed with equally many steps: once as it comes, and once for each loss, its
+encoder aligned with images that the robot's camera would have filmed. Nothing else of that world is used
+in training: no reward, no joint, no action, and no look of an episode by which it is judged.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from simreal.adapt.alignment import AlignDuringTraining, AlignmentConfig, LossName, separability
+from simreal.agents.images import encoder_of
+from simreal.bench.kept_results import kept
+from simreal.env import BatchEnv
+from simreal.episode_random import episode_seed
+from simreal.episodes import begin_episodes
+from simreal.errors import UserError
+from simreal.evaluate import WHOLE_ROWS, Act, load_candidate, run_episodes
+from simreal.experiment import ExperimentConfig, load_experiment
+from simreal.files import write_atomically
+from simreal.run import Run
+from simreal.statistics import paired_interval, share_interval
+from simreal.teacher import find_teacher
+from simreal.train import load_agent
+from simreal.transfer_bench.arms import trained
+
+Tell = Callable[[str], None]
+Film = NDArray[np.uint8]
+"""(n, channels, height, width), one episode after the other."""
+Lead = Literal["policy", "teacher"]
+
+WITHOUT = "without"
+WORLDS = ("own", "held_out")
+APART = 4
+"""Control steps between two images of a film: those between show almost the same."""
+FILM_SEED, SHOWN_SEED, JUDGE_SEED = 41_000, 42_000, 43_000
+"""Of what is aligned with, of what separability is judged by, and of episodes that count."""
+ROWS_AT_ONCE = 512
+"""Through an encoder."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is done for each seed.
+
+    Attributes:
+        folder: of the runs, films and results.
+        name: of an experiment with a camera and a held-out visual world.
+        overrides: of it.
+        losses: of the arms that align.
+        weight: of the losses.
+        steps: environment steps of each training.
+        images: of the robot.
+        lead: who moves the robot while it is filmed: the policy that was trained without alignment, as
+            well or badly as it can; or the experiment's teacher, as a person would who leads the arm.
+        episodes: by which each policy is judged in each world, the same for all.
+        tell: hears what is done.
+    """
+
+    folder: Path
+    name: str
+    overrides: tuple[str, ...]
+    losses: tuple[LossName, ...]
+    weight: float
+    steps: int
+    images: int
+    lead: Lead
+    episodes: int
+    tell: Tell
+
+    @cached_property
+    def own(self) -> ExperimentConfig:
+        """The world of the trainings.
+
+        Raises:
+            UserError: it has no held-out world, not one camera, or not the teacher that is to lead.
+        """
+        experiment = load_experiment(self.name, self.overrides)
+        if len(experiment.cameras) != 1:
+            raise UserError(f"{self.name}: has {len(experiment.cameras)} cameras, and one is aligned")
+        if self.lead == "teacher" and experiment.teacher is None:
+            raise UserError(f"{self.name}: has no teacher to lead the robot: --lead policy")
+        experiment.in_held_out_world()
+        return experiment.without_visuals()
+
+    @cached_property
+    def robots(self) -> ExperimentConfig:
+        """The world of the robot."""
+        return self.own.in_held_out_world()
+
+    @property
+    def camera(self) -> str:
+        """The policy's."""
+        return self.own.cameras[0].name
+
+    def home(self, seed: int) -> Path:
+        """Folder of a seed, of its own for each experiment and number of steps."""
+        text = f"{self.steps} {self.own.model_dump_json()} {self.robots.model_dump_json()}"
+        name = f"{self.own.task}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+        return self.folder / name / f"seed{seed}"
+
+    def arm(self, loss: str) -> str:
+        """Name of an arm's folder."""
+        return f"{loss}-{self.weight:g}-{self.images}-{self.lead}"
+
+
+def with_and_without(plan: Plan, seeds: Sequence[int]) -> dict[str, Any]:
+    """Train, film, align, and judge; what is done already is not done again.
+
+    A training that was stopped goes on from its last checkpoint, where an imitation has forgotten its
+    moments: to compare to the last digit, let it run through.
+
+    Separability is that of the encoder's features of images from episodes that no training saw, led
+    likewise in both worlds. Its interval counts images, of which those of an episode are alike: the
+    true one is wider.
+
+    Args:
+        plan: for each seed.
+        seeds: of trainings.
+
+    Raises:
+        UserError: an experiment that cannot be aligned.
+    """
+    found: list[dict[str, Any]] = []
+    for seed in seeds:
+        arms = {WITHOUT: _arm(plan, seed, None)} | {loss: _arm(plan, seed, loss) for loss in plan.losses}
+        found.append({"seed": seed, "arms": {arm: _shown(each, arms) for arm, each in arms.items()}})
+    per_episode = _images_of_episode(plan.own)
+    seconds = math.ceil(plan.images / per_episode) * plan.own.episode_steps / plan.own.control_rate
+    return {
+        "experiment": plan.name,
+        "steps": plan.steps,
+        "weight": plan.weight,
+        "images": plan.images,
+        "robot_minutes": seconds / 60.0,
+        "led_by": plan.lead,
+        "episodes": plan.episodes,
+        "seeds": found,
+        "mean_gain": {
+            loss: {where: _mean_gain(found, loss, where) for where in WORLDS} for loss in plan.losses
+        },
+    }
+
+
+def _mean_gain(found: Sequence[dict[str, Any]], loss: str, where: str) -> float:
+    """Over the seeds."""
+    return float(np.mean([each["arms"][loss]["gain"][where].value for each in found]))
+
+
+def _arm(plan: Plan, seed: int, loss: LossName | None) -> dict[str, Any]:
+    """Separability, and 0 or 1 for each episode in each world."""
+    name = WITHOUT if loss is None else plan.arm(loss)
+    results = plan.home(seed) / "results.json"
+    shown_as = f"{name} judged by {plan.images} images of {plan.lead}, {plan.episodes} episodes"
+    result: dict[str, Any] = kept(results, shown_as, partial(_judged, plan, seed, loss, name))
+    told = ", ".join(f"{where} {100 * np.mean(result[where]):.1f} %" for where in WORLDS)
+    apart = 100 * result["separability"][0]
+    plan.tell(f"seed {seed}, {name}: told apart in {apart:.1f} %; success {told}")
+    return result
+
+
+def _judged(plan: Plan, seed: int, loss: LossName | None, name: str) -> dict[str, Any]:
+    run = _trained(plan, seed, loss, name)
+    plan.tell(f"judging {run.path}")
+    own, robots = (_features(run, plan.camera, film) for film in _shown_films(plan, seed))
+    act = load_candidate(run.path).act
+    result: dict[str, Any] = {"separability": separability(own, robots)}
+    for where, world in zip(WORLDS, (plan.own, plan.robots), strict=True):
+        episodes = run_episodes(act, world, plan.episodes, JUDGE_SEED)
+        result[where] = [int(each.success) for each in episodes]
+    return result
+
+
+def _trained(plan: Plan, seed: int, loss: LossName | None, name: str) -> Run:
+    beside = None
+    if loss is not None:
+        config = AlignmentConfig(loss=loss, weight=plan.weight)
+        film = _kept_film(plan, seed, plan.robots, FILM_SEED)
+        beside = AlignDuringTraining(film, config, seed, plan.camera)
+    return trained(seed, plan.home(seed) / name, plan.own, plan.steps, plan.tell, beside)
+
+
+def _shown_films(plan: Plan, seed: int) -> tuple[Film, Film]:
+    """Of both worlds: what separability is judged by."""
+    own, robots = (_kept_film(plan, seed, world, SHOWN_SEED) for world in (plan.own, plan.robots))
+    return own, robots
+
+
+def _kept_film(plan: Plan, seed: int, world: ExperimentConfig, film_seed: int) -> Film:
+    where = "own" if world is plan.own else "held_out"
+    path = plan.home(seed) / f"{where}-{plan.images}-{plan.lead}-{film_seed}.npy"
+    if not path.is_file():
+        plan.tell(f"filming {path}")
+        leader: Act | str
+        if plan.lead == "teacher":
+            assert plan.own.teacher is not None
+            leader = plan.own.teacher.policy
+        else:
+            leader = load_candidate(_trained(plan, seed, None, WITHOUT).path).act
+        film = film_episodes(world, leader, plan.camera, plan.images, film_seed + 100 * seed)
+
+        def write(temporary: Path) -> None:
+            with temporary.open("wb") as file:
+                np.save(file, film)
+
+        write_atomically(path, write)
+    kept_film: Film = np.load(path)
+    return kept_film
+
+
+def _images_of_episode(experiment: ExperimentConfig) -> int:
+    return math.ceil(experiment.episode_steps / APART)
+
+
+def film_episodes(
+    experiment: ExperimentConfig, leader: Act | str, camera: str, number: int, seed: int
+) -> Film:
+    """What a camera shows in numbered episodes, every few control steps.
+
+    Args:
+        experiment: where.
+        leader: a policy that acts there, or the name or file of a teacher.
+        camera: whose images.
+        number: of images.
+        seed: of the episodes.
+    """
+    episodes = math.ceil(number / _images_of_episode(experiment))
+    count = WHOLE_ROWS * math.ceil(episodes / WHOLE_ROWS)
+    env = BatchEnv(experiment.from_start(), count)
+    observation = env.begin(np.arange(count), episode_seed(seed, np.arange(count)))
+    act, teacher = (leader, None) if callable(leader) else (None, find_teacher(leader, env))
+    if act is not None:
+        begin_episodes(act)
+    action, begun = np.zeros((count, env.action_size), np.float32), np.ones(count, dtype=bool)
+    images = []
+    for step in range(env.steps_of_episode):
+        if step % APART == 0:
+            images.append(env.images[camera].copy())
+        if act is not None:
+            action = act(observation, env.images)
+        elif teacher is not None:
+            action = teacher(action, begun)
+        done = env.step(action)
+        observation, begun = done.observation, done.terminated | done.truncated
+    whole = np.stack(images, axis=1)
+    return whole.reshape(-1, *whole.shape[2:])[:number]
+
+
+def _features(run: Run, camera: str, film: Film) -> NDArray[np.float32]:
+    """(n, size) what the encoder of a run's policy makes of images."""
+    encoder = encoder_of(load_agent(run)[0].policy, camera).eval()
+    with torch.no_grad():
+        parts = np.array_split(film, math.ceil(len(film) / ROWS_AT_ONCE))
+        return np.concatenate([encoder(torch.from_numpy(part)).numpy() for part in parts])
+
+
+def _shown(arm: dict[str, Any], arms: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """With intervals: of shares Wilson's, of gains over the arm without that of paired episodes."""
+    without = arms[WITHOUT]
+    found: dict[str, Any] = {
+        "separability": arm["separability"],
+        "success": {where: share_interval(sum(arm[where]), len(arm[where])) for where in WORLDS},
+    }
+    if arm is not without:
+        found["gain"] = {
+            where: paired_interval(np.subtract(arm[where], without[where]).tolist()) for where in WORLDS
+        }
+    return found
