@@ -226,7 +226,7 @@ def bench_online(
 )
 @click.option("--seed", "seeds", type=int, multiple=True, default=(0, 1, 2), show_default=True)
 @click.option(
-    "--steps", type=click.IntRange(min=1), default=65_536, show_default=True, help="Of each training."
+    "--steps", type=click.IntRange(min=1), default=327_680, show_default=True, help="Of each training."
 )
 @click.option(
     "--images",
