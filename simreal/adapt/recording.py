@@ -173,11 +173,11 @@ def _refuse_dead_sensors(
             )
     driven = {actuator.joint for actuator in robot.actuators}
     widest = int(np.argmax(np.ptp(position, axis=0)))
-    for joint, stuck in zip(robot.joint_names, still, strict=True):
-        if stuck and joint not in driven and np.ptp(position[:, widest]) > MOVES:
-            column = robot.joint_names.index(joint)
+    for name, stuck in zip(robot.joint_names, still, strict=True):
+        if stuck and name not in driven and np.ptp(position[:, widest]) > MOVES:
+            column = robot.joint_names.index(name)
             raise UserError(
-                f"{log.source}: joint_position of {joint} is constant, {position[0, column]:.4g}, "
+                f"{log.source}: joint_position of {name} is constant, {position[0, column]:.4g}, "
                 f"while {robot.joint_names[widest]} moves and no motor holds it: "
                 "the sensor is dead, or the joint is blocked"
             )
