@@ -182,13 +182,18 @@ def identify(
             ellipsoid around the fit.
 
     Raises:
-        UserError: names that do not fit the robot, logs that do not suffice, or simulation-based
-            inference of what varies by group of logs.
+        UserError: names that do not fit the robot, logs that do not suffice or lack velocities that
+            shall count, or simulation-based inference of what varies by group of logs.
     """
     if simulations is not None and (varying := [a.name for each in nested for a in each if a.varies]):
         raise UserError(
             f"{varying[0]}@group: --simulations knows no value that differs by group of logs"
         )
+    for each in recordings if cutting.velocities else ():
+        if each.velocity is None:
+            raise UserError(
+                f"{each.name}: --velocities, but no joint_velocity by joint_position's clock"
+            )
     say = tell or (lambda text: None)
     model = setup.compiled()
     marked = [mark_pushes(each, setup.robot.description, model) for each in recordings]

@@ -19,6 +19,9 @@ INPUTS = {
 }
 """Kind of an actuator's command to the channels that hold it: what was applied says more."""
 
+MOVES = 0.1
+"""rad or m that a joint must move in all, so that one beside it that nothing drives must move, too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recording:
@@ -156,7 +159,7 @@ def _refuse_two_clocks(log: RobotLog, command: str) -> None:
 def _refuse_dead_sensors(
     log: RobotLog, robot: RobotDescription, command: Values, position: Values
 ) -> None:
-    """A joint may stand still, but not while its actuator works, and not all of them."""
+    """A joint may stand still, but not while its actuator works, or others move and nothing holds it."""
     still = np.ptp(position, axis=0) == 0.0
     if still.all():
         raise UserError(f"{log.source}: joint_position is constant from the first row to the last")
@@ -166,5 +169,15 @@ def _refuse_dead_sensors(
             raise UserError(
                 f"{log.source}: joint_position of {actuator.joint} is constant, "
                 f"{position[0, joint]:.4g}, while {actuator.name} is driven: "
+                "the sensor is dead, or the joint is blocked"
+            )
+    driven = {actuator.joint for actuator in robot.actuators}
+    widest = int(np.argmax(np.ptp(position, axis=0)))
+    for name, stuck in zip(robot.joint_names, still, strict=True):
+        if stuck and name not in driven and np.ptp(position[:, widest]) > MOVES:
+            column = robot.joint_names.index(name)
+            raise UserError(
+                f"{log.source}: joint_position of {name} is constant, {position[0, column]:.4g}, "
+                f"while {robot.joint_names[widest]} moves and no motor holds it: "
                 "the sensor is dead, or the joint is blocked"
             )

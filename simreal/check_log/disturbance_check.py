@@ -93,7 +93,7 @@ def _starts(subject: Subject, motion: Motion, channel: str) -> list[float]:
 def _pushes(subject: Subject) -> list[Push]:
     """Where the energy of a robot with a model grows, by the effort that was measured, if one was."""
     log, model, robot = subject.log, subject.model, subject.robot
-    if model is None or robot is None or not can_tell(robot.description, model):
+    if model is None or robot is None or subject.stuck or not can_tell(robot.description, model):
         return []
     actuators, joints = robot.description.actuators, robot.description.joint_names
     by_effort = all(each.command == "effort" for each in actuators)

@@ -62,11 +62,13 @@ def drift(subject: Subject) -> Finding:
 
 
 def _of_free_joints(subject: Subject) -> Iterator[Finding]:
+    if subject.model is not None and subject.stuck:
+        return
     table = subject.log["joint_position"]
     driven = set(subject.log.actuator_joints.values())
     asked = inverse_model(subject)
     for name in table.names:
-        if name in driven:
+        if name in driven or name in subject.stuck:
             continue
         if asked is not None:
             seconds = zeros_by_model(*asked, name)

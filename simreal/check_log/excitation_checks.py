@@ -42,6 +42,8 @@ def excitation(subject: Subject) -> Finding:
     still = _constant_command(subject) or _mostly_rest(motion)
     if still is not None:
         return still
+    if subject.model is not None and subject.stuck:
+        return Finding("excitation", "skip", f"the position of {subject.stuck[0]} stands still")
     asked = inverse_model(subject)
     return _by_model(*asked) if asked is not None else _by_joint(motion)
 

@@ -7,7 +7,14 @@ from itertools import combinations
 import numpy as np
 
 from simreal.check_log.finding import Finding, Picture
-from simreal.check_log.motion import LEAST_MOVING, InverseModel, Motion, inverse_model, moving_time
+from simreal.check_log.motion import (
+    LEAST_MOVING,
+    InverseModel,
+    Motion,
+    correlation,
+    inverse_model,
+    moving_time,
+)
 from simreal.check_log.pictures import fastest_stretch
 from simreal.check_log.subject import Subject
 from simreal.logs.robot_log import Channel
@@ -124,7 +131,7 @@ def _against_commands(subject: Subject) -> Finding | None:
     unfit: dict[str, str] = {}
     for row in np.flatnonzero(moved):
         joint, best = joints[row], int(np.argmin(error[row]))
-        follows = float(np.corrcoef(position[:, row], asked[:, row])[0, 1])
+        follows = correlation(position[:, row], asked[:, row])
         why = _unfit(table.time, position[:, row], log["commanded_position"].values[:, row])
         if why and not (best == row and follows > PLAINLY):
             unfit[joint] = why

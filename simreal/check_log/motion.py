@@ -31,6 +31,13 @@ def moving_time(time: FloatArray, position: FloatArray) -> float:
     return float(steps[speed > SLOW * speed.max(initial=0.0)].sum())
 
 
+def correlation(one: FloatArray, other: FloatArray) -> float:
+    """Of two (n,) series; not a number if one of them is constant."""
+    if np.ptp(one) == 0 or np.ptp(other) == 0:
+        return float("nan")
+    return float(np.corrcoef(one, other)[0, 1])
+
+
 @dataclass(frozen=True, slots=True)
 class Motion:
     """Positions and their derivatives, from positions alone.
@@ -119,10 +126,12 @@ def inverse_model(subject: Subject) -> tuple[InverseModel, Motion, FloatArray] |
     """Model, motion, and (n, actuators) command at its times, of a fixed robot.
 
     None if it is not moved by effort or voltage, or if the log does not hold all joints and actuators
-    of such a robot, or the robot is not known.
+    of such a robot, if the position of one reads the same all along, or if the robot is not known.
     """
     log, model = subject.log, subject.model
     if model is None or subject.robot is None or (model.jnt_type == mujoco.mjtJoint.mjJNT_FREE).any():
+        return None
+    if subject.stuck:
         return None
     channel = log.first(("applied_voltage", "applied_effort", "commanded_voltage", "commanded_effort"))
     motion = smooth_motion(subject)

@@ -31,7 +31,15 @@ MANY_LEVELS = 0.9
 
 
 def values(subject: Subject) -> Finding:
-    """Every measured and commanded value must be a number, and measured ones must vary."""
+    """Sensors and commands must have rows, each value must be a number, and measured ones must vary."""
+    if subject.rowless:
+        return Finding(
+            "values",
+            "fail",
+            f"not a single row: {', '.join(subject.rowless)}",
+            {"rowless": float(len(subject.rowless))},
+            "was it recorded? What shall not be looked at is better left out of the log's mapping",
+        )
     constant: list[str] = []
     picture = None
     for name, table in subject.log.channels.items():

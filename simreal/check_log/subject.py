@@ -38,6 +38,7 @@ class Subject:
         uniform: what `evenly` has made so far.
         again: share of the rows of each sensor's channel that repeat the row before, stamp and all:
             nothing new had come. The log is without them.
+        rowless: channels of sensors and commands without a single row. The log is without them.
     """
 
     log: RobotLog
@@ -45,15 +46,19 @@ class Subject:
     model: mujoco.MjModel | None = None
     uniform: dict[str, tuple[FloatArray, FloatArray]] = field(default_factory=dict)
     again: dict[str, float] = field(default_factory=dict)
+    rowless: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        channels = dict(self.log.channels)
-        for name, table in self.log.channels.items():
+        channels = {name: table for name, table in self.log.channels.items() if len(table)}
+        self.rowless = tuple(
+            name for name in self.log.channels if name not in channels and name in (*MEASURED, *COMMANDS)
+        )
+        for name, table in tuple(channels.items()):
             new = np.ones(len(table), dtype=bool)
             new[1:] = (np.diff(table.time) != 0) | np.any(np.diff(table.values, axis=0) != 0, axis=1)
             if not new.all():
                 channels[name] = table.rows(new)
-            if name in MEASURED and len(table):
+            if name in MEASURED:
                 self.again[name] = 1.0 - float(new.mean())
         self.log = replace(self.log, channels=channels)
 
@@ -71,6 +76,15 @@ class Subject:
     def clocked(self) -> dict[str, Channel]:
         """Channels whose stamps are their own."""
         return {name: table for name, table in self.log.channels.items() if name not in POLICY}
+
+    @cached_property
+    def stuck(self) -> tuple[str, ...]:
+        """Joints whose positions stay one and the same, so that no model can be asked of the motion."""
+        if "joint_position" not in self.log:
+            return ()
+        table = self.log["joint_position"]
+        still = np.ptp(table.values, axis=0) == 0
+        return tuple(name for name, rests in zip(table.names, still, strict=True) if rests)
 
     def evenly(self, name: str) -> tuple[FloatArray, FloatArray]:
         """(n,) times in even steps of the median one, and (n, columns) values there, by lines."""

@@ -13,7 +13,7 @@ from scipy.optimize import minimize_scalar
 from scipy.signal import lfilter
 
 from simreal.check_log.finding import Finding, Picture
-from simreal.check_log.motion import LEAST_MOVING, moving_time
+from simreal.check_log.motion import LEAST_MOVING, correlation, moving_time
 from simreal.check_log.pictures import fastest_stretch
 from simreal.check_log.subject import Subject
 from simreal.state import FloatArray
@@ -64,8 +64,8 @@ def velocity_scale(subject: Subject) -> Finding:
     shown = ""
     verdict, text, advice = "pass", "", ""
     for joint, name in enumerate(names):
-        own = _correlation(went[:, joint], summed[:, joint])
-        others = [abs(_correlation(went[:, other], summed[:, joint])) for other in range(len(names))]
+        own = correlation(went[:, joint], summed[:, joint])
+        others = [abs(correlation(went[:, other], summed[:, joint])) for other in range(len(names))]
         best = int(np.argmax(others))
         if not np.isfinite(own):
             continue
@@ -143,23 +143,17 @@ def _ways(subject: Subject) -> tuple[FloatArray, FloatArray, tuple[str, ...]] | 
     total = cumulative_trapezoid(velocity[:, others], time, axis=0, initial=0)
     summed = total[stretch:] - total[:-stretch]
     # A lag lowers correlations of fast motions; most of it is taken out by the best whole shift.
-    shifts = range(round(LONGEST_LAG / step / 2) + 1)
+    shifts = range(min(round(LONGEST_LAG / step / 2), len(went) // 2) + 1)
     lag = max(shifts, key=lambda shift: _agreement(went, summed, shift))
     return went[: len(went) - lag], summed[lag:], names
 
 
 def _agreement(went: FloatArray, summed: FloatArray, shift: int) -> float:
     pairs = [
-        abs(_correlation(went[: len(went) - shift, joint], summed[shift:, joint]))
+        abs(correlation(went[: len(went) - shift, joint], summed[shift:, joint]))
         for joint in range(went.shape[1])
     ]
     return float(np.nansum(pairs))
-
-
-def _correlation(one: FloatArray, other: FloatArray) -> float:
-    if np.ptp(one) == 0 or np.ptp(other) == 0:
-        return float("nan")
-    return float(np.corrcoef(one, other)[0, 1])
 
 
 @dataclass(frozen=True, slots=True)

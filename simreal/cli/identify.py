@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simreal.adapt.identify import Identification
+    from simreal.contract import Contract
     from simreal.robots import Robot
 
 
@@ -94,12 +95,16 @@ def identify(
     from simreal.adapt.models import nested_models
     from simreal.adapt.simulator import Setup
     from simreal.adapt.unknowns import read_asked
+    from simreal.deploy.policy import load_policy
     from simreal.logs.formats import read_logs
     from simreal.randomization.posterior import write_posterior
 
     if output.exists():
         raise UserError(f"{output}: exists already; give what will be found another name with -o")
+    contract = None if policy is None else load_policy(policy).contract
     machine = find_robot(robot)
+    if contract is not None and contract.robot.name != machine.name:
+        raise UserError(f"{policy}: a policy of robot {contract.robot.name}, not of {machine.name}")
     setup = Setup(machine, fixed_base, timestep, numbers_by_name("--set", held))
     read = (each for path in logs for each in read_logs(path, mapping))
     recordings, left_out = acting_recordings(read, machine.description, channel)
@@ -130,8 +135,8 @@ def identify(
             "check-log and simreal design for logs that tell more"
         )
     write_posterior(output, posterior(found, logs))
-    if policy is not None:
-        _hold_against(policy, output)
+    if contract is not None:
+        _hold_against(contract, output)
     console.print(f"written: {output}\nnext:\n{_next(found, robot, output)}", soft_wrap=True)
 
 
@@ -245,13 +250,12 @@ def design(
     )
 
 
-def _hold_against(policy: Path, identified: Path) -> None:
+def _hold_against(contract: "Contract", identified: Path) -> None:
     from simreal.adapt.retrain import outside_trained
-    from simreal.deploy.policy import load_policy
     from simreal.randomization.posterior import read_posterior
 
-    remarks = outside_trained(read_posterior(identified), load_policy(policy).contract)
+    remarks = outside_trained(read_posterior(identified), contract)
     for remark in remarks:
         errors.print(remark, style="yellow", soft_wrap=True)
     if not remarks:
-        console.print(f"{policy}: was trained for robots like this one")
+        console.print("the policy was trained for robots like this one")

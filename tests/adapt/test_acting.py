@@ -8,13 +8,16 @@ import pytest
 
 from simreal.adapt.acting import acting_recordings
 from simreal.adapt.recording import Recording
+from simreal.adapt.windows import cut
 from simreal.contract import Contract
 from simreal.deploy.cycle import Cycle
 from simreal.deploy.supervisor import Phase
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
 from simreal.logs.formats import read_logs
+from simreal.logs.robot_log import Channel, RobotLog
 from simreal.make_environment import make_environment
+from simreal.robots import load_robot
 from simreal.state import RobotCommand
 from tests.logs.flights import cycle, write_flight
 
@@ -67,3 +70,54 @@ def test_runs_in_one_log_are_recordings_of_their_own(tmp_path: Path, contract: C
 def test_a_log_in_which_nothing_acted_is_refused(tmp_path: Path, contract: Contract) -> None:
     with pytest.raises(UserError, match=r"run\.mcap: no command acted with full authority for 0\.5 s"):
         recorded(tmp_path / "run.mcap", contract, *range(60), *range(90, 120))
+
+
+def sine(
+    seconds: float, sent: tuple[float, float], missing: tuple[float, float] = (9.0, 9.0)
+) -> RobotLog:
+    """A log that does not tell authority: commands of some seconds, measurements without others."""
+    time = 0.004 * np.arange(round(seconds / 0.004))
+    measured = time[(time < missing[0]) | (time >= missing[1])]
+    asked = time[(time >= sent[0]) & (time < sent[1])]
+    position = np.stack((np.sin(measured), np.cos(3.0 * measured)), axis=1)
+    return RobotLog(
+        "a.npz",
+        {
+            "joint_position": Channel(measured, position, ("arm", "pendulum"), ("rad", "rad")),
+            "commanded_voltage": Channel(asked, np.sin(asked)[:, None], ("motor",), ("V",)),
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [((0.0, 2.0), "a.npz: 0.0 to 2.0 s alone; left out are 2.0 of 4.0 s"), ((0.3, 3.7), "")],
+)
+def test_what_comes_before_or_after_the_commands_is_left_out(
+    sent: tuple[float, float], said: str
+) -> None:
+    [part], told = acting_recordings([sine(4.0, sent)], load_robot("qube").description, None)
+    assert [line.startswith(said) and "nothing was commanded" in line for line in told] == [True] * bool(
+        said
+    )
+    assert part.time[-1] == pytest.approx(2.0 if said else 3.996)
+
+
+def test_a_last_command_holds_as_long_as_one_did_before() -> None:
+    log = sine(4.0, (0.0, 4.0))
+    table = log["commanded_voltage"]
+    rows = [0, 250, 500]  # at 0, 1 and 2 s: a setpoint that is sent as it changes
+    log.channels["commanded_voltage"] = table.rows(np.array(rows))
+    [part], _ = acting_recordings([log], load_robot("qube").description, None)
+    assert part.time[-1] == pytest.approx(3.0)
+
+
+def test_a_gap_parts_a_recording() -> None:
+    """A window across it would be simulated with commands that nobody knows."""
+    log = sine(4.0, (0.0, 4.0), missing=(1.5, 2.5))
+    parts, [said] = acting_recordings([log], load_robot("qube").description, None)
+    assert [part.name for part in parts] == ["a.npz 0.0 to 1.5 s", "a.npz 2.5 to 4.0 s"]
+    assert said.endswith("left out are 1.0 of 4.0 s in which no measurement came")
+    windows = cut(parts, 0.5)
+    assert windows.valid.all(axis=1).all()
+    assert len(set(windows.start)) == len(windows)

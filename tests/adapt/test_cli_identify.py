@@ -108,6 +108,8 @@ def test_what_is_wrong_is_told_in_one_message(files: list[str], tmp_path: Path) 
         (["identify", "qube", *files, "--parameters", "mas"], "no parameter 'mas'"),
         (["identify", "qube", *files, "--window", "9"], "no window of 9 s in the logs"),
         (["identify", "qube", *files, "--set", "friktion=1"], "no parameter 'friktion'"),
+        (["identify", "qube", *files, "--velocities"], "--velocities, but no joint_velocity by"),
+        (["identify", "qube", *files, "--policy", "none.onnx"], "none.onnx: no such file"),
     ):
         result = CliRunner().invoke(cli, [*arguments, "-o", str(tmp_path / "x.yaml")])
         assert said in str(result.exception)

@@ -85,6 +85,10 @@ BACKWARDS[100] = BACKWARDS[98]
             "joint_position of arm is constant, 0.3, while motor is driven",
         ),
         (
+            {"joint_position": constant_position(1)},
+            "joint_position of pendulum is constant, 0.3, while arm moves and no motor holds it",
+        ),
+        (
             {"joint_position": Channel(TIME, np.ones((500, 2)), ("arm", "pendulum"), ("rad", "rad"))},
             "joint_position is constant from the first row to the last",
         ),

@@ -152,3 +152,41 @@ def test_a_tenth_of_a_second_of_motion_tells_no_sign_and_no_unit() -> None:
     for check in ("joint_order", "velocity_scale"):
         assert (findings[check].verdict, findings[check].unfit) == ("skip", True)
         assert "too short" in findings[check].text
+
+
+def _changed(log: RobotLog, channel: str, rows: slice, column: int | None = None) -> RobotLog:
+    """The log with some rows of a channel, or with a column of it that stands still."""
+    table = log[channel].rows(rows)
+    values = table.values.copy()
+    if column is not None:
+        values[:, column] = 0.3
+    return replace(log, channels=log.channels | {channel: replace(table, values=values)})
+
+
+@pytest.mark.long
+@pytest.mark.filterwarnings("error")
+def test_a_log_is_checked_without_the_rows_of_any_channel() -> None:
+    log = sound("qube", 0)
+    for channel in log.channels:
+        check_log(make_subject(_changed(log, channel, slice(0))))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("rows", [0, 2, 20])
+def test_a_short_log_is_checked_as_far_as_it_goes(rows: int) -> None:
+    log = sound("qube", 0)
+    short = replace(log, channels={name: each.rows(slice(rows)) for name, each in log.channels.items()})
+    assert by_check(short)["values"].text.startswith("not a single row") == (rows == 0)
+
+
+def test_a_channel_without_a_row_is_named() -> None:
+    finding = by_check(_changed(sound("qube", 0), "joint_velocity", slice(0)))["values"]
+    assert (finding.verdict, finding.text) == ("fail", "not a single row: joint_velocity")
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_motion_is_asked_of_a_model_whose_joint_reads_the_same_all_along() -> None:
+    """A dead sensor is one fault: neither a zero that moves, nor a hand that pushes."""
+    findings = by_check(_changed(sound("qube", 0), "joint_position", slice(None), column=1))
+    assert findings["values"].text == "constant from beginning to end: joint_position of pendulum"
+    assert {name for name, each in findings.items() if each.verdict in ("warn", "fail")} == {"values"}
