@@ -1,1 +1,1 @@
-"""From logs to a simulator that matches: identification, with honest uncertainty."""
+"""From a policy that survives to one that fits: retraining, residual models, learning on robots."""

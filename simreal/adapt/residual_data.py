@@ -7,12 +7,12 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.adapt.recording import Recording
 from simreal.adapt.residual_simulator import ResidualSimulator, sent_commands
-from simreal.adapt.simulator import Setup
-from simreal.adapt.unknowns import Asked
-from simreal.adapt.windows import Windows
 from simreal.errors import UserError
+from simreal.identification.recording import Recording
+from simreal.identification.simulator import Setup
+from simreal.identification.unknowns import Asked
+from simreal.identification.windows import Windows
 from simreal.randomization.drives import make_drives
 from simreal.randomization.residual import ResidualModel
 

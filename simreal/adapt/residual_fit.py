@@ -9,15 +9,15 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from simreal.adapt.fitting import LEAD, Cutting, starts_from_leads
-from simreal.adapt.recording import Recording
 from simreal.adapt.residual_data import Lessons, blank_model, lessons
 from simreal.adapt.residual_simulator import ResidualSimulator
-from simreal.adapt.residuals import errors
-from simreal.adapt.simulator import Setup
-from simreal.adapt.unknowns import Asked, read_asked
-from simreal.adapt.windows import Windows, cut
 from simreal.errors import UserError
+from simreal.identification.fitting import LEAD, Cutting, starts_from_leads
+from simreal.identification.recording import Recording
+from simreal.identification.residuals import errors
+from simreal.identification.simulator import Setup
+from simreal.identification.unknowns import Asked, read_asked
+from simreal.identification.windows import Windows, cut
 from simreal.randomization.posterior import read_posterior
 from simreal.randomization.residual import ResidualModel
 from simreal.robots import Robot

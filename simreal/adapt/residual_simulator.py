@@ -6,12 +6,12 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.adapt.recording import Recording
-from simreal.adapt.simulator import Setup, Simulator
-from simreal.adapt.unknowns import Asked
-from simreal.adapt.windows import Windows
 from simreal.episode_random import EpisodeRandom
 from simreal.errors import UserError
+from simreal.identification.recording import Recording
+from simreal.identification.simulator import Setup, Simulator
+from simreal.identification.unknowns import Asked
+from simreal.identification.windows import Windows
 from simreal.physics.interface import Start
 from simreal.physics.mujoco_engine import MujocoPhysics
 from simreal.randomization.residual import Residual, ResidualModel

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from simreal.adapt.unknowns import noticeable
 from simreal.column_names import parameter_of, split_column
 from simreal.config import FileAssignment
 from simreal.contract import Contract, TrainedRange
 from simreal.errors import UserError
 from simreal.experiment import read_experiment
+from simreal.identification.unknowns import noticeable
 from simreal.randomization.build import build_world
 from simreal.randomization.parameters import PARAMETERS, operate
 from simreal.randomization.posterior import Posterior, read_posterior

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.adapt.ensemble import draw_members
-from simreal.adapt.fitting import Cutting, Fitted, Prediction, fit_model, predict_windows
-from simreal.adapt.pushes import mark_pushes
-from simreal.adapt.recording import Recording, make_recording
-from simreal.adapt.simulator import Setup
-from simreal.adapt.uncertainty import uncertainty
-from simreal.adapt.unknowns import Asked
-from simreal.adapt.widening import Cover, Logs
 from simreal.bench.identify_shared import asked_of, real_logs, rounded
+from simreal.identification.ensemble import draw_members
+from simreal.identification.fitting import Cutting, Fitted, Prediction, fit_model, predict_windows
+from simreal.identification.pushes import mark_pushes
+from simreal.identification.recording import Recording, make_recording
+from simreal.identification.simulator import Setup
+from simreal.identification.uncertainty import uncertainty
+from simreal.identification.unknowns import Asked
+from simreal.identification.widening import Cover, Logs
 from simreal.logs.formats import read_logs
 from simreal.robots import Robot, load_robot
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.adapt.unknowns import Asked, read_asked
 from simreal.errors import UserError, nearest
+from simreal.identification.unknowns import Asked, read_asked
 
 Values = NDArray[np.float64]
 LOGS_VARIABLE = "SIMREAL_REAL_LOGS"

@@ -10,14 +10,14 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.adapt.least_squares import Search
-from simreal.adapt.recording import Recording, make_recording
-from simreal.adapt.residuals import Noise
-from simreal.adapt.simulator import Setup, Simulator
-from simreal.adapt.unknowns import starts
-from simreal.adapt.windows import Windows, cut
 from simreal.bench.identify_shared import asked_of, real_logs, rounded
 from simreal.errors import UserError
+from simreal.identification.least_squares import Search
+from simreal.identification.recording import Recording, make_recording
+from simreal.identification.residuals import Noise
+from simreal.identification.simulator import Setup, Simulator
+from simreal.identification.unknowns import starts
+from simreal.identification.windows import Windows, cut
 from simreal.logs.formats import read_logs
 from simreal.robots import load_robot
 

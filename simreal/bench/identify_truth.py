@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.adapt.fitting import Cutting, fit_model
-from simreal.adapt.recording import Recording
-from simreal.adapt.simulator import Setup, Simulator
-from simreal.adapt.uncertainty import uncertainty
-from simreal.adapt.windows import Windows
 from simreal.bench.identify_shared import asked_of, rounded
+from simreal.identification.fitting import Cutting, fit_model
+from simreal.identification.recording import Recording
+from simreal.identification.simulator import Setup, Simulator
+from simreal.identification.uncertainty import uncertainty
+from simreal.identification.windows import Windows
 from simreal.robots import load_robot
 from simreal.statistics import Z_90
 

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.adapt.fitting import Cutting, fit_model
-from simreal.adapt.recording import Recording, make_recording
 from simreal.adapt.residual_data import lessons
 from simreal.adapt.residual_fit import Known, Predicted, fit_residual, predict
-from simreal.adapt.simulator import Setup
-from simreal.adapt.unknowns import read_asked
 from simreal.bench.identify import QUBE
 from simreal.bench.identify_shared import real_logs
+from simreal.identification.fitting import Cutting, fit_model
+from simreal.identification.recording import Recording, make_recording
+from simreal.identification.simulator import Setup
+from simreal.identification.unknowns import read_asked
 from simreal.logs.formats import read_logs
 from simreal.randomization.residual import ResidualModel
 from simreal.robots import load_robot

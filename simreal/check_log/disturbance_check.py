@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.adapt.pushes import Driven, Push, can_tell, find_pushes
 from simreal.check_log.excitation_checks import CONSTANT, resting
 from simreal.check_log.finding import Finding, Picture, Verdict
 from simreal.check_log.motion import Motion, smooth_motion
 from simreal.check_log.subject import Subject
+from simreal.identification.pushes import Driven, Push, can_tell, find_pushes
 
 DRIVES = ("applied_effort", "applied_voltage", "commanded_effort", "commanded_voltage")
 STILL_BEFORE, REACTS = 0.5, 0.15

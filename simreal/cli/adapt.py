@@ -173,9 +173,9 @@ def fit_actuator(
     output: Path,
 ) -> None:
     """Fit networks to the torque that a robot's model lacks in LOGs, and write them for training."""
-    from simreal.adapt.acting import acting_recordings
     from simreal.adapt.residual_fit import fit_residual, known_robot
     from simreal.cli.identify import find_robot
+    from simreal.identification.acting import acting_recordings
     from simreal.randomization.posterior import sources_of
     from simreal.randomization.residual import write_residual
 

@@ -15,8 +15,8 @@ from simreal.tables import folded_table, keep_names_whole
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simreal.adapt.identify import Identification
     from simreal.contract import Contract
+    from simreal.identification.identify import Identification
     from simreal.robots import Robot
 
 
@@ -88,14 +88,14 @@ def identify(
     report: Path | None,
 ) -> None:
     """Find the parameters of ROBOT from logs of it, and write them as a randomization."""
-    from simreal.adapt.acting import acting_recordings
-    from simreal.adapt.fitting import Cutting
-    from simreal.adapt.identify import identify as run
-    from simreal.adapt.identify import posterior
-    from simreal.adapt.models import nested_models
-    from simreal.adapt.simulator import Setup
-    from simreal.adapt.unknowns import read_asked
     from simreal.deploy.policy import load_policy
+    from simreal.identification.acting import acting_recordings
+    from simreal.identification.fitting import Cutting
+    from simreal.identification.identify import identify as run
+    from simreal.identification.identify import posterior
+    from simreal.identification.models import nested_models
+    from simreal.identification.simulator import Setup
+    from simreal.identification.unknowns import read_asked
     from simreal.logs.formats import read_logs
     from simreal.randomization.posterior import write_posterior
 
@@ -124,7 +124,7 @@ def identify(
         )
     _print(found)
     if report is not None:
-        from simreal.adapt.page import write_page
+        from simreal.identification.page import write_page
 
         write_page(found, report)
         console.print(f"report: {report}")
@@ -142,7 +142,7 @@ def identify(
 
 def _next(found: "Identification", robot: str, output: Path) -> str:
     """What to do with a result: record more where logs told too little, train where they told enough."""
-    from simreal.adapt.verdict import verdict
+    from simreal.identification.verdict import verdict
 
     said = verdict(found)
     lines = []
@@ -187,9 +187,9 @@ def _progress() -> "Iterator[Callable[[str], None]]":
 
 
 def _print(found: "Identification") -> None:
-    from simreal.adapt.identify import describe_pushes, describe_widening
-    from simreal.adapt.page import combination_lines, model_rows, nominal_row, parameter_rows
-    from simreal.adapt.verdict import verdict
+    from simreal.identification.identify import describe_pushes, describe_widening
+    from simreal.identification.page import combination_lines, model_rows, nominal_row, parameter_rows
+    from simreal.identification.verdict import verdict
 
     if said := verdict(found).describe():
         errors.print(said, style="yellow", soft_wrap=True)
@@ -228,10 +228,10 @@ def design(
     output: Path,
 ) -> None:
     """Find commands for ROBOT, within its limits, whose log tells PARAMETERS best."""
-    from simreal.adapt.design import design_excitation
-    from simreal.adapt.simulator import Setup
-    from simreal.adapt.unknowns import read_asked
     from simreal.excitation_file import write_excitation
+    from simreal.identification.design import design_excitation
+    from simreal.identification.simulator import Setup
+    from simreal.identification.unknowns import read_asked
 
     asked = [read_asked(name) for name in _names(parameters)]
     with _progress() as tell:

@@ -12,10 +12,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from simreal.adapt.finetune import finetune, start_finetuning
 from simreal.adapt.finetune_online import finetune_online
-from simreal.adapt.fitting import Cutting
-from simreal.adapt.identify import Identification, identify, posterior
 from simreal.adapt.online_session import OnRobot
-from simreal.adapt.recording import Recording
 from simreal.adapt.residual_data import SMOOTHING
 from simreal.adapt.residual_fit import fit_residual, known_robot
 from simreal.adapt.robot_budget import Budget
@@ -27,6 +24,9 @@ from simreal.errors import UserError, nearest
 from simreal.evaluate import LARGEST_BULLET_BATCH, load_candidate
 from simreal.experiment import BaseExperiment, ExperimentConfig, load_experiment, parse_experiment
 from simreal.files import write_atomically
+from simreal.identification.fitting import Cutting
+from simreal.identification.identify import Identification, identify, posterior
+from simreal.identification.recording import Recording
 from simreal.make_environment import make_environment
 from simreal.randomization.posterior import Posterior, read_posterior, write_posterior
 from simreal.randomization.residual import read_residual, write_residual

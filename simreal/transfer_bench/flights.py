@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.action import ActionPipeline
-from simreal.adapt.recording import Recording
 from simreal.adapt.witness import beyond_limits, joint_limits
 from simreal.commands import Commands
 from simreal.contract import Contract, RobotDescription
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.episodes import begin_episodes
 from simreal.evaluate import Act
+from simreal.identification.recording import Recording
 from simreal.images import NO_IMAGES
 from simreal.observation import ObservationPipeline
 from simreal.state import FloatArray, RobotCommand

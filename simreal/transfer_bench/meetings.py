@@ -6,10 +6,10 @@ Chosen by what people know of such robots, with no look at the hidden ones.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from simreal.adapt.models import nested_models
-from simreal.adapt.simulator import Setup
-from simreal.adapt.unknowns import Asked, read_asked
 from simreal.errors import UserError, nearest
+from simreal.identification.models import nested_models
+from simreal.identification.simulator import Setup
+from simreal.identification.unknowns import Asked, read_asked
 from simreal.robots import load_robot
 
 

@@ -15,7 +15,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.adapt.simulator import Setup
 from simreal.contract import RobotDescription
 from simreal.deploy.sim_wire import (
     LARGEST_PACKET,
@@ -27,6 +26,7 @@ from simreal.deploy.sim_wire import (
 from simreal.env import BatchEnv
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError
+from simreal.identification.simulator import Setup
 from simreal.physics.interface import Start
 from simreal.randomization.build import build_world
 from simreal.randomization.parameters import PARAMETERS, matching

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from simreal.adapt.recording import Recording
 from simreal.adapt.residual_data import blank_model, lessons, smooth_motion
 from simreal.adapt.residual_fit import Known, fit_residual, hold_out, predict
 from simreal.adapt.residual_simulator import ResidualSimulator, sent_commands
-from simreal.adapt.simulator import Setup, Simulator
-from simreal.adapt.windows import cut
 from simreal.errors import UserError
+from simreal.identification.recording import Recording
+from simreal.identification.simulator import Setup, Simulator
+from simreal.identification.windows import cut
 from simreal.robots import Robot
 
 Record = Callable[..., Recording]

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from simreal.adapt.simulator import Setup
 from simreal.bench.identify_sysid import side_by_side
 from simreal.bench.identify_truth import synthetic
+from simreal.identification.simulator import Setup
 from simreal.robots import load_robot
 
 TRUTH = {

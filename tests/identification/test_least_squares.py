@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from simreal.adapt.least_squares import Search
-from simreal.adapt.recording import Recording
-from simreal.adapt.simulator import Setup, Simulator
-from simreal.adapt.unknowns import read_asked, starts
-from simreal.adapt.windows import cut
+from simreal.identification.least_squares import Search
+from simreal.identification.recording import Recording
+from simreal.identification.simulator import Setup, Simulator
+from simreal.identification.unknowns import read_asked, starts
+from simreal.identification.windows import cut
 from simreal.robots import Robot
 
 Record = Callable[..., Recording]

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from simreal.adapt.identify import Identification, describe_pushes, describe_widening
-from simreal.adapt.verdict import HARDLY, verdict
+from simreal.identification.identify import Identification, describe_pushes, describe_widening
+from simreal.identification.verdict import HARDLY, verdict
 from simreal.report import COLOUR, SECOND_COLOUR, Page, new_figure
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simreal.adapt.fitting import Cutting
-from simreal.adapt.identify import identify, posterior
-from simreal.adapt.inference import draw_learned, learned_posterior, summarise
-from simreal.adapt.recording import Recording
-from simreal.adapt.simulator import Setup, Simulator
-from simreal.adapt.unknowns import read_asked
-from simreal.adapt.windows import cut
+from simreal.identification.fitting import Cutting
+from simreal.identification.identify import identify, posterior
+from simreal.identification.inference import draw_learned, learned_posterior, summarise
+from simreal.identification.recording import Recording
+from simreal.identification.simulator import Setup, Simulator
+from simreal.identification.unknowns import read_asked
+from simreal.identification.windows import cut
 from simreal.randomization.posterior import read_posterior, write_posterior
 from simreal.robots import Robot
 

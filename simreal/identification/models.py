@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from simreal.adapt.unknowns import Asked, read_asked
+from simreal.identification.unknowns import Asked, read_asked
 from simreal.randomization.world import World
 
 LADDER: dict[str, tuple[str, ...]] = {

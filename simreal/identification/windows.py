@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.adapt.recording import Recording
 from simreal.errors import UserError
+from simreal.identification.recording import Recording
 
 Values = NDArray[np.float64]
 

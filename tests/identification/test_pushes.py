@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from simreal.adapt.fitting import Cutting, fit_model, predict_windows
-from simreal.adapt.identify import describe_pushes, identify
-from simreal.adapt.pushes import mark_pushes
-from simreal.adapt.recording import Recording
-from simreal.adapt.simulator import Setup
-from simreal.adapt.unknowns import read_asked
-from simreal.adapt.windows import cut
 from simreal.errors import UserError
+from simreal.identification.fitting import Cutting, fit_model, predict_windows
+from simreal.identification.identify import describe_pushes, identify
+from simreal.identification.pushes import mark_pushes
+from simreal.identification.recording import Recording
+from simreal.identification.simulator import Setup
+from simreal.identification.unknowns import read_asked
+from simreal.identification.windows import cut
 from simreal.robots import Robot
 
 Record = Callable[..., Recording]

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.adapt.residuals import Noise, errors, estimate_noise, loss, scaled
-from simreal.adapt.simulator import Simulator
 from simreal.errors import missing_extra
+from simreal.identification.residuals import Noise, errors, estimate_noise, loss, scaled
+from simreal.identification.simulator import Simulator
 
 Values = NDArray[np.float64]
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from simreal.adapt.simulator import Setup
 from simreal.bench.identify_truth import synthetic
 from simreal.cli.main import cli
+from simreal.identification.simulator import Setup
 from simreal.randomization.posterior import read_posterior
 from simreal.robots import load_robot
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.adapt.groups import Spread, pooled
-from simreal.adapt.least_squares import MOST_ITERATIONS, Fit, Search
-from simreal.adapt.population import ROUGH, search_population
-from simreal.adapt.recording import Recording
-from simreal.adapt.residuals import Noise, errors
-from simreal.adapt.simulator import Setup, Simulator
-from simreal.adapt.unknowns import Asked, Unknown, starts
-from simreal.adapt.windows import Windows, cut
 from simreal.column_names import parameter_of
 from simreal.errors import UserError
+from simreal.identification.groups import Spread, pooled
+from simreal.identification.least_squares import MOST_ITERATIONS, Fit, Search
+from simreal.identification.population import ROUGH, search_population
+from simreal.identification.recording import Recording
+from simreal.identification.residuals import Noise, errors
+from simreal.identification.simulator import Setup, Simulator
+from simreal.identification.unknowns import Asked, Unknown, starts
+from simreal.identification.windows import Windows, cut
 
 Values = NDArray[np.float64]
 Tell = Callable[[str], None]

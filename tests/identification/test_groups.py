@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from simreal.adapt.ensemble import MEMBERS, Ensemble, Widening, draw_members
-from simreal.adapt.fitting import Cutting, Fitted, fit_model
-from simreal.adapt.groups import spread_over
-from simreal.adapt.identify import identify, posterior
-from simreal.adapt.recording import Recording
-from simreal.adapt.simulator import Setup
-from simreal.adapt.uncertainty import uncertainty
-from simreal.adapt.unknowns import read_asked
-from simreal.adapt.widening import Cover, Logs
 from simreal.errors import UserError
+from simreal.identification.ensemble import MEMBERS, Ensemble, Widening, draw_members
+from simreal.identification.fitting import Cutting, Fitted, fit_model
+from simreal.identification.groups import spread_over
+from simreal.identification.identify import identify, posterior
+from simreal.identification.recording import Recording
+from simreal.identification.simulator import Setup
+from simreal.identification.uncertainty import uncertainty
+from simreal.identification.unknowns import read_asked
+from simreal.identification.widening import Cover, Logs
 from simreal.robots import Robot
 
 Record = Callable[..., Recording]

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import savgol_filter
 
-from simreal.adapt.recording import Recording
 from simreal.contract import RobotDescription
+from simreal.identification.recording import Recording
 
 Values = NDArray[np.float64]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.adapt.windows import Windows
+from simreal.identification.windows import Windows
 
 Values = NDArray[np.float64]
 

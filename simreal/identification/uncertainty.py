@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.adapt.fitting import Fitted
+from simreal.identification.fitting import Fitted
 
 Values = NDArray[np.float64]
 

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.adapt.ensemble import RATE, Draw, Ensemble, draw_members
-from simreal.adapt.fitting import Cutting, Fitted, Prediction, fit_model, predict_windows
-from simreal.adapt.inference import ROUNDS, draw_learned, learned_posterior
-from simreal.adapt.pushes import mark_pushes
-from simreal.adapt.recording import Recording
-from simreal.adapt.simulator import Setup
-from simreal.adapt.uncertainty import Uncertainty, uncertainty
-from simreal.adapt.unknowns import Asked
-from simreal.adapt.widening import Cover, Logs
 from simreal.errors import UserError, nearest
+from simreal.identification.ensemble import RATE, Draw, Ensemble, draw_members
+from simreal.identification.fitting import Cutting, Fitted, Prediction, fit_model, predict_windows
+from simreal.identification.inference import ROUNDS, draw_learned, learned_posterior
+from simreal.identification.pushes import mark_pushes
+from simreal.identification.recording import Recording
+from simreal.identification.simulator import Setup
+from simreal.identification.uncertainty import Uncertainty, uncertainty
+from simreal.identification.unknowns import Asked
+from simreal.identification.widening import Cover, Logs
 from simreal.randomization.posterior import Posterior, PosteriorParameter, sources_of
 
 Values = NDArray[np.float64]

@@ -11,9 +11,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from simreal.adapt.recording import Recording, make_recording
 from simreal.contract import RobotDescription
 from simreal.errors import UserError
+from simreal.identification.recording import Recording, make_recording
 from simreal.logs.authority import AUTHORITY, Span, full_authority
 from simreal.logs.robot_log import RobotLog
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simreal.adapt.fitting import Cutting
-from simreal.adapt.identify import Identification, identify, posterior, split
-from simreal.adapt.page import _readable, combination_lines, model_rows, nominal_row, write_page
-from simreal.adapt.recording import Recording
-from simreal.adapt.simulator import Setup
-from simreal.adapt.unknowns import read_asked, resolve
-from simreal.adapt.verdict import verdict
 from simreal.errors import UserError
+from simreal.identification.fitting import Cutting
+from simreal.identification.identify import Identification, identify, posterior, split
+from simreal.identification.page import _readable, combination_lines, model_rows, nominal_row, write_page
+from simreal.identification.recording import Recording
+from simreal.identification.simulator import Setup
+from simreal.identification.unknowns import read_asked, resolve
+from simreal.identification.verdict import verdict
 from simreal.randomization.posterior import read_posterior, write_posterior
 from simreal.report import new_figure
 from simreal.robots import Robot

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.adapt.least_squares import Search
-from simreal.adapt.recording import Recording
-from simreal.adapt.residuals import Noise
-from simreal.adapt.simulator import Setup, Simulator
-from simreal.adapt.unknowns import Asked, starts
-from simreal.adapt.windows import Windows, cut
 from simreal.contract import Actuator
 from simreal.errors import missing_extra
 from simreal.excitation_file import Excitation
+from simreal.identification.least_squares import Search
+from simreal.identification.recording import Recording
+from simreal.identification.residuals import Noise
+from simreal.identification.simulator import Setup, Simulator
+from simreal.identification.unknowns import Asked, starts
+from simreal.identification.windows import Windows, cut
 
 Values = NDArray[np.float64]
 

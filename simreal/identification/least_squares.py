@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.adapt.residuals import Noise, errors, estimate_noise, loss, scaled, weights
-from simreal.adapt.simulator import Simulator
+from simreal.identification.residuals import Noise, errors, estimate_noise, loss, scaled, weights
+from simreal.identification.simulator import Simulator
 
 Values = NDArray[np.float64]
 

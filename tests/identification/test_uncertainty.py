@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from simreal.adapt.ensemble import WIDEST, coverage, deviation, draw_members, model_error, widen
-from simreal.adapt.uncertainty import Uncertainty, widened
-from simreal.adapt.unknowns import Unknown
+from simreal.identification.ensemble import WIDEST, coverage, deviation, draw_members, model_error, widen
+from simreal.identification.uncertainty import Uncertainty, widened
+from simreal.identification.unknowns import Unknown
 
 
 def unknown(name: str, low: float, high: float) -> Unknown:

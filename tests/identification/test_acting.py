@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simreal.adapt.acting import acting_recordings
-from simreal.adapt.recording import Recording
-from simreal.adapt.windows import cut
 from simreal.contract import Contract
 from simreal.deploy.cycle import Cycle
 from simreal.deploy.supervisor import Phase
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
+from simreal.identification.acting import acting_recordings
+from simreal.identification.recording import Recording
+from simreal.identification.windows import cut
 from simreal.logs.formats import read_logs
 from simreal.logs.robot_log import Channel, RobotLog
 from simreal.make_environment import make_environment

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.adapt.ensemble import within_bounds
-from simreal.adapt.simulator import Simulator
-from simreal.adapt.unknowns import Unknown
 from simreal.errors import UserError, missing_extra
+from simreal.identification.ensemble import within_bounds
+from simreal.identification.simulator import Simulator
+from simreal.identification.unknowns import Unknown
 
 Values = NDArray[np.float64]
 Tell = Callable[[str], None]

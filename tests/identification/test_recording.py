@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from simreal.adapt.recording import make_recording
-from simreal.adapt.windows import cut
 from simreal.errors import UserError
+from simreal.identification.recording import make_recording
+from simreal.identification.windows import cut
 from simreal.logs.robot_log import Channel, RobotLog
 from simreal.robots import load_robot
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.adapt.identify import Identification
-from simreal.adapt.windows import Windows
+from simreal.identification.identify import Identification
+from simreal.identification.windows import Windows
 
 HARDLY = 0.5
 """Share of what its bounds leave, above which an unknown's deviation says that logs hardly tell it."""

@@ -8,12 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal import latencies
-from simreal.adapt.recording import Recording
-from simreal.adapt.unknowns import Asked, Unknown, each_group, held_entries, resolve, specification
-from simreal.adapt.windows import Windows
 from simreal.column_names import parameter_of, split_column
 from simreal.episode_random import EpisodeRandom
 from simreal.errors import UserError
+from simreal.identification.recording import Recording
+from simreal.identification.unknowns import (
+    Asked,
+    Unknown,
+    each_group,
+    held_entries,
+    resolve,
+    specification,
+)
+from simreal.identification.windows import Windows
 from simreal.physics.interface import Start
 from simreal.physics.mujoco_engine import MujocoPhysics
 from simreal.randomization.build import build_world

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import t as student
 
-from simreal.adapt.least_squares import Fit
-from simreal.adapt.unknowns import Unknown
+from simreal.identification.least_squares import Fit
+from simreal.identification.unknowns import Unknown
 from simreal.statistics import Z_90
 
 Values = NDArray[np.float64]

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from simreal.adapt.design import design_excitation
-from simreal.adapt.population import search_population
-from simreal.adapt.simulator import Setup, Simulator
-from simreal.adapt.unknowns import read_asked, starts
-from simreal.adapt.windows import cut
+from simreal.identification.design import design_excitation
+from simreal.identification.population import search_population
+from simreal.identification.simulator import Setup, Simulator
+from simreal.identification.unknowns import read_asked, starts
+from simreal.identification.windows import cut
 from simreal.robots import Robot, load_robot
 
 

@@ -7,7 +7,7 @@ from itertools import count
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.adapt.ensemble import (
+from simreal.identification.ensemble import (
     MEMBERS,
     MOST_TRIALS,
     Draw,
@@ -18,11 +18,11 @@ from simreal.adapt.ensemble import (
     model_error,
     widen,
 )
-from simreal.adapt.fitting import Cutting, Fitted, Prediction, predict_windows
-from simreal.adapt.recording import Recording
-from simreal.adapt.simulator import Setup
-from simreal.adapt.uncertainty import told_by_joints
-from simreal.adapt.unknowns import Asked
+from simreal.identification.fitting import Cutting, Fitted, Prediction, predict_windows
+from simreal.identification.recording import Recording
+from simreal.identification.simulator import Setup
+from simreal.identification.uncertainty import told_by_joints
+from simreal.identification.unknowns import Asked
 
 Values = NDArray[np.float64]
 

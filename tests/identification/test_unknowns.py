@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from simreal.adapt.simulator import Setup, Simulator
-from simreal.adapt.unknowns import read_asked
-from simreal.adapt.windows import cut
 from simreal.bench.identify_truth import synthetic
 from simreal.errors import UserError
+from simreal.identification.simulator import Setup, Simulator
+from simreal.identification.unknowns import read_asked
+from simreal.identification.windows import cut
 from simreal.robots import load_robot
 
 TOLD_BY_POSITIONS = (

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.adapt.uncertainty import Uncertainty, widened
-from simreal.adapt.unknowns import Unknown
+from simreal.identification.uncertainty import Uncertainty, widened
+from simreal.identification.unknowns import Unknown
 from simreal.statistics import Z_90
 
 Values = NDArray[np.float64]

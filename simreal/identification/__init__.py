@@ -1,0 +1,1 @@
+"""From logs to a simulator that matches: identification, with honest uncertainty."""
