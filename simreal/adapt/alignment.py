@@ -50,7 +50,8 @@ class AlignmentConfig(Config):
     weight: Annotated[float, Field(gt=0)] = 1.0
     """Of the loss beside another one; an optimizer of its own makes nothing of it."""
     batch_size: Annotated[int, Field(ge=8)] = 256
-    """Simulated and real ones in each update, each. An imitation has its own."""
+    """Simulated and real ones in each update, each, and the least that there must be of real ones. The
+    updates of an imitation have the size of its own batches."""
     learning_rate: Annotated[float, Field(gt=0)] = 3e-4
     updates: Annotated[int, Field(gt=0)] = 4
     """After each rollout of a training. An imitation aligns in every update of its own."""
@@ -125,7 +126,7 @@ class Discriminator(nn.Module):
 class AdversarialLoss(nn.Module):
     """A discriminator that learns to tell features apart, while their encoder learns the opposite.
 
-    Its parameters belong into the optimizer beside the encoder's.
+    Its parameters learn by an optimizer of their own: `Aligner.step_discriminator`.
     """
 
     def __init__(self, size: int) -> None:

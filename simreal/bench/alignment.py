@@ -59,7 +59,7 @@ class Plan:
         overrides: of it.
         losses: of the arms that align.
         weight: of the losses.
-        steps: environment steps of each training.
+        steps: environment steps of each training; as many as the experiment has, if None.
         images: of the robot.
         lead: who moves the robot while it is filmed: the policy that was trained without alignment, as
             well or badly as it can; or the experiment's teacher, as a person would who leads the arm.
@@ -72,7 +72,7 @@ class Plan:
     overrides: tuple[str, ...]
     losses: tuple[LossName, ...]
     weight: float
-    steps: int
+    steps: int | None
     images: int
     lead: Lead
     episodes: int
@@ -90,7 +90,7 @@ class Plan:
             raise UserError(f"{self.name}: has {len(experiment.cameras)} cameras, and one is aligned")
         if self.lead == "teacher" and experiment.teacher is None:
             raise UserError(f"{self.name}: has no teacher to lead the robot: --lead policy")
-        experiment.in_held_out_world()
+        experiment.in_held_out_world()  # refused now, not after the first training
         return experiment.without_visuals()
 
     @cached_property
@@ -99,13 +99,18 @@ class Plan:
         return self.own.in_held_out_world()
 
     @property
+    def total_steps(self) -> int:
+        """Of each training."""
+        return self.steps or self.own.total_steps
+
+    @property
     def camera(self) -> str:
         """The policy's."""
         return self.own.cameras[0].name
 
     def home(self, seed: int) -> Path:
         """Folder of a seed, of its own for each experiment and number of steps."""
-        text = f"{self.steps} {self.own.model_dump_json()} {self.robots.model_dump_json()}"
+        text = f"{self.total_steps} {self.own.model_dump_json()} {self.robots.model_dump_json()}"
         name = f"{self.own.task}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
         return self.folder / name / f"seed{seed}"
 
@@ -139,7 +144,7 @@ def with_and_without(plan: Plan, seeds: Sequence[int]) -> dict[str, Any]:
     seconds = math.ceil(plan.images / per_episode) * plan.own.episode_steps / plan.own.control_rate
     return {
         "experiment": plan.name,
-        "steps": plan.steps,
+        "steps": plan.total_steps,
         "weight": plan.weight,
         "images": plan.images,
         "robot_minutes": seconds / 60.0,
@@ -187,7 +192,7 @@ def _trained(plan: Plan, seed: int, loss: LossName | None, name: str) -> Run:
         config = AlignmentConfig(loss=loss, weight=plan.weight)
         film = _kept_film(plan, seed, plan.robots, FILM_SEED)
         beside = AlignDuringTraining(film, config, seed, plan.camera)
-    return trained(seed, plan.home(seed) / name, plan.own, plan.steps, plan.tell, beside)
+    return trained(seed, plan.home(seed) / name, plan.own, plan.total_steps, plan.tell, beside)
 
 
 def _shown_films(plan: Plan, seed: int) -> tuple[Film, Film]:
@@ -207,7 +212,7 @@ def _kept_film(plan: Plan, seed: int, world: ExperimentConfig, film_seed: int) -
             leader = plan.own.teacher.policy
         else:
             leader = load_candidate(_trained(plan, seed, None, WITHOUT).path).act
-        film = film_episodes(world, leader, plan.camera, plan.images, film_seed + 100 * seed)
+        film = film_episodes(world, leader, plan.camera, plan.images, film_seed + 1_000_000 * seed)
 
         def write(temporary: Path) -> None:
             with temporary.open("wb") as file:

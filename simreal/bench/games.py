@@ -1,4 +1,4 @@
-"""The variants of the deep Q-network on games of MinAtar, at one budget for all.
+"""The variants of the deep Q-network, and QR-DQN, on games of MinAtar, at one budget for all.
 
 MinAtar (Young and Tian, 2019) has the rules of five Atari games on images of 10 x 10 pixels with a
 channel for each kind of thing. Published scores are of 200 million frames of 57 whole games; what two
@@ -159,7 +159,11 @@ def _score(game: str, name: str, seed: int, steps: int) -> float:
 
 
 def _untrained(game: str, name: str, seed: int) -> DQN | QRDQN:
-    """All of them learn from as many steps, in batches as large, at the same rate."""
+    """All of them learn from as many steps, in batches as large, at the same rate.
+
+    In sb3-contrib's QR-DQN all games explore at the same steps, Adam's epsilon is 0.01 / 32, and
+    gradients are not clipped: a difference need not be one of quantiles.
+    """
     env = DummyVecEnv([partial(Game, game)] * TOGETHER)
     common: dict[str, Any] = {
         "seed": seed,

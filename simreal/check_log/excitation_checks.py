@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.check_log.finding import Finding, Picture, Verdict
-from simreal.check_log.motion import InverseModel, Motion, inverse_model, smooth_motion
+from simreal.check_log.motion import INPUTS, InverseModel, Motion, inverse_model, smooth_motion
 from simreal.check_log.sample_checks import quantum_of
 from simreal.check_log.subject import COMMANDS, Subject
 from simreal.state import FloatArray
@@ -42,10 +42,12 @@ def excitation(subject: Subject) -> Finding:
     still = _constant_command(subject) or _mostly_rest(motion)
     if still is not None:
         return still
-    if subject.model is not None and subject.stuck:
-        return Finding("excitation", "skip", f"the position of {subject.stuck[0]} stands still")
     asked = inverse_model(subject)
-    return _by_model(*asked) if asked is not None else _by_joint(motion)
+    if asked is not None:
+        return _by_model(*asked)
+    if subject.model is not None and subject.stuck and subject.log.first(INPUTS) is not None:
+        return Finding("excitation", "skip", f"the position of {subject.stuck[0]} stands still")
+    return _by_joint(motion)
 
 
 def _constant_command(subject: Subject) -> Finding | None:

@@ -9,6 +9,9 @@ from scipy.signal import savgol_filter
 from simreal.check_log.subject import Rows, Subject
 from simreal.state import FloatArray
 
+INPUTS = ("applied_voltage", "applied_effort", "commanded_voltage", "commanded_effort")
+"""Of a model that is moved by effort or voltage, the best first."""
+
 SMOOTHED = 0.06
 """s, within which positions are taken for a cubic: its second derivative is the acceleration."""
 NEAR_STOP = 0.1
@@ -133,7 +136,7 @@ def inverse_model(subject: Subject) -> tuple[InverseModel, Motion, FloatArray] |
         return None
     if subject.stuck:
         return None
-    channel = log.first(("applied_voltage", "applied_effort", "commanded_voltage", "commanded_effort"))
+    channel = log.first(INPUTS)
     motion = smooth_motion(subject)
     description = subject.robot.description
     if channel is None or motion is None or set(motion.names) != set(description.joint_names):

@@ -32,14 +32,6 @@ MANY_LEVELS = 0.9
 
 def values(subject: Subject) -> Finding:
     """Sensors and commands must have rows, each value must be a number, and measured ones must vary."""
-    if subject.rowless:
-        return Finding(
-            "values",
-            "fail",
-            f"not a single row: {', '.join(subject.rowless)}",
-            {"rowless": float(len(subject.rowless))},
-            "was it recorded? What shall not be looked at is better left out of the log's mapping",
-        )
     constant: list[str] = []
     picture = None
     for name, table in subject.log.channels.items():
@@ -68,18 +60,18 @@ def values(subject: Subject) -> Finding:
             constant += [
                 f"{name} of {joint}" for joint, rests in zip(table.names, still, strict=True) if rests
             ]
-    if not constant:
-        return Finding("values", "pass", "all numbers are finite, all readings vary", {"constant": 0.0})
-    shown = ", ".join(constant[:4]) + (f" and {len(constant) - 4} more" if len(constant) > 4 else "")
-    advice = "is the sensor connected? A joint that shall rest is better left out of the log's mapping"
-    return Finding(
-        "values",
-        "fail",
-        f"constant from beginning to end: {shown}",
-        {"constant": float(len(constant))},
-        advice,
-        picture,
-    )
+    numbers = {"constant": float(len(constant)), "rowless": float(len(subject.rowless))}
+    if not constant and not subject.rowless:
+        return Finding("values", "pass", "all numbers are finite, all readings vary", numbers)
+    faults = [f"not a single row: {', '.join(subject.rowless)}"] if subject.rowless else []
+    advice = "was it recorded? What shall not be looked at is better left out of the log's mapping"
+    if constant:
+        more = f" and {len(constant) - 4} more" if len(constant) > 4 else ""
+        faults.append(f"constant from beginning to end: {', '.join(constant[:4])}{more}")
+        advice = (
+            "is the sensor connected? A joint that shall rest is better left out of the log's mapping"
+        )
+    return Finding("values", "fail", "; ".join(faults), numbers, advice, picture)
 
 
 def repeats(subject: Subject) -> Finding:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.errors import UserError, nearest
-from simreal.logs.robot_log import IMU_CHANNELS, JOINT_CHANNELS, Channel, RobotLog
+from simreal.logs.robot_log import APPLIED_CHANNELS, IMU_CHANNELS, JOINT_CHANNELS, Channel, RobotLog
 from simreal.physics.model import compile_model
 from simreal.robots.loader import Robot, load_robot, robot_names
 from simreal.state import FloatArray
@@ -38,7 +38,8 @@ class Subject:
         uniform: what `evenly` has made so far.
         again: share of the rows of each sensor's channel that repeat the row before, stamp and all:
             nothing new had come. The log is without them.
-        rowless: channels of sensors and commands without a single row. The log is without them.
+        rowless: channels of sensors, of commands and of what was applied without a single row. The log
+            is without them.
     """
 
     log: RobotLog
@@ -51,7 +52,9 @@ class Subject:
     def __post_init__(self) -> None:
         channels = {name: table for name, table in self.log.channels.items() if len(table)}
         self.rowless = tuple(
-            name for name in self.log.channels if name not in channels and name in (*MEASURED, *COMMANDS)
+            name
+            for name in self.log.channels
+            if name not in channels and name in (*MEASURED, *COMMANDS, *APPLIED_CHANNELS)
         )
         for name, table in tuple(channels.items()):
             new = np.ones(len(table), dtype=bool)

@@ -226,7 +226,9 @@ def bench_online(
 )
 @click.option("--seed", "seeds", type=int, multiple=True, default=(0, 1, 2), show_default=True)
 @click.option(
-    "--steps", type=click.IntRange(min=1), default=327_680, show_default=True, help="Of each training."
+    "--steps",
+    type=click.IntRange(min=1),
+    help="Of each training; as the experiment has it if absent.",
 )
 @click.option(
     "--images",
@@ -251,7 +253,7 @@ def bench_alignment(
     losses: tuple["LossName", ...],
     weight: float,
     seeds: tuple[int, ...],
-    steps: int,
+    steps: int | None,
     images: int,
     lead: "Lead",
     episodes: int,
@@ -352,7 +354,7 @@ def bench_experience(steps: int, batch: int, repeats: int, images: bool) -> None
 def bench_games(
     games: tuple[str, ...], names: tuple[str, ...], seeds: tuple[int, ...], steps: int, results: Path
 ) -> None:
-    """DQN, each of its improvements, and Rainbow on games of MinAtar, at one budget."""
+    """DQN, each of its improvements, Rainbow, and QR-DQN on games of MinAtar, at one budget."""
     from simreal.bench.games import compare_on_games
 
     print_json(compare_on_games(games, names, seeds, steps, results, _tell))

@@ -136,7 +136,7 @@ def identify(
         )
     write_posterior(output, posterior(found, logs))
     if contract is not None:
-        _hold_against(contract, output)
+        _hold_against(contract, str(policy), output)
     console.print(f"written: {output}\nnext:\n{_next(found, robot, output)}", soft_wrap=True)
 
 
@@ -250,7 +250,7 @@ def design(
     )
 
 
-def _hold_against(contract: "Contract", identified: Path) -> None:
+def _hold_against(contract: "Contract", name: str, identified: Path) -> None:
     from simreal.adapt.retrain import outside_trained
     from simreal.randomization.posterior import read_posterior
 
@@ -258,4 +258,4 @@ def _hold_against(contract: "Contract", identified: Path) -> None:
     for remark in remarks:
         errors.print(remark, style="yellow", soft_wrap=True)
     if not remarks:
-        console.print("the policy was trained for robots like this one")
+        console.print(f"{name}: was trained for robots like this one")

@@ -55,12 +55,15 @@ def acting_parts(log: RobotLog, recording: Recording) -> tuple[list[Recording], 
     if spans is None:
         spans, why = [_commanded(recording)], "nothing was commanded"
     acted = [_part(recording, span) for span in spans]
+    whole_acted = sum(len(part.time) for part in acted) == len(recording.time)
+    if whole_acted:  # but for a cycle here and there, in which nothing was measured
+        acted = [recording]
     parts = [piece for part in acted for piece in _without_gaps(part)]
-    kept = [part for part in parts if len(part.time) > 1 and part.time[-1] - part.time[0] >= SHORTEST]
+    kept = [part for part in parts if _is_worth_it(part)]
     if not kept:
         raise UserError(
             f"{log.source}: no command acted with full authority for {SHORTEST:g} s: nothing to fit to"
-            if AUTHORITY in log
+            if AUTHORITY in log and not any(map(_is_worth_it, acted))
             else f"{log.source}: nowhere are there {SHORTEST:g} s with commands and without a gap"
         )
     if len(kept) == 1 and len(kept[0].time) == len(recording.time):
@@ -69,12 +72,16 @@ def acting_parts(log: RobotLog, recording: Recording) -> tuple[list[Recording], 
         kept = [replace(part, name=f"{part.name} {_said(part)}") for part in kept]
     whole = recording.time[-1] - recording.time[0]
     left = whole - sum(part.time[-1] - part.time[0] for part in kept)
-    reasons = [why] if sum(len(part.time) for part in acted) < len(recording.time) else []
-    reasons += ["no measurement came"] if len(parts) > len(acted) else []
+    reasons = [] if whole_acted else [why]
+    reasons += ["measurements are missing, or few between gaps"] if len(parts) > len(acted) else []
     return kept, (
         f"{log.source}: {', '.join(_said(part) for part in kept)} alone; left out are {left:.1f} of "
         f"{whole:.1f} s in which {', or '.join(reasons)}"
     )
+
+
+def _is_worth_it(part: Recording) -> bool:
+    return len(part.time) > 1 and bool(part.time[-1] - part.time[0] >= SHORTEST)
 
 
 def _commanded(recording: Recording) -> Span:

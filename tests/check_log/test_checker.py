@@ -166,9 +166,11 @@ def _changed(log: RobotLog, channel: str, rows: slice, column: int | None = None
 @pytest.mark.long
 @pytest.mark.filterwarnings("error")
 def test_a_log_is_checked_without_the_rows_of_any_channel() -> None:
-    log = sound("qube", 0)
-    for channel in log.channels:
-        check_log(make_subject(_changed(log, channel, slice(0))))
+    for robot in ("qube", "arm"):
+        log = sound(robot, 0)
+        for channel in log.channels:
+            values = by_check(_changed(log, channel, slice(0)))["values"]
+            assert values.text == f"not a single row: {channel}"
 
 
 @pytest.mark.filterwarnings("error")
@@ -184,9 +186,27 @@ def test_a_channel_without_a_row_is_named() -> None:
     assert (finding.verdict, finding.text) == ("fail", "not a single row: joint_velocity")
 
 
+def test_neither_an_empty_channel_nor_a_dead_sensor_hides_what_else_is_wrong() -> None:
+    empty = _changed(sound("qube", 0), "joint_velocity", slice(0))
+    dead = by_check(_changed(empty, "joint_position", slice(None), column=1))["values"].text
+    assert dead.startswith("not a single row: joint_velocity; constant from beginning to end: joint_pos")
+    values = empty["joint_position"].values.copy()
+    values[200, 1] = np.nan
+    table = replace(empty["joint_position"], values=values)
+    findings = by_check(replace(empty, channels=empty.channels | {"joint_position": table}))
+    assert "is no number in row 200" in findings["values"].text
+
+
 @pytest.mark.filterwarnings("error")
 def test_no_motion_is_asked_of_a_model_whose_joint_reads_the_same_all_along() -> None:
     """A dead sensor is one fault: neither a zero that moves, nor a hand that pushes."""
     findings = by_check(_changed(sound("qube", 0), "joint_position", slice(None), column=1))
     assert findings["values"].text == "constant from beginning to end: joint_position of pendulum"
     assert {name for name, each in findings.items() if each.verdict in ("warn", "fail")} == {"values"}
+
+
+def test_an_arm_whose_gripper_rests_is_told_what_the_others_tell() -> None:
+    """Of a robot that follows positions, no model is asked of the motion anyway."""
+    log = sound("arm", 0)
+    resting = _changed(log, "joint_position", slice(None), column=-1)
+    assert by_check(resting)["excitation"].verdict != "skip"

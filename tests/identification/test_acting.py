@@ -117,7 +117,34 @@ def test_a_gap_parts_a_recording() -> None:
     log = sine(4.0, (0.0, 4.0), missing=(1.5, 2.5))
     parts, [said] = acting_recordings([log], load_robot("qube").description, None)
     assert [part.name for part in parts] == ["a.npz 0.0 to 1.5 s", "a.npz 2.5 to 4.0 s"]
-    assert said.endswith("left out are 1.0 of 4.0 s in which no measurement came")
+    assert said.endswith(
+        "left out are 1.0 of 4.0 s in which measurements are missing, or few between gaps"
+    )
     windows = cut(parts, 0.5)
     assert windows.valid.all(axis=1).all()
     assert len(set(windows.start)) == len(windows)
+
+
+def with_authority(log: RobotLog, *dips: float) -> RobotLog:
+    """A log that tells authority, full but for a cycle here and there."""
+    time = log["joint_position"].time
+    full = np.ones((len(time), 1))
+    full[np.searchsorted(time, dips)] = 0.5
+    log.channels["authority"] = Channel(time, full, ("authority",), ("1",))
+    return log
+
+
+@pytest.mark.parametrize("dip", [0.3, 2.0])
+def test_a_cycle_without_full_authority_parts_nothing(dip: float) -> None:
+    log = with_authority(sine(4.0, (0.0, 4.0)), dip)
+    [part], told = acting_recordings([log], load_robot("qube").description, None)
+    assert (part.name, told) == ("a.npz", [])
+    assert part.time[-1] == pytest.approx(3.996)
+
+
+def test_of_gaps_everywhere_no_authority_is_blamed() -> None:
+    log = with_authority(sine(4.0, (0.0, 4.0)))
+    table = log["joint_position"]
+    log.channels["joint_position"] = table.rows(np.flatnonzero(table.time % 0.5 < 0.35))
+    with pytest.raises(UserError, match=r"nowhere are there 0\.5 s with commands and without a gap"):
+        acting_recordings([log], load_robot("qube").description, None)

@@ -11,6 +11,7 @@ from simreal.cli.main import cli
 from simreal.identification.simulator import Setup
 from simreal.randomization.posterior import read_posterior
 from simreal.robots import load_robot
+from simreal.robots.policies import find_policy
 
 MAPPING = """
 robot: qube
@@ -102,6 +103,7 @@ def test_a_file_that_is_there_is_refused_before_anything_is_read(tmp_path: Path)
 
 
 def test_what_is_wrong_is_told_in_one_message(files: list[str], tmp_path: Path) -> None:
+    other = str(find_policy(Path("so101_lift")))
     for arguments, said in (
         (["identify", "cube", *files], "no robot or experiment 'cube': did you mean"),
         (["identify", "go2", *files], "a log of robot qube, not of go2"),
@@ -110,6 +112,7 @@ def test_what_is_wrong_is_told_in_one_message(files: list[str], tmp_path: Path) 
         (["identify", "qube", *files, "--set", "friktion=1"], "no parameter 'friktion'"),
         (["identify", "qube", *files, "--velocities"], "--velocities, but no joint_velocity by"),
         (["identify", "qube", *files, "--policy", "none.onnx"], "none.onnx: no such file"),
+        (["identify", "qube", *files, "--policy", other], "a policy of robot so101, not of qube"),
     ):
         result = CliRunner().invoke(cli, [*arguments, "-o", str(tmp_path / "x.yaml")])
         assert said in str(result.exception)

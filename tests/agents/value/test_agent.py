@@ -19,7 +19,7 @@ from simreal.agents.value.experience import Experience
 from simreal.agents.value.image_replay import ImageReplay
 from simreal.agents.value.variants import variants
 
-VARIANTS = variants((0.0, 100.0))
+ARGUMENTS = variants((0.0, 100.0))
 
 
 class Corridor(gymnasium.Env[NDArray[np.float32], np.int64]):
@@ -126,7 +126,7 @@ def test_the_target_of_rainbow_by_hand() -> None:
     np.testing.assert_allclose(target, [[0.375, 0.5, 0.125]], atol=1e-6)
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", ARGUMENTS)
 def test_every_variant_learns_and_moves_every_parameter(name: str) -> None:
     made = ValueAgent(
         gymnasium.make("CartPole-v1"),
@@ -134,7 +134,7 @@ def test_every_variant_learns_and_moves_every_parameter(name: str) -> None:
         buffer_size=500,
         learning_starts=50,
         policy_kwargs={"net_arch": [8, 8]},
-        **VARIANTS[name],
+        **ARGUMENTS[name],
     )
     before = [each.clone() for each in made.q_net.parameters()]
     made.learn(200)
@@ -219,11 +219,11 @@ def cart_pole_agent(name: str, seed: int) -> DQN | QRDQN:
     network: dict[str, Any] = {"net_arch": [128, 128]}
     if name == "qrdqn":
         return QRDQN("MlpPolicy", policy_kwargs=network | {"n_quantiles": 51}, **common)
-    return ValueAgent(policy_kwargs=network, **common, **VARIANTS[name])
+    return ValueAgent(policy_kwargs=network, **common, **ARGUMENTS[name])
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", [*VARIANTS, "qrdqn"])
+@pytest.mark.parametrize("name", [*ARGUMENTS, "qrdqn"])
 def test_every_variant_solves_cartpole(name: str) -> None:
     """A mean return of 475 over 20 episodes, at some time in one of three trainings."""
     best = []
