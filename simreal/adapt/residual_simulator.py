@@ -83,8 +83,7 @@ class ResidualSimulator(Simulator):
         finally:
             self._steps = whole
         ids, random = np.arange(len(state)), EpisodeRandom(np.zeros(len(state), dtype=np.uint64))
-        drawn = np.repeat(self._drawn(values, randomizer), len(self.windows), axis=0)
-        randomizer.apply(ids, drawn)
+        randomizer.apply(ids, self._drawn(values, randomizer))
         nothing = np.zeros((len(state), len(world.robot.actuators)))
         true = self._true_start(world, state)
         world.physics.reset(ids, Start(true[:, 0], true[:, 1]), nothing)

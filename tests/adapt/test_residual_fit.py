@@ -13,6 +13,7 @@ from simreal.adapt.residual_simulator import ResidualSimulator, sent_commands
 from simreal.errors import UserError
 from simreal.identification.recording import Recording
 from simreal.identification.simulator import Setup, Simulator
+from simreal.identification.unknowns import read_asked
 from simreal.identification.windows import cut
 from simreal.robots import Robot
 
@@ -51,6 +52,14 @@ def test_lessons_are_the_torque_that_the_model_lacks(link: Robot, record: Record
     assert np.median(found.torque) == pytest.approx(0.3, abs=0.03)
 
 
+def test_lessons_know_what_was_identified(link: Robot, record: Record) -> None:
+    recordings = logs(record, {"torque_offset": 0.3, "joint_damping": 6.0}, 2)
+    blank = blank_model(Setup(link), 0.01, 3, all_joints=False)
+    found = lessons(Setup(link), recordings, [read_asked("joint_damping")], np.array([6.0]), blank)
+    assert found.torque == pytest.approx(0.3, abs=0.2)
+    assert np.median(found.torque) == pytest.approx(0.3, abs=0.03)
+
+
 def test_a_spring_that_the_model_lacks_is_found(link: Robot, record: Record) -> None:
     recordings = logs(record, {"joint_stiffness": 1.0}, 6)
     model = fit_residual(known(link), recordings[:5], 0.01)
@@ -73,9 +82,10 @@ def test_a_residual_of_nothing_predicts_as_no_residual(link: Robot, record: Reco
         limit=np.ones(1),
     )
     windows = cut(recordings, 0.5)
-    values = np.zeros((1, 0))
-    plain = Simulator(Setup(link), windows, ()).predict(values)
-    stepped = ResidualSimulator(Setup(link), windows, (), nothing).predict(values)
+    asked, values = [read_asked("joint_damping")], np.array([[1.0], [3.0]])
+    plain = Simulator(Setup(link), windows, asked).predict(values)
+    stepped = ResidualSimulator(Setup(link), windows, asked, nothing).predict(values)
+    assert not np.allclose(plain[0], plain[1], atol=1e-3)
     assert np.allclose(plain, stepped, atol=1e-9)
 
 
