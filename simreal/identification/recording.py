@@ -166,18 +166,17 @@ def _refuse_dead_sensors(
     for actuator, values in zip(robot.actuators, command.T, strict=True):
         joint = robot.joint_names.index(actuator.joint)
         if still[joint] and np.ptp(values) > 0.0:
-            raise UserError(
-                f"{log.source}: joint_position of {actuator.joint} is constant, "
-                f"{position[0, joint]:.4g}, while {actuator.name} is driven: "
-                "the sensor is dead, or the joint is blocked"
-            )
+            raise _dead(log, actuator.joint, position[0, joint], f"{actuator.name} is driven")
     driven = {actuator.joint for actuator in robot.actuators}
     widest = int(np.argmax(np.ptp(position, axis=0)))
-    for name, stuck in zip(robot.joint_names, still, strict=True):
-        if stuck and name not in driven and np.ptp(position[:, widest]) > MOVES:
-            column = robot.joint_names.index(name)
-            raise UserError(
-                f"{log.source}: joint_position of {name} is constant, {position[0, column]:.4g}, "
-                f"while {robot.joint_names[widest]} moves and no motor holds it: "
-                "the sensor is dead, or the joint is blocked"
-            )
+    for joint, name in enumerate(robot.joint_names):
+        if still[joint] and name not in driven and np.ptp(position[:, widest]) > MOVES:
+            meanwhile = f"{robot.joint_names[widest]} moves and no motor holds it"
+            raise _dead(log, name, position[0, joint], meanwhile)
+
+
+def _dead(log: RobotLog, joint: str, reading: float, meanwhile: str) -> UserError:
+    return UserError(
+        f"{log.source}: joint_position of {joint} is constant, {reading:.4g}, while {meanwhile}: "
+        "the sensor is dead, or the joint is blocked"
+    )
