@@ -45,8 +45,8 @@ def transfer_benchmark(
     Results stay in --folder, and jobs that have one are not done again: a benchmark may be run in parts,
     interrupted, and gone on with. Everything takes days, as --plan tells.
     """
-    from simreal.transfer_bench.jobs import results_in
     from simreal.transfer_bench.page import write_page
+    from simreal.transfer_bench.results import results_in
 
     if not page_only:
         wanted = _wanted(folder, robots, targets, arms, seeds, steps)
@@ -96,14 +96,14 @@ def _wanted(
 
 def _print_plan(wanted: "Sequence[Job]", folder: Path, episodes: int, each: bool) -> None:
     from simreal.transfer_bench.cost import duration_text, seconds_each, seconds_left
-    from simreal.transfer_bench.jobs import key_of, results_in
+    from simreal.transfer_bench.results import results_in
 
     done = results_in(folder)
     if each:
-        known = {key_of(one) for one in done}
+        known = {(one.key, one.steps) for one in done}
         table = folded_table("robot", "target", "arm", "seed", "steps", "on quiet cores", "")
         for job, seconds in zip(wanted, seconds_each(wanted, episodes), strict=True):
-            stands = "done" if key_of(job) in known else ""
+            stands = "done" if (job.key, job.steps) in known else ""
             row = job.robot, job.target, job.arm, str(job.seed), f"{job.steps:,}"
             table.add_row(*row, duration_text(seconds), stands)
         console.print(table)
@@ -118,8 +118,9 @@ def _print_plan(wanted: "Sequence[Job]", folder: Path, episodes: int, each: bool
 
 def _do(wanted: "Sequence[Job]", folder: Path, episodes: int) -> None:
     from simreal.transfer_bench.cost import duration_text, seconds_left
-    from simreal.transfer_bench.jobs import do, results_in
+    from simreal.transfer_bench.jobs import do
     from simreal.transfer_bench.page import write_page
+    from simreal.transfer_bench.results import results_in
 
     def tell(text: str) -> None:
         errors.print(text, soft_wrap=True)

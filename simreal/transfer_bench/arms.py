@@ -38,6 +38,7 @@ from simreal.train import StatusListener, TrainingStatus, start_run, train
 from simreal.transfer_bench.flights import excite, fly
 from simreal.transfer_bench.hidden_robot import HiddenRobot
 from simreal.transfer_bench.meetings import find_meeting
+from simreal.transfer_bench.results import Key
 from simreal.transfer_bench.stepped_robot import SteppedRobot
 from simreal.transfer_bench.targets import BASES, find_target, target_experiment
 
@@ -79,9 +80,19 @@ class Job:
     folder: Path
 
     @property
+    def key(self) -> Key:
+        """What its result is of."""
+        return self.robot, self.target, self.arm, self.seed
+
+    @property
     def path(self) -> Path:
         """Folder of this job."""
         return self.folder / self.robot / self.target / self.arm / f"seed{self.seed}"
+
+    @property
+    def target_free(self) -> Path:
+        """Run of an arm that meets no target: one policy for all of them."""
+        return self.folder / self.robot / "trained" / self.arm / f"seed{self.seed}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,16 +202,16 @@ def _changed(robot: str, **changes: Any) -> ExperimentConfig:
 
 def _none(job: Job, tell: Tell) -> Made:
     experiment = _changed(job.robot, randomization={}, pins={})
-    return Made(trained(job.seed, job.path / "run", experiment, job.steps, tell))
+    return Made(trained(job.seed, job.target_free, experiment, job.steps, tell))
 
 
 def _uniform(job: Job, tell: Tell) -> Made:
-    return Made(trained(job.seed, job.path / "run", base_experiment(job.robot), job.steps, tell))
+    return Made(trained(job.seed, job.target_free, base_experiment(job.robot), job.steps, tell))
 
 
 def _automatic(job: Job, tell: Tell) -> Made:
     experiment = load_experiment(_moving(job.robot))
-    return Made(trained(job.seed, job.path / "run", experiment, job.steps, tell))
+    return Made(trained(job.seed, job.target_free, experiment, job.steps, tell))
 
 
 def _moving(robot: str) -> str:
@@ -222,7 +233,7 @@ def missing(robot: str, arm: str) -> str | None:
 
 def _online(job: Job, tell: Tell) -> Made:
     experiment = _changed(job.robot, adaptation="rma")
-    return Made(trained(job.seed, job.path / "run", experiment, job.steps, tell))
+    return Made(trained(job.seed, job.target_free, experiment, job.steps, tell))
 
 
 def _recurrent(job: Job, tell: Tell) -> Made:
@@ -231,7 +242,7 @@ def _recurrent(job: Job, tell: Tell) -> Made:
     shape = {"simulations", "rollout_steps", "symmetric"}
     settings = base.recurrent_ppo.model_dump() | base.ppo.model_dump(exclude=shape)
     experiment = _changed(job.robot, agent="recurrent_ppo", recurrent_ppo=settings, critic=())
-    return Made(trained(job.seed, job.path / "run", experiment, job.steps, tell))
+    return Made(trained(job.seed, job.target_free, experiment, job.steps, tell))
 
 
 def _oracle(job: Job, tell: Tell) -> Made:
@@ -463,3 +474,5 @@ ARMS: dict[str, Arm] = {
 }
 ADAPTED = ("point", "posterior", "residual", "tuned")
 """Arms that meet the robot, half trained."""
+TARGET_FREE = ("none", "uniform", "automatic", "online", "recurrent")
+"""Arms that meet no target, and are trained once for all of them."""

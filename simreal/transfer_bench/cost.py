@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from functools import cache
 
 from simreal.experiment import load_experiment
-from simreal.transfer_bench.arms import ADAPTED, BASE_SHARE, Job
-from simreal.transfer_bench.jobs import Result, key_of
+from simreal.transfer_bench.arms import ADAPTED, BASE_SHARE, TARGET_FREE, Job
+from simreal.transfer_bench.results import Result
 from simreal.transfer_bench.targets import BASES, TARGETS
 
 TRAINED = {"qube": 36_000.0, "so101": 18_000.0, "go2": 9_600.0}
@@ -25,7 +25,12 @@ IDENTIFICATION = 120.0
 def seconds_each(jobs: Sequence[Job], episodes: int) -> list[float]:
     """S of each job on quiet cores; what several share is the first one's."""
     done: set[tuple[object, ...]] = set()
-    return [_training(job) + _judging(job, episodes) + _shared(job, done) for job in jobs]
+    found = []
+    for job in jobs:
+        parts = _parts(job)
+        found.append(_judging(job, episodes) + sum(parts[what] for what in parts if what not in done))
+        done.update(parts)
+    return found
 
 
 def seconds_left(
@@ -41,10 +46,10 @@ def seconds_left(
     Returns:
         The estimate; how many times as long as estimated the jobs took that are done, if some are.
     """
-    known = {key_of(each): each.seconds for each in results}
+    known = {(each.key, each.steps): each.seconds for each in results}
     expected, took, left = 0.0, 0.0, 0.0
     for job, quiet in zip(jobs, seconds_each(jobs, episodes), strict=True):
-        spent = known.get(key_of(job))
+        spent = known.get((job.key, job.steps))
         if spent is None:
             left += quiet
         else:
@@ -54,13 +59,27 @@ def seconds_left(
     return left * took / expected, took / expected
 
 
-def _training(job: Job) -> float:
+def _parts(job: Job) -> dict[tuple[object, ...], float]:
+    """S of all that must be done before a job is judged, each by what it is the same for."""
+    simulated = "posterior" if job.arm == "tuned" else job.arm
+    if job.arm not in ADAPTED:
+        target = None if job.arm in TARGET_FREE else job.target
+        return {(job.robot, target, simulated, job.seed): _training(job, 1.0)}
+    parts: dict[tuple[object, ...], float] = {
+        (job.robot, "base", job.seed): _training(job, BASE_SHARE),
+        (job.robot, job.target, "identified", job.seed): IDENTIFICATION,
+        (job.robot, job.target, simulated, job.seed): _training(job, 1.0 - BASE_SHARE),
+    }
+    if job.arm == "tuned":
+        parts[job.robot, job.target, "on robot", job.seed] = ON_ROBOT
+    return parts
+
+
+def _training(job: Job, share: float) -> float:
     rate = TRAINED[job.robot]
     if job.arm == "oracle" and _in_bullet(job):
         rate = min(rate, IN_BULLET[job.robot])
-    share = 1.0 - BASE_SHARE if job.arm in ADAPTED else 1.0
-    on_robot = ON_ROBOT if job.arm == "tuned" else 0.0
-    return share * SLOWER.get(job.arm, 1.0) * job.steps / rate + on_robot
+    return share * SLOWER.get(job.arm, 1.0) * job.steps / rate
 
 
 def _judging(job: Job, episodes: int) -> float:
@@ -72,19 +91,6 @@ def _judging(job: Job, episodes: int) -> float:
 def _episode_steps(robot: str) -> int:
     """Control steps of an episode; read once, since a plan has hundreds of jobs."""
     return load_experiment(BASES[robot]).episode_steps
-
-
-def _shared(job: Job, done: set[tuple[object, ...]]) -> float:
-    """The half-trained policy is one of a seed; what was identified, of a seed and target."""
-    if job.arm not in ADAPTED:
-        return 0.0
-    costs = {
-        (job.robot, job.seed): BASE_SHARE * job.steps / TRAINED[job.robot],
-        (job.robot, job.target, job.seed): IDENTIFICATION,
-    }
-    fresh = sum(cost for what, cost in costs.items() if what not in done)
-    done.update(costs)
-    return fresh
 
 
 def _in_bullet(job: Job) -> bool:

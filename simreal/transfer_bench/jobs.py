@@ -1,69 +1,22 @@
 """Jobs of the benchmark: each arm, target and seed leaves one result, and is not done twice."""
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from simreal.episodes import TIME_LIMIT
 from simreal.errors import UserError
 from simreal.evaluate import load_candidate, run_episodes, summarize
-from simreal.files import digest, write_text
+from simreal.files import digest
 from simreal.make_environment import make_environment
 from simreal.transfer_bench.arms import Job, base_experiment, make, missing
+from simreal.transfer_bench.results import Result, add_result, results_in
 from simreal.transfer_bench.targets import find_target, target_experiment
 
 Tell = Callable[[str], None]
 
-RESULT = "result.json"
 JUDGE_SEED = 20_000
 """Of the episodes by which all are judged: none has trained on them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a job came to.
-
-    Attributes:
-        robot: its name.
-        target: which of its hidden ones.
-        arm: which way.
-        seed: of it.
-        steps: environment steps of training.
-        episodes: by which it was judged, on the target.
-        mean_return: by the experiment's rewards.
-        success: share.
-        ended_early: share of episodes that something ended before their time.
-        robot_seconds: s that the robot was moved to adapt.
-        resets: how often it was put back meanwhile.
-        violations: control steps beyond the robot's limits meanwhile.
-        policy_sha256: of the checkpoint.
-        notes: what else is worth telling.
-        seconds: s of wall time that it took, without what came before an interruption.
-    """
-
-    robot: str
-    target: str
-    arm: str
-    seed: int
-    steps: int
-    episodes: int
-    mean_return: float
-    success: float
-    ended_early: float
-    robot_seconds: float
-    resets: int
-    violations: int
-    policy_sha256: str
-    notes: tuple[str, ...]
-    seconds: float
-
-
-def key_of(one: Job | Result) -> tuple[str, str, str, int, int]:
-    """What a result is of; with other steps it is another benchmark's."""
-    return one.robot, one.target, one.arm, one.seed, one.steps
 
 
 def do(job: Job, episodes: int, tell: Tell) -> Result:
@@ -72,12 +25,13 @@ def do(job: Job, episodes: int, tell: Tell) -> Result:
     Raises:
         UserError: a result of another number of steps stands there.
     """
-    path = job.path / RESULT
-    if path.is_file():
-        known = read_result(path)
-        if known.steps != job.steps:
-            raise UserError(f"{path}: of {known.steps} steps, not of {job.steps}: give another --folder")
-        return known
+    for known in results_in(job.folder):
+        if known.key == job.key:
+            if known.steps != job.steps:
+                raise UserError(
+                    f"{job.path}: of {known.steps} steps, not of {job.steps}: give another --folder"
+                )
+            return known
     began = time.monotonic()
     made = make(job, tell)
     tell(f"judging {job.path}")
@@ -99,7 +53,7 @@ def do(job: Job, episodes: int, tell: Tell) -> Result:
         notes=made.notes,
         seconds=time.monotonic() - began,
     )
-    write_text(path, json.dumps(asdict(result), indent=2) + "\n")
+    add_result(job.folder, result)
     return result
 
 
@@ -125,24 +79,6 @@ def judge(job: Job, policy: Path, episodes: int) -> dict[str, float]:
         "success": summary.success.value,
         "ended_early": early,
     }
-
-
-def read_result(path: Path) -> Result:
-    """Read a job's result.
-
-    Raises:
-        UserError: it is damaged.
-    """
-    try:
-        data: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        return Result(**data | {"notes": tuple(data["notes"])})
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{path}: not a result: {error}") from None
-
-
-def results_in(folder: Path) -> list[Result]:
-    """All results that stand in the folder of a benchmark."""
-    return [read_result(path) for path in sorted(folder.glob(f"*/*/*/seed*/{RESULT}"))]
 
 
 def jobs(

@@ -9,7 +9,7 @@ import numpy as np
 from simreal.evaluate import number_text, share_text
 from simreal.report import COLOUR, Page, new_figure
 from simreal.transfer_bench.arms import ARMS
-from simreal.transfer_bench.jobs import Result
+from simreal.transfer_bench.results import Result
 from simreal.transfer_bench.tables import Line, lines, mean_gap
 from simreal.transfer_bench.targets import TARGETS
 

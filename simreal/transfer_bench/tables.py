@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from simreal.errors import missing_extra
 from simreal.statistics import Interval
-from simreal.transfer_bench.jobs import Result
+from simreal.transfer_bench.results import Result
 
 Values = NDArray[np.float64]
 

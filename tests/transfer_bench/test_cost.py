@@ -9,8 +9,9 @@ from simreal.cli.main import cli
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
 from simreal.transfer_bench.arms import ARMS, Job
-from simreal.transfer_bench.cost import duration_text, seconds_each, seconds_left
-from simreal.transfer_bench.jobs import Result, jobs
+from simreal.transfer_bench.cost import ON_ROBOT, duration_text, seconds_each, seconds_left
+from simreal.transfer_bench.jobs import jobs
+from simreal.transfer_bench.results import Result
 
 
 def job(arm: str, target: str = "a", robot: str = "qube", steps: int = 1_200_000) -> Job:
@@ -28,6 +29,15 @@ def test_what_arms_share_is_paid_once() -> None:
     assert alone == [first]
     other_target = seconds_each([job("point"), job("point", "c")], 10)
     assert second < other_target[1] < first
+    tuned = seconds_each([job("posterior"), job("tuned")], 10)
+    assert tuned == [first, pytest.approx(ON_ROBOT + seconds_each([job("posterior")] * 2, 10)[1])]
+
+
+def test_an_arm_that_meets_no_target_is_trained_once_for_all() -> None:
+    once, judged = seconds_each([job("uniform"), job("uniform", "c")], 10)
+    assert judged < 0.1 * once
+    alike = seconds_each([job("oracle"), job("oracle", "c")], 10)
+    assert alike[0] == alike[1]
 
 
 def test_a_plan_of_many_seeds_reads_each_experiment_a_few_times(

@@ -1,8 +1,7 @@
 """Hidden robots, jobs that are done once, and what many seeds come to."""
 
-import json
 import shutil
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -26,9 +25,10 @@ from simreal.transfer_bench import arms
 from simreal.transfer_bench.arms import Adaptation, Job, Made, base_experiment, missing, trained
 from simreal.transfer_bench.flights import excite
 from simreal.transfer_bench.hidden_robot import HiddenRobot
-from simreal.transfer_bench.jobs import Result, do
+from simreal.transfer_bench.jobs import do
 from simreal.transfer_bench.meetings import MEETINGS
 from simreal.transfer_bench.page import write_page
+from simreal.transfer_bench.results import Result, add_result, results_in
 from simreal.transfer_bench.tables import lines, mean_gap
 from simreal.transfer_bench.targets import BASES, TARGETS, find_target, target_experiment
 
@@ -91,13 +91,16 @@ def test_a_policy_that_remembers_is_trained_and_judged(arm: str, tmp_path: Path)
     job = Job("qube", "a", arm, 0, 1000, tmp_path)
     found = do(job, 4, lambda text: None)
     assert np.isfinite(found.mean_return)
-    run = Run.open(job.path / "run")
+    run = Run.open(job.target_free)
     assert run.steps_kept() >= 1000
     experiment = run.experiment()
     assert isinstance(experiment, ExperimentConfig)
     assert (experiment.adaptation == "rma") == (arm == "online")
     assert experiment.agent_config.discount == load_experiment("qube_swingup").ppo.discount
     assert do(job, 4, lambda text: None) == found  # which was not made again
+    other = do(replace(job, target="c"), 4, lambda text: None)
+    assert other.policy_sha256 == found.policy_sha256  # it met neither
+    assert other.mean_return != found.mean_return
 
 
 @pytest.mark.usefixtures("small")
@@ -228,9 +231,7 @@ def test_seeds_are_read() -> None:
 
 def test_results_that_stand_there_are_not_made_again_and_make_the_page(tmp_path: Path) -> None:
     for arm, value in (("none", 1.0), ("oracle", 9.0)):
-        path = tmp_path / "qube" / "a" / arm / "seed0" / "result.json"
-        path.parent.mkdir(parents=True)
-        path.write_text(json.dumps(asdict(result(arm, 0, value))))
+        add_result(tmp_path, result(arm, 0, value))
     options = ["--folder", str(tmp_path), "--robot", "qube", "--target", "a", "--seeds", "0"]
     arms = ["--arm", "none", "--arm", "oracle"]
     done = CliRunner().invoke(cli, ["transfer-benchmark", *options, *arms, "--steps", "100"])
@@ -241,6 +242,25 @@ def test_results_that_stand_there_are_not_made_again_and_make_the_page(tmp_path:
     other = CliRunner().invoke(cli, ["transfer-benchmark", *options, *arms, "--steps", "200"])
     assert isinstance(other.exception, UserError)
     assert "of 100 steps, not of 200" in str(other.exception)
+
+
+def test_results_of_two_processes_are_kept_and_a_newer_one_replaces(tmp_path: Path) -> None:
+    add_result(tmp_path, result("none", 1, 1.0))
+    add_result(tmp_path, result("none", 0, 2.0))
+    add_result(tmp_path, result("none", 1, 3.0))
+    assert results_in(tmp_path) == [result("none", 0, 2.0), result("none", 1, 3.0)]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [("{", "not a result"), ('{"robot": "qube"}', "arm, .* is missing"), ("[]", "is missing")],
+)
+def test_a_damaged_line_of_results_is_named(tmp_path: Path, line: str, message: str) -> None:
+    add_result(tmp_path, result("none", 0, 2.0))
+    path = tmp_path / "results.jsonl"
+    path.write_text(path.read_text() + line + "\n")
+    with pytest.raises(UserError, match=rf"results.jsonl, line 2: .*{message}"):
+        results_in(tmp_path)
 
 
 def test_a_folder_without_results_has_no_page(tmp_path: Path) -> None:
@@ -269,7 +289,7 @@ def test_where_the_model_as_it_is_is_offered_nothing_is_identified(
     monkeypatch.setattr(arms, "_identify", as_it_is)
     job = Job("qube", "a", "posterior", 0, 512, tmp_path)
     made = arms.make(job, print)
-    assert made.run.path == tmp_path / "qube" / "a" / "uniform" / "seed0" / "run"
+    assert made.run.path == tmp_path / "qube" / "trained" / "uniform" / "seed0"
     assert made.robot_seconds == 7.0
     assert made.notes == ("the model as it is was offered: the policy is that of the uniform arm",)
     assert arms.adaptation(job, print).identified is None
