@@ -246,10 +246,17 @@ class ControlLoop:
             case Wish.HOLD:
                 self.supervisor.hold()
             case Wish.CLEAR:
-                self.supervisor.clear()
-                self._driver.off()
+                self._clear()
             case _:
                 pass
+
+    def _clear(self) -> None:
+        """Forget faults: the supervisor's, and those that the robot itself goes on reporting."""
+        self.supervisor.clear()
+        try:
+            self._driver.clear_faults()
+        except DriverError as error:
+            self.supervisor.fail("lost_driver", str(error))
 
     def _is_due(self, clock: Clock) -> bool:
         """Whether the policy acts in this cycle: in the first, and once in each of its periods."""

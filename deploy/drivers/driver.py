@@ -71,6 +71,16 @@ class Driver(ABC):
     def off(self) -> None:
         """Make the motors passive. Never raises: it is the last thing that is tried."""
 
+    def clear_faults(self) -> None:
+        """Forget the faults that the robot has reported, since a person asks for it; motors are passive.
+
+        What is still wrong is reported again by the next measurement.
+
+        Raises:
+            DriverError: the connection is lost.
+        """
+        self.off()
+
     @abstractmethod
     def disconnect(self) -> None:
         """Release the robot. Never raises; may be called twice."""

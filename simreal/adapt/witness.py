@@ -73,6 +73,10 @@ class WitnessDriver(Driver):
         """See `Driver.off`."""
         self._driver.off()
 
+    def clear_faults(self) -> None:
+        """See `Driver.clear_faults`."""
+        self._driver.clear_faults()
+
     def disconnect(self) -> None:
         """See `Driver.disconnect`."""
         self._driver.disconnect()

@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from simreal.deploy.loop_options import LoopOptions, steps_per_action
 from simreal.deploy.policy import load_policy
 from simreal.errors import UserError
 from simreal.logs.messages import read_messages
-from simreal.state import FloatArray
+from simreal.state import DriveReport, FloatArray, RobotState
 
 WriteFile = Callable[..., Path]
 MakeDriver = Callable[..., Any]
@@ -122,6 +122,26 @@ def test_with_a_person_nothing_moves_before_run_and_a_fault_waits_to_be_cleared(
     times = np.array(read_messages(log).times["/command"]) - read_messages(log).times["/state"][0]
     assert times[0] > 0.25e9
     assert not ((times > 0.8e9) & (times < 1.3e9)).any()
+
+
+@pytest.mark.parametrize("persists", [False, True])
+def test_clearing_forgets_what_the_robot_had_reported_but_not_what_it_still_reports(
+    policy_file: WriteFile, witnessed_driver: MakeDriver, persists: bool
+) -> None:
+    class Latching(witnessed_driver):  # type: ignore[misc, valid-type]
+        reported = ("elbow: overload",)
+
+        def read(self) -> RobotState:
+            return replace(super().read(), drives=DriveReport(faults=self.reported))
+
+        def clear_faults(self) -> None:
+            super().clear_faults()
+            self.reported = self.reported if persists else ()
+
+    source = Person([(0.3, Wish.CLEAR), (0.6, Wish.END)])
+    outcome = deploy(load_policy(policy_file(bias=0.02)), Latching(), 60.0, None, source)
+    assert source.heard == [Wish.CLEAR, Wish.END]
+    assert (outcome.fault is not None) == persists
 
 
 @pytest.mark.parametrize(

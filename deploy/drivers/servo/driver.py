@@ -302,6 +302,11 @@ class ServoDriver(Driver):
                 if not self.bus.write_all(self._ids, self.registers["torque_enable"], 0):
                     self._rest()  # else the guardian goes on trying, when the beats stop
 
+    def clear_faults(self) -> None:
+        """See `Driver.clear_faults`."""
+        self.off()
+        self._latched.clear()
+
     def disconnect(self) -> None:
         """Release the port."""
         if self.guard is not None:

@@ -243,6 +243,21 @@ def test_faults_are_named_and_latched(kind: str, fault: Fault, word: str, virtua
         assert set(faults) <= set(later)
 
 
+def test_what_is_over_can_be_cleared_and_what_persists_is_reported_again(virtual_rig: Make) -> None:
+    """Not of a Dynamixel, whose own latch only a reboot opens."""
+    rig = virtual_rig("feetech")
+    with rig.driver:
+        run(rig, 0.1, rig.arm.body.position)
+        rig.port.faults.announce(Fault("brown-out", None, 3.5), rig.port.time)
+        assert run(rig, 0.4, rig.arm.body.position)[-1].drives.faults
+        rig.driver.clear_faults()
+        assert rig.driver.read().drives.faults
+        rig.port.faults.clear()
+        run(rig, 0.1, rig.arm.body.position)
+        rig.driver.clear_faults()
+        assert not run(rig, 0.2, rig.arm.body.position)[-1].drives.faults
+
+
 @both
 def test_a_blocked_joint_overloads(kind: str, virtual_rig: Make) -> None:
     rig = virtual_rig(kind)
