@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 from simreal.config import Config, Document, parse, read_document
 from simreal.configs import log_mappings
 from simreal.errors import UserError, nearest
-from simreal.logs.robot_log import UNITS
-from simreal.logs.units import to_si
+from simreal.logs.robot_log import SLIDING, UNITS
+from simreal.logs.units import CONVERSIONS, to_si
 
 Sign = Literal[-1, 1]
 
@@ -55,6 +55,7 @@ class ChannelSource(Config):
     unit: str | tuple[str, ...] | None = None
     """As recorded, such as deg or rpm; the channel's own unit if absent."""
     scale: float | tuple[float, ...] = 1.0
+    """From the unit's SI to the channel's, where they are of other kinds: N·m of each A of a motor."""
     sign: Sign | tuple[Sign, ...] = 1
     time: TimeSource | None = None
     """The mapping's if absent."""
@@ -125,7 +126,7 @@ def mapping_of(document: Document) -> LogMapping:
     for channel, source in mapping.channels.items():
         where = f"{document.where(('channels', channel))}: channels.{channel}"
         for unit in [source.unit] if isinstance(source.unit, str) else source.unit or ():
-            to_si(unit, where)
+            _refuse_other_kind(channel, source, unit, where)
         width = len(source.columns) if source.columns is not None else None
         names = mapping.names_of(channel)
         for key, given in (("names", names), ("unit", source.unit), ("scale", source.scale)):
@@ -134,3 +135,22 @@ def mapping_of(document: Document) -> LogMapping:
         if channel not in UNITS and source.unit is None and channel.startswith(("joint", "command")):
             raise UserError(f"{where}: no channel of this name: {nearest(channel, UNITS)}")
     return mapping
+
+
+def _refuse_other_kind(channel: str, source: ChannelSource, unit: str, where: str) -> None:
+    """A standard channel is recorded in a unit of its own kind, or a scale leads there.
+
+    Raises:
+        UserError: no such unit, or one of another kind.
+    """
+    found, _ = to_si(unit, where)
+    if channel not in UNITS or source.scale != 1.0:
+        return
+    own = UNITS[channel]
+    kinds = (own, SLIDING.get(own, own))
+    if found not in kinds:
+        fits = [each for each, (kind, _) in CONVERSIONS.items() if kind in kinds and each]
+        raise UserError(
+            f"{where}: {unit} is no unit of it, but {', '.join(fits) or 'no unit'}; "
+            "if a constant leads from one to the other, give it as scale"
+        )

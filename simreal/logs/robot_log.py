@@ -40,6 +40,8 @@ UNITS = {
     "linear_acceleration": "m/s²",
 }
 """Unit of each standard channel, of joints that turn. Any other name is allowed, too."""
+SLIDING = {"rad": "m", "rad/s": "m/s", "N·m": "N"}
+"""Unit of a joint that turns to that of one that slides."""
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ import numpy as np
 
 from simreal.errors import UserError, nearest
 from simreal.logs.mapping import ChannelSource, LogMapping, TimeSource
-from simreal.logs.robot_log import UNITS, Channel, RobotLog
+from simreal.logs.robot_log import SLIDING, UNITS, Channel, RobotLog
 from simreal.logs.units import to_si
 from simreal.state import FloatArray
 
@@ -258,11 +258,16 @@ def _channel(run: _ArrayRun | _CsvRun, mapping: LogMapping, name: str, source: C
         )
     if not np.isfinite(time).all():
         raise UserError(f"{run.source}: time of {name} is no number in row {_first(~np.isfinite(time))}")
-    recorded = source.unit if source.unit is not None else UNITS.get(name, "")
+    own = UNITS.get(name, "")
+    recorded = source.unit if source.unit is not None else own
     units = recorded if isinstance(recorded, tuple) else (recorded,) * len(names)
     converted = [to_si(unit, name) for unit in units]
     factors = np.array([factor for _, factor in converted]) * source.scale * source.sign
-    return Channel(time, values * factors, names, tuple(unit for unit, _ in converted))
+    # A standard channel of another kind of unit has been scaled to its own.
+    found = tuple(
+        unit if name not in UNITS or unit in (own, SLIDING.get(own)) else own for unit, _ in converted
+    )
+    return Channel(time, values * factors, names, found)
 
 
 def _first(where: FloatArray) -> int:

@@ -59,6 +59,13 @@ def write_csv(folder: Path, measured: str, desired: str) -> Path:
     return folder / "one_measured.csv"
 
 
+def test_a_unit_of_another_kind_needs_a_constant_that_leads_to_the_channel(tmp_path: Path) -> None:
+    text = CSV.replace("unit: mN·m", "unit: mA, scale: 0.5")
+    [log] = read_tables(write_csv(tmp_path, "t,q\n0,1\n1,2\n", "x,tau\n0,300\n1,400\n"), mapping(text))
+    effort = log["commanded_effort"]
+    assert effort.values[:, 0] == pytest.approx([0.15, 0.2]) and effort.units == ("N·m",)
+
+
 def test_npz_of_several_runs(tmp_path: Path) -> None:
     first, second = read_tables(write_npz(tmp_path), mapping(NPZ))
     assert first.source == "chirp_1.npz:2021-04-01"
@@ -148,6 +155,9 @@ def test_an_npz_that_the_mapping_does_not_fit(
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
+        ("unit: deg", "unit: V", "joint_position: V is no unit of it, but rad, deg, rev, m, mm"),
+        ("unit: deg", "unit: deg/s", "joint_position: deg/s is no unit of it"),
+        ('run}/actions"', 'run}/actions", unit: A', "commanded_voltage: A is no unit of it, but V, mV"),
         ("unit: deg", "unit: degrees", "mapping.yaml:6: channels.joint_position: no unit 'degrees'"),
         ("motor: arm", "motor: leg", "actuator motor drives 'leg'"),
         ("sign: [1, -1]", "sgn: 1", "unknown key 'sgn': did you mean 'sign'?"),
