@@ -32,7 +32,7 @@ from simreal.run import Run
 from simreal.statistics import paired_interval, share_interval
 from simreal.teacher import find_teacher
 from simreal.train import load_agent
-from simreal.transfer_bench.arms import trained
+from simreal.transfer_bench.trainings import trained
 
 Tell = Callable[[str], None]
 Film = NDArray[np.uint8]

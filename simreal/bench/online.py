@@ -17,7 +17,7 @@ from simreal.files import write_text
 from simreal.make_environment import make_environment
 from simreal.run import Run
 from simreal.sensitivity.columns import find_columns
-from simreal.transfer_bench.arms import trained
+from simreal.transfer_bench.trainings import trained
 
 Values = NDArray[np.float64]
 ARMS: dict[str, tuple[str, tuple[str, ...]]] = {

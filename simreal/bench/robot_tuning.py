@@ -15,10 +15,10 @@ from simreal.evaluate import load_candidate, run_episodes
 from simreal.experiment import ExperimentConfig
 from simreal.files import digest, write_text
 from simreal.run import Run
-from simreal.transfer_bench.arms import base_experiment, trained
 from simreal.transfer_bench.jobs import JUDGE_SEED
 from simreal.transfer_bench.stepped_robot import SteppedRobot
-from simreal.transfer_bench.targets import find_target, target_experiment
+from simreal.transfer_bench.targets import base_experiment, find_target, target_experiment
+from simreal.transfer_bench.trainings import trained
 
 FLIGHT_SEED = 60_000
 

@@ -276,7 +276,7 @@ def bench_alignment(
 @bench.command("robot-tuning")
 @click.option("--folder", type=PATH, default=Path("runs/robot_tuning"), show_default=True)
 @click.option("--robot", default="qube", show_default=True)
-@click.option("--target", default="a", show_default=True, help="Of the transfer benchmark: a, b, c.")
+@click.option("--target", default="a", show_default=True, help="Of the transfer benchmark.")
 @click.option("--seed", "seeds", type=int, multiple=True, default=(0, 1, 2), show_default=True)
 @click.option("--steps", type=click.IntRange(min=1), default=600_000, show_default=True)
 @click.option("--seconds", type=click.FloatRange(min=10.0), default=300.0, show_default=True)

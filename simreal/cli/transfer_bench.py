@@ -11,13 +11,13 @@ from simreal.errors import UserError, nearest
 from simreal.tables import folded_table
 
 if TYPE_CHECKING:
-    from simreal.transfer_bench.arms import Job
+    from simreal.transfer_bench.job import Job
 
 
 @click.command("transfer-benchmark")
 @click.option("--folder", type=PATH, default=Path("runs/transfer_benchmark"), show_default=True)
 @click.option("--robot", "robots", multiple=True, help="May be repeated; all with targets if absent.")
-@click.option("--target", "targets", multiple=True, help="a, b, c; may be repeated; all if absent.")
+@click.option("--target", "targets", multiple=True, help="Such as a; may be repeated; all if absent.")
 @click.option("--arm", "arms", multiple=True, help="May be repeated; all if absent.")
 @click.option("--seeds", default="0-9", show_default=True, help="Such as 0-9, or 0,3,5.")
 @click.option(
@@ -78,9 +78,9 @@ def _wanted(
     from simreal.transfer_bench.jobs import jobs
     from simreal.transfer_bench.targets import TARGETS, find_target
 
-    chosen, places, names = list(robots or TARGETS), list(targets or "abc"), list(arms or ARMS)
+    chosen, names = list(robots or TARGETS), list(arms or ARMS)
     for robot in chosen:
-        for place in places:
+        for place in targets or TARGETS.get(robot, "a"):
             find_target(robot, place)
     for name in names:
         if name not in ARMS:
@@ -88,7 +88,7 @@ def _wanted(
         for robot in chosen:
             if (why := missing(robot, name)) is not None:
                 errors.print(f"{robot} has no arm {name}: {why}", soft_wrap=True)
-    wanted = list(jobs(folder, chosen, places, names, read_seeds(seeds), steps))
+    wanted = list(jobs(folder, chosen, targets, names, read_seeds(seeds), steps))
     if not wanted:
         raise UserError(f"nothing to do: no arm {', '.join(names)} of {', '.join(chosen)}")
     return wanted

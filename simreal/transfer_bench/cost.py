@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from functools import cache
 
-from simreal.experiment import load_experiment
-from simreal.transfer_bench.arms import ADAPTED, BASE_SHARE, TARGET_FREE, Job
+from simreal.transfer_bench.adapted_arms import BASE_SHARE
+from simreal.transfer_bench.arms import ARMS
+from simreal.transfer_bench.job import Job
 from simreal.transfer_bench.results import Result
-from simreal.transfer_bench.targets import BASES, TARGETS
+from simreal.transfer_bench.targets import TARGETS, base_experiment
 
 TRAINED = {"qube": 36_000.0, "so101": 18_000.0, "go2": 9_600.0}
 """Environment steps/s of training in MuJoCo, quiet cores: docs/figures.md, docs/adaptation_online.md."""
@@ -62,8 +63,9 @@ def seconds_left(
 def _parts(job: Job) -> dict[tuple[object, ...], float]:
     """S of all that must be done before a job is judged, each by what it is the same for."""
     simulated = "posterior" if job.arm == "tuned" else job.arm
-    if job.arm not in ADAPTED:
-        target = None if job.arm in TARGET_FREE else job.target
+    learns_of = ARMS[job.arm].learns_of
+    if learns_of != "measurements":
+        target = None if learns_of == "nothing" else job.target
         return {(job.robot, target, simulated, job.seed): _training(job, 1.0)}
     parts: dict[tuple[object, ...], float] = {
         (job.robot, "base", job.seed): _training(job, BASE_SHARE),
@@ -90,7 +92,7 @@ def _judging(job: Job, episodes: int) -> float:
 @cache
 def _episode_steps(robot: str) -> int:
     """Control steps of an episode; read once, since a plan has hundreds of jobs."""
-    return load_experiment(BASES[robot]).episode_steps
+    return base_experiment(robot).episode_steps
 
 
 def _in_bullet(job: Job) -> bool:

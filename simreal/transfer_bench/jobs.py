@@ -1,7 +1,7 @@
 """Jobs of the benchmark: each arm, target and seed leaves one result, and is not done twice."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from simreal.episodes import TIME_LIMIT
@@ -9,11 +9,11 @@ from simreal.errors import UserError
 from simreal.evaluate import load_candidate, run_episodes, summarize
 from simreal.files import digest
 from simreal.make_environment import make_environment
-from simreal.transfer_bench.arms import Job, base_experiment, make, missing
+from simreal.transfer_bench.arms import make, missing
+from simreal.transfer_bench.job import Job
 from simreal.transfer_bench.results import Result, add_result, results_in
-from simreal.transfer_bench.targets import find_target, target_experiment
-
-Tell = Callable[[str], None]
+from simreal.transfer_bench.targets import TARGETS, base_experiment, find_target, target_experiment
+from simreal.transfer_bench.trainings import Tell
 
 JUDGE_SEED = 20_000
 """Of the episodes by which all are judged: none has trained on them."""
@@ -94,7 +94,7 @@ def jobs(
     Args:
         folder: of the benchmark.
         robots: their names.
-        targets: of each.
+        targets: of each; all that a robot has if there is none.
         arms: of each; those that a robot cannot have are left out.
         seeds: of each.
         steps: environment steps of training; as many as each robot's experiment has if absent.
@@ -103,6 +103,6 @@ def jobs(
     can = {robot: [arm for arm in arms if missing(robot, arm) is None] for robot in robots}
     for seed in seeds:
         for robot in robots:
-            for target in targets:
+            for target in targets or TARGETS[robot]:
                 for arm in can[robot]:
                     yield Job(robot, target, arm, seed, own[robot], folder)

@@ -13,6 +13,11 @@ BASES = {"qube": "qube_swingup", "so101": "so101_reach", "go2": "go2_velocity"}
 TARGETS: dict[str, dict[str, Target]] = {"qube": QUBE, "so101": SO101, "go2": GO2}
 
 
+def base_experiment(robot: str) -> ExperimentConfig:
+    """The shipped experiment of a robot."""
+    return load_experiment(BASES[robot])
+
+
 def find_target(robot: str, name: str) -> Target:
     """A target by name.
 
@@ -30,7 +35,7 @@ def find_target(robot: str, name: str) -> Target:
 
 def target_experiment(robot: str, target: Target) -> ExperimentConfig:
     """The robot's experiment with the hidden robot in it: the oracle's, and the judge's."""
-    data = load_experiment(BASES[robot]).model_dump(mode="json")
+    data = base_experiment(robot).model_dump(mode="json")
     data["engine"] = target.engine
     data["pins"] = {}
     if target.network:  # one, which agrees with itself

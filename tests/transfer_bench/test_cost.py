@@ -8,10 +8,12 @@ from click.testing import CliRunner
 from simreal.cli.main import cli
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
-from simreal.transfer_bench.arms import ARMS, Job
+from simreal.transfer_bench.arms import ARMS
 from simreal.transfer_bench.cost import ON_ROBOT, duration_text, seconds_each, seconds_left
+from simreal.transfer_bench.job import Job
 from simreal.transfer_bench.jobs import jobs
 from simreal.transfer_bench.results import Result
+from simreal.transfer_bench.targets import TARGETS
 
 
 def job(arm: str, target: str = "a", robot: str = "qube", steps: int = 1_200_000) -> Job:
@@ -49,7 +51,7 @@ def test_a_plan_of_many_seeds_reads_each_experiment_a_few_times(
         read.append(name)
         return load_experiment(name)
 
-    for module in ("arms", "cost", "targets"):
+    for module in ("arms", "targets"):
         monkeypatch.setattr(f"simreal.transfer_bench.{module}.load_experiment", load)
     wanted = list(jobs(Path("folder"), ["qube"], list("abc"), list(ARMS), range(20), None))
     assert len(wanted) == 3 * 20 * len(ARMS)
@@ -82,6 +84,15 @@ def test_durations_are_told_in_hours_and_minutes() -> None:
 def test_each_robot_has_the_steps_of_its_experiment() -> None:
     wanted = jobs(Path("folder"), ["qube", "so101"], ["a"], ["none"], [0], None)
     assert [each.steps for each in wanted] == [1_200_000, 3_000_000]
+
+
+def test_all_targets_of_a_robot_are_planned_unless_some_are_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(TARGETS["go2"], "d", TARGETS["go2"]["a"])
+    found = {each.target for each in jobs(tmp_path, ["go2"], [], ["none"], [0], None)}
+    assert found == {"a", "b", "c", "d"}
+    assert {each.target for each in jobs(tmp_path, ["go2"], ["c"], ["none"], [0], None)} == {"c"}
 
 
 def test_a_plan_runs_nothing(tmp_path: Path) -> None:

@@ -16,9 +16,10 @@ from simreal.observation import Float32Array
 from simreal.state import RobotCommand
 from simreal.tasks import find_task
 from simreal.tasks.so101_kinematics import lowest_axis
-from simreal.transfer_bench.arms import ARMS, Job, make, missing
+from simreal.transfer_bench.arms import ARMS, make, missing
 from simreal.transfer_bench.flights import excitation, excite, fly
 from simreal.transfer_bench.hidden_robot import HiddenRobot
+from simreal.transfer_bench.job import Job
 from simreal.transfer_bench.jobs import do
 from simreal.transfer_bench.meetings import MEETINGS
 from simreal.transfer_bench.targets import BASES, TARGETS

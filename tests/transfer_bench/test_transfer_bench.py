@@ -21,16 +21,25 @@ from simreal.randomization.posterior import Posterior, PosteriorParameter, write
 from simreal.run import Run
 from simreal.state import RobotCommand
 from simreal.train import start_run
-from simreal.transfer_bench import arms
-from simreal.transfer_bench.arms import Adaptation, Job, Made, base_experiment, missing, trained
+from simreal.transfer_bench import adapted_arms
+from simreal.transfer_bench.adapted_arms import Adaptation
+from simreal.transfer_bench.arms import make, missing
 from simreal.transfer_bench.flights import excite
 from simreal.transfer_bench.hidden_robot import HiddenRobot
+from simreal.transfer_bench.job import Job, Made
 from simreal.transfer_bench.jobs import do
 from simreal.transfer_bench.meetings import MEETINGS
 from simreal.transfer_bench.page import write_page
 from simreal.transfer_bench.results import Result, add_result, results_in
 from simreal.transfer_bench.tables import lines, mean_gap
-from simreal.transfer_bench.targets import BASES, TARGETS, find_target, target_experiment
+from simreal.transfer_bench.targets import (
+    BASES,
+    TARGETS,
+    base_experiment,
+    find_target,
+    target_experiment,
+)
+from simreal.transfer_bench.trainings import Tell, trained
 
 
 def result(arm: str, seed: int, mean_return: float) -> Result:
@@ -131,7 +140,7 @@ def meet_and_identify(folder: Path, monkeypatch: pytest.MonkeyPatch, seconds: fl
     path = folder / "identified.yaml"
     write_posterior(path, Posterior(robot="qube", parameters=(heavier,), samples=((1.2,), (1.3,))))
     found = Adaptation(base, [], path, seconds, 2, 0, 0)
-    monkeypatch.setattr(arms, "adaptation", lambda job, tell: found)
+    monkeypatch.setattr(adapted_arms, "adaptation", lambda job, tell: found)
 
 
 STILLBORN = [
@@ -147,14 +156,14 @@ def test_a_finetuning_that_was_killed_before_its_first_checkpoint_begins_anew(
 ) -> None:
     meet_and_identify(tmp_path, monkeypatch, 7.0)
     job = Job("qube", "a", "posterior", 0, 512, tmp_path)
-    first = arms.make(job, print).run
+    first = make(job, print).run
     whole = first.episodes.read_text("utf-8")
     assert kept(first.path, names) == sorted(names)
-    again = arms.make(job, print).run
+    again = make(job, print).run
     assert again.steps_kept() >= 256 and again.episodes.read_text("utf-8") == whole
     assert (again.path / "base" / "checkpoints").is_dir()
     told: list[str] = []
-    assert arms.make(job, told.append).run.path == again.path and not told  # nothing is done twice
+    assert make(job, told.append).run.path == again.path and not told  # nothing is done twice
 
 
 @pytest.mark.parametrize("names", STILLBORN)
@@ -164,11 +173,11 @@ def test_learning_on_the_robot_that_was_killed_before_it_began_begins_anew(
 ) -> None:
     simulated = trained(0, tmp_path / "simulated", base_experiment("qube"), 256, lambda text: None)
     before = Made(simulated, robot_seconds=297.0)
-    monkeypatch.setattr("simreal.transfer_bench.arms._adapted", lambda job, tell, kind: before)
+    monkeypatch.setattr("simreal.transfer_bench.adapted_arms.posterior", lambda job, tell: before)
     job = Job("qube", "a", "tuned", 0, 512, tmp_path)
     killed = start_run(simulated.experiment(), 0, job.path / "run")
     kept(killed.path, names)
-    assert 297.0 < arms.make(job, print).robot_seconds <= 300.0
+    assert 297.0 < make(job, print).robot_seconds <= 300.0
 
 
 @pytest.mark.usefixtures("small")
@@ -278,21 +287,21 @@ def test_where_the_model_as_it_is_is_offered_nothing_is_identified(
     def meet(job: Job, base: Run, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
 
-    monkeypatch.setattr(arms, "_meet", meet)
-    monkeypatch.setattr(arms, "_read_logs", lambda path: ([], facts))
+    monkeypatch.setattr(adapted_arms, "_meet", meet)
+    monkeypatch.setattr(adapted_arms, "_read_logs", lambda path: ([], facts))
     asked: list[str] = []
 
-    def as_it_is(robot: str, recordings: list[object], tell: arms.Tell) -> SimpleNamespace:
+    def as_it_is(robot: str, recordings: list[object], tell: Tell) -> SimpleNamespace:
         asked.append(robot)
         return SimpleNamespace(nominal_suffices=True)
 
-    monkeypatch.setattr(arms, "_identify", as_it_is)
+    monkeypatch.setattr(adapted_arms, "_identify", as_it_is)
     job = Job("qube", "a", "posterior", 0, 512, tmp_path)
-    made = arms.make(job, print)
+    made = make(job, print)
     assert made.run.path == tmp_path / "qube" / "trained" / "uniform" / "seed0"
     assert made.robot_seconds == 7.0
     assert made.notes == ("the model as it is was offered: the policy is that of the uniform arm",)
-    assert arms.adaptation(job, print).identified is None
+    assert adapted_arms.adaptation(job, print).identified is None
     assert asked == ["qube"]  # once, and kept
     assert not list(tmp_path.rglob("identified.yaml"))
 
@@ -303,7 +312,7 @@ def test_the_arm_that_learns_on_the_robot_counts_all_of_its_time(
 ) -> None:
     simulated = trained(0, tmp_path / "simulated", base_experiment("qube"), 500, lambda text: None)
     before = Made(simulated, robot_seconds=292.0, resets=12, violations=3, notes=("met",))
-    monkeypatch.setattr("simreal.transfer_bench.arms._adapted", lambda job, tell, kind: before)
+    monkeypatch.setattr("simreal.transfer_bench.adapted_arms.posterior", lambda job, tell: before)
     job = Job("qube", "a", "tuned", 0, 1000, tmp_path)
     found = do(job, 4, lambda text: None)
     assert 293.0 < found.robot_seconds <= 300.0
