@@ -11,7 +11,7 @@ from pydantic import model_validator
 from simreal.column_names import parameter_of, split_column
 from simreal.config import Config
 from simreal.errors import UserError, nearest
-from simreal.randomization.joint import AnyDistribution, Correlated, PosteriorSamples
+from simreal.randomization.joint_distributions import AnyDistribution, Correlated, PosteriorSamples
 from simreal.randomization.parameters import PARAMETERS, Operation, Parameter, operate
 
 

@@ -21,12 +21,13 @@ from simreal.evaluate import (
     load_candidate,
     summary_rows,
 )
+from simreal.evaluation_page import add_evaluation
 from simreal.experiment import load_experiment
 from simreal.export import Exported, export
 from simreal.figure import wire_figure
 from simreal.logs.messages import LogMessages, read_messages
 from simreal.physics.model import compile_model
-from simreal.report import Page, add_evaluation, line_chart
+from simreal.report import Page, line_chart
 from simreal.robots import load_robot
 from simreal.run import Run
 from simreal.train import start_run, train

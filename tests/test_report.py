@@ -10,10 +10,11 @@ import pytest
 
 from simreal.errors import UserError
 from simreal.evaluate import Evaluation, axis_labels, run_episodes, summarize
+from simreal.evaluation_page import add_evaluation, parameter_curves
 from simreal.experiment import load_experiment
 from simreal.figure import wire_figure
 from simreal.physics.model import compile_model
-from simreal.report import Page, add_evaluation, line_chart, parameter_curves
+from simreal.report import Page, line_chart
 from simreal.robots import load_robot
 
 # A picture for each of all parameters takes matplotlib seconds.

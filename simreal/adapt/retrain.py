@@ -22,6 +22,8 @@ from simreal.robots import load_robot
 
 ENTRY = "identified"
 """Key of the posterior in an experiment's randomization."""
+BANDWIDTH = 0.2
+"""Of the kernel by which identified samples are multiplied."""
 INNER = (0.05, 0.95)
 """Quantiles of a posterior's column, between which the robot is taken to be."""
 
@@ -78,7 +80,7 @@ def randomization_override(
     entries: dict[str, Any] = dict(data.get("randomization") or {})
     change = redrawn(entries, posterior)
     kept = {name: entries[name] for name in change.kept}
-    entry = {"distribution": {"type": "posterior", "file": str(path.absolute()), "bandwidth": 0.2}}
+    entry = {"distribution": {"type": "posterior", "file": str(path.absolute()), "bandwidth": BANDWIDTH}}
     text = f"randomization={json.dumps({**kept, ENTRY: entry})}"
     return FileAssignment(text, str(path), (ENTRY,)), change
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.adapt.retrain import ENTRY, default_value, replaced_entries
+from simreal.adapt.retrain import BANDWIDTH, ENTRY, default_value, replaced_entries
 from simreal.column_names import parameter_of, split_column
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError
 from simreal.experiment import BaseExperiment, ExperimentConfig, parse_any_experiment
 from simreal.randomization.build import build_world
-from simreal.randomization.joint import PosteriorSamples
+from simreal.randomization.joint_distributions import PosteriorSamples
 from simreal.randomization.parameters import PARAMETERS, Operation, operate
 from simreal.randomization.posterior import Posterior, PosteriorParameter
 from simreal.randomization.randomizer import Randomizer
@@ -25,8 +25,6 @@ Values = NDArray[np.float64]
 
 ROWS = 600
 """Of a file of worlds."""
-BANDWIDTH = 0.2
-"""Of the kernel by which identified samples are multiplied."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from simreal.identification.unknowns import Asked, read_asked
 
 Values = NDArray[np.float64]
 LOGS_VARIABLE = "SIMREAL_REAL_LOGS"
-DEFAULT_LOGS = Path("../shared/data/real")
 
 
 def real_logs(folder: Path | None) -> Path:
@@ -21,10 +20,13 @@ def real_logs(folder: Path | None) -> Path:
     Raises:
         UserError: it is not there.
     """
-    path = folder or Path(os.environ.get(LOGS_VARIABLE, DEFAULT_LOGS))
-    if not path.is_dir():
-        raise UserError(f"{path}: no real logs; name their folder by --data or {LOGS_VARIABLE}")
-    return path
+    named = folder or os.environ.get(LOGS_VARIABLE)
+    if not named or not Path(named).is_dir():
+        raise UserError(
+            f"{named or 'nowhere'}: no real logs; name their folder by --data or {LOGS_VARIABLE} "
+            "(which logs: docs/development.md)"
+        )
+    return Path(named)
 
 
 def asked_of(names: Sequence[str], by_group: Sequence[str] = ()) -> list[Asked]:

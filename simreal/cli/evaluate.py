@@ -68,7 +68,8 @@ def evaluate(
     for note in notes:
         errors.print(f"note: {note}", style="yellow", soft_wrap=True)
     if report is not None:
-        from simreal.report import Page, add_evaluation
+        from simreal.evaluation_page import add_evaluation
+        from simreal.report import Page
 
         page = Page(f"simreal: {candidate.name}")
         add_evaluation(page, result, verb.axis_labels(candidate.experiment))

@@ -93,7 +93,7 @@ def identify(
     from simreal.identification.fitting import Cutting
     from simreal.identification.identify import identify as run
     from simreal.identification.identify import posterior
-    from simreal.identification.models import nested_models
+    from simreal.identification.nested_models import nested_models
     from simreal.identification.simulator import Setup
     from simreal.identification.unknowns import read_asked
     from simreal.logs.formats import read_logs

@@ -1,18 +1,19 @@
 """The whole way from logs to a posterior: fit, compare, know how well, widen, write."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.errors import UserError, nearest
+from simreal.errors import UserError
 from simreal.identification.ensemble import RATE, Draw, Ensemble, draw_members
-from simreal.identification.fitting import Cutting, Fitted, Prediction, fit_model, predict_windows
+from simreal.identification.fitting import Cutting, Prediction, predict_windows
+from simreal.identification.held_out import Split, split
 from simreal.identification.inference import ROUNDS, draw_learned, learned_posterior
+from simreal.identification.model_choice import Candidate, compare, simplest
 from simreal.identification.pushes import mark_pushes
 from simreal.identification.recording import Recording
 from simreal.identification.simulator import Setup
@@ -26,86 +27,6 @@ Tell = Callable[[str], None]
 
 SAMPLES = 200
 """Rows of the posterior."""
-LAST_PART = 0.7
-"""Of a single recording, the share that is fitted to; the rest is held out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """What is fitted to, and what is held out to judge by: never a random choice of windows.
-
-    Attributes:
-        fitted: recordings to fit.
-        held_out: recordings to predict.
-        between: shares of those within which predicted windows lie.
-        how: in words.
-    """
-
-    fitted: tuple[Recording, ...]
-    held_out: tuple[Recording, ...]
-    between: tuple[float, float]
-    how: str
-
-
-def split(recordings: Sequence[Recording], hold_out: Sequence[str]) -> Split:
-    """Hold out whole groups of recordings, of an excitation and a day, by patterns of their names.
-
-    Without patterns: the last group; of one group, its last recording; of one recording, its end.
-
-    Raises:
-        UserError: a pattern that matches nothing, or everything.
-    """
-    groups = list(dict.fromkeys(each.group for each in recordings))
-    if hold_out:
-        chosen = [each for each in recordings if _matches(each, hold_out)]
-        for pattern in hold_out:
-            if not any(_matches(each, [pattern]) for each in recordings):
-                known = [*groups, *(each.name for each in recordings)]
-                raise UserError(f"--hold-out {pattern}: no such log: {nearest(pattern, known)}")
-        if len(chosen) == len(recordings):
-            raise UserError("--hold-out: holds out every log; at least one is needed to fit to")
-        how = "held out: " + ", ".join(dict.fromkeys(each.group for each in chosen))
-    elif len(groups) > 1:
-        chosen = [each for each in recordings if each.group == groups[-1]]
-        how = f"held out: {groups[-1]}"
-    elif len(recordings) > 1:
-        chosen = [recordings[-1]]
-        how = f"held out: {recordings[-1].name}, the last log; all are of one excitation and day"
-    else:
-        one = recordings[0]
-        part = round(LAST_PART * len(one.time))
-        velocity = None if one.velocity is None else one.velocity[:part]
-        first = replace(one, time=one.time[:part], position=one.position[:part], velocity=velocity)
-        return Split((first,), (one,), (LAST_PART, 1.0), f"held out: the last 30 % of {one.name}")
-    rest = tuple(each for each in recordings if all(each is not other for other in chosen))
-    return Split(rest, tuple(chosen), (0.0, 1.0), how)
-
-
-def _matches(recording: Recording, patterns: Sequence[str]) -> bool:
-    return any(
-        fnmatchcase(text, pattern) or pattern in text
-        for pattern in patterns
-        for text in (recording.group, recording.name)
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A model among nested ones.
-
-    Attributes:
-        asked: its unknowns.
-        fitted: to the recordings that are fitted.
-        prediction: of those held out.
-        score: mean over held-out windows of the squared error, in variances of the best fit.
-        standard_error: of the score's excess over the best model's, from blocks of windows.
-    """
-
-    asked: tuple[Asked, ...]
-    fitted: Fitted
-    prediction: Prediction
-    score: float
-    standard_error: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +124,8 @@ def identify(
         "losses are in noise that is estimated anew in the first iterations, and grow with the windows: "
         "they may rise"
     )
-    candidates, nominal_score = _compare(setup, parts, nested, cutting, nominal, say)
-    chosen = _simplest(candidates)
+    candidates, nominal_score = compare(setup, parts, nested, cutting, nominal, say)
+    chosen = simplest(candidates)
     best = candidates[chosen]
     say("uncertainty")
     known = uncertainty(best.fitted)
@@ -265,71 +186,6 @@ def _posterior_draws(
     return (
         partial(draw_learned, fit.values, learned, simulator.unknowns),
         f"by simulation-based inference, {ROUNDS} rounds of {simulations} robots",
-    )
-
-
-def _compare(
-    setup: Setup,
-    parts: Split,
-    nested: Sequence[Sequence[Asked]],
-    cutting: Cutting,
-    nominal: Prediction,
-    say: Tell,
-) -> tuple[list[Candidate], tuple[float, float]]:
-    found: list[tuple[tuple[Asked, ...], Fitted, Prediction]] = []
-    asked: tuple[Asked, ...] = ()
-    given: Mapping[str, float] | None = None
-    for number, added in enumerate(nested, 1):
-        asked = (*asked, *added)
-
-        def tell(text: str, number: int = number) -> None:
-            say(f"model {number} of {len(nested)}, {text}")
-
-        fitted = fit_model(setup, parts.fitted, asked, cutting, given, tell)
-        given = fitted.by_name
-        values = fitted.fit.values[None]
-        found.append(
-            (
-                asked,
-                fitted,
-                predict_windows(setup, parts.held_out, asked, values, cutting, parts.between),
-            )
-        )
-    deviation = np.min([fitted.fit.noise.position for _, fitted, _ in found], axis=0)
-    scores = _scores([nominal, *(prediction for _, _, prediction in found)], deviation)
-    candidates = [Candidate(*each, *score) for each, score in zip(found, scores[1:], strict=True)]
-    return candidates, scores[0]
-
-
-def _scores(predictions: Sequence[Prediction], deviation: Values) -> list[tuple[float, float]]:
-    """Mean square over windows of each, and the standard error of its excess over the best model's.
-
-    The first is the model as it is, which is held against the best of the others.
-    """
-    joints = len(deviation)
-    errors = [
-        np.mean(
-            np.minimum(np.nan_to_num(each.error[0, ..., :joints], nan=1e3) / deviation, 1e3) ** 2,
-            axis=(1, 2),
-        )
-        for each in predictions
-    ]
-    best = min(errors[1:], key=np.mean)
-    scores = []
-    for each in errors:
-        excess = each - best
-        blocks = np.array_split(excess, max(2, min(20, len(excess))))
-        means = np.array([block.mean() for block in blocks if block.size])
-        error = float(means.std(ddof=1) / np.sqrt(len(means))) if len(means) > 1 else 0.0
-        scores.append((float(each.mean()), error))
-    return scores
-
-
-def _simplest(candidates: Sequence[Candidate]) -> int:
-    """The first model that is no more than one standard error of the difference behind the best."""
-    best = min(each.score for each in candidates)
-    return next(
-        index for index, each in enumerate(candidates) if each.score - best <= each.standard_error
     )
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simreal.evaluate import summary_rows
-from simreal.report import COLOUR, Page, new_figure, sweep_curves
+from simreal.evaluation_page import sweep_curves
+from simreal.report import COLOUR, Page, new_figure
 from simreal.sensitivity.results import Pair, Sensitivity
 from simreal.sensitivity.tables import (
     COLUMN_HEADER,

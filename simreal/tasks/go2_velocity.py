@@ -9,7 +9,7 @@ from simreal.episode_random import EpisodeRandom
 from simreal.physics.interface import Start
 from simreal.rotations import about_z, down_in_body
 from simreal.state import FloatArray
-from simreal.tasks.task import Motion, Task
+from simreal.tasks.task import Motion, Task, action_change
 
 LEGS = ("FL", "FR", "RL", "RR")
 POSTURE = np.array([0.1, 0.8, -1.5, -0.1, 0.8, -1.5, 0.1, 1.0, -1.5, -0.1, 1.0, -1.5])
@@ -27,7 +27,7 @@ NEAR_STOP = 0.1
 AT_END = 0.999
 """Of an action's range of 1: from there on it asks for more than it can have."""
 TRACKING_WIDTH = 0.25
-"""(m/s)² and (rad/s)², as all public tasks for this robot have it (shared facts, "Rewards")."""
+"""(m/s)² and (rad/s)², as all public tasks for this robot have it."""
 SWING_HEIGHT = 0.08
 """m, of a foot's centre in mid-swing."""
 TILT_LIMIT = -0.5
@@ -166,12 +166,6 @@ def joint_speed(motion: Motion) -> FloatArray:
     """Squared joint velocities, (rad/s)²."""
     squares: FloatArray = (motion.joint_velocity**2).sum(axis=1)
     return squares
-
-
-def action_change(motion: Motion) -> FloatArray:
-    """Squared change of the action: what shakes a gear."""
-    change: FloatArray = ((motion.action - motion.previous_action) ** 2).sum(axis=1)
-    return change
 
 
 def calf_stops(motion: Motion) -> FloatArray:

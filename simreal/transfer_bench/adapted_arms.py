@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from simreal.adapt.finetune import finetune, start_finetuning
+from simreal.adapt.finetune import OLD_SHARE, finetune, start_finetuning
 from simreal.adapt.finetune_online import finetune_online
 from simreal.adapt.online_session import OnRobot
 from simreal.adapt.residual_fit import fit_residual, known_robot
@@ -47,8 +47,6 @@ AS_IT_IS = "as_it_is.txt"
 """Stands in place of a posterior where identification offers the robot's model as it is."""
 ROBOT_SECONDS = 300.0
 """s with the robot, of the arm that learns on it: excitations, flights and all."""
-OLD_SHARE = 0.3
-"""Of the worlds of the base policy, that adaptation keeps against forgetting."""
 ON_ROBOT_SEED = 70_000
 """Of the first episode there."""
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from simreal.errors import UserError, nearest
-from simreal.identification.models import nested_models
+from simreal.identification.nested_models import nested_models
 from simreal.identification.simulator import Setup
 from simreal.identification.unknowns import Asked, read_asked
 from simreal.robots import load_robot

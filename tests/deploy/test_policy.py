@@ -119,11 +119,9 @@ def test_a_damaged_byte_is_never_more_than_a_message(
     content[place] ^= data.draw(st.integers(1, 255))
     path.write_bytes(content)
     try:
-        mismatch = load_policy(path).golden_mismatch()
+        load_policy(path).golden_mismatch()
     except UserError as error:
-        assert str(path) in str(error)
-    else:
-        assert mismatch is None or str(mismatch)
+        assert str(path) in str(error)  # and no other error comes out
 
 
 def test_a_changed_weight_is_found_by_the_golden_vectors(policy_file: WriteFile) -> None:

@@ -336,6 +336,4 @@ def test_preflight_of_the_qube_on_the_command_line(
     assert found["policy"] == load_policy(policy_file()).digest
     failed = "fail" in results.values()
     assert done.exit_code == (1 if failed else 0)
-    assert (
-        f"verdict: {found['verdict']}".split()[:3] == done.output.splitlines()[-1].split()[:3] or failed
-    )
+    assert f"verdict: {found['verdict']}".split()[:2] == done.output.splitlines()[-1].split()[:2]

@@ -9,7 +9,8 @@ import pytest
 
 from simreal.errors import UserError
 from simreal.identification.fitting import Cutting
-from simreal.identification.identify import Identification, identify, posterior, split
+from simreal.identification.held_out import split
+from simreal.identification.identify import Identification, identify, posterior
 from simreal.identification.page import _readable, combination_lines, model_rows, nominal_row, write_page
 from simreal.identification.recording import Recording
 from simreal.identification.simulator import Setup

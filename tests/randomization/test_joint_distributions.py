@@ -12,7 +12,7 @@ from scipy import stats
 
 from simreal.config import Config, Document, parse
 from simreal.errors import UserError
-from simreal.randomization.joint import JointDistribution
+from simreal.randomization.joint_distributions import JointDistribution
 from simreal.randomization.posterior import Posterior, PosteriorParameter, write_posterior
 
 ADAPTER: TypeAdapter[Any] = TypeAdapter(JointDistribution)
