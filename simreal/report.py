@@ -44,6 +44,8 @@ figure { margin: 1rem 0; } figure > img { max-width: 100%; image-rendering: pixe
 .dot { display: inline-block; width: .7rem; height: .7rem; border-radius: 50%; margin-right: .4rem; }
 summary { cursor: pointer; color: #666; }
 """
+WIRE_SIZE = (320, 240)
+"""Pixels of a figure of lines."""
 PLAYER = Path(__file__).with_name("motion.js")
 
 
@@ -187,12 +189,12 @@ def image_markup(pixels: NDArray[np.uint8]) -> str:
     return f'<img alt="" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
 
 
-def wire_markup(figure: WireFigure, frame: int, width: int = 320, height: int = 240) -> str:
+def wire_markup(figure: WireFigure, frame: int) -> str:
     """One moment of a figure of lines as SVG, seen from where `Page.motion` begins.
 
     All moments are to the same scale.
     """
-    turn, tilt = 0.7, 0.35
+    turn, tilt, (width, height) = 0.7, 0.35, WIRE_SIZE
     right = np.array([np.cos(turn), np.sin(turn), 0.0])
     up = np.array([np.sin(turn) * np.sin(tilt), -np.cos(turn) * np.sin(tilt), np.cos(tilt)])
     if not figure.colours:

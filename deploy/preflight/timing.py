@@ -51,7 +51,7 @@ class BusTimes:
     lost: int = 0
 
 
-def bus_times(driver: Driver, policy: Policy, rounds: int = ROUNDS) -> BusTimes:
+def bus_times(driver: Driver, policy: Policy) -> BusTimes:
     """Measure at the control rate, as the loop will go, with a command that moves nothing.
 
     Raises:
@@ -60,7 +60,7 @@ def bus_times(driver: Driver, policy: Policy, rounds: int = ROUNDS) -> BusTimes:
     times, period = BusTimes(), 1.0 / policy.contract.control_rate
     infer, seen = policy.warmed_up(), np.array(policy.golden.observation[0], dtype=np.float32)
     deadline = time.monotonic()
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         deadline = max(deadline + period, time.monotonic())
         time.sleep(max(0.0, deadline - time.monotonic()))
         before = time.monotonic()

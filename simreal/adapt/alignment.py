@@ -37,6 +37,8 @@ Loss = Callable[[Batch, Batch], torch.Tensor]
 LossName = Literal["coral", "mmd", "adversarial"]
 WIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Of the kernels, in shares of the median squared distance."""
+WIDTH = 64
+"""Of a discriminator's layers."""
 REMEMBERED_STEPS = 64
 """Of all simulations, whose observations are aligned while a policy is trained."""
 JUDGE_STEPS = 400
@@ -102,11 +104,11 @@ class ReversedGradient(torch.autograd.Function):
 class Discriminator(nn.Module):
     """(batch, d) features to (batch,) logits of being real."""
 
-    def __init__(self, size: int, width: int = 64) -> None:
+    def __init__(self, size: int) -> None:
         """Make one for features of a size."""
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Linear(size, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1)
+            nn.Linear(size, WIDTH), nn.ReLU(), nn.Linear(WIDTH, WIDTH), nn.ReLU(), nn.Linear(WIDTH, 1)
         )
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
@@ -150,9 +152,7 @@ def make_loss(config: AlignmentConfig, size: int) -> Loss:
     return AdversarialLoss(size)
 
 
-def separability(
-    simulated: NDArray[np.floating[Any]], real: NDArray[np.floating[Any]], seed: int = 0
-) -> Interval:
+def separability(simulated: NDArray[np.floating[Any]], real: NDArray[np.floating[Any]]) -> Interval:
     """How well a fresh discriminator tells features apart that it has not seen; 0.5 is chance.
 
     The first halves train it and the second ones judge it: what was recorded in order of time is judged
@@ -161,7 +161,6 @@ def separability(
     Args:
         simulated: (n, d).
         real: (m, d).
-        seed: of the discriminator.
 
     Raises:
         UserError: too few to judge.
@@ -175,7 +174,7 @@ def separability(
         [torch.from_numpy((part[half] - centre) / scale) for part in parts] for half in (0, 1)
     )
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
-        torch.manual_seed(seed)
+        torch.manual_seed(0)
         discriminator = Discriminator(known.shape[1])
         optimizer = torch.optim.AdamW(discriminator.parameters(), 3e-3, weight_decay=1e-3)
         for _ in range(JUDGE_STEPS):

@@ -234,10 +234,9 @@ def predict(
     recordings: Sequence[Recording],
     model: ResidualModel | None,
     length: float,
-    stride: float | None = None,
 ) -> Predicted:
     """Predict windows open loop, each from a start that the 50 ms before it tell."""
-    cutting = Cutting(length, stride)
+    cutting = Cutting(length)
     resolution = known.setup.robot.config.sensing.encoder_resolution
     windows = cut(recordings, cutting.length, cutting.stride, resolution, (0.0, 1.0), LEAD)
 

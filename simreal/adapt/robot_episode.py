@@ -1,7 +1,7 @@
 """One episode of a learning policy on a robot: real loop, supervisor, driver and recorder."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from simreal.adapt.transitions import Transitions, read_transitions
 from simreal.adapt.witness import TaskEnd, WitnessDriver
 from simreal.contract import Contract
 from simreal.deploy.command_source import Wish
-from simreal.deploy.loop import Listener, deploy
+from simreal.deploy.loop import deploy
 from simreal.deploy.loop_options import LoopOptions
 from simreal.deploy.timing import Outcome
 from simreal.errors import UserError
@@ -98,7 +98,6 @@ def fly(
     log: Path,
     asked: FloatArray,
     options: LoopOptions,
-    listeners: Sequence[Listener] = (),
     warn: Callable[[str], object] = lambda text: None,
 ) -> Flown:
     """Fly an episode of s at most, and read from its log what is to be learned from it.
@@ -109,7 +108,7 @@ def fly(
     """
     witness.commands = 0
     source = UntilOver(asked, witness, TaskEnd(experiment, len(explorer.contract.robot.actuators)))
-    outcome = deploy(explorer, witness, seconds, log, source, options, listeners, warn)
+    outcome = deploy(explorer, witness, seconds, log, source, options, warn=warn)
     if outcome.log_failure is not None:
         raise UserError(f"{log}: incomplete, and nothing is learned without it: {outcome.log_failure}")
     return Flown(outcome, source.over, transitions_of(log, experiment, explorer.contract))

@@ -10,10 +10,10 @@ REACH = 1.0
 """s to either side of what is shown."""
 
 
-def around(table: Channel, column: int, row: int, reach: float = REACH) -> Picture:
+def around(table: Channel, column: int, row: int) -> Picture:
     """One column about a row, which is marked."""
     at = float(table.time[row])
-    rows = np.abs(table.time - at) <= reach
+    rows = np.abs(table.time - at) <= REACH
     curve = table.time[rows], table.values[rows, column]
     return Picture(table.units[column], {table.names[column]: curve}, [(at, at)])
 

@@ -35,7 +35,8 @@ SPAN = 0.7
 """Of an actuator's range."""
 NOISE = 1e-3
 """rad, of a measurement. Its size changes no design."""
-POPULATION, GENERATIONS = 12, 25
+POPULATION, GENERATIONS, SEED = 12, 25, 1
+"""Of the search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,6 @@ def design_excitation(
     highest: float,
     tell: Callable[[str], None] | None = None,
     generations: int = GENERATIONS,
-    seed: int = 1,
 ) -> Design:
     """Search for the excitation.
 
@@ -75,7 +75,6 @@ def design_excitation(
         highest: Hz, of the sines.
         tell: is told how far it is.
         generations: of the search.
-        seed: of it.
 
     Raises:
         UserError: names that do not fit the robot; the package `cma` is not installed.
@@ -86,7 +85,7 @@ def design_excitation(
         raise missing_extra("cma", "adapt") from None
     family = _Family(setup, duration, rate, highest)
     judge = _Judge(setup, asked, family)
-    options = {"seed": seed, "verbose": -9, "popsize": POPULATION, "maxiter": generations}
+    options = {"seed": SEED, "verbose": -9, "popsize": POPULATION, "maxiter": generations}
     strategy = cma.CMAEvolutionStrategy(family.chirplike(), 0.3, options)
     best, best_score = family.chirplike(), -np.inf
     reference = float(judge.scores(family.chirplike()[None])[0])

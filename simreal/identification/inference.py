@@ -41,7 +41,6 @@ def learned_posterior(
     noise: Values,
     draws: int,
     samples: int,
-    rounds: int = ROUNDS,
     seed: int = 0,
     tell: Tell | None = None,
 ) -> Values:
@@ -52,7 +51,6 @@ def learned_posterior(
         noise: (joints,) standard deviation of a measurement, what the model lacks included.
         draws: robots simulated in each round.
         samples: wanted.
-        rounds: of truncation.
         seed: of all that is drawn.
         tell: is told how far it is.
 
@@ -66,9 +64,9 @@ def learned_posterior(
     bounds = np.array([[each.low, each.high] for each in simulator.unknowns]).T
     box = bounds.copy()
     found = np.empty((0, len(simulator.unknowns)))
-    for number in range(1, rounds + 1):
+    for number in range(1, ROUNDS + 1):
         if tell is not None:
-            tell(f"round {number} of {rounds}: simulating {draws} robots")
+            tell(f"round {number} of {ROUNDS}: simulating {draws} robots")
         robots = random.uniform(box[0], box[1], (draws, box.shape[1]))
         motion = _deviations(simulator, robots, noise, random)
         kept = np.isfinite(motion).all(axis=1)
@@ -78,7 +76,7 @@ def learned_posterior(
             )
         statistics, measured = summarise(motion[kept], STATISTICS * box.shape[1])
         if tell is not None:
-            tell(f"round {number} of {rounds}: learning")
+            tell(f"round {number} of {ROUNDS}: learning")
         shares = (robots[kept] - box[0]) / (box[1] - box[0])
         drawn = _learn(_unbounded(shares), statistics, measured, samples, seed + number)
         found = box[0] + (box[1] - box[0]) / (1.0 + np.exp(-drawn))

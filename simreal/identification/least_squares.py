@@ -24,6 +24,8 @@ DAMPINGS = np.array([0.0, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0, 1e3])
 """Tried at once, as multiples of the curvature's diagonal."""
 PERTURBATION = 0.02
 """Of an unknown's step, for derivatives."""
+START_ITERATIONS = 6
+"""Of a fit of starts alone."""
 MOST_ITERATIONS = 30
 SMALLEST_GAIN = 1e-4
 """Share of the loss below which a step is the last."""
@@ -157,11 +159,11 @@ class Search:
         starts = self.simulator.windows.start_state
         return self._derivatives(*self._differentiate(values, starts), starts, noise)
 
-    def fit_starts(self, values: Values, noise: Noise, iterations: int = 6) -> Values:
+    def fit_starts(self, values: Values, noise: Noise) -> Values:
         """(windows, 2, joints) starts that fit the valid measurements best, the unknowns as they are."""
         windows = self.simulator.windows
         starts, deviation = windows.start_state.copy(), windows.start_deviation
-        for _ in range(iterations):
+        for _ in range(START_ITERATIONS):
             error, _, by_starts = self._differentiate(values, starts, of_unknowns=False)
             none = np.zeros((0, *error.shape))
             derivatives = self._derivatives(error, none, by_starts, starts, noise)

@@ -17,6 +17,8 @@ Values = NDArray[np.float64]
 
 ROUGH = frozenset({"backlash", "dead_zone", "stribeck_speed"})
 """Parameters whose derivatives say little: the motion jumps, or does not change at all."""
+SEED = 1
+"""Of the search."""
 GENERATIONS = 40
 SMALLEST = 10
 """Members of a generation, at least."""
@@ -30,7 +32,6 @@ def search_population(
     velocities: bool = False,
     tell: Callable[[str], None] | None = None,
     generations: int = GENERATIONS,
-    seed: int = 1,
 ) -> Values:
     """Search from (unknowns,) values; the best that was met.
 
@@ -44,7 +45,7 @@ def search_population(
     low = np.array([each.low for each in simulator.unknowns])
     high = np.array([each.high for each in simulator.unknowns])
     size = max(SMALLEST, 4 + int(3.0 * np.log(len(values))))
-    options = {"seed": seed, "verbose": -9, "maxiter": generations, "popsize": size}
+    options = {"seed": SEED, "verbose": -9, "maxiter": generations, "popsize": size}
     strategy = cma.CMAEvolutionStrategy((values - low) / (high - low), WIDTH, options)
     noise: Noise | None = None
     for generation in range(generations):

@@ -74,7 +74,7 @@ def widened(covariance: Values, prior: Values, factors: Values | float) -> Value
     return inside
 
 
-def uncertainty(fitted: Fitted, seed: int = 0) -> Uncertainty:
+def uncertainty(fitted: Fitted) -> Uncertainty:
     """By a block bootstrap of one Gauss-Newton step each (Davison and Hinkley, 1997, section 2.7)."""
     unknowns = fitted.simulator.unknowns
     step = np.array([each.step for each in unknowns])
@@ -86,7 +86,7 @@ def uncertainty(fitted: Fitted, seed: int = 0) -> Uncertainty:
     curvatures = np.stack([np.einsum("wrk,wrl->kl", jacobian[each], jacobian[each]) for each in blocks])
     # What no residual tells is left to the bounds, with a deviation of one.
     ridge = np.eye(len(unknowns))
-    random, count = np.random.default_rng(seed), len(blocks)
+    random, count = np.random.default_rng(0), len(blocks)
     drawn = np.empty((DRAWS, len(unknowns)))
     for draw in range(DRAWS):
         chosen = random.integers(count, size=count)
