@@ -17,7 +17,6 @@ from simreal.evaluate import (
     Evaluation,
     axis_labels,
     evaluate,
-    goal_share_of_log,
     load_candidate,
     summary_rows,
 )
@@ -25,6 +24,7 @@ from simreal.evaluation_page import add_evaluation
 from simreal.experiment import load_experiment
 from simreal.export import Exported, export
 from simreal.figure import wire_figure
+from simreal.goal_in_log import goal_share_of_log
 from simreal.logs.messages import LogMessages, read_messages
 from simreal.physics.model import compile_model
 from simreal.report import Page, line_chart

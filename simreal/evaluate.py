@@ -2,9 +2,9 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial, reduce
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,12 @@ from simreal.episodes import Environment, Episode, begin_episodes
 from simreal.errors import UserError, missing_extra
 from simreal.experiment import BaseExperiment, ExperimentConfig, parse_any_experiment
 from simreal.images import Images
-from simreal.logs.messages import LogMessages
 from simreal.make_environment import make_environment
 from simreal.observation import Float32Array
 from simreal.other_engine import engine_of, move_to_engine
 from simreal.physics.engines import EngineName
 from simreal.robots.policies import find_policy
 from simreal.statistics import Interval, mean_interval, share_interval
-from simreal.tasks import Motion, find_task
-from simreal.tasks.task import NotInLogError
 
 LARGEST_BATCH = 256
 LARGEST_BULLET_BATCH = 32
@@ -35,7 +32,6 @@ LARGEST_BULLET_BATCH = 32
 WHOLE_ROWS = 16
 """Batches are multiples of it: torch rounds the rows of an incomplete vector otherwise, so that an
 episode would depend on the size of its batch (torch 2.13 on x86; onnxruntime does not)."""
-LONGEST_SWEEP = 1000
 Act = Callable[[Float32Array, Images], NDArray[np.floating[Any]]]
 """Maps (n, size) observations and what cameras show to (n, actuators) actions in [-1, 1]."""
 
@@ -311,64 +307,6 @@ def axis_labels(experiment: BaseExperiment) -> dict[str, str]:
     """The parameters that an experiment draws, by name, with what their values are in."""
     ranges = make_environment(experiment, 1, threads=1).randomizer.trained_ranges()
     return {each.name: axis_label(each.name, each.operation, each.unit) for each in ranges}
-
-
-def goal_share_of_log(log: LogMessages, task: str, planned_steps: int) -> float:
-    """Share of the second half of a planned run in which a task's goal held, by the measured joints.
-
-    As in evaluation, steps that a fault or an interrupt cut off count as failed. nan where the goal is
-    not to be seen in the joints.
-    """
-    acted = _whole_cycles(log)
-    number = len(acted)
-    if number == 0:
-        return 0.0
-
-    def rows(topic: str, *keys: str) -> NDArray[np.float64]:
-        return log.array(topic, *keys)[np.isin(log.times[topic], acted)]
-
-    action, overruns = rows("/action"), rows("/timing", "overruns")
-    position, velocity = rows("/state", "joint_position"), rows("/state", "joint_velocity")
-    planned_steps -= int(overruns[-1, 0] - overruns[0, 0])  # those were skipped, not lost
-    number = min(number, max(planned_steps, 1))  # behind them it was asked to come to a stand
-    first = planned_steps // 2
-    if number <= first:
-        return 0.0
-    half = slice(first, number)
-    asked = rows("/asked") if "/asked" in log.messages else np.zeros((number, 0))
-    motion = Motion(position[half], velocity[half], action[half], action[half], asked[half])
-    robot = None if log.contract is None else log.contract.robot.name
-    try:
-        held = find_task(task, robot).goal(motion)
-    except NotInLogError:
-        return math.nan
-    return float(np.sum(held) / max(planned_steps - first, number - first))
-
-
-def _whole_cycles(log: LogMessages) -> NDArray[np.int64]:
-    """Log times, ns, of the cycles that acted: of one in which a disk was full, some topics may lack."""
-    topics = ("/state", "/action", "/timing", *(["/asked"] if "/asked" in log.messages else []))
-    times = [np.array(log.times.get(topic, []), dtype=np.int64) for topic in topics]
-    return reduce(np.intersect1d, times)
-
-
-def parse_sweeps(texts: Iterable[str]) -> dict[str, list[float]]:
-    """Read ``name=low:high:n`` sweeps."""
-    sweeps = {}
-    for text in texts:
-        name, _, bounds = text.partition("=")
-        try:
-            low, high, number = bounds.split(":")
-            start, stop, count = float(low), float(high), int(number)
-        except ValueError:
-            start, stop, count = 0.0, 0.0, 0
-        if not name.strip() or not math.isfinite(stop - start) or not 0 < count <= LONGEST_SWEEP:
-            raise UserError(
-                f"--vary {text}: expected name=low:high:count, such as mass=0.8:1.2:5, "
-                f"at most {LONGEST_SWEEP} values"
-            )
-        sweeps[name.strip()] = np.linspace(start, stop, count).tolist()
-    return sweeps
 
 
 def percent(value: float) -> str:

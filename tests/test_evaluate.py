@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from simreal.cli.evaluate import parse_sweeps
 from simreal.cli_types import numbers_by_name
 from simreal.deploy.policy import EXPERIMENT_KEY
 from simreal.episode_random import episode_seed
@@ -25,16 +26,13 @@ from simreal.evaluate import (
     Candidate,
     as_json,
     evaluate,
-    goal_share_of_log,
     load_candidate,
-    parse_sweeps,
     run_episodes,
     summarize,
     summary_rows,
 )
 from simreal.experiment import load_experiment
 from simreal.images import NO_IMAGES, Images
-from simreal.logs.messages import LogMessages
 from simreal.observation import Float32Array
 from simreal.train import start_run
 
@@ -261,45 +259,6 @@ def test_what_is_neither_run_nor_policy_is_refused(tmp_path: Path) -> None:
     start_run(SHORT, 0, tmp_path / "empty")
     with pytest.raises(UserError, match="no checkpoint"):
         load_candidate(tmp_path / "empty")
-
-
-def flight(steps: int, upright: int) -> LogMessages:
-    """A log of so many steps, the last of which stand upright."""
-    angles = [0.0] * (steps - upright) + [np.pi] * upright
-    each = np.arange(steps)
-    return LogMessages(
-        times={"/state": each, "/action": each, "/timing": each},
-        messages={
-            "/state": [
-                {
-                    "joint_position": {"arm": 0.0, "pendulum": angle},
-                    "joint_velocity": {"arm": 0.0, "pendulum": 0.0},
-                }
-                for angle in angles
-            ],
-            "/action": [{"motor": 0.0}] * steps,
-            "/timing": [{"overruns": 0}] * steps,
-        },
-    )
-
-
-@pytest.mark.parametrize(
-    ("steps", "upright", "share"),
-    [(100, 50, 1.0), (100, 25, 0.5), (75, 75, 0.5), (40, 40, 0.0), (0, 0, 0.0), (150, 50, 0.0)],
-)
-def test_a_flight_failed_in_what_it_did_not_fly_and_what_follows_its_plan_does_not_count(
-    steps: int, upright: int, share: float
-) -> None:
-    assert goal_share_of_log(flight(steps, upright), "qube_swingup", 100) == share
-
-
-def test_a_log_whose_topics_were_cut_at_different_lengths_counts_with_what_all_of_them_have() -> None:
-    log, whole = flight(80, 80), flight(77, 77)
-    for topic, length in (("/state", 80), ("/action", 79), ("/timing", 77)):
-        log.times[topic] = log.times[topic][:length]
-        log.messages[topic] = log.messages[topic][:length]
-    share = goal_share_of_log(log, "qube_swingup", 100)
-    assert share == goal_share_of_log(whole, "qube_swingup", 100) == pytest.approx(27 / 50)
 
 
 def test_a_robot_that_has_changed_since_training_is_refused(

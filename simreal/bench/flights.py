@@ -26,8 +26,9 @@ from simreal.deploy.policy import Policy, load_policy
 from simreal.deploy.realtime import RealTime
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError, missing_extra
-from simreal.evaluate import evaluate, goal_share_of_log, load_candidate
+from simreal.evaluate import evaluate, load_candidate
 from simreal.experiment import ExperimentConfig
+from simreal.goal_in_log import goal_share_of_log
 from simreal.logs.messages import read_messages
 from simreal.robots.policies import find_policy
 from simreal.tasks import Task, find_task

@@ -15,9 +15,10 @@ from simreal.deploy.policy import load_policy
 from simreal.env import BatchEnv
 from simreal.episodes import begin_episodes
 from simreal.errors import UserError
-from simreal.evaluate import evaluate, goal_share_of_log, load_candidate
+from simreal.evaluate import evaluate, load_candidate
 from simreal.experiment import ExperimentConfig
 from simreal.export import largest_difference
+from simreal.goal_in_log import goal_share_of_log
 from simreal.images import Images
 from simreal.logs.messages import read_messages
 from simreal.make_environment import make_environment

@@ -233,7 +233,7 @@ def _goal(log: Path, task: str, planned: int) -> str:
     from simreal.logs.messages import read_messages
 
     try:
-        from simreal.evaluate import goal_share_of_log
+        from simreal.goal_in_log import goal_share_of_log
 
         messages = read_messages(log)
         if not messages.complete:  # what it lacks would count as failed

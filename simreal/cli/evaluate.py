@@ -1,5 +1,7 @@
 """`simreal evaluate`."""
 
+import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,12 +9,16 @@ import click
 
 from simreal.cli.progress import progress
 from simreal.cli_types import PATH, PIN_OPTION, console, errors, numbers_by_name, print_json
+from simreal.errors import UserError
 from simreal.tables import folded_table
 
 if TYPE_CHECKING:
     from simreal.evaluate import Evaluation
     from simreal.experiment import BaseExperiment
     from simreal.report import Page
+
+
+LONGEST_SWEEP = 1000
 
 
 @click.command()
@@ -57,7 +63,7 @@ def evaluate(
     candidate = verb.load_candidate(policy)
     if visual_world == "held_out":
         candidate = verb.in_held_out_world(candidate)
-    vary, held = verb.parse_sweeps(sweeps), numbers_by_name("--pin", pins)
+    vary, held = parse_sweeps(sweeps), numbers_by_name("--pin", pins)
     notes = beyond_trained(candidate.experiment, {name: [value] for name, value in held.items()} | vary)
     notes += _about_the_robot(policy)
     total = episodes * (1 + sum(map(len, vary.values())))
@@ -129,3 +135,28 @@ def _add_schedule(page: "Page", path: Path, experiment: "BaseExperiment") -> Non
             read_history(history), make_environment(experiment, 1, threads=1).randomizer.space
         )
     )
+
+
+def parse_sweeps(texts: Iterable[str]) -> dict[str, list[float]]:
+    """Read ``name=low:high:n`` sweeps.
+
+    Raises:
+        UserError: it is none of this kind.
+    """
+    import numpy as np
+
+    sweeps = {}
+    for text in texts:
+        name, _, bounds = text.partition("=")
+        try:
+            low, high, number = bounds.split(":")
+            start, stop, count = float(low), float(high), int(number)
+        except ValueError:
+            start, stop, count = 0.0, 0.0, 0
+        if not name.strip() or not math.isfinite(stop - start) or not 0 < count <= LONGEST_SWEEP:
+            raise UserError(
+                f"--vary {text}: expected name=low:high:count, such as mass=0.8:1.2:5, "
+                f"at most {LONGEST_SWEEP} values"
+            )
+        sweeps[name.strip()] = np.linspace(start, stop, count).tolist()
+    return sweeps
