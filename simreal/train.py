@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
-from simreal.agents.build import add_residual, build_agent
+from simreal.agents.build import add_residual_policy, build_agent
 from simreal.agents.checkpoint import Progress, load_checkpoint, save_checkpoint
 from simreal.agents.config import AgentConfig, OffPolicyConfig, PPOConfig, RMAConfig
 from simreal.agents.exported import find_normalizer
 from simreal.agents.images import begin_as
-from simreal.agents.residual import ResidualPolicy
+from simreal.agents.residual_policy import ResidualPolicy
 from simreal.agents.taught import TaughtPPO, Teach
 from simreal.contract_differences import refuse_differences
 from simreal.env import BatchEnv
@@ -129,7 +129,7 @@ def train(
     with run.lock():
         experiment = run.experiment()
         resume = resume and _goes_on(run)
-        refuse_residual(run)
+        refuse_residual_policy(run)
         agent_config = experiment.agent_config
         env = SimrealVecEnv(make_environment(experiment, agent_config.simulations, run.seed))
         refuse_differences(run.contract(), env.batch.contract, str(run.path))
@@ -193,7 +193,7 @@ def adaptation_of(experiment: BaseExperiment) -> RMAConfig | None:
     return None
 
 
-def refuse_residual(run: Run) -> None:
+def refuse_residual_policy(run: Run) -> None:
     """Raise a `UserError` if a run's policy has learned on a robot, where alone it can go on."""
     experiment = run.experiment()
     if isinstance(experiment, ExperimentConfig) and experiment.residual_policy is not None:
@@ -218,7 +218,7 @@ def load_agent(run: Run, count: int | None = None) -> tuple[BaseAlgorithm, Envir
     agent = build_agent(experiment.agent_config, env, run.seed, rma=adapts, teacher=teacher)
     if isinstance(experiment, ExperimentConfig) and experiment.residual_policy is not None:
         size, actuators = env.batch.observation_size, env.batch.action_size
-        add_residual(agent, ResidualPolicy(size, actuators, experiment.residual_policy))
+        add_residual_policy(agent, ResidualPolicy(size, actuators, experiment.residual_policy))
     progress = load_checkpoint(run.latest_checkpoint(), agent, with_replay=False)
     env.batch.randomizer.schedule.restore(progress.schedule)
     return agent, env.batch

@@ -12,7 +12,7 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
-from simreal.adapt.retrain import Redrawn, redrawn
+from simreal.adapt.posterior_override import Redrawn, redrawn
 from simreal.adapt.worlds import experiment_in, mix_worlds, robot_experiment
 from simreal.agents.carry_over import Inputs, carry_over
 from simreal.config import override
@@ -31,7 +31,7 @@ from simreal.randomization.posterior import read_posterior, write_posterior
 from simreal.randomization.residual import read_residual
 from simreal.run import Run
 from simreal.run_verdict import BASE, adapted_from
-from simreal.train import StatusListener, refuse_residual, start_run, train
+from simreal.train import StatusListener, refuse_residual_policy, start_run, train
 
 OLD_SHARE = 0.3
 """Of the episodes, in the old worlds."""
@@ -81,7 +81,7 @@ def start_finetuning(
         UserError: an agent that cannot go on, a posterior of another robot, or networks that an
             override has changed.
     """
-    refuse_residual(base)
+    refuse_residual_policy(base)
     began = robot_experiment(load_candidate(base.path).experiment)
     if began.agent not in AGENTS:
         raise UserError(f"{base.path}: agent {began.agent}; only {', '.join(AGENTS)} can be finetuned")

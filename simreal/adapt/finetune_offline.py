@@ -22,7 +22,7 @@ from simreal.files import digest
 from simreal.logs.formats import read_logs
 from simreal.run import Run
 from simreal.run_verdict import adapted_from
-from simreal.train import load_agent, refuse_residual
+from simreal.train import load_agent, refuse_residual_policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def learnable(run: Run) -> tuple[ExperimentConfig, BaseAlgorithm, ExportedPolicy
     experiment = run.experiment()
     if not isinstance(experiment, ExperimentConfig):
         raise UserError(f"{run.path}: a task of dm_control has no robot, and so no logs of one")
-    refuse_residual(run)
+    refuse_residual_policy(run)
     if experiment.cameras:
         raise UserError(f"{run.path}: its policy sees, and logs hold no images to learn from")
     agent, env = load_agent(run)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from simreal.adapt.offline import HIDDEN, TARGETS, Critics
 from simreal.adapt.transitions import Transitions
 from simreal.agents.exported import ExportedPolicy
-from simreal.agents.residual import ResidualPolicy
+from simreal.agents.residual_policy import ResidualPolicy
 from simreal.files import write_atomically
 
 CRITICS = 10

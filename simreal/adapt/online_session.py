@@ -18,10 +18,10 @@ from simreal.adapt.robot_episode import Flown, draw_commands, fly, transitions_o
 from simreal.adapt.robot_trial import Trial, next_in_trial, trial_of
 from simreal.adapt.transitions import Transitions
 from simreal.adapt.witness import WitnessDriver
-from simreal.agents.build import add_residual
+from simreal.agents.build import add_residual_policy
 from simreal.agents.checkpoint import Progress, load_checkpoint, save_checkpoint
 from simreal.agents.config import ResidualPolicyConfig
-from simreal.agents.residual import ResidualPolicy
+from simreal.agents.residual_policy import ResidualPolicy
 from simreal.config import Config
 from simreal.contract import Contract
 from simreal.deploy.drivers import Driver
@@ -147,7 +147,7 @@ class Session:
         torch.manual_seed(seed)
         self._residual = _new_residual(self._contract, config)
         self._deployed = _new_residual(self._contract, config)
-        add_residual(agent, self._deployed)
+        add_residual_policy(agent, self._deployed)
         self._learner = OnlineLearner(
             self._residual,
             *_sizes(self._contract),

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.adapt.retrain import BANDWIDTH, ENTRY, default_value, replaced_entries
+from simreal.adapt.outside_trained import default_value
+from simreal.adapt.posterior_override import BANDWIDTH, ENTRY, replaced_entries
 from simreal.column_names import parameter_of, split_column
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError

@@ -29,7 +29,7 @@ from simreal.agents.config import (
 )
 from simreal.agents.images import SeenObservation, freeze
 from simreal.agents.normalizer import NormalizedObservation, Normalizer
-from simreal.agents.residual import ResidualPolicy
+from simreal.agents.residual_policy import ResidualPolicy
 from simreal.agents.symmetric import SymmetricPolicy
 from simreal.agents.taught import TaughtPPO, untold
 from simreal.agents.value.agent import ValueAgent
@@ -101,7 +101,7 @@ def _agent(
     raise TypeError(f"no agent for {type(config).__name__}")
 
 
-def add_residual(agent: BaseAlgorithm, residual: ResidualPolicy) -> None:
+def add_residual_policy(agent: BaseAlgorithm, residual: ResidualPolicy) -> None:
     """Let an agent's policy have a residual: it is kept, loaded and exported with it.
 
     None of the agent's optimizers knows it.

@@ -17,7 +17,7 @@ from simreal.agents.asymmetric import AsymmetricPolicy
 from simreal.agents.images import acting_encoders
 from simreal.agents.memory import Actor, AdaptiveActor, RecurrentActor, WithMemory
 from simreal.agents.normalizer import Normalizer
-from simreal.agents.residual import ResidualPolicy
+from simreal.agents.residual_policy import ResidualPolicy
 from simreal.agents.value.agent import ValueAgent
 from simreal.agents.value.networks import ValueNetwork
 from simreal.contract import Contract

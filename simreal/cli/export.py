@@ -60,7 +60,7 @@ def inspect(policy: Path, as_json: bool, identified: Path | None) -> None:
     verdict = "reproduced on this machine" if mismatch is None else f"NOT reproduced: {mismatch}"
     console.print(f"golden vectors: {len(loaded.golden.action)} steps, {verdict}")
     if identified is not None:
-        from simreal.adapt.retrain import outside_trained
+        from simreal.adapt.outside_trained import outside_trained
         from simreal.randomization.posterior import read_posterior
 
         remarks = outside_trained(read_posterior(identified), loaded.contract)

@@ -251,7 +251,7 @@ def design(
 
 
 def _hold_against(contract: "Contract", name: str, identified: Path) -> None:
-    from simreal.adapt.retrain import outside_trained
+    from simreal.adapt.outside_trained import outside_trained
     from simreal.randomization.posterior import read_posterior
 
     remarks = outside_trained(read_posterior(identified), contract)

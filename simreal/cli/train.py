@@ -85,7 +85,7 @@ def train(
 
 def _identified(experiment: str, overrides: tuple[str, ...], path: Path) -> str:
     """The override that draws from an identification; what it replaces is told."""
-    from simreal.adapt.retrain import randomization_override
+    from simreal.adapt.posterior_override import randomization_override
 
     override, change = randomization_override(experiment, overrides, path)
     console.print(f"robots are drawn from {path}: {change.describe()}", soft_wrap=True)

@@ -11,7 +11,7 @@ from simreal.adapt.explorer import CommandFilter, Explorer, Noise
 from simreal.adapt.online_learner import FrozenPolicy
 from simreal.adapt.witness import WitnessDriver
 from simreal.agents.config import ResidualPolicyConfig
-from simreal.agents.residual import ResidualPolicy
+from simreal.agents.residual_policy import ResidualPolicy
 from simreal.contract import Contract
 from simreal.errors import UserError
 from simreal.experiment import load_experiment

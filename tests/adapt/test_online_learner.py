@@ -17,7 +17,7 @@ from simreal.adapt.online_learner import (
 )
 from simreal.adapt.transitions import Transitions
 from simreal.agents.config import ResidualPolicyConfig
-from simreal.agents.residual import ResidualPolicy
+from simreal.agents.residual_policy import ResidualPolicy
 
 torch.set_num_threads(1)
 SIZE, ACTUATORS, DISCOUNT = 3, 2, 0.9

@@ -1,4 +1,4 @@
-"""A posterior in training, and against a policy."""
+"""A robot outside of what a policy has met."""
 
 from pathlib import Path
 
@@ -6,66 +6,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from simreal.adapt.retrain import outside_trained, randomization_override
+from simreal.adapt.outside_trained import outside_trained
 from simreal.cli.main import cli
 from simreal.contract import Contract
-from simreal.errors import UserError
-from simreal.experiment import load_experiment, read_experiment
+from simreal.experiment import load_experiment
 from simreal.make_environment import make_environment
 from simreal.randomization.posterior import Posterior, PosteriorParameter, write_posterior
 from simreal.robots.policies import shipped_policies
-
-
-def identified(damping: float, robot: str = "qube") -> Posterior:
-    random = np.random.default_rng(0)
-    columns = (
-        ("mass[arm]", "1", "scale", 0.3, 3.0, 1.05),
-        ("joint_damping[arm]", "1", "scale", 0.0, 10.0, damping),
-        ("action_latency_ms", "ms", "absolute", 0.0, 40.0, 6.0),
-    )
-    parameters = tuple(
-        PosteriorParameter(name=name, unit=unit, operation=operation, low=low, high=high)  # type: ignore[arg-type]
-        for name, unit, operation, low, high, _ in columns
-    )
-    centre = np.array([each[-1] for each in columns])
-    rows = centre * (1.0 + 0.01 * random.standard_normal((50, 3)))
-    return Posterior(robot=robot, parameters=parameters, samples=tuple(map(tuple, rows.tolist())))
-
-
-def test_training_draws_robots_from_what_was_identified(tmp_path: Path) -> None:
-    path = tmp_path / "identified.yaml"
-    write_posterior(path, identified(2.0))
-    override, change = randomization_override("qube_swingup", (), path)
-    assert {"mass", "joint_damping"} <= set(change.replaced)
-    assert "motor_strength" in change.kept
-    assert change.describe().startswith("instead of mass, ")
-    assert "; as before: " in change.describe()
-    experiment = load_experiment("qube_swingup", (override,))
-    environment = make_environment(experiment, 64, threads=1)
-    environment.reset()
-    ranges = {each.name: each for each in environment.randomizer.trained_ranges()}
-    assert ranges["mass[arm]"].low > 1.0
-    assert ranges["action_latency_ms"].high < 6.5
-    assert "mass[pendulum]" not in ranges
-
-
-def test_a_fault_of_what_was_identified_is_told_by_its_file(tmp_path: Path) -> None:
-    """And what the experiment says beside it keeps its place."""
-    path = tmp_path / "identified.yaml"
-    write_posterior(path, identified(2.0))
-    override, _ = randomization_override("qube_swingup", (), path)
-    document = read_experiment("qube_swingup")
-    document.override((override,))
-    assert document.where(("randomization", "identified", "distribution")) == str(path)
-    assert "qube_swingup.yaml:" in document.where(("randomization", "motor_strength"))
-    assert "qube_swingup.yaml:" in document.where(("randomization",))
-
-
-def test_another_robot_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "identified.yaml"
-    write_posterior(path, identified(1.0, robot="go2"))
-    with pytest.raises(UserError, match="identified on robot go2, not on qube"):
-        randomization_override("qube_swingup", (), path)
+from tests.adapt.test_posterior_override import identified
 
 
 @pytest.fixture

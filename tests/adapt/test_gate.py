@@ -1,0 +1,113 @@
+"""What an adapted policy must pass before it leaves."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from simreal.adapt.gate import Gate, Measure, Part, judge, write_verdict
+from simreal.adapt.gate_page import write_page
+from simreal.cli.main import cli
+from simreal.errors import UserError
+from simreal.export import export
+from simreal.logs.robot_log import RobotLog
+from simreal.run import Run
+from simreal.run_verdict import reasons_against_export
+from simreal.statistics import Interval
+
+torch.set_num_threads(1)
+
+
+def test_a_policy_is_not_worse_than_itself(base: Run, identified: Path, log: RobotLog) -> None:
+    found = judge(base, base.path, [log], identified, episodes=64)
+    assert found.passed
+    assert [part.name for part in found.parts] == ["old worlds", "identified robot", "real states"]
+    assert {part.verdict for part in found.parts} == {"not worse"}
+    assert found.not_judged == ()
+
+
+def test_a_spoilt_policy_is_kept_back(adapted: Run, log: RobotLog, tmp_path: Path) -> None:
+    path = adapted.latest_checkpoint()
+    content = torch.load(path, weights_only=True)
+    policy = content["parameters"]["policy"]
+    policy["action_net.weight"] = 5.0 * torch.sign(policy["action_net.weight"])
+    torch.save(content, path)
+    assert "not compared" in reasons_against_export(adapted)[0]
+    found = judge(adapted, logs=[log], episodes=32)
+    assert not found.passed
+    assert any(reason.startswith("real states") for reason in found.reasons)
+    write_page(found, write_verdict(adapted, found).with_suffix(".html"))
+    assert "kept back" in (adapted.path / "gate.html").read_text()
+    runner = CliRunner()
+    refused = runner.invoke(cli, ["export", str(adapted.path), "-o", str(tmp_path / "no.onnx")])
+    assert isinstance(refused.exception, UserError)
+    assert "real states" in str(refused.exception)
+    assert not (tmp_path / "no.onnx").exists()
+    forced = runner.invoke(
+        cli, ["export", str(adapted.path), "-o", str(tmp_path / "yes.onnx"), "--force"]
+    )
+    assert forced.exit_code == 0
+    assert (tmp_path / "yes.onnx").exists()
+    export(Run.open(adapted.path / "base"), tmp_path / "base.onnx")
+
+
+def test_the_gate_s_verdict_is_of_one_checkpoint(adapted: Run) -> None:
+    found = judge(adapted, episodes=16)
+    assert [each for each in found.not_judged if "no --log" in each]
+    write_verdict(adapted, found)
+    verdict = json.loads((adapted.path / "gate.json").read_text())
+    assert verdict["passed"] == (reasons_against_export(adapted) == [])
+    content = torch.load(adapted.latest_checkpoint(), weights_only=True)
+    torch.save(content | {"wall_time": -1.0}, adapted.latest_checkpoint())
+    assert "trained on since" in reasons_against_export(adapted)[0]
+
+
+def test_runs_that_are_not_adapted_need_no_gate(base: Run) -> None:
+    assert reasons_against_export(base) == []
+
+
+@pytest.mark.parametrize(
+    ("gain", "verdict"),
+    [
+        (Interval(0.1, 0.01, 0.2), "better"),
+        (Interval(0.0, -0.04, 0.04), "not worse"),
+        (Interval(-0.02, -0.03, -0.01), "not worse"),
+        (Interval(0.0, -0.2, 0.2), "undecided"),
+        (Interval(-0.2, -0.3, -0.1), "worse"),
+    ],
+)
+def test_verdicts_follow_from_the_interval_and_the_margin(gain: Interval, verdict: str) -> None:
+    assert Measure("success", 0.0, 0.0, gain, 0.05).verdict == verdict
+
+
+def test_undecided_passes_no_gate() -> None:
+    wide = Measure("success", 0.5, 0.5, Interval(0.0, -0.2, 0.2), 0.05)
+    better = Measure("return", 1.0, 2.0, Interval(1.0, 0.5, 1.5), 0.05)
+    part = Part("old worlds", "", (better, wide))
+    assert not Gate("a", "", "b", 2, 0, (part,), (), {}).passed
+
+
+def test_the_commands_lead_from_a_run_to_a_verdict(base: Run, identified: Path, tmp_path: Path) -> None:
+    runner, new = CliRunner(), tmp_path / "cli"
+    trained_on = runner.invoke(
+        cli,
+        [
+            "finetune",
+            str(base.path),
+            "--randomization",
+            str(identified),
+            "--steps",
+            "128",
+            "--run",
+            str(new),
+        ],
+    )
+    assert trained_on.exit_code == 0, trained_on.output
+    assert "simreal gate" in trained_on.output
+    judged = runner.invoke(cli, ["gate", str(new), "--episodes", "16", "--json"])
+    assert judged.exit_code in (0, 1)
+    verdict = json.loads((new / "gate.json").read_text())
+    assert judged.exit_code == (0 if verdict["passed"] else 1)
+    assert verdict["made_by"]["identified"]["file"] == "identified.yaml"
