@@ -33,7 +33,8 @@ TINY = {
         "rma.history=10",
         "rma.channels=4",
         "rma.latent=2",
-        "rma.student_share=0.5",
+        "rma.student_share=0.25",
+        "rma.policy_share=0.25",
     ],
     "recurrent": [
         "agent=recurrent_ppo",
@@ -134,23 +135,27 @@ def test_a_file_without_its_memory_is_refused(made: tuple[str, Run, Exported], t
         load_policy(path)
 
 
-@pytest.mark.parametrize("cut", [128, 384], ids=["teacher", "student"])
-def test_both_parts_of_an_adaptation_go_on_after_a_stop(cut: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("cut", "seen"), [(128, 0), (256, 0), (384, 128)], ids=["teacher", "student", "policy"]
+)
+def test_each_part_of_an_adaptation_goes_on_after_a_stop(cut: int, seen: int, tmp_path: Path) -> None:
     run = begin(tmp_path / "run", "rma")
     train(run, stop_early=lambda agent: agent.num_timesteps >= cut)
     assert run.facts()["steps"] == cut + 8  # it is asked at the beginning of a rollout
     stopped, _ = load_agent(run)
     before = {name: value.clone() for name, value in stopped.policy.state_dict().items()}
-    assert int(before["estimator.seen"]) == max(0, cut - 256)
+    assert int(before["estimator.seen"]) == seen
     optimizer = stopped.policy.estimator_optimizer.state_dict()["state"]
-    assert bool(optimizer) == (cut > 256)
+    assert bool(optimizer) == (seen > 0)
     assert train(run, resume=True)
     agent, _ = load_agent(run)
     assert isinstance(agent, AdaptivePPO)
     after = agent.policy.state_dict()
-    assert int(after["estimator.seen"]) == 256
-    same = torch.equal(before["action_net.weight"], after["action_net.weight"])
-    assert same == (cut > 256)  # its policy stands still once the estimator learns
+    assert int(after["estimator.seen"]) == 128
+    changed = {name for name in after if not torch.equal(before[name], after[name])}
+    assert "action_net.weight" in changed  # at last it learns on estimates, whatever came before
+    assert ("mlp_extractor.encoder.0.weight" in changed) == (cut < 256)
+    assert ("estimator.latent.weight" in changed) == (cut < 384)
 
 
 def test_an_adaptation_that_was_finished_can_be_made_longer(tmp_path: Path) -> None:
@@ -159,7 +164,7 @@ def test_an_adaptation_that_was_finished_can_be_made_longer(tmp_path: Path) -> N
     assert train(run, resume=True, total_steps=768)
     agent, _ = load_agent(run)
     assert agent.num_timesteps == 768
-    assert int(agent.policy.estimator.seen) == 128 + 384  # type: ignore[union-attr, operator]
+    assert int(agent.policy.estimator.seen) == 128 + 256  # type: ignore[union-attr, operator]
 
 
 def test_a_stop_before_the_estimator_learned_leaves_nothing_to_export(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from torch import nn
 
 from simreal.agents.asymmetric import AsymmetricPolicy
 from simreal.agents.config import RMAConfig
+from simreal.agents.normalizer import NormalizedObservation
 
 CONVOLUTIONS = ((8, 4), (5, 1), (5, 1))
 """Kernel and stride of each, over time, as in the paper; those that a short history has room for."""
@@ -88,12 +89,14 @@ class AdaptiveExtractor(nn.Module):
         self.encoder = nn.Sequential(*create_mlp(parameters, config.latent, widths, activation))
         actor = MlpExtractor(actor_size + config.latent, layers, activation, "cpu")
         critic = MlpExtractor(size, layers, activation, "cpu")
-        self._actor_size, self._drawn = actor_size, parameters
+        self._size, self._actor_size, self._drawn = size, actor_size, parameters
         self.policy_net, self.value_net = actor.policy_net, critic.value_net
         self.latent_dim_pi, self.latent_dim_vf = actor.latent_dim_pi, critic.latent_dim_vf
 
     def encode(self, features: torch.Tensor) -> torch.Tensor:
-        """(batch, latent) of (batch, size) features."""
+        """(batch, latent) of (batch, size) features, or the estimate that stands behind them."""
+        if features.shape[1] > self._size:
+            return features[:, self._size :]
         latent: torch.Tensor = self.encoder(features[:, -self._drawn :])
         return latent
 
@@ -112,8 +115,17 @@ class AdaptiveExtractor(nn.Module):
 
     def forward_critic(self, features: torch.Tensor) -> torch.Tensor:
         """What the critic makes of them."""
-        output: torch.Tensor = self.value_net(features)
+        output: torch.Tensor = self.value_net(features[:, : self._size])
         return output
+
+
+class NormalizedBesideEstimate(NormalizedObservation):
+    """Normalises what an environment shows, and passes on an estimate that stands behind it."""
+
+    def forward(self, observations: torch.Tensor) -> torch.Tensor:
+        """(batch, size) or (batch, size + latent)."""
+        shown, estimate = observations[:, : self.features_dim], observations[:, self.features_dim :]
+        return torch.cat((super().forward(shown), estimate), dim=1)
 
 
 class AdaptivePolicy(AsymmetricPolicy):

@@ -1,24 +1,33 @@
-"""PPO for a policy with a latent, and after it the estimator's training on that policy's own rollouts.
+"""PPO for a policy with a latent, the estimator's training, and PPO again on what it estimates.
 
-One algorithm in two parts, so that checkpoints, resumption, tables and progress are those of any other:
-a teacher learns with the encoded parameters; then nothing but the estimator learns, supervised, while
-its estimates act (as DAgger does: Ross, Gordon and Bagnell, AISTATS 2011).
+One algorithm in three parts, so that checkpoints, resumption, tables and progress are as of any other:
+
+1. a teacher learns with the encoded parameters;
+2. nothing but the estimator learns, supervised, while its estimates act (as DAgger does: Ross, Gordon
+   and Bagnell, AISTATS 2011);
+3. the policy learns on with the estimates in place of the latent, and so how wrong they are (Kumar et
+   al., "Adapting Rapid Motor Adaptation for Bipedal Robots", IROS 2022).
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
 from stable_baselines3 import PPO
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 from torch.nn.functional import mse_loss
 
 from simreal.agents.adaptive import AdaptivePolicy
 from simreal.agents.config import RMAConfig
 from simreal.agents.normalizer import Normalizer
 
+Part = Literal["teacher", "student", "policy"]
+"""Who learns."""
 FINAL_SHARE = 0.1
 """Of the estimator's learning rate, at the end."""
 
@@ -82,11 +91,51 @@ def _since(windows: torch.Tensor, age: torch.Tensor) -> torch.Tensor:
     return torch.where(known[..., None], windows, 0.0)
 
 
+class WithEstimates(VecEnvWrapper):
+    """What an environment shows, and behind it the latent that the estimator makes of the history.
+
+    The last observation of an episode that ended is as it was: only a critic looks at it, which sees no
+    estimates.
+    """
+
+    def __init__(self, venv: VecEnv, policy: AdaptivePolicy, histories: Histories) -> None:
+        """Stand before an environment, in the midst of its episodes."""
+        super().__init__(venv)
+        self._policy, self._histories = policy, histories
+        self._seen = torch.zeros(0)
+        self._action = torch.zeros(0)
+
+    def show(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(count, size + latent) of (count, size) observations of the present step."""
+        with torch.no_grad():
+            features: Any = self._policy.extract_features(torch.as_tensor(observation))
+            estimate = self._policy.estimator(self._histories.newest())
+        self._seen = features[:, : self._policy.actor_size]
+        return np.concatenate((observation, estimate.numpy()), axis=1)
+
+    def reset(self) -> NDArray[np.float32]:
+        """Not asked for: it stands in the midst of a training."""
+        raise NotImplementedError
+
+    def step_async(self, actions: NDArray[np.floating[Any]]) -> None:
+        """Take (count, actuators) actions."""
+        self._action = torch.as_tensor(actions)
+        self.venv.step_async(actions)
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """As the environment's, and the histories grow by the step."""
+        observation, reward, done, infos = self.venv.step_wait()
+        frame, nothing = torch.cat((self._seen, self._action), dim=1), torch.zeros(len(self._seen), 0)
+        self._histories.add(frame, nothing, torch.as_tensor(np.asarray(done)))
+        assert isinstance(observation, np.ndarray)
+        return self.show(observation), reward, done, infos
+
+
 class AdaptivePPO(PPO):
-    """PPO with `AdaptivePolicy`, whose estimator learns in the last part of the steps.
+    """PPO with `AdaptivePolicy`: its teacher, its estimator and then the policy on estimates learn.
 
     Attributes:
-        estimating: whether the present rollout belongs to that part.
+        part: which of them the present rollout is for.
     """
 
     policy: AdaptivePolicy
@@ -94,14 +143,17 @@ class AdaptivePPO(PPO):
     def __init__(self, *args: Any, rma: RMAConfig, **kwargs: Any) -> None:
         """As its base class."""
         self._rma = rma
-        self.estimating = False
+        self.part: Part = "teacher"
         self._histories: Histories | None = None
+        self._shown: WithEstimates | None = None
         super().__init__(*args, **kwargs)
 
-    @property
-    def teacher_steps(self) -> int:
-        """Environment steps before the estimator's part."""
-        return round((1.0 - self._rma.student_share) * self._total_timesteps)
+    def part_at(self, steps: int) -> Part:
+        """Who learns after so many environment steps."""
+        share = steps / self._total_timesteps
+        if share < self._rma.teacher_share:
+            return "teacher"
+        return "student" if share < 1.0 - self._rma.policy_share else "policy"
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
         names, other = super()._get_torch_save_params()
@@ -114,18 +166,54 @@ class AdaptivePPO(PPO):
         rollout_buffer: RolloutBuffer,
         n_rollout_steps: int,
     ) -> bool:
-        """As the base class does, or with the estimator's latents and without exploration."""
-        self.estimating = self.num_timesteps >= self.teacher_steps
-        self._normalizer.frozen = self.estimating
-        if not self.estimating:
-            return super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps)
-        self.policy.set_training_mode(False)
+        """As the base class does, with the latent of the present part."""
+        self.part = self.part_at(self.num_timesteps)
+        self._normalizer.frozen = self.part != "teacher"
+        match self.part:
+            case "teacher":
+                if self._shown is not None:  # a training that begins anew
+                    self._histories = self._shown = None
+                    self.rollout_buffer = self._make_buffer(0)
+                return super().collect_rollouts(env, callback, self.rollout_buffer, n_rollout_steps)
+            case "student":
+                return self._collect_for_estimator(env, callback, n_rollout_steps)
+        histories = self._remembered(env)
+        if self._shown is None:
+            self._shown = WithEstimates(env, self.policy, histories)
+            self.rollout_buffer = self._make_buffer(self._rma.latent)
+            self._last_obs = self._shown.show(np.asarray(self._last_obs))
+        going = super().collect_rollouts(self._shown, callback, self.rollout_buffer, n_rollout_steps)
+        if going:
+            histories.close()
+        return going
+
+    def _remembered(self, env: VecEnv) -> Histories:
         if self._histories is None:
             estimator = self.policy.estimator
             self._histories = Histories(env.num_envs, estimator.steps, estimator.frame_size)
+        return self._histories
+
+    def _make_buffer(self, latent: int) -> RolloutBuffer:
+        """For observations with so many numbers behind them."""
+        size = int(self.observation_space.shape[0]) + latent  # type: ignore[index]
+        space = spaces.Box(-np.inf, np.inf, (size,), np.float32)
+        return RolloutBuffer(
+            self.n_steps,
+            space,
+            self.action_space,
+            device=self.device,
+            gamma=self.gamma,
+            gae_lambda=self.gae_lambda,
+            n_envs=self.n_envs,
+        )
+
+    def _collect_for_estimator(self, env: VecEnv, callback: BaseCallback, steps: int) -> bool:
+        """With the estimator's latents and without exploration."""
+        self.policy.set_training_mode(False)
+        histories = self._remembered(env)
         callback.on_rollout_start()
-        for _ in range(n_rollout_steps):
-            if not self._step(env, callback, self._histories):
+        for _ in range(steps):
+            if not self._step(env, callback, histories):
                 return False
         callback.on_rollout_end()
         return True
@@ -156,8 +244,8 @@ class AdaptivePPO(PPO):
         return True
 
     def train(self) -> None:
-        """Update what the rollout was for: policy and encoder, or the estimator."""
-        if self.estimating:
+        """Update what the rollout was for: policy and encoder, the estimator, or the policy alone."""
+        if self.part == "student":
             self._fit_estimator()
         else:
             super().train()
@@ -165,7 +253,8 @@ class AdaptivePPO(PPO):
     def _fit_estimator(self) -> None:
         assert self._histories is not None
         policy, optimizer = self.policy, self.policy.estimator_optimizer
-        remaining = self._current_progress_remaining / self._rma.student_share
+        left = self._current_progress_remaining - self._rma.policy_share
+        remaining = left / self._rma.student_share
         rate = FINAL_SHARE + (1.0 - FINAL_SHARE) * min(1.0, max(0.0, remaining))
         for group in optimizer.param_groups:
             group["lr"] = self._rma.student_learning_rate * rate

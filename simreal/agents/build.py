@@ -11,7 +11,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.noise import NormalActionNoise, VectorizedActionNoise
 from torch import nn
 
-from simreal.agents.adaptive import AdaptivePolicy
+from simreal.agents.adaptive import AdaptivePolicy, NormalizedBesideEstimate
 from simreal.agents.adaptive_ppo import AdaptivePPO
 from simreal.agents.asymmetric import AsymmetricPolicy
 from simreal.agents.config import (
@@ -82,6 +82,7 @@ def _agent(
             return RecurrentPPO(**common | {"policy": "MlpLstmPolicy"}, policy_kwargs=policy)
         case PPOConfig() if rma is not None:
             policy |= {"drawn": len(env.batch.randomizer.columns), "rma": rma}
+            policy["features_extractor_class"] = NormalizedBesideEstimate
             return _adaptive(config, rma, common, policy)
         case PPOConfig():
             if teacher is not None:
@@ -185,10 +186,16 @@ def _of_ppo(config: PPOConfig) -> dict[str, Any]:
 def _adaptive(
     config: PPOConfig, rma: RMAConfig, common: dict[str, Any], policy: dict[str, Any]
 ) -> AdaptivePPO:
-    """The teacher's learning rate falls over its own part of the steps."""
+    """The policy's learning rate falls over its own parts of the steps, the first and the last."""
     rate = _linear(config.learning_rate, config.final_learning_rate_share)
-    teacher = 1.0 - rma.student_share
-    common["learning_rate"] = lambda remaining: rate(max(0.0, (remaining - 1.0 + teacher) / teacher))
+    teacher, student = rma.teacher_share, rma.student_share
+
+    def learning_rate(remaining: float) -> float:
+        done = 1.0 - remaining
+        learned = min(done, teacher) + max(0.0, done - teacher - student)
+        return rate(1.0 - learned / (1.0 - student))
+
+    common["learning_rate"] = learning_rate
     return AdaptivePPO(**common | {"policy": AdaptivePolicy}, policy_kwargs=policy, rma=rma)
 
 

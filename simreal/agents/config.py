@@ -135,14 +135,27 @@ class RMAConfig(Config):
     """Control steps that the estimator sees."""
     channels: Count = 32
     """Of the estimator's convolutions over time."""
-    student_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    student_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
     """Of the training's steps in which the estimator learns, on the policy's own rollouts with it."""
+    policy_share: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    """Of them, the last, in which the policy learns to act on estimates (Kumar et al., IROS 2022)."""
     student_learning_rate: Positive = 1e-3
     """Of the estimator; it falls linearly to a tenth."""
     student_epochs: Count = 4
     """Passes over each rollout."""
     student_batch_size: Count = 512
     """Moments in each gradient step of the estimator."""
+
+    @property
+    def teacher_share(self) -> float:
+        """Of the training's steps in which the policy learns with what the encoder says."""
+        return 1.0 - self.student_share - self.policy_share
+
+    @model_validator(mode="after")
+    def _leaves_a_teacher(self) -> Self:
+        if self.teacher_share <= 0.0:
+            raise ValueError("student_share and policy_share must leave a share to the teacher: below 1")
+        return self
 
 
 class OffPolicyConfig(AgentConfig):

@@ -8,7 +8,7 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 
 from simreal.agents.adaptive import AdaptivePolicy, Estimator
-from simreal.agents.adaptive_ppo import AdaptivePPO, Histories
+from simreal.agents.adaptive_ppo import AdaptivePPO, Histories, WithEstimates
 from simreal.agents.build import build_agent
 from simreal.agents.config import RMAConfig
 from simreal.agents.exported import exported, find_normalizer
@@ -68,15 +68,15 @@ class Watch(BaseCallback):
 
     def __init__(self) -> None:
         super().__init__()
-        self.parts: list[bool] = []
+        self.parts: list[str] = []
 
     def _on_step(self) -> bool:
-        self.parts.append(self.model.estimating)  # type: ignore[attr-defined]
+        self.parts.append(self.model.part)  # type: ignore[attr-defined]
         return True
 
 
-def test_the_first_part_trains_all_but_the_estimator_and_the_last_nothing_else() -> None:
-    agent, _ = make(16, "rma.student_share=0.5")
+def test_the_first_part_trains_all_but_the_estimator_and_the_second_nothing_else() -> None:
+    agent, _ = make(16, "rma.student_share=0.5", "rma.policy_share=0")
     policy, watch = agent.policy, Watch()
 
     def weights() -> dict[str, torch.Tensor]:
@@ -84,7 +84,7 @@ def test_the_first_part_trains_all_but_the_estimator_and_the_last_nothing_else()
 
     start = weights()
     agent.learn(256, callback=watch)  # two rollouts of 128 steps, one for each part
-    assert watch.parts == [False] * 8 + [True] * 8
+    assert watch.parts == ["teacher"] * 8 + ["student"] * 8
     end = weights()
     agent.learn(128)  # anew: a teacher's alone
     changed = {name for name in start if not torch.equal(start[name], end[name])}
@@ -92,7 +92,7 @@ def test_the_first_part_trains_all_but_the_estimator_and_the_last_nothing_else()
     assert estimator - {"estimator.seen"} <= changed
     assert "mlp_extractor.encoder.0.weight" in changed
     assert int(end["estimator.seen"]) == 128
-    teacher, _ = make(16, "rma.student_share=0.5")
+    teacher, _ = make(16, "rma.student_share=0.5", "rma.policy_share=0")
     teacher._total_timesteps = 10**9
     teacher.learn(128)
     same = teacher.policy.state_dict()
@@ -100,8 +100,65 @@ def test_the_first_part_trains_all_but_the_estimator_and_the_last_nothing_else()
         torch.testing.assert_close(end[name], same[name], rtol=0, atol=0)
 
 
+def test_in_the_last_part_the_policy_learns_on_estimates_and_nothing_else_learns() -> None:
+    agent, env = make(16, "rma.student_share=0.25", "rma.policy_share=0.5")
+    policy, watch, states = agent.policy, Watch(), []
+
+    class Keep(BaseCallback):
+        def _on_step(self) -> bool:
+            return True
+
+        def _on_rollout_start(self) -> None:
+            states.append({name: value.clone() for name, value in policy.state_dict().items()})
+
+    agent.learn(512, callback=[watch, Keep()])  # four rollouts
+    assert watch.parts == ["teacher"] * 8 + ["student"] * 8 + ["policy"] * 16
+    before, end = states[2], policy.state_dict()
+    changed = {name for name in end if not torch.equal(before[name], end[name])}
+    assert any(name.startswith("mlp_extractor.policy_net") for name in changed)
+    assert any(name.startswith("mlp_extractor.value_net") for name in changed)
+    assert not [name for name in changed if name.startswith(("estimator", "mlp_extractor.encoder"))]
+    # What it learned on is what the estimator said of the histories then, whatever was drawn.
+    buffer = agent.rollout_buffer
+    size = env.observation_size + env.privileged.shape[1]
+    assert buffer.observations.shape[-1] == size + policy.estimator.latent.out_features
+    rows = torch.as_tensor(buffer.observations).flatten(0, -2)[-16:]
+    drawn = rows.clone()
+    drawn[:, env.observation_size : size] += 0.3
+    estimated = rows.clone()
+    estimated[:, size:] += 0.3
+    with torch.no_grad():
+        first, same, other = (
+            policy.get_distribution(each).distribution.mean for each in (rows, drawn, estimated)
+        )
+    torch.testing.assert_close(first, same, rtol=0, atol=0)
+    assert (first != other).all()
+
+
+def test_estimates_of_the_last_part_are_those_of_the_file_that_leaves() -> None:
+    agent, env = make(16, "rma.student_share=0.25", "rma.policy_share=0.5")
+    agent.learn(512)
+    module, policy = exported(agent, env.contract), agent.policy
+    assert isinstance(module, AdaptiveActor)
+    shown = WithEstimates(SimrealVecEnv(env), policy, Histories(16, 12, policy.estimator.frame_size))
+    act, seen = Actor(module), shown.show(SimrealVecEnv(env).reset())
+    for _ in range(40):
+        with torch.no_grad():
+            expected = policy.get_distribution(torch.as_tensor(seen)).distribution.mean.clamp(-1.0, 1.0)
+        action = act(seen[:, : env.observation_size])
+        np.testing.assert_allclose(action, expected.numpy(), atol=1e-5)
+        seen, _, done, _ = shown.step(action)
+        act.begin(np.flatnonzero(done))
+
+
+@pytest.mark.parametrize("shares", ["0.5, policy_share: 0.5", "0.9, policy_share: 0.2"])
+def test_a_teacher_must_be_left_a_share(shares: str) -> None:
+    with pytest.raises(UserError, match="must leave a share to the teacher"):
+        load_experiment("qube_swingup", [*SMALL[:1], f"rma={{student_share: {shares}}}"])
+
+
 def test_statistics_of_observations_stand_still_while_the_estimator_learns() -> None:
-    agent, _ = make(16, "rma.student_share=0.5")
+    agent, _ = make(16, "rma.student_share=0.5", "rma.policy_share=0")
     agent.learn(256)
     normalizer = find_normalizer(agent)
     assert normalizer.frozen
@@ -142,7 +199,7 @@ def test_histories_for_learning_are_those_that_acted() -> None:
 
 
 def test_the_student_acts_in_evaluation_as_it_did_in_training() -> None:
-    agent, env = make(16, "rma.student_share=0.5")
+    agent, env = make(16, "rma.student_share=0.5", "rma.policy_share=0")
     agent.learn(256)
     module = exported(agent, env.contract)
     assert isinstance(module, AdaptiveActor)
