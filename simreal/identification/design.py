@@ -128,6 +128,7 @@ class _Family:
         bounds = [_bounds(each, setup) for each in self._actuators]
         self._centre = np.array([centre for centre, _ in bounds])
         self._span = np.array([span for _, span in bounds])
+        self._speed = np.array([_target_speed(each, setup) for each in self._actuators])
 
     def chirplike(self) -> Values:
         """(coefficients,) where the search begins: all frequencies alike."""
@@ -138,11 +139,15 @@ class _Family:
         return start
 
     def commands(self, coefficients: Values) -> Values:
-        """(candidates, ticks, actuators), each within its bounds: a sum that is too large shrinks."""
+        """(candidates, ticks, actuators), each within its bounds: what is too large or fast shrinks."""
         shaped = coefficients.reshape(len(coefficients), len(self._actuators), -1)
         waves = np.einsum("tk,cak->cta", self._waves, shaped)
         largest = np.abs(waves).max(axis=1, keepdims=True)
-        bounded: Values = self._centre + self._span * waves / np.maximum(largest, 1.0)
+        motion = self._span * waves / np.maximum(largest, 1.0)
+        fastest = np.abs(np.diff(motion, axis=1)).max(axis=1, keepdims=True) * self.rate
+        bounded: Values = self._centre + motion * np.minimum(
+            1.0, self._speed / np.maximum(fastest, 1e-9)
+        )
         return bounded
 
 
@@ -154,6 +159,15 @@ def _bounds(actuator: Actuator, setup: Setup) -> tuple[float, float]:
         return centre, SPAN * 0.5 * (actuator.upper - actuator.lower)
     centre = joint.default_position
     return centre, SPAN * min(centre - actuator.lower, actuator.upper - centre)
+
+
+def _target_speed(actuator: Actuator, setup: Setup) -> float:
+    """How fast a servo's targets may move, rad/s or m/s: a loop refuses or limits faster ones."""
+    if actuator.command != "position":
+        return np.inf
+    joint = next(each for each in setup.robot.description.joints if each.name == actuator.joint)
+    known = joint.velocity_limit, setup.robot.config.safety.command_rate.get(actuator.name)
+    return MARGIN * min((each for each in known if each is not None), default=np.inf)
 
 
 class _Judge:

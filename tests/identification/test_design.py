@@ -1,7 +1,11 @@
 """Excitations that a robot's limits allow, and that tell more than what they began with."""
 
+from pathlib import Path
+
 import numpy as np
 
+from simreal.deploy.excitation import load_excitation
+from simreal.excitation_file import write_excitation
 from simreal.identification.design import design_excitation
 from simreal.identification.population import search_population
 from simreal.identification.simulator import Setup, Simulator
@@ -21,6 +25,21 @@ def test_a_design_for_the_qube_keeps_its_limits_and_gains() -> None:
     commands = found.excitation.commands
     assert commands[0] == commands[-1] == 0.0  # begins and ends at rest
     assert np.abs(np.diff(commands[:, 0])).max() < 1.5
+
+
+def test_a_design_for_servos_is_one_that_the_loop_plays(tmp_path: Path) -> None:
+    """Targets that a servo cannot follow are refused there, however slow its joints remain."""
+    robot = load_robot("so101")
+    found = design_excitation(
+        Setup(robot), [read_asked("joint_damping[*]")], 3.0, 25.0, 3.0, generations=1
+    )
+    write_excitation(tmp_path / "design.yaml", found.excitation)
+    played = load_excitation(tmp_path / "design.yaml")
+    assert played.contract.robot.name == "so101"
+    speeds = np.abs(np.diff(found.excitation.commands, axis=0)).max(axis=0) * 25.0
+    limits = np.array([joint.velocity_limit for joint in robot.description.joints], dtype=float)
+    assert (speeds <= limits).all()
+    assert (speeds > 0.8 * limits).any()  # and it is no timid one
 
 
 def test_a_population_finds_a_dead_zone(link: Robot, record) -> None:  # type: ignore[no-untyped-def]
