@@ -33,6 +33,7 @@ class ParameterConfig(Config):
     within_episode: bool = False
     """Whether it is drawn anew at the times of `change_time_s` and `change_interval_s`, too."""
     distribution: AnyDistribution
+    """What is drawn: docs/randomization.md."""
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:

@@ -4,7 +4,7 @@ import ast
 import inspect
 import textwrap
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -12,7 +12,7 @@ import annotated_types
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from simreal.agents.config import AGENTS, RMAConfig
+from simreal.agents.config import AGENTS, RMAConfig, TeacherConfig
 from simreal.config import Config
 from simreal.contract import (
     COMMAND_SOURCES,
@@ -20,9 +20,12 @@ from simreal.contract import (
     JOINT_SOURCES,
     OBJECT_SOURCES,
     TOOL_SOURCES,
+    CameraTerm,
     ObservationTerm,
 )
+from simreal.experiment import ActionConfig, ExperimentConfig, ResidualConfig, TrainConfig
 from simreal.observation import SOURCES
+from simreal.randomization.specification import ParameterConfig
 from simreal.robots.loader import RobotConfig
 
 WORDS = {
@@ -44,6 +47,17 @@ ON_THE_PAGE: dict[str, type[Config]] = {
     "rma": RMAConfig,
 }
 """Sections of an experiment that docs/agents.md explains."""
+FIRST_KEYS = ("robot", "task", "control_rate", "episode_length", "observation", "action", "rewards")
+"""Of an experiment, those that each must have."""
+PARTS_OF_EXPERIMENT: dict[str, type[Config]] = {
+    "action": ActionConfig,
+    "randomization.NAME": ParameterConfig,
+    "train": TrainConfig,
+    "cameras[]": CameraTerm,
+    "teacher": TeacherConfig,
+    "residual": ResidualConfig,
+}
+"""Sections that docs/experiment.md explains; the others have pages of their own."""
 BOUNDS = (
     (annotated_types.Gt, "gt", "above"),
     (annotated_types.Ge, "ge", "from"),
@@ -75,6 +89,24 @@ def agent_page() -> str:
     ]
     for name, model in ON_THE_PAGE.items():
         lines += ["", f"## {name}", "", inspect.cleandoc(model.__doc__ or ""), "", *_table(model)]
+    return "\n".join([*lines, ""])
+
+
+def experiment_page() -> str:
+    """docs/experiment.md: every key of an experiment, but for the agents'."""
+    lines = [
+        "# Experiment",
+        "",
+        "Written by `make docs` from the models that read it (`ExperimentConfig` in",
+        "`simreal/experiment.py`). A key without a default is required, and an unknown one is an error.",
+        "`extends: NAME` takes from another experiment what is not said here; `-o section.key=value`",
+        "changes a value. What the parts are for: [concepts.md](concepts.md); examples: `configs/`.",
+    ]
+    order = dict.fromkeys(FIRST_KEYS) | ExperimentConfig.model_fields
+    shown = [name for name in order if name not in AGENTS]
+    lines += ["", *_table(ExperimentConfig, shown)]
+    for title, model in PARTS_OF_EXPERIMENT.items():
+        lines += ["", f"## `{title}`", "", inspect.cleandoc(model.__doc__ or ""), "", *_table(model)]
     return "\n".join([*lines, ""])
 
 
@@ -121,11 +153,12 @@ def _contained(annotation: Any) -> list[type[Config]]:
     return [each for part in get_args(annotation) for each in _contained(part)]
 
 
-def _table(model: type[Config]) -> list[str]:
-    meanings = field_meanings(model)
+def _table(model: type[Config], names: Iterable[str] | None = None) -> list[str]:
+    """A row for each field, or for those that are named, in their order."""
+    meanings, fields = field_meanings(model), model.model_fields
     rows = [
-        f"| `{name}` | {_kind(field)} | {_default(field)} | {meanings.get(name, '')} |"
-        for name, field in model.model_fields.items()
+        f"| `{name}` | {_kind(fields[name])} | {_default(fields[name])} | {meanings.get(name, '')} |"
+        for name in names or fields
     ]
     return ["| key | value | default | meaning |", "| --- | --- | --- | --- |", *rows]
 
@@ -175,7 +208,7 @@ def _type_words(annotation: Any) -> str:
     if origin is Annotated:
         return f"{_type_words(parts[0])} {_bounds(parts[1:])}".strip()
     if origin in (Union, types.UnionType):
-        return " or ".join(_type_words(part) for part in parts if part is not type(None))
+        return " or ".join(dict.fromkeys(_type_words(part) for part in parts if part is not type(None)))
     if origin is Literal:
         return ", ".join(f"`{part}`" for part in parts)
     if origin is dict:

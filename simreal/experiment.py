@@ -55,8 +55,9 @@ class ActionConfig(Config):
     """How an action in [-1, 1] becomes a command; one number stands for every actuator."""
 
     scale: float | tuple[float, ...]
+    """Of an action of 1, in the actuator's unit: a command's size, or a step's where it is relative."""
     offset: float | tuple[float, ...] | Literal["default_position"] = 0.0
-    """`default_position` is that of the joints which the actuators drive."""
+    """Added to it; `default_position` is that of the joints which the actuators drive."""
     bins: Annotated[int, Field(ge=2)] | tuple[Annotated[int, Field(ge=1)], ...] | None = None
     """The policy chooses among so many evenly spaced actions of each actuator, in all combinations."""
     motions: dict[str, float | tuple[float, ...]] = {}
@@ -89,12 +90,15 @@ class BaseExperiment(Config):
     """What an experiment says, whosever its task is."""
 
     task: str
+    """A name of `simreal list`, or PATH.py:NAME (docs/tasks.md)."""
     randomization: dict[str, ParameterConfig] = {}
+    """What is drawn for each episode, by its parameter or a name of yours: docs/randomization.md."""
     schedule: ScheduleConfig = FixedConfig()
     """How the ranges of the randomization move in training."""
     pins: dict[str, float] = {}
     """Randomized parameters to hold at a value: an entry's name, or one of its columns."""
     agent: AgentName = "ppo"
+    """Which learns; its numbers stand in the section of its name: docs/agents.md."""
     ppo: PPOConfig = PPOConfig()
     recurrent_ppo: RecurrentPPOConfig = RecurrentPPOConfig()
     sac: SACConfig = SACConfig()
@@ -103,6 +107,7 @@ class BaseExperiment(Config):
     rainbow: RainbowConfig = RainbowConfig()
     qrdqn: QRDQNConfig = QRDQNConfig()
     train: TrainConfig = TrainConfig()
+    """How long, and what is kept."""
 
     @field_validator("randomization", mode="before")
     @classmethod
@@ -147,6 +152,7 @@ class ExperimentConfig(BaseExperiment):
     """An experiment with a robot and a task of simreal's."""
 
     robot: str
+    """A name of `simreal list`, or of a folder of yours (docs/robots.md)."""
     engine: EngineName = "mujoco"
     """Which simulates; docs/engines.md."""
     control_rate: float = Field(gt=0, le=10_000)
@@ -158,6 +164,7 @@ class ExperimentConfig(BaseExperiment):
     rewards: dict[str, float]
     """Reward name to weight; one that is not named does not act."""
     observation: tuple[ObservationTerm, ...] = Field(min_length=1)
+    """What the policy is given, term by term: docs/observations.md."""
     cameras: tuple[CameraTerm, ...] = ()
     """What the policy sees beside the observation."""
     held_out_visuals: dict[str, ParameterConfig] = {}
@@ -168,15 +175,17 @@ class ExperimentConfig(BaseExperiment):
     """What PPO's critic sees beside the observation: privileged quantities of the task, and
     `parameters`, all that was drawn for the episode."""
     action: ActionConfig
+    """What the policy's numbers in [-1, 1] are to the robot."""
     commands: dict[str, tuple[float, float]] = {}
     """Command name to range, where it is not the task's own."""
     terrain: TerrainConfig | None = None
-    """The ground of a robot that walks, where it is not flat."""
+    """The ground of a robot that walks, where it is not flat: docs/randomization.md."""
     command_interval: float | None = Field(default=None, gt=0)
     """s, after which commands are drawn anew; once for each episode if absent."""
     adaptation: Literal["rma"] | None = None
     """Whether the policy finds out in which world it is: docs/adaptation_online.md."""
     rma: RMAConfig = RMAConfig()
+    """Its numbers: docs/agents.md."""
     residual: ResidualConfig | None = None
     """What the robot does beyond its model."""
     residual_policy: ResidualPolicyConfig | None = None

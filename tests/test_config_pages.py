@@ -7,11 +7,13 @@ from typing import get_args
 import pytest
 from pydantic import Field
 
-from simreal.agents.config import PPOConfig
+from simreal.agents.config import AGENTS, PPOConfig
 from simreal.config import Config
 from simreal.config_pages import (
     ON_THE_PAGE,
+    PARTS_OF_EXPERIMENT,
     agent_page,
+    experiment_page,
     field_meanings,
     observation_page,
     robot_page,
@@ -25,6 +27,7 @@ from simreal.contract import (
     RobotDescription,
     Tool,
 )
+from simreal.experiment import ExperimentConfig
 from simreal.robots.can_wire import CanConfig, CanLimits, CanMotorConfig
 from simreal.robots.loader import (
     ImuConfig,
@@ -55,13 +58,16 @@ def rows(page: str) -> list[list[str]]:
         ("robot_yaml.md", robot_page()),
         ("agents.md", agent_page()),
         ("observations.md", observation_page()),
+        ("experiment.md", experiment_page()),
     ],
 )
 def test_a_page_is_what_the_models_declare(name: str, text: str) -> None:
     assert (DOCS / name).read_text("utf-8") == text, "run `make docs`"
 
 
-@pytest.mark.parametrize("page", [robot_page(), agent_page()], ids=["robot", "agents"])
+@pytest.mark.parametrize(
+    "page", [robot_page(), agent_page(), experiment_page()], ids=["robot", "agents", "experiment"]
+)
 def test_every_key_has_a_meaning(page: str) -> None:
     assert [cells[0] for cells in rows(page) if len(cells) != 4 or not cells[3]] == []
 
@@ -70,6 +76,12 @@ def test_every_key_of_a_robot_stands_there() -> None:
     named = [cells[0].strip("`") for cells in rows(robot_page())]
     expected = [key for part in (*PARTS, MirrorConfig, RobotConfig) for key in part.model_fields]
     assert sorted(named) == sorted(expected)
+
+
+def test_every_key_of_an_experiment_stands_there_or_on_the_page_of_its_agent() -> None:
+    named = [cells[0].strip("`") for cells in rows(experiment_page())]
+    parts = [key for part in PARTS_OF_EXPERIMENT.values() for key in part.model_fields]
+    assert sorted([*named, *AGENTS]) == sorted([*ExperimentConfig.model_fields, *parts])
 
 
 def test_every_key_of_an_agent_stands_there_with_its_default() -> None:
