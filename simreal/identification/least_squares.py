@@ -24,6 +24,10 @@ DAMPINGS = np.array([0.0, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0, 1e3])
 """Tried at once, as multiples of the curvature's diagonal."""
 PERTURBATION = 0.02
 """Of an unknown's step, for derivatives."""
+NOISE_ITERATIONS = 8
+"""In which noise is estimated anew, at most."""
+SMALLEST_CHANGE = 1e-3
+"""Of noise, relative, below which it counts as the same."""
 START_ITERATIONS = 6
 """Of a fit of starts alone."""
 MOST_ITERATIONS = 30
@@ -90,6 +94,13 @@ class Fit:
     converged: bool
 
 
+def _alike(before: Noise | None, noise: Noise | None) -> bool:
+    """Whether an estimate has hardly changed, so that a small gain is the end of the search."""
+    if before is None or noise is None:
+        return False
+    return np.allclose(before.position, noise.position, rtol=SMALLEST_CHANGE)
+
+
 class Search:
     """Gauss-Newton on the windows of a simulator."""
 
@@ -128,12 +139,15 @@ class Search:
             iterations: at most.
         """
         windows = self.simulator.windows
-        starts, fixed_noise = windows.start_state.copy(), noise
+        starts, given, settled = windows.start_state.copy(), noise is not None, True
         converged, number, current = False, 0, np.inf
         for number in range(1, iterations + 1):
             nominal, jacobian, by_starts = self._differentiate(values, starts)
-            if fixed_noise is None and number <= 8:
-                noise = estimate_noise(nominal, windows, windows.position.shape[2])
+            if not given:
+                before = noise
+                if number <= NOISE_ITERATIONS:
+                    noise = estimate_noise(nominal, windows, windows.position.shape[2])
+                settled = _alike(before, noise)
             assert noise is not None
             derivatives = self._derivatives(nominal, jacobian, by_starts, starts, noise)
             current = self._losses(nominal[None], starts[None], noise).sum()
@@ -145,7 +159,7 @@ class Search:
                 break
             gain = (current - best) / max(current, 1e-300)
             values, starts, current = values_new, starts_new, best
-            if gain < SMALLEST_GAIN and (fixed_noise is not None or number > 8):
+            if gain < SMALLEST_GAIN and settled:
                 converged = True
                 break
         nominal, jacobian, by_starts = self._differentiate(values, starts, exact=True)
