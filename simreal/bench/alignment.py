@@ -1,9 +1,10 @@
 """Whether alignment helps a policy that sees: trained in one visual world, judged in another.
 
-The held-out visual world of an experiment stands for the robot. A policy is trained without visual
-randomization, from the same seed with equally many steps: once as it comes, and once for each loss, its
-encoder aligned with images that the robot's camera would have filmed. Nothing else of that world is used
-in training: no reward, no joint, no action, and no look of an episode by which it is judged.
+A robot stands in one room: for each seed, one look that is drawn from the held-out visual world of an
+experiment, in which things beside the task still move. A policy is trained without visual randomization,
+from the same seed with equally many steps: once as it comes, and once for each loss, its encoder aligned
+with images that the robot's camera would have filmed. Nothing else of that room is used in training: no
+reward, no joint and no action.
 """
 
 import hashlib
@@ -22,12 +23,13 @@ from simreal.adapt.alignment import AlignDuringTraining, AlignmentConfig, LossNa
 from simreal.agents.images import encoder_of
 from simreal.bench.kept_results import kept
 from simreal.env import BatchEnv
-from simreal.episode_random import episode_seed
+from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.episodes import begin_episodes
 from simreal.errors import UserError
 from simreal.evaluate import WHOLE_ROWS, Act, load_candidate, run_episodes
 from simreal.experiment import ExperimentConfig, load_experiment
 from simreal.files import write_atomically
+from simreal.make_environment import make_environment
 from simreal.run import Run
 from simreal.statistics import paired_interval, share_interval
 from simreal.teacher import find_teacher
@@ -45,6 +47,9 @@ APART = 4
 """Control steps between two images of a film: those between show almost the same."""
 FILM_SEED, SHOWN_SEED, JUDGE_SEED = 41_000, 42_000, 43_000
 """Of what is aligned with, of what separability is judged by, and of episodes that count."""
+ROOM_SEED = 40_000
+MOVING = ("distractor_position", "camera_latency")
+"""Entries of a visual world that differ by episode in one room, too."""
 ROWS_AT_ONCE = 512
 """Through an encoder."""
 
@@ -93,10 +98,9 @@ class Plan:
         experiment.in_held_out_world()  # refused now, not after the first training
         return experiment.without_visuals()
 
-    @cached_property
-    def robots(self) -> ExperimentConfig:
-        """The world of the robot."""
-        return self.own.in_held_out_world()
+    def robots(self, seed: int) -> ExperimentConfig:
+        """The room of a seed's robot."""
+        return in_one_room(self.own.in_held_out_world(), seed)
 
     @property
     def total_steps(self) -> int:
@@ -110,13 +114,31 @@ class Plan:
 
     def home(self, seed: int) -> Path:
         """Folder of a seed, of its own for each experiment and number of steps."""
-        text = f"{self.total_steps} {self.own.model_dump_json()} {self.robots.model_dump_json()}"
+        room = self.robots(seed).model_dump_json()
+        text = f"{self.total_steps} {self.own.model_dump_json()} {room}"
         name = f"{self.own.task}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
         return self.folder / name / f"seed{seed}"
 
     def arm(self, loss: str) -> str:
         """Name of an arm's folder."""
         return f"{loss}-{self.weight:g}-{self.images}-{self.lead}"
+
+
+def in_one_room(experiment: ExperimentConfig, seed: int) -> ExperimentConfig:
+    """A held-out visual world whose look is drawn once, for all episodes.
+
+    What a frame takes to arrive is drawn for each episode as before, and so is where things lie that
+    have nothing to do with the task.
+    """
+    randomizer = make_environment(experiment.from_start(), 1, threads=1).randomizer
+    drawn = randomizer.draw(EpisodeRandom(episode_seed(ROOM_SEED + seed, np.arange(1)))).values[0]
+    held = [name for name in experiment.held_out_visuals if not name.startswith(MOVING)]
+    pins = {
+        column: float(value)
+        for column, value in zip(randomizer.columns, drawn, strict=True)
+        if column.partition("[")[0] in held
+    }
+    return experiment.model_copy(update={"pins": experiment.pins | pins})
 
 
 def with_and_without(plan: Plan, seeds: Sequence[int]) -> dict[str, Any]:
@@ -180,7 +202,7 @@ def _judged(plan: Plan, seed: int, loss: LossName | None, name: str) -> dict[str
     own, robots = (_features(run, plan.camera, film) for film in _shown_films(plan, seed))
     act = load_candidate(run.path).act
     result: dict[str, Any] = {"separability": separability(own, robots)}
-    for where, world in zip(WORLDS, (plan.own, plan.robots), strict=True):
+    for where, world in zip(WORLDS, (plan.own, plan.robots(seed)), strict=True):
         episodes = run_episodes(act, world, plan.episodes, JUDGE_SEED)
         result[where] = [int(each.success) for each in episodes]
     return result
@@ -190,14 +212,14 @@ def _trained(plan: Plan, seed: int, loss: LossName | None, name: str) -> Run:
     beside = None
     if loss is not None:
         config = AlignmentConfig(loss=loss, weight=plan.weight)
-        film = _kept_film(plan, seed, plan.robots, FILM_SEED)
+        film = _kept_film(plan, seed, plan.robots(seed), FILM_SEED)
         beside = AlignDuringTraining(film, config, seed, plan.camera)
     return trained(seed, plan.home(seed) / name, plan.own, plan.total_steps, plan.tell, beside)
 
 
 def _shown_films(plan: Plan, seed: int) -> tuple[Film, Film]:
     """Of both worlds: what separability is judged by."""
-    own, robots = (_kept_film(plan, seed, world, SHOWN_SEED) for world in (plan.own, plan.robots))
+    own, robots = (_kept_film(plan, seed, world, SHOWN_SEED) for world in (plan.own, plan.robots(seed)))
     return own, robots
 
 

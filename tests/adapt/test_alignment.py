@@ -11,8 +11,11 @@ from simreal.adapt.alignment import (
     AlignDuringTraining,
     Aligner,
     AlignmentConfig,
+    LossName,
     coral_loss,
+    make_loss,
     mmd_loss,
+    of_one_scale,
     separability,
 )
 from simreal.agents.build import build_agent
@@ -64,11 +67,20 @@ def test_the_gradient_of_features_is_turned_round_and_the_discriminators_is_not(
     weight = loss.discriminator.layers[0].weight.grad.clone()  # type: ignore[union-attr, operator]
     loss.zero_grad()
     shifted.grad = None
-    plain = loss.discriminator.loss(normal(50, 0), shifted)
+    plain = loss.discriminator.loss(*of_one_scale(normal(50, 0), shifted))
     plain.backward()
     assert float(plain) == pytest.approx(float(found.detach()))
     torch.testing.assert_close(shifted.grad, -reversed_gradient)
     torch.testing.assert_close(loss.discriminator.layers[0].weight.grad, weight)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("loss", ["mmd", "adversarial"])
+def test_a_feature_counts_whatever_its_scale(loss: LossName) -> None:
+    torch.manual_seed(0)
+    made, small = make_loss(AlignmentConfig(loss=loss), 4), torch.tensor([1e-4, 1.0, 1.0, 1.0])
+    simulated, real = normal(200, 0, 4), normal(200, 1, 4) + torch.tensor([2.0, 0.0, 0.0, 0.0])
+    shrunk = made(simulated * small, real * small)
+    torch.testing.assert_close(shrunk, made(simulated, real), rtol=0.02, atol=0)
 
 
 def test_the_judge_tells_apart_what_differs_and_nothing_else() -> None:
