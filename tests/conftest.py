@@ -1,6 +1,8 @@
 """What several test files read: one tiny training, since its export alone takes seconds."""
 
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,14 @@ TINY = [
     ),
 ]
 """Of 50 steps each, an episode ends in every simulation, and the normaliser has seen some hundred."""
+
+
+@pytest.fixture(autouse=True)
+def usual_priority() -> Iterator[None]:
+    """Commands that are robots take real-time priority; run in this process, they must not keep it."""
+    yield
+    if os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK != os.SCHED_OTHER:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 @pytest.fixture(scope="session")
