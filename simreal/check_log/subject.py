@@ -57,12 +57,9 @@ class Subject:
             if name not in channels and name in (*MEASURED, *COMMANDS, *APPLIED_CHANNELS)
         )
         for name, table in tuple(channels.items()):
-            new = np.ones(len(table), dtype=bool)
-            new[1:] = (np.diff(table.time) != 0) | np.any(np.diff(table.values, axis=0) != 0, axis=1)
-            if not new.all():
-                channels[name] = table.rows(new)
+            channels[name] = table.without_repeats()
             if name in MEASURED:
-                self.again[name] = 1.0 - float(new.mean())
+                self.again[name] = 1.0 - len(channels[name]) / len(table)
         self.log = replace(self.log, channels=channels)
 
     @cached_property

@@ -30,7 +30,13 @@ def acting_recordings(
     recordings: list[Recording] = []
     left_out = []
     for log in logs:
-        parts, said = acting_parts(log, make_recording(log, robot, channel))
+        recording = make_recording(log, robot, channel)
+        if recording.repeated:
+            left_out.append(
+                f"{log.source}: {recording.repeated} rows of joint_position are dropped: they repeat "
+                "the one before, stamp and all, since no answer came"
+            )
+        parts, said = acting_parts(log, recording)
         recordings += parts
         left_out += [said] if said else []
     return recordings, left_out

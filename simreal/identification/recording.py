@@ -37,6 +37,7 @@ class Recording:
         velocity: (n, joints) rad/s or m/s as the robot reports them, or None.
         pushed: s, begin and end of the times in which something pushed that is not in the log; nothing
             is fitted to them.
+        repeated: number of rows that were dropped: they repeated the one before, stamp and all.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Recording:
     position: Values
     velocity: Values | None
     pushed: tuple[tuple[float, float], ...] = ()
+    repeated: int = 0
 
     @property
     def period(self) -> float:
@@ -55,7 +57,7 @@ class Recording:
 
 
 def make_recording(log: RobotLog, robot: RobotDescription, channel: str | None = None) -> Recording:
-    """Take what identification needs from a log.
+    """Take what identification needs from a log; rows that repeat the one before tell nothing new.
 
     Args:
         log: of that robot.
@@ -64,10 +66,13 @@ def make_recording(log: RobotLog, robot: RobotDescription, channel: str | None =
 
     Raises:
         UserError: a log of another robot, one without commands or positions, a number that is none,
-            time that runs backwards, commands and positions by two clocks, or a dead sensor.
+            time that runs backwards or stands still under new values, commands and positions by two
+            clocks, or a dead sensor.
     """
     if log.robot not in (None, robot.name):
         raise UserError(f"{log.source}: a log of robot {log.robot}, not of {robot.name}")
+    rows = len(log["joint_position"])
+    log = log.without_repeats()
     commands = _command_channel(log, robot, channel)
     measured = log["joint_position"]
     position = _ordered(log, "joint_position", measured, robot.joint_names)
@@ -89,6 +94,7 @@ def make_recording(log: RobotLog, robot: RobotDescription, channel: str | None =
         measured.time,
         position,
         velocity,
+        repeated=rows - len(measured),
     )
 
 

@@ -6,7 +6,7 @@ recorded together share one array of times. All numbers are in SI units; readers
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -80,6 +80,15 @@ class Channel:
         """Some of the rows."""
         logged = None if self.logged is None else self.logged[keep]
         return Channel(self.time[keep], self.values[keep], self.names, self.units, logged)
+
+    def without_repeats(self) -> "Channel":
+        """The rows that do not repeat the one before, stamp and all.
+
+        A robot that does not answer in time leaves its last state to be logged once more: nothing new.
+        """
+        new = np.ones(len(self), dtype=bool)
+        new[1:] = (np.diff(self.time) != 0) | np.any(np.diff(self.values, axis=0) != 0, axis=1)
+        return self if new.all() else self.rows(new)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +173,11 @@ class RobotLog:
             return table.values[np.clip(index, 0, len(table) - 1)]
         columns = [np.interp(time, table.time, values) for values in table.values.T]
         return np.stack(columns, axis=1) if columns else np.empty((len(time), 0))
+
+    def without_repeats(self) -> "RobotLog":
+        """The log without rows that repeat the one before in their channel, stamp and all."""
+        fresh = {name: table.without_repeats() for name, table in self.channels.items()}
+        return replace(self, channels=fresh)
 
     def between(self, start: float, end: float) -> "RobotLog":
         """The part of all channels with start <= time < end, in s."""

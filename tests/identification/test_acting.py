@@ -125,6 +125,20 @@ def test_a_gap_parts_a_recording() -> None:
     assert len(set(windows.start)) == len(windows)
 
 
+def test_rows_that_no_answer_came_for_are_told_and_part_nothing() -> None:
+    log = sine(4.0, (0.0, 4.0))
+    table = log["joint_position"]
+    shown = np.arange(len(table))
+    shown[[100, 101, 500]] = [99, 99, 499]
+    log.channels["joint_position"] = table.rows(shown)
+    [part], [said] = acting_recordings([log], load_robot("qube").description, None)
+    assert len(part.time) == 997
+    assert said == (
+        "a.npz: 3 rows of joint_position are dropped: they repeat the one before, stamp and all, since "
+        "no answer came"
+    )
+
+
 def with_authority(log: RobotLog, *dips: float) -> RobotLog:
     """A log that tells authority, full but for a cycle here and there."""
     time = log["joint_position"].time

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from simreal.check_log.clock_checks import clock
+from simreal.check_log.subject import Subject
 from simreal.errors import UserError
 from simreal.identification.recording import make_recording
 from simreal.identification.windows import cut
@@ -55,6 +57,38 @@ def test_a_joint_may_stand_still_where_nothing_drives_it() -> None:
     idle = Channel(TIME, np.zeros((500, 1)), ("motor",), ("V",))
     changes = {"joint_position": constant_position(0), "commanded_voltage": idle}
     assert (make_recording(log(**changes), QUBE).position[:, 0] == 0.3).all()
+
+
+def stale(channel: str, *rows: int) -> Channel:
+    """A channel in which some rows are the one before once more, stamp and all."""
+    table = log()[channel]
+    shown = np.arange(len(table))
+    shown[list(rows)] -= 1
+    return table.rows(shown)
+
+
+def test_rows_that_repeat_the_one_before_are_dropped_as_check_log_does() -> None:
+    """A bus that lost an answer leaves the state as it was."""
+    repeating = log(
+        joint_position=stale("joint_position", 19, 200), commanded_voltage=stale("commanded_voltage", 50)
+    )
+    recording = make_recording(repeating, QUBE)
+    assert recording.repeated == 2
+    np.testing.assert_array_equal(recording.time, np.delete(TIME, [19, 200]))
+    np.testing.assert_array_equal(
+        recording.position, np.delete(log()["joint_position"].values, [19, 200], 0)
+    )
+    assert clock(Subject(repeating)).verdict == "pass"
+
+
+def test_new_values_at_an_old_time_are_refused_as_check_log_does() -> None:
+    standing = TIME.copy()
+    standing[100] = standing[99]
+    table = log()["joint_position"]
+    broken = log(joint_position=Channel(standing, table.values, table.names, table.units))
+    assert clock(Subject(broken)).verdict == "fail"
+    with pytest.raises(UserError, match="joint_position does not advance in row 100"):
+        make_recording(broken, QUBE)
 
 
 BACKWARDS = TIME.copy()
