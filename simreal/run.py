@@ -105,6 +105,13 @@ class Run:
         """Environment steps that the run is to have; a resumption may have made them more."""
         return int(self.facts().get("total_steps") or self.experiment().total_steps)
 
+    @property
+    def unfinished(self) -> str | None:
+        """How far a training is that has not come to its end, for people; None if it has."""
+        if self.facts().get("finished") is not False:
+            return None
+        return f"training has not finished: {self.steps_kept():,} of {self.total_steps:,} steps"
+
     def facts(self) -> dict[str, Any]:
         """The content of ``run.json``."""
         try:

@@ -153,7 +153,7 @@ def train(
         else:
             take_encoders(agent, agent_config)
         total = total_steps or run.total_steps
-        run.update_facts(total_steps=total)
+        run.update_facts(total_steps=total, finished=False)
         recorder = _Recorder(run, experiment, env, progress, total, resume, listen, stop_early)
         with interrupt_flag() as recorder.interrupt:
             agent.learn(

@@ -11,11 +11,13 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from simreal.cli.evaluate import parse_sweeps
+from simreal.cli.main import cli
 from simreal.cli_types import numbers_by_name
 from simreal.deploy.policy import EXPERIMENT_KEY
 from simreal.episode_random import episode_seed
@@ -34,6 +36,7 @@ from simreal.evaluate import (
 from simreal.experiment import load_experiment
 from simreal.images import NO_IMAGES, Images
 from simreal.observation import Float32Array
+from simreal.run import Run
 from simreal.train import start_run
 
 torch.set_num_threads(1)  # tests run beside each other: more threads would only wait for a core
@@ -259,6 +262,17 @@ def test_what_is_neither_run_nor_policy_is_refused(tmp_path: Path) -> None:
     start_run(SHORT, 0, tmp_path / "empty")
     with pytest.raises(UserError, match="no checkpoint"):
         load_candidate(tmp_path / "empty")
+
+
+def test_a_run_whose_training_goes_on_is_evaluated_with_a_note(
+    run_and_policy: tuple[Path, Path], tmp_path: Path
+) -> None:
+    run = Run(shutil.copytree(run_and_policy[0], tmp_path / "run"))
+    run.update_facts(finished=False, total_steps=10**6)
+    done = CliRunner().invoke(cli, ["evaluate", str(run.path), "--episodes", "2", "--json"])
+    assert done.exit_code == 0, done.output
+    assert "training has not finished" in done.stderr
+    assert "of 1,000,000 steps" in done.stderr
 
 
 def test_a_robot_that_has_changed_since_training_is_refused(

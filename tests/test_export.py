@@ -4,6 +4,7 @@ import copy
 import getpass
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from click.testing import CliRunner
 
 import simreal.export as export_module
 from simreal.agents.exported import ExportedPolicy
+from simreal.cli.main import cli
 from simreal.contract_differences import differences
 from simreal.deploy.policy import CONTRACT_KEY, EXPERIMENT_KEY, GOLDEN_KEY, load_policy
 from simreal.errors import UserError
@@ -171,6 +174,15 @@ def test_a_place_that_cannot_be_written_is_a_readable_error(run: Run, tmp_path: 
     with pytest.raises(UserError, match="exists already"):
         export(run, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_policy_of_a_training_that_goes_on_is_exported_with_a_note(run: Run, tmp_path: Path) -> None:
+    still = Run(shutil.copytree(run.path, tmp_path / "run"))
+    still.update_facts(finished=False, total_steps=4096)
+    for path, told in ((still.path, True), (run.path, False)):
+        made = CliRunner().invoke(cli, ["export", str(path), "-o", str(tmp_path / f"{told}.onnx")])
+        assert made.exit_code == 0, made.output
+        assert ("training has not finished: 128 of 4,096 steps" in " ".join(made.stderr.split())) == told
 
 
 def test_a_run_without_a_checkpoint_is_refused(tmp_path: Path) -> None:

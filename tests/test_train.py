@@ -121,7 +121,15 @@ def options(assignments: list[str]) -> list[str]:
 def test_a_training_leaves_all_that_a_run_promises(tmp_path: Path) -> None:
     run = begin(tmp_path / "run", seed=5)
     told: list[TrainingStatus] = []
-    assert train(run, listen=told.append)
+    meanwhile: list[str | None] = []
+
+    def listen(status: TrainingStatus) -> None:
+        told.append(status)
+        meanwhile.append(run.unfinished)
+
+    assert train(run, listen=listen)
+    assert meanwhile[0] is not None and meanwhile[0].endswith(" of 600 steps")
+    assert run.unfinished is None
     assert run.facts()["finished"] is True
     assert run.facts()["steps"] == 640  # whole rollouts of 8 * 16
     assert told[-1].steps == 640

@@ -181,8 +181,12 @@ def judge(
         tell: is told what is being run, and the number of all episodes that are done.
 
     Raises:
-        UserError: no base policy, or one of another robot, task or rate.
+        UserError: a training that has not finished, no base policy, or one of another robot, task or
+            rate.
     """
+    if run.unfinished:  # as long as it has not begun to learn, its policy is the base's
+        go_on = f"simreal train --resume --run {run.path}"
+        raise UserError(f"{run.path}: {run.unfinished}; go on with: {go_on}")
     base = load_candidate(_base_of(run, against))
     adapted = load_candidate(run.path)
     one, other = _comparable(base, adapted)

@@ -65,7 +65,7 @@ def evaluate(
         candidate = verb.in_held_out_world(candidate)
     vary, held = parse_sweeps(sweeps), numbers_by_name("--pin", pins)
     notes = beyond_trained(candidate.experiment, {name: [value] for name, value in held.items()} | vary)
-    notes += _about_the_robot(policy)
+    notes += _about_the_run(policy)
     total = episodes * (1 + sum(map(len, vary.values())))
     with progress(total) as show:
         result = verb.evaluate(
@@ -89,16 +89,18 @@ def evaluate(
         console.print(f"report: {report}", soft_wrap=True)
 
 
-def _about_the_robot(path: Path) -> list[str]:
-    """What to know of a run whose robot is no longer that of its training."""
+def _about_the_run(path: Path) -> list[str]:
+    """What to know of a run that still trains, or whose robot is no longer that of its training."""
     if not (path / "run.json").is_file():
         return []
     from simreal.run import Run
     from simreal.train import robot_has_changed
 
-    if not robot_has_changed(Run.open(path)):
-        return []
-    return ["the robot's model or robot.yaml has changed since this policy was trained"]
+    run = Run.open(path)
+    notes = [f"{path}: {run.unfinished}"] if run.unfinished else []
+    if robot_has_changed(run):
+        notes.append("the robot's model or robot.yaml has changed since this policy was trained")
+    return notes
 
 
 def _print(result: "Evaluation") -> None:

@@ -32,6 +32,8 @@ def export(run_path: Path, output: Path, force: bool) -> None:
                 f"the policy that it began from: simreal export {run_path / BASE}"
             )
         errors.print(f"exported in spite of:\n  {listed}", style="yellow", soft_wrap=True)
+    if run.unfinished:
+        errors.print(f"note: {run.path}: {run.unfinished}", style="yellow", soft_wrap=True)
     made = export_run(run, output)
     console.print(
         f"{made.path}: graph and agent differ by at most {made.parity:.1e} over "

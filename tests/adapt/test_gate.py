@@ -64,6 +64,14 @@ def test_the_gate_s_verdict_is_of_one_checkpoint(adapted: Run) -> None:
     assert "trained on since" in reasons_against_export(adapted)[0]
 
 
+def test_a_policy_that_still_trains_is_not_judged(adapted: Run) -> None:
+    """At first it is the base's own, which is not worse than itself."""
+    adapted.update_facts(finished=False, total_steps=512)
+    with pytest.raises(UserError, match=r"adapted: training has not finished: 128 of 512 steps; go on"):
+        judge(adapted, episodes=16)
+    assert not (adapted.path / "gate.json").exists()
+
+
 def test_runs_that_are_not_adapted_need_no_gate(base: Run) -> None:
     assert reasons_against_export(base) == []
 
