@@ -120,9 +120,9 @@ def deploy(
     loaded, name, own_duration = _what_runs(policy, excite)
     duration = own_duration if duration is None else duration
     contract = loaded.contract
-    robot, task = contract.robot.name, contract.provenance.task
+    robot, task = contract.robot.name, contract.provenance.task if excite is None else None
     eyes = open_eyes(contract, _sources(cameras))
-    opened = open_driver(driver, robot, None if excite is not None else task)
+    opened = open_driver(driver, robot, task)
     source = _source(contract, commands, source_name, tells=not as_json)
     real_time = RealTime(cpu=cpu) if wants_real_time else None
     options = LoopOptions(driver_rate, between, on_overrun, shadow, real_time)
@@ -205,7 +205,8 @@ def _source(
     return open_commands(name, contract)
 
 
-def _print(outcome: "Outcome", log: Path | None, task: str, planned: int) -> None:
+def _print(outcome: "Outcome", log: Path | None, task: str | None, planned: int) -> None:
+    """Print what became of a run; an excitation has no task, and so no goal."""
     table = Table("ms", "p50", "p90", "p99", "max")
     for name, row in outcome.timing.items():
         table.add_row(name, *(f"{row[key]:.3f}" for key in ("p50_ms", "p90_ms", "p99_ms", "max_ms")))
@@ -215,10 +216,11 @@ def _print(outcome: "Outcome", log: Path | None, task: str, planned: int) -> Non
         f"{outcome.cycles} cycles, {outcome.overruns} overruns ({share:.2f} %), "
         f"{outcome.limited} limited commands, ended by {outcome.ended_by}"
     )
+    if task is not None:
+        goal = "goal: not known without --log" if log is None else _goal(log, task, planned)
+        console.print(goal, soft_wrap=True)
     if log is not None:
-        console.print(f"{_goal(log, task, planned)}\nlog: {log}", soft_wrap=True)
-    else:
-        console.print("goal: not known without --log", soft_wrap=True)
+        console.print(f"log: {log}", soft_wrap=True)
 
 
 def _never_acted(outcome: "Outcome", log: Path | None) -> str:

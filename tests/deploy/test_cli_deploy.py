@@ -17,6 +17,7 @@ from simreal.cli.main import main
 from simreal.contract import Contract
 from simreal.deploy.policy import CONTRACT_KEY, GOLDEN_KEY
 from simreal.deploy.supervisor import Supervisor
+from simreal.excitation_file import Excitation, write_excitation
 from simreal.logs.messages import read_messages
 
 WriteFile = Callable[..., Path]
@@ -264,6 +265,19 @@ def test_the_help_names_every_source_of_commands(simreal: Simreal) -> None:
     _, output, _ = simreal("deploy", "--help")
     for source in ("keyboard", "gamepad", "udp:PORT", "websocket:PORT"):
         assert source in output
+
+
+def test_an_excitation_has_no_goal(simreal: Simreal, tmp_path: Path) -> None:
+    rows = [[0.5 * (-1) ** (row // 10)] for row in range(30)]
+    excitation = Excitation(
+        robot="qube", actuators=("motor",), units=("V",), rate=100.0, targets=rows, provenance="a square"
+    )
+    write_excitation(tmp_path / "square.yaml", excitation)
+    log = tmp_path / "flight.mcap"
+    status, output, _ = simreal("deploy", "--excite", tmp_path / "square.yaml", "--log", log)
+    assert status == 0
+    assert "goal:" not in output and "goal of" not in output
+    assert f"log: {log}" in output
 
 
 def test_a_dead_motor_is_no_success(policy_file: WriteFile, simreal: Simreal) -> None:
