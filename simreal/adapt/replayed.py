@@ -57,8 +57,7 @@ def states_of(log: RobotLog, contract: Contract) -> tuple[list[RobotState], Valu
         UserError: a log of another robot, or one that lacks what the policy sees.
     """
     robot = contract.robot
-    if log.robot not in (None, robot.name):
-        raise UserError(f"{log.source}: a log of robot {log.robot}, not of {robot.name}")
+    log.refuse_other_robot(robot.name)
     table = log["joint_position"]
     time = np.arange(table.time[0], table.time[-1], 1.0 / contract.control_rate)
     position = _columns(log, "joint_position", robot.joint_names, time)

@@ -108,6 +108,8 @@ def make_subject(log: RobotLog, robot: str | None = None) -> Subject:
     """
     if robot is not None and robot not in robot_names():
         raise UserError(f"no robot {robot!r}: {nearest(robot, robot_names())}")
+    if robot is not None:
+        log.refuse_other_robot(robot)
     name = robot or log.robot
     if name is None or name not in robot_names():
         return Subject(log)

@@ -69,8 +69,7 @@ def make_recording(log: RobotLog, robot: RobotDescription, channel: str | None =
             time that runs backwards or stands still under new values, commands and positions by two
             clocks, or a dead sensor.
     """
-    if log.robot not in (None, robot.name):
-        raise UserError(f"{log.source}: a log of robot {log.robot}, not of {robot.name}")
+    log.refuse_other_robot(robot.name)
     rows = len(log["joint_position"])
     log = log.without_repeats()
     commands = _command_channel(log, robot, channel)

@@ -148,6 +148,11 @@ class RobotLog:
             raise UserError(f"{self.source}: no {channel}: {nearest(channel, self.channels)}")
         return self.channels[channel]
 
+    def refuse_other_robot(self, robot: str) -> None:
+        """Raise a `UserError` if the log says that it is of another robot than the one of this name."""
+        if self.robot not in (None, robot):
+            raise UserError(f"{self.source}: a log of robot {self.robot}, not of {robot}")
+
     def first(self, names: Iterable[str]) -> str | None:
         """The first of these channels that the log has."""
         return next((name for name in names if name in self.channels), None)

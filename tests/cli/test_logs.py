@@ -59,6 +59,10 @@ def test_the_log_of_another_robot(folder: Path) -> None:
     result = run("check-log", folder / "sound.parquet", "--robot", "qube")
     assert isinstance(result.exception, UserError)
     assert str(result.exception) == "arm_0: joint 'base' is not one of qube: valid: arm, pendulum"
+    write_logs([sound("qube", 0)], folder / "qube.parquet")
+    result = run("check-log", folder / "qube.parquet", "--robot", "so101")
+    assert isinstance(result.exception, UserError)
+    assert str(result.exception) == "qube_0: a log of robot qube, not of so101"
     result = run("check-log", folder / "sound.parquet", "--robot", "qbue")
     assert "did you mean 'qube'?" in str(result.exception)
 
