@@ -8,7 +8,7 @@ a folder for each robot); the folders in `SIMREAL_ROBOTS`; `./robots`; the user'
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
@@ -17,11 +17,11 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from simreal.config import Config, parse, read_document
+from simreal.config import Config, Location, parse, read_document, refusal
 from simreal.contract import RobotDescription
 from simreal.errors import UserError, nearest
 from simreal.robots.can_wire import CanConfig
-from simreal.robots.safety import SafetyConfig
+from simreal.robots.safety import BY_ACTUATOR, BY_JOINT, SafetyConfig
 
 ROBOTS = Path(__file__).resolve().parent
 """Resolved: an editable installation links to the files that people know and edit."""
@@ -107,7 +107,16 @@ class RobotConfig(Config):
     def _mirror_names_joints(self) -> Self:
         mirror, joints = self.mirror or MirrorConfig(), self.description.joint_names
         paired = [name for pair in mirror.pairs for name in pair]
-        _refuse_unknown("mirror", (*paired, *mirror.reversed), joints)
+        _refuse_unknown(
+            {
+                ("mirror", "pairs", row, side): name
+                for row, pair in enumerate(mirror.pairs)
+                for side, name in enumerate(pair)
+            }
+            | {("mirror", "reversed", row): name for row, name in enumerate(mirror.reversed)},
+            joints,
+            "joint",
+        )
         if len(set(paired)) != len(paired):
             raise ValueError("mirror.pairs: a joint stands twice")
         for left, right in mirror.pairs:
@@ -129,9 +138,7 @@ class RobotConfig(Config):
         if self.wire is None or self.wire.can is None:
             return self
         named, actuators = self.wire.can.motors, self.description.actuator_names
-        for name in named:
-            if name not in actuators:
-                raise ValueError(f"wire.can.motors: no actuator {name!r}: {nearest(name, actuators)}")
+        _refuse_unknown({("wire", "can", "motors", name): name for name in named}, actuators, "actuator")
         missing = [name for name in actuators if name not in named]
         if missing:
             raise ValueError(f"wire.can.motors: nothing drives {', '.join(missing)}")
@@ -145,21 +152,24 @@ class RobotConfig(Config):
 
     @model_validator(mode="after")
     def _safety_names_joints(self) -> Self:
-        safety = self.safety
-        joints = (safety.joint_position, safety.joint_velocity, safety.joint_effort)
-        for bounded in (*joints, safety.position_mismatch):
-            _refuse_unknown("safety", bounded, self.description.joint_names)
-        for limited in (safety.command_rate, safety.command_effort, safety.command_jump, safety.stall):
-            _refuse_unknown("safety", limited, self.description.actuator_names, "actuator")
+        for keys, known, kind in (
+            (BY_JOINT, self.description.joint_names, "joint"),
+            (BY_ACTUATOR, self.description.actuator_names, "actuator"),
+        ):
+            named = {("safety", key, name): name for key in keys for name in getattr(self.safety, key)}
+            _refuse_unknown(named, known, kind)
         return self
 
 
-def _refuse_unknown(
-    section: str, names: Iterable[str], known: Sequence[str], kind: str = "joint"
-) -> None:
-    for name in names:
-        if name not in known:
-            raise ValueError(f"{section}: no {kind} {name!r}: {nearest(name, known)}")
+def _refuse_unknown(names: Mapping[Location, str], known: Sequence[str], kind: str) -> None:
+    """Refuse names that stand at some places of a `robot.yaml` and are not known."""
+    unknown = {
+        place: f"no {kind} {name!r}: {nearest(name, known)}"
+        for place, name in names.items()
+        if name not in known
+    }
+    if unknown:
+        raise refusal(unknown)
 
 
 @dataclass(frozen=True, slots=True)

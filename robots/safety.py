@@ -39,6 +39,9 @@ those of single measurements, up to `stale_state`; persistence.py has `frozen_st
 `inconsistent_state`, `stall` and `saturated_action`; control_loop.py tells of `overrun`,
 `lost_driver`, and of a camera's `stale_state`; supervisor.py has the rest."""
 CHECKS: tuple[Check, ...] = get_args(Check)
+BY_JOINT = ("joint_position", "joint_velocity", "joint_effort", "position_mismatch")
+BY_ACTUATOR = ("command_rate", "command_effort", "command_jump", "stall")
+"""Keys of the section whose entries are named after joints, and after actuators."""
 
 
 class SafetyConfig(Config):
