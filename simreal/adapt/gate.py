@@ -190,8 +190,7 @@ def judge(
     base = load_candidate(_base_of(run, against))
     adapted = load_candidate(run.path)
     one, other = _comparable(base, adapted)
-    kept = run.path / IDENTIFIED
-    identified = identified or (kept if kept.is_file() else None)
+    identified = identified_robot(run, identified)
     parts, missing = [], []
     done = 0
 
@@ -234,6 +233,12 @@ def judge(
         tuple(missing),
         dict(run.facts().get("adapted") or {}),
     )
+
+
+def identified_robot(run: Run, given: Path | None = None) -> Path | None:
+    """The posterior file of the robot that a policy is judged among: the given one, or the run's own."""
+    kept = run.path / IDENTIFIED
+    return given or (kept if kept.is_file() else None)
 
 
 def _base_of(run: Run, against: Path | None) -> Path:

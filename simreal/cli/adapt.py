@@ -108,7 +108,10 @@ def gate(
     from simreal.run import Run
 
     run = Run.open(run_path)
-    with progress(4 * episodes) as show:
+    worlds = 1 if verb.identified_robot(run, randomization) is None else 2
+    many = "2 worlds" if worlds == 2 else "1 world"
+    errors.print(f"{episodes} episodes x 2 policies x {many}", soft_wrap=True)
+    with progress(episodes * 2 * worlds) as show:
         found = verb.judge(run, against, _read(logs, mapping), randomization, episodes, seed, show)
     write_page(found, verb.write_verdict(run, found).with_suffix(".html"))
     if as_json:

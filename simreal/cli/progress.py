@@ -14,13 +14,13 @@ SECONDS_APART = 10.0
 
 @contextmanager
 def progress(total: int, unit: str = "episodes") -> Iterator[Callable[[str, int], None]]:
-    """Tell what is being done, and how many of all are done.
+    """Tell what is being done, how many of all are done, and how long the rest will take.
 
     Args:
         total: how many there are.
         unit: what they are.
     """
-    told_at = time.monotonic()
+    began = told_at = time.monotonic()
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task("", total=total)
 
@@ -30,6 +30,26 @@ def progress(total: int, unit: str = "episodes") -> Iterator[Callable[[str, int]
             now = time.monotonic()
             if not errors.is_terminal and now - told_at >= SECONDS_APART:
                 told_at = now
-                errors.print(f"{what}: {done} of {total} {unit}", soft_wrap=True)
+                left = time_left(now - began, done / total)
+                errors.print(f"{what}: {done} of {total} {unit}{left}", soft_wrap=True)
 
         yield show
+
+
+def time_left(seconds: float, share: float) -> str:
+    """How long the rest takes at the pace so far, to be appended; empty if that is not known.
+
+    Args:
+        seconds: that have passed.
+        share: that is done by now.
+    """
+    if not 0.0 < share < 1.0:
+        return ""
+    return f", about {duration_text(seconds * (1.0 - share) / share)} to go"
+
+
+def duration_text(seconds: float) -> str:
+    """Such as ``2 h 10 min``."""
+    minutes = max(1, round(seconds / 60.0))
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest} min" if hours else f"{rest} min"

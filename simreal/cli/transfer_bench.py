@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from simreal.cli.progress import duration_text
 from simreal.cli_types import PATH, console, errors
 from simreal.errors import UserError, nearest
 from simreal.tables import folded_table
@@ -95,7 +96,7 @@ def _wanted(
 
 
 def _print_plan(wanted: "Sequence[Job]", folder: Path, episodes: int, each: bool) -> None:
-    from simreal.transfer_bench.cost import duration_text, seconds_each, seconds_left
+    from simreal.transfer_bench.cost import seconds_each, seconds_left
     from simreal.transfer_bench.results import results_in
 
     done = results_in(folder)
@@ -117,7 +118,7 @@ def _print_plan(wanted: "Sequence[Job]", folder: Path, episodes: int, each: bool
 
 
 def _do(wanted: "Sequence[Job]", folder: Path, episodes: int) -> None:
-    from simreal.transfer_bench.cost import duration_text, seconds_left
+    from simreal.transfer_bench.cost import seconds_left
     from simreal.transfer_bench.jobs import do
     from simreal.transfer_bench.page import write_page
     from simreal.transfer_bench.results import results_in

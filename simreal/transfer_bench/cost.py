@@ -97,10 +97,3 @@ def _episode_steps(robot: str) -> int:
 
 def _in_bullet(job: Job) -> bool:
     return TARGETS[job.robot][job.target].engine == "bullet"
-
-
-def duration_text(seconds: float) -> str:
-    """Such as ``2 h 10 min``."""
-    minutes = max(1, round(seconds / 60.0))
-    hours, rest = divmod(minutes, 60)
-    return f"{hours} h {rest} min" if hours else f"{rest} min"

@@ -116,6 +116,7 @@ def test_the_commands_lead_from_a_run_to_a_verdict(base: Run, identified: Path, 
     assert "simreal gate" in trained_on.output
     judged = runner.invoke(cli, ["gate", str(new), "--episodes", "16", "--json"])
     assert judged.exit_code in (0, 1)
+    assert judged.stderr.startswith("16 episodes x 2 policies x 2 worlds\n")
     verdict = json.loads((new / "gate.json").read_text())
     assert judged.exit_code == (0 if verdict["passed"] else 1)
     assert verdict["made_by"]["identified"]["file"] == "identified.yaml"

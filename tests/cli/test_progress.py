@@ -3,17 +3,26 @@
 import pytest
 
 from simreal.cli import progress as module
-from simreal.cli.progress import progress
+from simreal.cli.progress import duration_text, progress
 
 
 def test_without_a_terminal_a_line_comes_now_and_then(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = iter([0.0, 4.0, 11.0, 12.0, 30.0])
+    clock = iter([0.0, 4.0, 60.0, 62.0, 90.0, 120.0])
     monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
     monkeypatch.setattr(module.errors, "_force_terminal", False)
     with progress(20) as show:
-        for done in (1, 5, 6, 20):
+        for done in (1, 5, 6, 15, 20):
             show("evaluating", done)
     told = capsys.readouterr().err.splitlines()
-    assert told == ["evaluating: 5 of 20 episodes", "evaluating: 20 of 20 episodes"]
+    assert told == [
+        "evaluating: 5 of 20 episodes, about 3 min to go",
+        "evaluating: 15 of 20 episodes, about 1 min to go",
+        "evaluating: 20 of 20 episodes",
+    ]
+
+
+def test_durations_are_told_in_hours_and_minutes() -> None:
+    assert duration_text(5.0) == "1 min"
+    assert duration_text(7810.0) == "2 h 10 min"

@@ -9,7 +9,7 @@ from simreal.cli.main import cli
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
 from simreal.transfer_bench.arms import ARMS
-from simreal.transfer_bench.cost import ON_ROBOT, duration_text, seconds_each, seconds_left
+from simreal.transfer_bench.cost import ON_ROBOT, seconds_each, seconds_left
 from simreal.transfer_bench.job import Job
 from simreal.transfer_bench.jobs import jobs
 from simreal.transfer_bench.results import Result
@@ -74,11 +74,6 @@ def test_what_is_done_corrects_the_estimate() -> None:
     assert left == pytest.approx(3.0 * quiet / 2.0)
     # What was done with other steps is another benchmark's.
     assert seconds_left(wanted, [result("none", 3.0 * one, 100)], 10) == (quiet, None)
-
-
-def test_durations_are_told_in_hours_and_minutes() -> None:
-    assert duration_text(5.0) == "1 min"
-    assert duration_text(7810.0) == "2 h 10 min"
 
 
 def test_each_robot_has_the_steps_of_its_experiment() -> None:
