@@ -35,6 +35,8 @@ Verdict = Literal["better", "not worse", "undecided", "worse"]
 Values = NDArray[np.float64]
 Tell = Callable[[str, int], None]
 
+SUCCESS = "success"
+"""The measure of episodes that reach their task's goal."""
 EPISODES = 256
 SHARE_MARGIN = 0.05
 """Of success, of episodes that last, and of actions and commands at an end of their range."""
@@ -43,6 +45,8 @@ RETURN_MARGIN = 0.05
 JUMP_MARGIN = 0.1
 """Of the base's mean change of actions; at least `SMALLEST_JUMP`."""
 SMALLEST_JUMP = 0.005
+FAILS = 0.5
+"""Share of success below which a policy fails more often than not."""
 BLOCK = 50
 """Control steps of a log that count as one: neighbouring ones are alike."""
 WORLDS_OF_BASE = (
@@ -153,6 +157,17 @@ class Gate:
             for part in self.parts
             for measure in part.measures
             if measure.verdict in ("worse", "undecided")
+        ]
+
+    @property
+    def notes(self) -> list[str]:
+        """Where both policies fail so often that "not worse" says little."""
+        return [
+            f"{part.name}: {self.base} succeeds in {100 * each.base:.0f} % of the episodes, "
+            f"{self.policy} in {100 * each.adapted:.0f} %: not to be worse than that says little"
+            for part in self.parts
+            for each in part.measures
+            if each.name == SUCCESS and max(each.base, each.adapted) < FAILS
         ]
 
 
@@ -270,7 +285,7 @@ def compare_episodes(base: Sequence[Episode], adapted: Sequence[Episode]) -> tup
     returns = np.array([[e.episode_return for e in each] for each in (base, adapted)])
     size = float(np.sqrt(np.mean(returns[0] ** 2)))
     return (
-        _shares("success", *([e.success for e in each] for each in (base, adapted))),
+        _shares(SUCCESS, *([e.success for e in each] for each in (base, adapted))),
         _shares(
             "not ended early", *([e.ended_by == TIME_LIMIT for e in each] for each in (base, adapted))
         ),
@@ -337,6 +352,7 @@ def as_json(gate: Gate) -> dict[str, Any]:
         **{name: value for name, value in asdict(gate).items() if name != "parts"},
         "passed": gate.passed,
         "reasons": gate.reasons,
+        "notes": gate.notes,
         "parts": [
             {
                 "name": part.name,

@@ -55,6 +55,8 @@ def write_page(gate: Gate, path: Path) -> None:
     page.text(verdict_text(gate) + ".")
     for reason in gate.reasons:
         page.text(reason)
+    for note in gate.notes:
+        page.text(f"{note}.")
     for missing in gate.not_judged:
         page.text(f"Not judged: {missing}.", note=True)
     page.table(HEADER, rows(gate))

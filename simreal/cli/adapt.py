@@ -143,6 +143,8 @@ def _print(found: "Gate", run_path: Path) -> None:
     console.print(verdict_text(found), soft_wrap=True)
     for reason in found.reasons:
         console.print(f"  {reason}", soft_wrap=True)
+    for note in found.notes:
+        errors.print(f"note: {note}", style="yellow", soft_wrap=True)
     console.print(f"report: {run_path / 'gate.html'}", soft_wrap=True)
 
 

@@ -97,6 +97,24 @@ def test_undecided_passes_no_gate() -> None:
     assert not Gate("a", "", "b", 2, 0, (part,), (), {}).passed
 
 
+@pytest.mark.parametrize(
+    ("base", "adapted", "told"), [(0.11, 0.12, True), (0.11, 0.9, False), (0.9, 0.88, False)]
+)
+def test_no_worse_than_a_policy_that_fails_is_told_as_such(
+    base: float, adapted: float, told: bool, tmp_path: Path
+) -> None:
+    success = Measure("success", base, adapted, Interval(0.01, -0.02, 0.03), 0.05)
+    found = Gate("mine", "", "base", 64, 0, (Part("old worlds", "", (success,)),), (), {})
+    said = [
+        "old worlds: base succeeds in 11 % of the episodes, mine in 12 %: not to be worse than that "
+        "says little"
+    ]
+    assert found.passed
+    assert found.notes == said * told
+    write_page(found, tmp_path / "gate.html")
+    assert (said[0] in (tmp_path / "gate.html").read_text()) == told
+
+
 def test_the_commands_lead_from_a_run_to_a_verdict(base: Run, identified: Path, tmp_path: Path) -> None:
     runner, new = CliRunner(), tmp_path / "cli"
     trained_on = runner.invoke(
