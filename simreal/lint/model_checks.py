@@ -154,7 +154,11 @@ def _contradictions(file: ModelFile, robot: RobotDescription, misread: set[str])
         return
     parts = {
         (kind, each.name): each
-        for kind, elements in (("joint", file.spec.joints), ("actuator", file.spec.actuators))
+        for kind, elements in (
+            ("joint", file.spec.joints),
+            ("actuator", file.spec.actuators),
+            ("tool", file.spec.sites),
+        )
         for each in elements
     }
     spared = misread | {each.name for each in robot.actuators if each.joint in misread}

@@ -138,7 +138,8 @@ def _of_tool(
     apart = float(np.linalg.norm(Chain(tool, robot)(position) - data.site_xpos[site]))
     if apart > SAME_PLACE:
         what = f"its chain in robot.yaml leads {1e3 * apart:.2g} mm beside the model's site"
-        yield Contradiction("place", "tool", tool.name, what, "give the chain the model's own frames")
+        mend = "give the chain the model's own frames and axes; an axis that is absent is z"
+        yield Contradiction("place", "tool", tool.name, what, mend)
 
 
 def _of_range(

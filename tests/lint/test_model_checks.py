@@ -11,6 +11,7 @@ from simreal.contract import RobotDescription
 from simreal.lint.finding import Finding
 from simreal.lint.model_checks import check_model
 from simreal.lint.model_file import read_model
+from simreal.robots import load_robot
 
 ARM = {"name": "arm"}
 MOTOR = {"name": "motor", "joint": "arm", "command": "effort", "unit": "N·m", "lower": -1, "upper": 1}
@@ -125,3 +126,17 @@ def test_an_orientation_is_odd_as_a_share_of_pi_in_degrees(
 ) -> None:
     found = lint_model(compiler="", body=f'euler="{euler}"')
     assert [each.check for each in found] == (["unit"] if odd else [])
+
+
+def test_a_chain_that_leads_beside_its_site_is_told_on_the_line_of_the_site() -> None:
+    so101 = load_robot("so101")
+    tool = so101.description.tools[0]
+    turned = tool.chain[1].model_copy(update={"axis": (0.0, 1.0, 0.0)})
+    wrong = tool.model_copy(update={"chain": (tool.chain[0], turned, *tool.chain[2:])})
+    file, _ = read_model(so101.model_path)
+    assert file is not None
+    (found,) = check_model(file, so101.description.model_copy(update={"tools": (wrong,)}))
+    assert (found.severity, found.check) == ("error", "place")
+    assert "tool gripper_frame: its chain" in found.what
+    line = int(found.where.rpartition(":")[2])
+    assert 'name="gripper_frame"' in so101.model_path.read_text().splitlines()[line - 1]
