@@ -19,6 +19,8 @@ Kind = Literal[
     "robots", "tasks", "dm_control", "experiments", "agents", "drivers", "emulators", "parameters"
 ]
 PARAMETERS_OF = "parameters of "
+_MEANING = {"zero": "the command", "previous_target": "a step, added to the previous target"}
+"""Of what an action maps to, by what it is relative to."""
 
 
 def describe_contract(contract: Contract) -> list[Table]:
@@ -31,6 +33,7 @@ def describe_contract(contract: Contract) -> list[Table]:
         ("agent", f"{provenance.agent}, seed {provenance.seed}, {provenance.training_steps} steps"),
         ("control rate", f"{contract.control_rate:g} Hz"),
         ("needs", ", ".join(contract.needed_sensors) or "joints alone"),
+        ("an action is", _MEANING[contract.action.relative_to]),
         ("chooses among", ", ".join(choice.name for choice in contract.action.choices) or "any action"),
         ("contract version", str(contract.version)),
         ("made with", ", ".join(f"{k} {v}" for k, v in provenance.versions.items())),
@@ -65,8 +68,9 @@ def _joints(contract: Contract) -> Table:
 
 
 def _actuators(contract: Contract) -> Table:
-    header = ("actuator (joint)", "command", "unit", "lower", "upper", "at action -1", "at 1")
-    table = folded_table(*header, box=SIMPLE_HEAD)
+    steps = contract.action.relative_to == "previous_target"
+    ends = ("step at action -1" if steps else "at action -1", "at 1")
+    table = folded_table("actuator (joint)", "command", "unit", "lower", "upper", *ends, box=SIMPLE_HEAD)
     for actuator, scale, offset in zip(
         contract.robot.actuators, contract.action.scale, contract.action.offset, strict=True
     ):
@@ -84,12 +88,12 @@ def _actuators(contract: Contract) -> Table:
 
 
 def _observation(contract: Contract) -> Table:
-    table = folded_table("observation", "joints", "scale", "clip", "history", "fill")
+    table = folded_table("observation", "joints or tool", "scale", "clip", "history", "fill")
     for term in contract.observation:
-        joints = (term.joints or contract.robot.joint_names) if term.source in JOINT_SOURCES else ("-",)
+        joints = (term.joints or contract.robot.joint_names) if term.source in JOINT_SOURCES else ()
         table.add_row(
             term.source,
-            ", ".join(joints),
+            ", ".join(joints) or term.tool or "-",
             _number(term.scale),
             _number(term.clip),
             str(term.history),
