@@ -25,9 +25,9 @@ class EmulatorEntry:
 
 
 EMULATORS = {
-    "so101": EmulatorEntry("SO-101 arm: Feetech STS3215 servos on a pseudo-terminal", "servo.so101"),
+    "so101": EmulatorEntry("SO-101 arm, or yours: Feetech STS3215 on a pseudo-terminal", "servo.so101"),
     "dynamixel-arm": EmulatorEntry(
-        "the same arm with Dynamixel X servos, protocol 2.0", "servo.dynamixel_arm"
+        "the same with Dynamixel X servos, protocol 2.0", "servo.dynamixel_arm"
     ),
     "can-leg": EmulatorEntry("robot with CAN motors, on slcan or udp_multicast", "can.can_leg", "can"),
     "go2": EmulatorEntry("Unitree Go2: LowCmd and LowState over DDS", "unitree.go2", "dds"),

@@ -19,6 +19,7 @@ from simreal.deploy.drivers.servo.calibration import (
     STEP,
     Calibration,
     JointCalibration,
+    refuse_endless,
 )
 from simreal.deploy.drivers.servo.driver import ServoDriver
 from simreal.deploy.drivers.servo.sts_table import MULTI_TURN
@@ -58,7 +59,7 @@ def calibrate(kind: type[ServoDriver], robot: RobotDescription, bus: ServoBus, a
         UserError: a servo is of an unknown kind, a joint of the robot has no range, or the ranges that
             are found cannot be.
     """
-    _refuse_endless(robot)
+    refuse_endless(robot)
     home = {"feetech": _home_feetech, "dynamixel": _home_dynamixel}[kind.protocol]
     helper = _Servos(kind, bus)
     ids = {joint.name: number for number, joint in enumerate(robot.joints, 1)}
@@ -80,15 +81,6 @@ def calibrate(kind: type[ServoDriver], robot: RobotDescription, bus: ServoBus, a
         for name, entry in joints.items()
     }
     return Calibration(robot=robot.name, protocol=kind.protocol, joints=found)
-
-
-def _refuse_endless(robot: RobotDescription) -> None:
-    endless = [each.name for each in robot.joints if each.lower is None or each.upper is None]
-    if endless:
-        raise UserError(
-            f"robot {robot.name}: no lower and upper in robot.yaml for {', '.join(endless)}: a joint is "
-            "calibrated by its two ends"
-        )
 
 
 class _Servos:

@@ -77,6 +77,23 @@ class Calibration(Config):
         return self
 
 
+def refuse_other_drives(robot: RobotDescription) -> None:
+    """Raise a `UserError` if a robot is not one of position servos alone, in the order of its joints."""
+    driven = [each.joint for each in robot.actuators if each.command == "position"]
+    if driven != list(robot.joint_names) or robot.imu:
+        raise UserError(f"{robot.name} is not a robot of position servos alone, one for each joint")
+
+
+def refuse_endless(robot: RobotDescription) -> None:
+    """Raise a `UserError` if a joint has no two ends."""
+    endless = [each.name for each in robot.joints if each.lower is None or each.upper is None]
+    if endless:
+        raise UserError(
+            f"robot {robot.name}: no lower and upper in robot.yaml for {', '.join(endless)}: a joint is "
+            "calibrated by its two ends"
+        )
+
+
 def read_calibration(path: Path, protocol: str, robot: RobotDescription) -> Calibration:
     """Read a file, and hold it against what it shall serve.
 

@@ -16,6 +16,7 @@ from simreal.deploy.drivers.servo.calibration import (
     Conversion,
     JointCalibration,
     read_calibration,
+    refuse_other_drives,
 )
 from simreal.deploy.drivers.servo.guard import Guard
 from simreal.deploy.drivers.servo.port import LATENCY, SerialPort
@@ -79,7 +80,7 @@ class ServoDriver(Driver):
         """
         loaded = load_robot(robot)
         self.description: RobotDescription = loaded.description
-        _refuse_unfit(self.description)
+        refuse_other_drives(self.description)
         self._calibration = read_calibration(calibration, self.protocol, self.description)
         self._conversion = Conversion(self._calibration, self.description)
         self._joints = [self._calibration.joints[name] for name in self.description.joint_names]
@@ -330,9 +331,3 @@ class ServoDriver(Driver):
         data = b"".join(bytes((servo,)) + register.encode(self.passive) for servo in self._ids)
         protocol = self._connected().protocol
         return protocol.sync_write_frame(register.address, register.size, data)
-
-
-def _refuse_unfit(robot: RobotDescription) -> None:
-    driven = [each.joint for each in robot.actuators if each.command == "position"]
-    if driven != list(robot.joint_names) or robot.imu:
-        raise UserError(f"{robot.name} is not a robot of position servos alone, one for each joint")

@@ -25,7 +25,8 @@ LONGEST_GAP = 0.1
 QUIET = 5e-3
 """s without a byte, after which half a request is forgotten."""
 FULL_EFFORT = 3.35037
-"""N·m of an SO-101's motor at full duty: kt V / R at 7.4 V; see robots/so101/README.md."""
+"""N·m of an STS3215 at full duty: kt V / R at 7.4 V; see robots/so101/README.md. No robot's own number:
+all servos here are this one, or as strong."""
 BACK_EMF = 0.548573
 """N·m·s/rad, kt² / R: brakes a motor whose windings are shorted, or driven; not one that is open."""
 NOMINAL_VOLTAGE = 7.4
@@ -44,7 +45,7 @@ class Line(Protocol):
 
 
 class ServoArm:
-    """The physics of an SO-101 and the servos in its joints. Time passes only in `advance`.
+    """The physics of a robot and the servos in its joints. Time passes only in `advance`.
 
     Attributes:
         body: with true positions.
@@ -58,6 +59,10 @@ class ServoArm:
         self.body, self.servos = body, servos
         self.hands = dict(enumerate(body.position.tolist()))
         self._seconds = 1.0 / body.rate
+        # The model's joints have the back-EMF of closed windings in their damping, if nobody forgot it.
+        physics = body.physics
+        dofs = [int(physics.model.joint(name).dofadr[0]) for name in body.description.joint_names]
+        self._back_emf = np.minimum(BACK_EMF, physics.field("dof_damping")[0, dofs])
         self._feel(body.position, np.zeros(len(servos)))
 
     @property
@@ -84,8 +89,8 @@ class ServoArm:
             stiffness, damping = HAND
             body.command(place, self.hands[place], stiffness=stiffness, damping=damping)
         else:
-            # The model's joints have the back-EMF of closed windings in their damping.
-            body.command(place, stiffness=0.0, damping=0.0 if drive.brakes else -BACK_EMF)
+            open_winding = -float(self._back_emf[place])
+            body.command(place, stiffness=0.0, damping=0.0 if drive.brakes else open_winding)
 
     def _feel(self, position: FloatArray, velocity: FloatArray) -> None:
         body = self.body

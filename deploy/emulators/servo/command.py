@@ -9,7 +9,12 @@ import click
 import numpy as np
 
 from simreal.cli_types import PATH, errors
-from simreal.deploy.drivers.servo.calibration import Calibration, write_calibration
+from simreal.deploy.drivers.servo.calibration import (
+    Calibration,
+    refuse_endless,
+    refuse_other_drives,
+    write_calibration,
+)
 from simreal.deploy.emulators.body import Body
 from simreal.deploy.emulators.fault_control import FaultControl
 from simreal.deploy.emulators.faults import Faults
@@ -17,10 +22,10 @@ from simreal.deploy.emulators.options import Emulated
 from simreal.deploy.emulators.servo.arm import NOMINAL_VOLTAGE, Emulator, Line, PseudoTerminal, ServoArm
 from simreal.deploy.emulators.servo.servo import EmulatedServo, Shaft
 from simreal.errors import UserError, nearest
+from simreal.robots import load_robot
 from simreal.signals import interrupt_flag
 
 Servo = TypeVar("Servo", bound=EmulatedServo)
-ROBOT = "so101"
 ProtocolName = Literal["feetech", "dynamixel"]
 
 
@@ -32,22 +37,28 @@ def servo_options(function: Callable[..., None]) -> Callable[..., None]:
     calibration = click.option(
         "--write-calibration", type=PATH, metavar="FILE", help="Write the calibration of this arm."
     )
-    return port(calibration(function))
+    robot = click.option(
+        "--robot", default="so101", show_default=True, help="Any of position servos, one for each joint."
+    )
+    return robot(port(calibration(function)))
 
 
 def make_arm(
-    emulated: Emulated, make: Callable[[str, int, Shaft, float], Servo]
+    robot: str, emulated: Emulated, make: Callable[[str, int, Shaft, float], Servo]
 ) -> tuple[ServoArm, list[Servo]]:
-    """An SO-101 with servos of a kind, mounted as chance has it.
+    """A robot with servos of a kind, numbered in the order of its joints and mounted as chance has it.
 
     Raises:
-        UserError: no such task or parameter.
+        UserError: no such robot, task or parameter, or a robot that such servos do not drive.
     """
-    body = Body(ROBOT, emulated.parameters, emulated.seed, emulated.task, NOMINAL_VOLTAGE)
+    description = load_robot(robot).description
+    refuse_other_drives(description)
+    refuse_endless(description)
+    body = Body(robot, emulated.parameters, emulated.seed, emulated.task, NOMINAL_VOLTAGE)
     zeros = np.random.default_rng(emulated.seed).integers(1, 4096, len(body.joints))
     servos = [
         make(name, number, Shaft(int(zero), 1), NOMINAL_VOLTAGE)
-        for number, (name, zero) in enumerate(zip(body.description.joint_names, zeros, strict=True), 1)
+        for number, (name, zero) in enumerate(zip(description.joint_names, zeros, strict=True), 1)
     ]
     return ServoArm(body, servos), servos
 
@@ -58,7 +69,8 @@ def fit(arm: ServoArm, protocol: ProtocolName) -> Calibration:
     for servo, joint in zip(arm.servos, arm.body.description.joints, strict=True):
         assert joint.lower is not None and joint.upper is not None
         entries[servo.name] = servo.fit(joint.lower, joint.upper)
-    return Calibration.model_validate({"robot": ROBOT, "protocol": protocol, "joints": entries})
+    robot = arm.body.description.name
+    return Calibration.model_validate({"robot": robot, "protocol": protocol, "joints": entries})
 
 
 def run(
@@ -80,7 +92,8 @@ def run(
         control = None
         if emulated.control is not None:
             control = stack.enter_context(FaultControl(emulated.control, faults, arm.names))
-        errors.print(f"an emulated {ROBOT} is at {port}; Ctrl-C ends it", soft_wrap=True)
+        name = arm.body.description.name
+        errors.print(f"an emulated {name} is at {port}; Ctrl-C ends it", soft_wrap=True)
         Emulator(arm, line, faults).serve(terminal, control, interrupt)
 
 

@@ -1,4 +1,4 @@
-"""`simreal emulate so101`: an SO-101 with six STS3215 on a pseudo-terminal."""
+"""`simreal emulate so101`: an SO-101, or another robot, with STS3215 on a pseudo-terminal."""
 
 from pathlib import Path
 
@@ -12,10 +12,12 @@ from simreal.deploy.emulators.servo.sts_servo import StsLine, StsServo
 @click.command("so101")
 @servo_options
 @emulator_options
-def emulate(emulated: Emulated, port: Path, write_calibration: Path | None) -> None:
-    """An SO-101 arm: six Feetech STS3215 servos on a serial bus.
+def emulate(emulated: Emulated, robot: str, port: Path, write_calibration: Path | None) -> None:
+    """An SO-101 arm, or a robot of yours: Feetech STS3215 servos on a serial bus.
+
+    Motors are STS3215 at 7.4 V whatever the robot: its model needs their stiffness and damping.
 
     Then: simreal deploy POLICY --driver feetech:port=PORT,calibration=FILE
     """
-    arm, servos = make_arm(emulated, StsServo)
+    arm, servos = make_arm(robot, emulated, StsServo)
     run(arm, StsLine(servos), emulated, port, (write_calibration, fit(arm, "feetech")))

@@ -134,16 +134,20 @@ def virtual_rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     """Makes an arm of servos and its driver, not connected yet, in virtual time."""
 
     def make(
-        kind: str, parameters: dict[str, float] | None = None, physics: bool = True, seed: int = 0
+        kind: str,
+        parameters: dict[str, float] | None = None,
+        physics: bool = True,
+        seed: int = 0,
+        robot: str = "so101",
     ) -> Rig:
         servo, line, driver = KINDS[kind]
         settings = {"encoder_resolution": 0.0} | (parameters or {})
-        arm, servos = make_arm(Emulated(settings, (), None, seed, None), servo)
+        arm, servos = make_arm(robot, Emulated(settings, (), None, seed, None), servo)
         path = tmp_path / f"{kind}.yaml"
         write_calibration(path, fit(arm, kind))  # type: ignore[arg-type]
         port = VirtualPort(line(servos), arm if physics else None)
         monkeypatch.setattr(driver_module, "SerialPort", lambda *_: port)
         monkeypatch.setattr(driver_module, "Guard", NoGuard)
-        return Rig(driver("so101", "nowhere", path), port, arm, servos, path)
+        return Rig(driver(robot, "nowhere", path), port, arm, servos, path)
 
     return make

@@ -1,6 +1,7 @@
 """Both drivers against their emulated arms, in virtual time: what they read, what they make it do."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -383,6 +384,56 @@ def test_faults_of_any_kinds_harm_nothing(kind: str, virtual_rig: Make) -> None:
     history = _History(rig)
     for seed in range(20):
         _fault_sequence(rig, history, seed)
+
+
+HEAD_MODEL = """\
+<mujoco>
+  <compiler angle="radian"/>
+  <option timestep="0.005" integrator="implicitfast"/>
+  <default><joint damping="{damping}" armature="0.028"/></default>
+  <worldbody>
+    <body name="pan">
+      <inertial pos="0 0 0.04" mass="0.1" diaginertia="1e-4 1e-4 1e-4"/>
+      <joint name="pan" range="-1.5 1.5"/>
+      <body name="tilt">
+        <inertial pos="0.04 0 0" mass="0.2" diaginertia="1e-4 1e-4 1e-4"/>
+        <joint name="tilt" axis="0 1 0" range="-1 1"/>
+      </body>
+    </body>
+  </worldbody>
+  <actuator>
+    <position name="pan" joint="pan" kp="8.9" ctrlrange="-1.5 1.5" forcerange="-3.25 3.25"/>
+    <position name="tilt" joint="tilt" kp="8.9" ctrlrange="-1 1" forcerange="-3.25 3.25"/>
+  </actuator>
+</mujoco>
+"""
+HEAD = """\
+description:
+  name: head
+  joints:
+    - {name: pan, lower: -1.5, upper: 1.5}
+    - {name: tilt, lower: -1.0, upper: 1.0}
+  actuators:
+    - {name: pan, joint: pan, command: position, unit: rad, lower: -1.5, upper: 1.5}
+    - {name: tilt, joint: tilt, command: position, unit: rad, lower: -1.0, upper: 1.0}
+"""
+
+
+@both
+def test_an_arm_of_one_s_own_moves_and_hangs_still_without_power(
+    kind: str, virtual_rig: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one whose joints have less damping than the back-EMF that an open winding takes away."""
+    (tmp_path / "head").mkdir()
+    (tmp_path / "head" / "model.xml").write_text(HEAD_MODEL.format(damping=0.1))
+    (tmp_path / "head" / "robot.yaml").write_text(HEAD)
+    monkeypatch.setenv("SIMREAL_ROBOTS", str(tmp_path))
+    rig = virtual_rig(kind, robot="head")
+    with rig.driver as driver:
+        state = run(rig, 1.5, [0.6, 0.2])[-1]
+        np.testing.assert_allclose(state.joint_position, [0.6, 0.2], atol=0.05)
+        driver.off()
+        assert abs(run(rig, 1.0)[-1].joint_velocity).max() < 3.0
 
 
 @pytest.mark.long

@@ -316,6 +316,7 @@ def test_a_port_that_is_gone_is_an_error_of_every_call_but_off(tmp_path: Path) -
         (["--set", "mas=1.2"], ["'mas'", "mass"]),
         (["--fault", "stall:elbow"], ["elbow", "elbow_flex"]),
         (["--port", "{here}"], ["something else stands there"]),
+        (["--robot", "qube"], ["qube is not a robot of position servos"]),
     ],
 )
 def test_what_cannot_be_emulated_is_one_message(
