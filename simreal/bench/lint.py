@@ -9,12 +9,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import yaml
+
 from simreal.bench.lint_faults import CASES, EXPERIMENT, MODEL, ROBOT, Planted
 from simreal.config import parse, read_document
 from simreal.configs import shipped_experiments
 from simreal.lint import Finding, lint, lint_experiment
 from simreal.robots import Robot
 from simreal.robots.loader import RobotConfig
+
+FILES = ("experiment.yaml", "model.xml", "robot.yaml")
 
 
 def find_planted(case: Planted, folder: Path) -> tuple[list[Finding], str]:
@@ -32,12 +36,15 @@ def find_planted(case: Planted, folder: Path) -> tuple[list[Finding], str]:
     (folder / "experiment.yaml").write_text(experiment, encoding="utf-8")
     description = ROBOT["description"]
     actuators = [description["actuators"][0] | dict(case.robot)]
-    robot = parse(RobotConfig, {"description": description | {"actuators": actuators}})
+    content = {"description": description | {"actuators": actuators}, **case.sections}
+    robot = parse(RobotConfig, content)
+    (folder / "robot.yaml").write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
     document = read_document(folder / "experiment.yaml")
     found = lint(document, robot=Robot(robot, folder / "model.xml"))
     text = case.at or [*case.model.values(), *case.experiment.values()][-1].strip().splitlines()[0]
-    file = "experiment.yaml" if text in experiment else "model.xml"
-    lines = (folder / file).read_text(encoding="utf-8").splitlines()
+    files = {name: (folder / name).read_text(encoding="utf-8") for name in FILES}
+    file = next(name for name, content in files.items() if text in content)
+    lines = files[file].splitlines()
     line = next(number for number, content in enumerate(lines, 1) if text in content)
     return found, f"{folder / file}:{line}"
 

@@ -94,6 +94,7 @@ class Planted:
         model: text of the model to what stands there instead.
         experiment: text of the experiment to what stands there instead.
         robot: names in the description of the actuator to other values.
+        sections: of `robot.yaml`, beside the description.
         at: text of the line on which it must be found; that of the last edit if empty.
         also: further checks that rightly find it.
     """
@@ -104,6 +105,7 @@ class Planted:
     model: Mapping[str, str] = field(default_factory=dict)
     experiment: Mapping[str, str] = field(default_factory=dict)
     robot: Mapping[str, Any] = field(default_factory=dict)
+    sections: Mapping[str, Any] = field(default_factory=dict)
     at: str = ""
     also: tuple[str, ...] = ()
 
@@ -129,6 +131,22 @@ PAIR = '<pair geom1="pad" geom2="table"/>'
 SCALE = _uniform(0.5, 1.5)
 
 CASES = (
+    Planted(
+        "counts per turn for rad per count",
+        "unit",
+        sections={"sensing": {"encoder_resolution": 4096}},
+        at="encoder_resolution",
+    ),
+    Planted(
+        "observations that show nothing of the robot",
+        "no-effect",
+        "warning",
+        experiment={
+            "  - {source: joint_position}\n": "  - {source: previous_action}\n",
+            "  - {source: joint_velocity, scale: 0.1, clip: 10}\n": "",
+        },
+        at="randomization:",
+    ),
     Planted(
         "mass without inertia",
         "inertia",

@@ -25,6 +25,7 @@ from simreal.lint.range_checks import (
     check_ranges,
     check_schedule,
 )
+from simreal.lint.robot_checks import check_robot_file
 from simreal.lint.subject import (
     Subject,
     read_experiment_parts,
@@ -79,7 +80,10 @@ def lint(
     model, unusable = read_model(robot.model_path)
     if model is None:
         return sorted_findings(found + unusable)
-    of_model = _guarded(str(model.path), lambda: check_model(model, robot.description))
+    of_model = [
+        *check_robot_file(robot),
+        *_guarded(str(model.path), lambda: check_model(model, robot.description)),
+    ]
     if not {each.check for each in of_model} & {"inertia", "value"}:  # which tell better what is wrong
         of_model += unusable
     if experiment is None:

@@ -215,6 +215,9 @@ def _idle(
     length: float,
 ) -> Iterator[Finding]:
     """Entries of which all columns, or some that were named, change nothing in episodes of a length."""
+    if len(set(owners.values())) > 1 and not seen & owners.keys():
+        yield _blind(subject, length)
+        return
     for entry in dict.fromkeys(owners.values()):
         mine = [column for column, owner in owners.items() if owner == entry]
         idle = [names[column] for column in mine if column not in seen]
@@ -225,3 +228,17 @@ def _idle(
             )
             mend = "take it out, or see whether what it acts on moves, touches or is observed at all"
             yield Finding("warning", "no-effect", subject.entry(entry), what, mend)
+
+
+def _blind(subject: Subject, length: float) -> Finding:
+    """No entry at all changes what is observed: that is not to be blamed on each of them."""
+    resolution = subject.robot.config.sensing.encoder_resolution
+    what = (
+        f"nothing observed differs from one end to the other of any range in {length:.3g} s of random "
+        "commands"
+    )
+    mend = (
+        f"see what is observed, and sensing in robot.yaml (encoder_resolution {resolution:g}), before "
+        "anything is taken out"
+    )
+    return Finding("warning", "no-effect", subject.document.where(("randomization",)), what, mend)

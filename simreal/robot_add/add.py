@@ -10,6 +10,7 @@ from simreal.errors import UserError
 from simreal.lint.finding import Finding, sorted_findings
 from simreal.lint.model_checks import check_file, check_model, described_posture
 from simreal.lint.model_file import ModelFile, read_model
+from simreal.lint.robot_checks import check_robot_file
 from simreal.physics.model import compile_model
 from simreal.robot_add.assets import missing_assets, without_missing
 from simreal.robot_add.checks import check_subject
@@ -92,6 +93,7 @@ def check_robot(name: str) -> list[Finding]:
     """
     robot = load_robot(name)
     file, findings = read_model(robot.model_path)
+    findings += check_robot_file(robot)
     if file is None:
         return sorted_findings(findings)
     findings += [*missing_assets(file), *check_model(file, robot.description)]

@@ -455,3 +455,26 @@ class TestRadiansReadAsDegrees:
         assert [each.check for each in errors] == ["unit"]
         assert errors[0].mend == 'range="-1.5 1.5", if these are radians'
         assert not [each for each in found if "push against the stops" in each.what]
+
+
+def _slip(folder: Path, old: str, new: str) -> list[Finding]:
+    """What the audit of an arm finds after a slip in its robot.yaml, and nothing before."""
+    file = folder / "their_arm" / "robot.yaml"
+    text = file.read_text()
+    assert text.count(old) == 1
+    before = check_robot("their_arm")
+    file.write_text(text.replace(old, new))
+    found = [each for each in check_robot("their_arm") if each not in before]
+    assert all(
+        new in file.read_text().splitlines()[int(each.where.split(":")[-1]) - 1] for each in found
+    )
+    return found
+
+
+def test_counts_per_turn_are_no_resolution(own_folder: Path, write_arm) -> None:
+    add_robot(write_arm(), "their_arm")
+    file = own_folder / "their_arm" / "robot.yaml"
+    file.write_text(file.read_text() + "sensing:\n  encoder_resolution: 0.00153\n")
+    (found,) = _slip(own_folder, "encoder_resolution: 0.00153", "encoder_resolution: 4096")
+    assert (found.severity, found.check) == ("error", "unit")
+    assert found.mend == "0.00153 for 4096 counts a turn"
