@@ -138,6 +138,28 @@ CASES = (
         at="encoder_resolution",
     ),
     Planted(
+        "bound of a joint's position in degrees",
+        "unit",
+        sections={"safety": {"joint_position": {"arm": [-117.0, 117.0]}}},
+        at="arm:",
+    ),
+    Planted(
+        "bound of a joint's speed in degrees per s",
+        "unit",
+        "warning",
+        sections={"safety": {"joint_velocity": {"arm": 3600.0}}},
+        at="arm: 3600",
+    ),
+    Planted(
+        "stall of a servo in degrees",
+        "unit",
+        "warning",
+        model=SERVO,
+        robot=TO_POSITION,
+        sections={"safety": {"stall": {"motor": 20.0}}},
+        at="motor: 20",
+    ),
+    Planted(
         "observations that show nothing of the robot",
         "no-effect",
         "warning",

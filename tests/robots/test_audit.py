@@ -478,3 +478,25 @@ def test_counts_per_turn_are_no_resolution(own_folder: Path, write_arm) -> None:
     (found,) = _slip(own_folder, "encoder_resolution: 0.00153", "encoder_resolution: 4096")
     assert (found.severity, found.check) == ("error", "unit")
     assert found.mend == "0.00153 for 4096 counts a turn"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "severity", "says"),
+    [
+        ("shoulder: [-1.56, 1.56]", "shoulder: [-89.4, 89.4]", "error", "it protects nothing"),
+        ("shoulder: [-1.56, 1.56]", "shoulder: [-1.56, 89.4]", "error", "it protects nothing"),
+        ("shoulder: 6.0", "shoulder: 360.0", "warning", "velocity_limit of 5"),
+        ("shoulder: 0.35", "shoulder: 20.0", "warning", "more than its 3 of travel"),
+    ],
+)
+def test_safety_in_degrees_would_switch_protection_off(
+    own_folder: Path, write_arm, old: str, new: str, severity: str, says: str
+) -> None:
+    add_robot(write_arm(), "their_arm")
+    file = own_folder / "their_arm" / "robot.yaml"
+    text = re.sub(r"(joint_velocity:[^\n]*\n +shoulder:) \S+", r"\1 6.0", file.read_text())
+    limited = text.replace("name: shoulder, unit: rad,", "name: shoulder, unit: rad, velocity_limit: 5,")
+    file.write_text(limited.replace("safety:\n", "safety:\n  stall: {shoulder: 0.35}\n"))
+    (found,) = _slip(own_folder, old, new)
+    assert (found.severity, found.check) == (severity, "unit")
+    assert says in found.what
