@@ -392,6 +392,13 @@ CASES = (
     ),
     _entry("slope in degrees", "bounds", "error", f"floor_slope: {{{_uniform(-10, 10)}}}"),
     _entry("bias in degrees", "unit", "warning", f"encoder_bias: {{{_uniform(-2, 2)}}}"),
+    _entry("bias of a few degrees", "unit", "warning", f"encoder_bias: {{{_uniform(-0.5, 0.5)}}}"),
+    Planted(
+        "friction of many times the model's own",
+        "excludes-model",
+        "warning",
+        experiment={"low: 0.5, high: 1.5": "low: 0.5, high: 150"},
+    ),
     _entry(
         "reference in degrees", "unit", "error", f"joint_reference: {{target: arm, {_uniform(-45, 45)}}}"
     ),

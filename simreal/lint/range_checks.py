@@ -24,7 +24,7 @@ LARGEST_ANGLE = 0.5 * math.pi
 LARGEST = {
     "floor_slope": 0.8,
     "encoder_noise": 0.2,
-    "encoder_bias": 1.0,
+    "encoder_bias": 0.2,
     "imu_mounting_error": 1.0,
     "backlash": 0.5,
     "push_velocity": 5.0,
@@ -33,6 +33,8 @@ LARGEST = {
 """Largest value that is likely meant, in the parameter's unit."""
 FAR = 2.0
 """Factor by which a range must miss the model's own value for that to be no accident."""
+MANIFOLD = 20.0
+"""Times the model's own value, which no machine of the same build has."""
 AS_A_FACTOR = ("bodies", "joints", "contacts", "surroundings", "actuators", "sensors")
 """Groups of parameters whose sizes compare as factors."""
 
@@ -109,6 +111,7 @@ def check_ranges(subject: Subject, world: World, entries: Specification) -> Iter
         yield from _below_a_step(subject, world, part)
         if not part.config.is_joint:  # an identification has seen the machine
             yield from _misses_default(subject, part)
+            yield from _many_times_default(subject, part)
     yield from _crossing_ends(subject, world, parts)
 
 
@@ -159,19 +162,43 @@ def _holds_default(subject: Subject, part: DrawnPart) -> Iterator[Finding]:
 
 def _misses_default(subject: Subject, part: DrawnPart) -> Iterator[Finding]:
     """Ranges far from what the model has: values for factors, factors for values, other units."""
-    parameter, own, low, high = part.parameter, part.default, part.low, part.high
-    sizes = [each for group in AS_A_FACTOR for each in GROUPS[group]]
-    if part.operation == "add" or parameter not in sizes or parameter.lower is None or low < 0.0:
-        return
-    scales = part.operation == "scale"
+    parameter, low, high = part.parameter, part.low, part.high
     far = (FAR * part.nominal < low) | (part.nominal > FAR * high)
-    if not (far & np.isfinite(own) & (own > 0.0)).all():
+    if not (_compares(part) and far.all()):
         return
-    listed = ", ".join(dict.fromkeys(f"{value:g}" for value in own)) + f" {parameter.unit}"
+    scales, listed = part.operation == "scale", _own(part)
     model_has = f"a factor of 1 on the model's own {listed}" if scales else f"the model's own {listed}"
     what = f"{parameter.name}: {part.operation} {low:g} to {high:g} is far from {model_has}"
     mend = f"operation: {'absolute' if scales else 'scale'}, if that is meant; else correct the model"
     yield Finding("warning", "excludes-model", subject.entry(part.entry, "distribution"), what, mend)
+
+
+def _many_times_default(subject: Subject, part: DrawnPart) -> Iterator[Finding]:
+    """Ranges that hold what the model has, and reach far beyond it: a slip of the decimal point."""
+    near, far = FAR * part.nominal >= part.low, part.high > MANIFOLD * part.nominal
+    if not (_compares(part) and (near & far).all()):
+        return
+    times = part.high / float(part.nominal.max())
+    what = f"{part.parameter.name}: up to {times:.3g} times the model's own {_own(part)}"
+    mend = f"at most {MANIFOLD:g} times, or correct the model"
+    yield Finding("warning", "excludes-model", subject.entry(part.entry, "distribution"), what, mend)
+
+
+def _compares(part: DrawnPart) -> bool:
+    """Whether a range is one of sizes, which stand to the model's own as factors."""
+    sizes = [each for group in AS_A_FACTOR for each in GROUPS[group]]
+    own, known = part.default, part.parameter in sizes and part.parameter.lower is not None
+    return (
+        part.operation != "add"
+        and known
+        and part.low >= 0.0
+        and bool((np.isfinite(own) & (own > 0.0)).all())
+    )
+
+
+def _own(part: DrawnPart) -> str:
+    """The model's own values, each once."""
+    return ", ".join(dict.fromkeys(f"{value:g}" for value in part.default)) + f" {part.parameter.unit}"
 
 
 def _below_a_step(subject: Subject, world: World, part: DrawnPart) -> Iterator[Finding]:
