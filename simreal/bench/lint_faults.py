@@ -498,6 +498,14 @@ pins: {{}}"""
         experiment={"action: {scale: 0.4}": "action: {scale: 4}"},
     ),
     Planted(
+        "steps far beyond the actuator's limits",
+        "control-range",
+        "warning",
+        model=SERVO,
+        experiment={"action: {scale: 0.4}": "action: {scale: 4, relative_to: previous_target}"},
+        robot=TO_POSITION,
+    ),
+    Planted(
         "action with a number too many",
         "control-range",
         experiment={"action: {scale: 0.4}": "action: {scale: [0.4, 0.4]}"},

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.agents.config import OffPolicyConfig
-from simreal.contract import Contract
+from simreal.contract import Actuator, Contract
 from simreal.errors import UserError, nearest
 from simreal.experiment_contract import action_numbers, make_contract
 from simreal.lint.finding import Finding, refused
@@ -74,12 +74,26 @@ def _action_range(subject: Subject) -> Iterator[Finding]:
         used = min(high, actuator.upper) - max(low, actuator.lower)
         if used < LEAST_USED_ACTION * (high - low):
             where = subject.document.where(("action", "scale"))
+            steps = config.relative_to == "previous_target"
             what = (
-                f"actions mean {low:g} to {high:g} {actuator.unit}, but {actuator.name} goes from "
-                f"{actuator.lower:g} to {actuator.upper:g}: most of them are cut off"
+                f"actions mean {'steps of ' * steps}{low:g} to {high:g} {actuator.unit}, but "
+                f"{actuator.name} goes from {actuator.lower:g} to {actuator.upper:g}: most of them are "
+                "cut off"
             )
             mend = f"scale {0.5 * (actuator.upper - actuator.lower):g}"
+            if steps:
+                mend = _step_scale(subject, actuator)
             yield Finding("warning", "control-range", where, what, mend)
+
+
+def _step_scale(subject: Subject, actuator: Actuator) -> str:
+    """What an action may add to the previous target: as much as the joint moves until the next."""
+    rate = subject.experiment.control_rate
+    joints = {joint.name: joint for joint in subject.robot.description.joints}
+    limit = joints[actuator.joint].velocity_limit
+    if limit is None:
+        return f"the scale of a step: {actuator.unit} that the joint moves in {1e3 / rate:g} ms"
+    return f"scale {limit / rate:.3g}, velocity_limit over control_rate"
 
 
 def _replay_memory(subject: Subject) -> Iterator[Finding]:

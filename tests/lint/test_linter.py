@@ -187,3 +187,9 @@ def test_a_simulation_that_would_take_ages_is_not_begun(tmp_path: Path) -> None:
     slow = MODEL.replace('timestep="0.002"', 'timestep="1e-7"')
     latency = EXPERIMENT.replace("low: 0, high: 10", "low: 0, high: 1.0e-4")
     assert lint_text(tmp_path, latency, slow) == []
+
+
+def test_steps_are_mended_by_what_a_joint_moves_in_one() -> None:
+    (found,) = lint_experiment("so101_reach", ["action.scale=6"])[:1]
+    assert found.what.startswith("actions mean steps of -6 to 6 rad")
+    assert found.mend.startswith("scale 0.21, velocity_limit over control_rate")
