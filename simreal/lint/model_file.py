@@ -9,9 +9,11 @@ from xml.parsers import expat
 
 import mujoco
 
+from simreal.errors import nearest
 from simreal.lint.finding import Finding
 
 _LINE = re.compile(r"\b[Ll]ine(?: number=)? ?(\d+)")
+_LOST = re.compile(r"(?:transmission target|unrecognized name) '([^']+)'")
 _MENDS = {
     "moving bodies must be larger": "give a body that moves a mass and an inertia",
     "A + B >= C": "no masses have such an inertia: take it anew, in kg·m² about the centre of mass",
@@ -57,6 +59,9 @@ def kind_of(element: Element | Any) -> str:
 
 def read_model(path: Path) -> tuple[ModelFile | None, list[Finding]]:
     """Read and compile an MJCF file; what is in the way comes back as findings."""
+    if not path.is_file():
+        what = f"no {path.name} in {path.parent}"
+        return None, [Finding("error", "model", str(path), what, "put the robot's MJCF there")]
     try:
         spec = mujoco.MjSpec.from_file(str(path))
     except ValueError as error:
@@ -78,8 +83,19 @@ def _failure(path: Path, message: str) -> Finding:
         check,
         f"{path}:{line}" if line else str(path),
         f"MuJoCo does not take this model: {text}",
-        known[0] if known else "see this element in MuJoCo's XML reference",
+        known[0] if known else _meant(path, text) or "see this element in MuJoCo's XML reference",
     )
+
+
+def _meant(path: Path, message: str) -> str:
+    """Which elements an actuator or sensor may name, where MuJoCo does not find what it does."""
+    lost = _LOST.search(message)
+    if lost is None:
+        return ""
+    written = written_elements(path)
+    kinds = {key for each in written for key, value in each.attributes.items() if value == lost[1]}
+    names = [each.attributes.get("name", "") for each in written if each.kind in kinds]
+    return nearest(lost[1], filter(None, names)) if any(names) else ""
 
 
 def _line(text: str) -> int:

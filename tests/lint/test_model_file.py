@@ -79,3 +79,25 @@ def test_a_model_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
     file, (found,) = read_model(tmp_path / "no.xml")
     assert file is None
     assert found.where == str(tmp_path / "no.xml")
+
+
+def test_a_model_that_is_missing_is_said_to_be(tmp_path: Path) -> None:
+    model, (found,) = read_model(tmp_path / "model.xml")
+    assert model is None
+    assert (found.what, found.mend) == (f"no model.xml in {tmp_path}", "put the robot's MJCF there")
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        '<actuator><motor joint="amr"/></actuator>',
+        '<sensor><jointpos joint="amr"/></sensor>',
+        '<actuator><motor site="amr"/></actuator>',
+    ],
+)
+def test_a_name_that_is_not_there_is_told_the_nearest_of_its_kind(element: str, tmp_path: Path) -> None:
+    text = MAIN.replace('  <include file="parts/hand.xml"/>\n', "")
+    text = text.replace("</worldbody>", '<site name="arms"/></worldbody>' + element)
+    (tmp_path / "model.xml").write_text(text)
+    _, (found,) = read_model(tmp_path / "model.xml")
+    assert found.mend == f"did you mean '{'arms' if 'site' in element else 'arm'}'?"
