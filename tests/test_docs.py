@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from simreal.cli.main import cli
 from simreal.env import BatchEnv
 from simreal.experiment import load_experiment
 from simreal.lint import lint_experiment
+from simreal.robots import load_robot
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -74,7 +76,7 @@ class TestRobots:
     """docs/robots.md"""
 
     def test_the_example_says_what_the_page_says(self, folder: Path) -> None:
-        (model,), (session,) = blocks("robots.md", "xml"), blocks("robots.md", "console")
+        (model, _), (session,) = blocks("robots.md", "xml"), blocks("robots.md", "console")
         (folder / "their_arm.urdf").write_text(model)
         output: list[str] = []
         for line in session.splitlines():
@@ -85,6 +87,22 @@ class TestRobots:
                 output = shown.replace(f"{folder}/", "").splitlines()
             else:
                 assert line == output.pop(0)
+
+    def test_its_sts3215_is_that_of_the_so101(self) -> None:
+        robot = load_robot("so101")
+        default, content = blocks("robots.md", "xml")[1], blocks("robots.md", "yaml")[0]
+        told = set(re.findall(r'(\w+)="([^"]*)"', default))
+        assert told and told <= set(re.findall(r'(\w+)="([^"]*)"', robot.model_path.read_text("utf-8")))
+        document = yaml.safe_load(content)
+        own = robot.config.model_dump(mode="json")
+        assert document.pop("sensing")["encoder_resolution"] == own["sensing"]["encoder_resolution"]
+        assert set(document["safety"].pop("stall").values()) == set(own["safety"]["stall"].values())
+        assert document["safety"] == {key: own["safety"][key] for key in document["safety"]}
+        speeds, rates = own["safety"]["joint_velocity"], own["safety"]["command_rate"]
+        text = (DOCS / "robots.md").read_text(encoding="utf-8")
+        for key, value in (("joint_velocity", speeds["gripper"]), ("command_rate", rates["gripper"])):
+            assert f"`{key}: {value:g}`" in text
+        assert f"`velocity_limit: {robot.description.joints[0].velocity_limit:g}`" in text
 
     def test_every_check_that_it_lists_exists(self) -> None:
         """And each that exists is listed."""

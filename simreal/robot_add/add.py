@@ -145,7 +145,7 @@ def _write(
     try:
         staging.mkdir()
         own = write_own_model(file.spec, staging, name, read.limits, read.mimics)
-        safety = Safety(own.model, read.limits, own.estimated)
+        safety = Safety(own.model, read.limits, own.estimated, own.imu is not None)
         _describe(staging, name, own, read.limits, safety)
         notes = [*own.notes, *safety.notes(), *_copy_licence(source.path.parent, staging)]
         (staging / "README.md").write_text(readme(name, source.path, findings, notes), encoding="utf-8")

@@ -9,6 +9,7 @@ from simreal.robot_add.checks.limit_checks import FASTEST, STRONGEST, credible
 from simreal.robot_add.posture import simple_joints
 from simreal.robot_add.speeds import fastest_speeds
 from simreal.robot_add.urdf import JointLimits
+from simreal.robots.safety import SafetyConfig
 
 STOPS_GIVE = 0.02
 """Share of a joint's range by which it may pass its stops before that is a fault."""
@@ -16,6 +17,8 @@ NOISY = 1.2
 """Reported over true velocity, before that is a fault."""
 QUICKER = 2.0
 """Fastest command over the fastest that its joint follows, as `robots/go2` and `robots/so101` have."""
+OF_AN_IMU = ("angular_velocity", "tilt")
+"""Checks that a robot without an IMU cannot have."""
 
 Written = Callable[[str], str]
 
@@ -29,10 +32,11 @@ class Safety:
         efforts: position servo to the most that it can give, N·m or N.
         rates: position servo to the fastest change of its command, rad/s or m/s.
         stated: whether somebody states the speeds; else they follow from the drives.
+        imu: whether there is one.
     """
 
     def __init__(
-        self, model: mujoco.MjModel, limits: Mapping[str, JointLimits], estimated: bool
+        self, model: mujoco.MjModel, limits: Mapping[str, JointLimits], estimated: bool, imu: bool
     ) -> None:
         """Gather what a model tells.
 
@@ -40,6 +44,7 @@ class Safety:
             model: as compiled from the robot's folder.
             limits: joint name to its drive's limits, where a URDF says them.
             estimated: whether the gains of its servos are a guess, from which no speed follows.
+            imu: whether it has one.
         """
         joints = {model.joint(joint).name: joint for joint in simple_joints(model)}
         self.positions = {
@@ -47,7 +52,7 @@ class Safety:
             for name, joint in joints.items()
             if model.jnt_limited[joint]
         }
-        self.stated = estimated
+        self.stated, self.imu = estimated, imu
         if estimated:
             found = {name: credible(limits[name].velocity, FASTEST) for name in joints if name in limits}
         else:
@@ -77,19 +82,23 @@ class Safety:
             yield f"safety.command_rate: {QUICKER:g} times that speed"
         if self.efforts:
             yield f"safety.command_effort: the servo's limit: {_listed(self.efforts)}"
-        lacking = [
-            key
-            for key, values in (
-                ("joint_velocity", self.speeds),
-                ("command_rate", self.rates),
-                ("command_effort", self.efforts),
-            )
-            if not values
-        ]
         yield (
-            f"safety does without {', '.join([*lacking, 'command_jump'])}: the model does not tell them"
-            "; docs/robot_yaml.md"
+            f"safety does without {', '.join(self._lacking())}: the model does not tell them; "
+            "docs/robot_yaml.md"
         )
+
+    def _lacking(self) -> Iterator[str]:
+        """Keys of checks that are not made unless somebody gives their bounds."""
+        told = {
+            "joint_position": self.positions,
+            "joint_velocity": self.speeds,
+            "command_rate": self.rates,
+            "command_effort": self.efforts,
+        }
+        for key, field in SafetyConfig.model_fields.items():
+            optional = field.default is None or (field.default == {} and key != "reactions")
+            if optional and not told.get(key) and (self.imu or key not in OF_AN_IMU):
+                yield key
 
     def lines(self, written: Written) -> Iterator[str]:
         """Of a `robot.yaml`, below ``safety:``.
