@@ -506,6 +506,16 @@ pins: {{}}"""
         robot=TO_POSITION,
     ),
     Planted(
+        "command that changes too late for success",
+        "success",
+        "warning",
+        experiment={
+            "task: qube_swingup": "task: posture",
+            "rewards: {upright: 1}": "rewards: {distance: -1}\ncommand_interval: 2",
+        },
+        at="command_interval",
+    ),
+    Planted(
         "action with a number too many",
         "control-range",
         experiment={"action: {scale: 0.4}": "action: {scale: [0.4, 0.4]}"},

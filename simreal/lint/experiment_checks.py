@@ -1,7 +1,9 @@
 """Faults of an experiment that have nothing to do with its randomization: rate, names, actions."""
 
+import math
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,8 @@ from simreal.tasks import find_task
 
 LARGEST_REPLAY = 0.5
 """Share of a computer's memory that images which are remembered may take."""
+QUICKEST = 0.5
+"""s, that a robot takes at least to do what is newly asked of it."""
 LEAST_USED_ACTION = 0.5
 """Share of the actions between -1 and 1 that an actuator must not cut off."""
 
@@ -30,6 +34,8 @@ def check_experiment(subject: Subject) -> Iterator[Finding]:
     yield from _replay_memory(subject)
     if not told:
         yield from _contract(subject)
+    with suppress(UserError):  # of the task, which the contract has told
+        yield from _time_for_success(subject)
 
 
 def _control_rate(subject: Subject) -> Iterator[Finding]:
@@ -94,6 +100,28 @@ def _step_scale(subject: Subject, actuator: Actuator) -> str:
     if limit is None:
         return f"the scale of a step: {actuator.unit} that the joint moves in {1e3 / rate:g} ms"
     return f"scale {limit / rate:.3g}, velocity_limit over control_rate"
+
+
+def _time_for_success(subject: Subject) -> Iterator[Finding]:
+    """Commands that change so late that hardly any time is left for following them."""
+    experiment = subject.experiment
+    interval, length = experiment.command_interval, experiment.episode_length
+    task = find_task(experiment.task, subject.robot.name)
+    if interval is None or not task.commands:
+        return
+    late = [each * interval for each in range(1, math.ceil(length / interval))]
+    late = [time for time in late if time >= 0.5 * length]
+    lost = sum(min(QUICKEST, interval, length - time) for time in late)
+    spared = (1.0 - task.success_share) * 0.5 * length
+    if lost > spared + 1e-9:
+        times = ", ".join(f"{time:g}" for time in late[:3]) + ", ..." * (len(late) > 3)
+        what = (
+            f"command_interval {interval:g} s: commands change at {times} s, in the second half of the "
+            f"episode, of which success spares {spared:g} s in all"
+        )
+        mend = "leave it out, since each episode draws its own; or a longer interval and episode"
+        where = subject.document.where(("command_interval",))
+        yield Finding("warning", "success", where, what, mend)
 
 
 def _replay_memory(subject: Subject) -> Iterator[Finding]:

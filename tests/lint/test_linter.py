@@ -193,3 +193,18 @@ def test_steps_are_mended_by_what_a_joint_moves_in_one() -> None:
     (found,) = lint_experiment("so101_reach", ["action.scale=6"])[:1]
     assert found.what.startswith("actions mean steps of -6 to 6 rad")
     assert found.mend.startswith("scale 0.21, velocity_limit over control_rate")
+
+
+def test_a_command_may_change_where_success_leaves_time_for_it() -> None:
+    """By 10 % of the second half: half a second for each change."""
+    for experiment, interval, length, late in (
+        ("so101_reach", 2.0, 4.0, True),
+        ("so101_reach", 1.5, 4.0, True),
+        ("so101_reach", 5.0, 20.0, False),
+        ("so101_reach", 3.0, 20.0, True),
+        ("so101_reach", 9.9, 10.0, False),
+        ("qube_swingup", 2.0, 4.0, False),  # which is asked nothing
+    ):
+        overrides = [f"command_interval={interval}", f"episode_length={length}", "randomization={}"]
+        found = [each.check for each in lint_experiment(experiment, overrides)]
+        assert ("success" in found) == late, (interval, length)
