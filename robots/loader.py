@@ -156,7 +156,9 @@ class RobotConfig(Config):
             (BY_JOINT, self.description.joint_names, "joint"),
             (BY_ACTUATOR, self.description.actuator_names, "actuator"),
         ):
-            named = {("safety", key, name): name for key in keys for name in getattr(self.safety, key)}
+            named: dict[Location, str] = {
+                ("safety", key, name): name for key in keys for name in getattr(self.safety, key)
+            }
             _refuse_unknown(named, known, kind)
         return self
 

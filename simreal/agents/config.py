@@ -220,21 +220,15 @@ class DQNConfig(QConfig):
     atom_range: tuple[float, float] = (-10.0, 100.0)
     """Lowest and highest discounted return that they tell apart."""
 
-    @model_validator(mode="after")
-    def _nothing_idle(self) -> Self:
-        """What would change nothing is refused, as long as it says something else than it is anyway."""
-        idle = {
-            "prioritized: false": (
-                () if self.prioritized else ("priority_exponent", "importance_exponent")
-            ),
+    def idle(self) -> dict[str, str]:
+        """Numbers that change nothing as the switches stand, and because of which one."""
+        prioritized = ("priority_exponent", "importance_exponent")
+        because = {
+            "prioritized: false": () if self.prioritized else prioritized,
             "distributional: false": () if self.distributional else ("atoms", "atom_range"),
-            "noisy: true": (("exploration_share", "final_exploration") if self.noisy else ()),
+            "noisy: true": ("exploration_share", "final_exploration") if self.noisy else (),
         }
-        for because, names in idle.items():
-            for name in names:
-                if getattr(self, name) != type(self).model_fields[name].default:
-                    raise ValueError(f"{name}: has no effect with {because}")
-        return self
+        return {name: switch for switch, names in because.items() for name in names}
 
 
 class RainbowConfig(DQNConfig):

@@ -516,6 +516,16 @@ pins: {{}}"""
         at="command_interval",
     ),
     Planted(
+        "number of an agent that its switches make no use of",
+        "idle",
+        "warning",
+        experiment={
+            "action: {scale: 0.4}": "action: {scale: 0.4, bins: 3}\nagent: dqn\n"
+            "dqn: {noisy: true, exploration_share: 0.3}"
+        },
+        at="exploration_share",
+    ),
+    Planted(
         "action with a number too many",
         "control-range",
         experiment={"action: {scale: 0.4}": "action: {scale: [0.4, 0.4]}"},

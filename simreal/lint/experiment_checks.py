@@ -2,13 +2,13 @@
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.agents.config import OffPolicyConfig
+from simreal.agents.config import DQNConfig, OffPolicyConfig
 from simreal.contract import Actuator, Contract
 from simreal.errors import UserError, nearest
 from simreal.experiment_contract import action_numbers, make_contract
@@ -32,10 +32,25 @@ def check_experiment(subject: Subject) -> Iterator[Finding]:
     yield from told
     yield from _action_range(subject)
     yield from _replay_memory(subject)
+    yield from _idle_numbers(subject)
     if not told:
         yield from _contract(subject)
     with suppress(UserError):  # of the task, which the contract has told
         yield from _time_for_success(subject)
+
+
+def _idle_numbers(subject: Subject) -> Iterator[Finding]:
+    """What somebody says of an agent that its switches make no use of."""
+    name, config = subject.experiment.agent, subject.experiment.agent_config
+    said = subject.document.data.get(name)
+    if not isinstance(config, DQNConfig) or not isinstance(said, Mapping):
+        return
+    for key, switch in config.idle().items():
+        if key in said:
+            where = subject.document.where((name, key))
+            yield Finding(
+                "warning", "idle", where, f"{name}.{key} has no effect with {switch}", "leave it out"
+            )
 
 
 def _control_rate(subject: Subject) -> Iterator[Finding]:
