@@ -111,6 +111,7 @@ def deploy(
     from simreal.deploy.live import live_view
     from simreal.deploy.loop import deploy as run_policy
     from simreal.deploy.loop_options import LoopOptions
+    from simreal.deploy.phase_lines import phase_lines
     from simreal.deploy.realtime import RealTime
 
     if duration is not None and not math.isfinite(duration):
@@ -137,7 +138,7 @@ def deploy(
         log,
         source,
         options,
-        [live_view] if not as_json and errors.is_terminal else [],
+        [] if as_json else [live_view if errors.is_terminal else phase_lines],
         lambda text: errors.print(f"warning: {text}", style="yellow", soft_wrap=True),
         eyes,
     )
