@@ -47,7 +47,7 @@ class TrainingStatus:
         total: steps to train for.
         mean_return: over recent episodes; nan before the first has ended.
         success: share of recent episodes.
-        steps_per_second: since the last status.
+        steps_per_second: since this process began; those of single intervals jump with every update.
     """
 
     steps: int
@@ -315,7 +315,7 @@ class _Recorder(BaseCallback):
             self._total,
             self._mean("episode_return"),
             self._mean("success"),
-            speed,
+            (self.num_timesteps - self._start.steps) / max(now - self._began, 1e-9),
         )
         self._metrics.add(
             self.num_timesteps,

@@ -133,6 +133,8 @@ def test_a_training_leaves_all_that_a_run_promises(tmp_path: Path) -> None:
     assert run.facts()["finished"] is True
     assert run.facts()["steps"] == 640  # whole rollouts of 8 * 16
     assert told[-1].steps == 640
+    seconds = float(rows_of(run.metrics)[-1][1])
+    assert told[-1].steps_per_second == pytest.approx(640 / seconds, rel=0.1)
     steps = [int(path.stem[5:]) for path in sorted(run.checkpoints.glob("step_*.pt"))]
     assert steps == [512, 640]
     contract = run.contract()

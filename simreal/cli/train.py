@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from simreal.cli.progress import duration_text
 from simreal.cli_types import OVERRIDE_OPTION, PATH, PIN_OPTION, console, errors
 from simreal.errors import UserError
 
@@ -185,9 +186,18 @@ def training_progress(total: int) -> Iterator[Callable[["TrainingStatus"], None]
             bar.update(task, completed=status.steps, state=state)
             if not console.is_terminal and share >= next_line:
                 next_line = min(share + LINES_APART, 1.0) if share < 1.0 else math.inf
-                console.print(f"training {100 * share:3.0f} %: {state}", soft_wrap=True)
+                console.print(
+                    f"training {100 * share:3.0f} %: {state}{_left(status, total)}", soft_wrap=True
+                )
 
         yield show
+
+
+def _left(status: "TrainingStatus", total: int) -> str:
+    """How long the rest takes at the pace so far, to be appended; empty at the end."""
+    if not (status.steps < total and status.steps_per_second > 0.0):
+        return ""
+    return f", about {duration_text((total - status.steps) / status.steps_per_second)} to go"
 
 
 def _progress_text(status: "TrainingStatus") -> str:
