@@ -42,7 +42,7 @@ format: install
 	$(BIN)/ruff check --fix .
 
 docs: install
-	$(BIN)/python -c 'from simreal.inspect import parameter_page; print(parameter_page(), end="")' > docs/parameters.md
+	$(BIN)/python -c 'from simreal.config_pages import parameter_page; print(parameter_page(), end="")' > docs/parameters.md
 	$(BIN)/python -c 'from simreal.config_pages import robot_page; print(robot_page(), end="")' > docs/robot_yaml.md
 	$(BIN)/python -c 'from simreal.config_pages import experiment_page; print(experiment_page(), end="")' > docs/experiment.md
 	$(BIN)/python -c 'from simreal.config_pages import agent_page; print(agent_page(), end="")' > docs/agents.md

@@ -25,6 +25,7 @@ from simreal.contract import (
 )
 from simreal.experiment import ActionConfig, ExperimentConfig, ResidualConfig, TrainConfig
 from simreal.observation import SOURCES
+from simreal.randomization.parameters import GROUPS, Parameter
 from simreal.randomization.specification import ParameterConfig
 from simreal.robots.loader import RobotConfig
 
@@ -132,6 +133,34 @@ def observation_page() -> str:
         f"`joints` is for {', '.join(f'`{each}`' for each in SOURCES if each in JOINT_SOURCES)}.",
     ]
     return "\n".join([*lines, "", "## Terms", "", *_table(ObservationTerm), ""])
+
+
+def parameter_page() -> str:
+    """docs/parameters.md: every quantity that can be randomized, as it declares itself."""
+    lines = [
+        "# Parameters that can be randomized",
+        "",
+        "Written by `make docs` from what the parameters declare; how they are used stands in",
+        "[randomization.md](randomization.md). The operation is what an entry means that names none.",
+        "Bounds are of the resulting value: a range that leads beyond them is refused.",
+    ]
+    for group, parameters in GROUPS.items():
+        lines += ["", f"## {group.capitalize()}", "", "| name | unit | what | operation | bounds |"]
+        lines.append("| --- | --- | --- | --- | --- |")
+        for each in parameters:
+            cells = (f"`{each.name}`", each.unit, each.description, each.operation, _ends(each))
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
+def _ends(parameter: Parameter) -> str:
+    """Of a drawn value, for people."""
+    low, high = parameter.lower, parameter.upper
+    if low is None and high is None:
+        return ""
+    if high is None:
+        return f"from {low:g}"
+    return f"to {high:g}" if low is None else f"{low:g} to {high:g}"
 
 
 def _sections(path: str, model: type[Config]) -> Iterator[list[str]]:

@@ -16,6 +16,7 @@ from simreal.config_pages import (
     experiment_page,
     field_meanings,
     observation_page,
+    parameter_page,
     robot_page,
 )
 from simreal.contract import (
@@ -59,6 +60,7 @@ def rows(page: str) -> list[list[str]]:
         ("agents.md", agent_page()),
         ("observations.md", observation_page()),
         ("experiment.md", experiment_page()),
+        ("parameters.md", parameter_page()),
     ],
 )
 def test_a_page_is_what_the_models_declare(name: str, text: str) -> None:

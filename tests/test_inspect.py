@@ -1,18 +1,15 @@
 """What simreal tells about itself."""
 
 import io
-from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from simreal.contract import ActionMapping, Command, Contract, Provenance
-from simreal.inspect import describe_contract, parameter_page
+from simreal.inspect import describe_contract
 from simreal.randomization.parameters import GROUPS, PARAMETERS
 from simreal.robots import load_robot
-
-DOCS = Path(__file__).parent.parent / "docs"
 
 
 def told(robot: str, *sources: str, **parts: object) -> str:
@@ -70,10 +67,6 @@ def test_a_policy_tells_which_tool_it_watches() -> None:
     text = told("so101", "tool_to_command grasp", commands=asked)
     (row,) = [each for each in text.splitlines() if "tool_to_command" in each]
     assert "grasp" in row
-
-
-def test_the_page_of_parameters_is_what_they_declare() -> None:
-    assert (DOCS / "parameters.md").read_text("utf-8") == parameter_page(), "run `make docs`"
 
 
 def test_every_parameter_stands_in_one_group_under_a_name_of_its_own() -> None:

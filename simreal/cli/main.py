@@ -36,7 +36,7 @@ from simreal.fresh_module import fresh_module_hint
 from simreal.tables import folded_table, keep_names_whole
 
 if TYPE_CHECKING:
-    from simreal.inspect import Kind
+    from simreal.inventory import Kind
 
 KINDS = ("robots", "tasks", "dm_control", "experiments", "agents", "drivers", "emulators", "parameters")
 TRAIN_MODULES = (
@@ -107,7 +107,7 @@ def _missing_module(error: ModuleNotFoundError) -> str:
 @click.option("--json", "as_json", is_flag=True, help="Print names for programs, of all kinds whole.")
 def list_everything(kind: "Kind | None", as_json: bool) -> None:
     """List what can be named: of one KIND with all details, or everything in short."""
-    from simreal.inspect import inventory, listing
+    from simreal.inventory import inventory, listing
 
     found = listing(kind) if kind or not as_json else inventory()
     if as_json:

@@ -18,7 +18,7 @@ import torch
 from simreal import __version__
 from simreal.cli.main import KINDS, cli, main
 from simreal.contract import Contract
-from simreal.inspect import Kind
+from simreal.inventory import Kind
 
 torch.set_num_threads(1)  # tests run beside each other: more threads would only wait for a core
 
