@@ -125,7 +125,7 @@ def _time_for_success(subject: Subject) -> Iterator[Finding]:
     if interval is None or not task.commands:
         return
     late = [each * interval for each in range(1, math.ceil(length / interval))]
-    late = [time for time in late if time >= 0.5 * length]
+    late = [time for time in late if time >= 0.5 * length - 1e-9]
     lost = sum(min(QUICKEST, interval, length - time) for time in late)
     spared = (1.0 - task.success_share) * 0.5 * length
     if lost > spared + 1e-9:
