@@ -149,11 +149,12 @@ class AdaptivePPO(PPO):
         super().__init__(*args, **kwargs)
 
     def part_at(self, steps: int) -> Part:
-        """Who learns after so many environment steps."""
+        """Who learns after so many environment steps; nobody on estimates before there are some."""
         share = steps / self._total_timesteps
         if share < self._rma.teacher_share:
             return "teacher"
-        return "student" if share < 1.0 - self._rma.policy_share else "policy"
+        estimates = int(self.policy.estimator.seen) > 0
+        return "policy" if estimates and share >= 1.0 - self._rma.policy_share else "student"
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
         names, other = super()._get_torch_save_params()
