@@ -37,6 +37,9 @@ OLD_SHARE = 0.3
 """Of the episodes, in the old worlds."""
 STEPS_SHARE = 0.25
 """Of the base policy's training, for which it goes on."""
+RATE_SHARE = 1.0 / 3.0
+"""Of PPO's learning rate, with which finetuning begins: at the whole one, what the base policy could was
+lost in some trainings of a Qube (docs/figures.md, hidden robots)."""
 IDENTIFIED = "identified.yaml"
 WORLDS = "worlds.yaml"
 AGENTS = ("ppo", "sac", "td3")
@@ -152,9 +155,12 @@ def keep_base(run: Run, base: Run) -> None:
 def _longer(
     experiment: BaseExperiment, base: Run, steps: int | None, overrides: Sequence[str]
 ) -> BaseExperiment:
-    """The experiment with its own number of steps, checkpoints and overrides."""
+    """The experiment with its own number of steps, smaller ones of learning, and overrides."""
     total = steps or max(1, round(STEPS_SHARE * base.total_steps))
-    data = override(experiment.model_dump(mode="json"), [f"train.total_steps={total}", *overrides])
+    own = [f"train.total_steps={total}"]
+    if experiment.agent == "ppo":
+        own.append(f"ppo.learning_rate={RATE_SHARE * experiment.ppo.learning_rate:.3g}")
+    data = override(experiment.model_dump(mode="json"), [*own, *overrides])
     return parse_any_experiment(data)
 
 

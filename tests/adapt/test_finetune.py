@@ -77,6 +77,15 @@ def _same_values(old_agent, old_env, agent, env) -> None:  # type: ignore[no-unt
     assert torch.allclose(one, other, atol=1e-4)
 
 
+@pytest.mark.parametrize(("overrides", "rate"), [((), 5e-4), (("ppo.learning_rate=2e-4",), 2e-4)])
+def test_ppo_goes_on_in_smaller_steps_unless_told_otherwise(
+    base: Run, identified: Path, tmp_path: Path, overrides: tuple[str, ...], rate: float
+) -> None:
+    assert base.experiment().ppo.learning_rate == 1.5e-3
+    made = start_finetuning(base, identified, 0.5, 64, tmp_path / "new", overrides)
+    assert made.run.experiment().ppo.learning_rate == rate
+
+
 @pytest.mark.parametrize("agent", ["ppo", "sac", "td3"])
 def test_finetuning_trains_on_and_says_what_made_it(
     agent: str, identified: Path, tmp_path: Path
