@@ -98,9 +98,16 @@ class Plan:
         experiment.in_held_out_world()  # refused now, not after the first training
         return experiment.without_visuals()
 
+    @cached_property
+    def _rooms(self) -> dict[int, ExperimentConfig]:
+        """By seed, as far as they were asked for: to draw one takes a whole environment."""
+        return {}
+
     def robots(self, seed: int) -> ExperimentConfig:
         """The room of a seed's robot."""
-        return in_one_room(self.own.in_held_out_world(), seed)
+        if seed not in self._rooms:
+            self._rooms[seed] = in_one_room(self.own.in_held_out_world(), seed)
+        return self._rooms[seed]
 
     @property
     def total_steps(self) -> int:

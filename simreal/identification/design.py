@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.contract import Actuator
+from simreal.contract import Actuator, Joint
 from simreal.errors import missing_extra
 from simreal.excitation_file import Excitation
 from simreal.identification.least_squares import Search
@@ -151,9 +151,13 @@ class _Family:
         return bounded
 
 
+def _joint_of(actuator: Actuator, setup: Setup) -> Joint:
+    return next(each for each in setup.robot.description.joints if each.name == actuator.joint)
+
+
 def _bounds(actuator: Actuator, setup: Setup) -> tuple[float, float]:
     """Centre and span of an actuator's commands; of a servo, around its default position."""
-    joint = next(each for each in setup.robot.description.joints if each.name == actuator.joint)
+    joint = _joint_of(actuator, setup)
     if actuator.command != "position":
         centre = 0.5 * (actuator.lower + actuator.upper)
         return centre, SPAN * 0.5 * (actuator.upper - actuator.lower)
@@ -165,7 +169,7 @@ def _target_speed(actuator: Actuator, setup: Setup) -> float:
     """How fast a servo's targets may move, rad/s or m/s: a loop refuses or limits faster ones."""
     if actuator.command != "position":
         return np.inf
-    joint = next(each for each in setup.robot.description.joints if each.name == actuator.joint)
+    joint = _joint_of(actuator, setup)
     known = joint.velocity_limit, setup.robot.config.safety.command_rate.get(actuator.name)
     return MARGIN * min((each for each in known if each is not None), default=np.inf)
 

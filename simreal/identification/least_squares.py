@@ -94,11 +94,11 @@ class Fit:
     converged: bool
 
 
-def _alike(before: Noise | None, noise: Noise | None) -> bool:
+def _alike(before: Noise | None, noise: Noise) -> bool:
     """Whether an estimate has hardly changed, so that a small gain is the end of the search."""
-    if before is None or noise is None:
+    if before is None:
         return False
-    return np.allclose(before.position, noise.position, rtol=SMALLEST_CHANGE)
+    return before is noise or np.allclose(before.position, noise.position, rtol=SMALLEST_CHANGE)
 
 
 class Search:
@@ -139,15 +139,13 @@ class Search:
             iterations: at most.
         """
         windows = self.simulator.windows
-        starts, given, settled = windows.start_state.copy(), noise is not None, True
+        starts, given = windows.start_state.copy(), noise is not None
         converged, number, current = False, 0, np.inf
         for number in range(1, iterations + 1):
             nominal, jacobian, by_starts = self._differentiate(values, starts)
-            if not given:
-                before = noise
-                if number <= NOISE_ITERATIONS:
-                    noise = estimate_noise(nominal, windows, windows.position.shape[2])
-                settled = _alike(before, noise)
+            before = noise
+            if not given and number <= NOISE_ITERATIONS:
+                noise = estimate_noise(nominal, windows, windows.position.shape[2])
             assert noise is not None
             derivatives = self._derivatives(nominal, jacobian, by_starts, starts, noise)
             current = self._losses(nominal[None], starts[None], noise).sum()
@@ -159,7 +157,7 @@ class Search:
                 break
             gain = (current - best) / max(current, 1e-300)
             values, starts, current = values_new, starts_new, best
-            if gain < SMALLEST_GAIN and settled:
+            if gain < SMALLEST_GAIN and _alike(before, noise):
                 converged = True
                 break
         nominal, jacobian, by_starts = self._differentiate(values, starts, exact=True)

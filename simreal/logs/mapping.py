@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from simreal.config import Config, Document, parse, read_document
 from simreal.configs import log_mappings
 from simreal.errors import UserError, nearest
-from simreal.logs.robot_log import SLIDING, UNITS
+from simreal.logs.robot_log import UNITS, units_of
 from simreal.logs.units import CONVERSIONS, to_si
 
 Sign = Literal[-1, 1]
@@ -146,10 +146,9 @@ def _refuse_other_kind(channel: str, source: ChannelSource, unit: str, where: st
     found, _ = to_si(unit, where)
     if channel not in UNITS or source.scale != 1.0:
         return
-    own = UNITS[channel]
-    kinds = (own, SLIDING.get(own, own))
-    if found not in kinds:
-        fits = [each for each, (kind, _) in CONVERSIONS.items() if kind in kinds and each]
+    fitting = units_of(channel)
+    if found not in fitting:
+        fits = [each for each, (kind, _) in CONVERSIONS.items() if kind in fitting and each]
         raise UserError(
             f"{where}: {unit} is no unit of it, but {', '.join(fits) or 'no unit'}; "
             "if a constant leads from one to the other, give it as scale"

@@ -44,6 +44,12 @@ SLIDING = {"rad": "m", "rad/s": "m/s", "N·m": "N"}
 """Unit of a joint that turns to that of one that slides."""
 
 
+def units_of(channel: str) -> tuple[str, ...]:
+    """SI units that a standard channel may have: of joints that turn, and of those that slide."""
+    own = UNITS[channel]
+    return (own, SLIDING[own]) if own in SLIDING else (own,)
+
+
 @dataclass(slots=True)
 class Channel:
     """One table of a log.

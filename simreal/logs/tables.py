@@ -13,7 +13,7 @@ import numpy as np
 
 from simreal.errors import UserError, nearest
 from simreal.logs.mapping import ChannelSource, LogMapping, TimeSource
-from simreal.logs.robot_log import SLIDING, UNITS, Channel, RobotLog
+from simreal.logs.robot_log import UNITS, Channel, RobotLog, units_of
 from simreal.logs.units import to_si
 from simreal.state import FloatArray
 
@@ -264,9 +264,7 @@ def _channel(run: _ArrayRun | _CsvRun, mapping: LogMapping, name: str, source: C
     converted = [to_si(unit, name) for unit in units]
     factors = np.array([factor for _, factor in converted]) * source.scale * source.sign
     # A standard channel of another kind of unit has been scaled to its own.
-    found = tuple(
-        unit if name not in UNITS or unit in (own, SLIDING.get(own)) else own for unit, _ in converted
-    )
+    found = tuple(unit if name not in UNITS or unit in units_of(name) else own for unit, _ in converted)
     return Channel(time, values * factors, names, found)
 
 
