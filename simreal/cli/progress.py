@@ -45,7 +45,12 @@ def time_left(seconds: float, share: float) -> str:
     """
     if not 0.0 < share < 1.0:
         return ""
-    return f", about {duration_text(seconds * (1.0 - share) / share)} to go"
+    return to_go(seconds * (1.0 - share) / share)
+
+
+def to_go(seconds: float) -> str:
+    """So many s that are left, to be appended."""
+    return f", about {duration_text(seconds)} to go"
 
 
 def duration_text(seconds: float) -> str:

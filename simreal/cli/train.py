@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from simreal.cli.progress import duration_text
+from simreal.cli.progress import to_go
 from simreal.cli_types import OVERRIDE_OPTION, PATH, PIN_OPTION, console, errors
 from simreal.errors import UserError
 
@@ -197,7 +197,7 @@ def _left(status: "TrainingStatus", total: int) -> str:
     """How long the rest takes at the pace so far, to be appended; empty at the end."""
     if not (status.steps < total and status.steps_per_second > 0.0):
         return ""
-    return f", about {duration_text((total - status.steps) / status.steps_per_second)} to go"
+    return to_go((total - status.steps) / status.steps_per_second)
 
 
 def _progress_text(status: "TrainingStatus") -> str:
