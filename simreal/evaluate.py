@@ -17,7 +17,7 @@ from simreal.deploy.policy import Policy, load_policy
 from simreal.episode_random import SeedArray, episode_seed
 from simreal.episodes import Environment, Episode, begin_episodes
 from simreal.errors import UserError, missing_extra
-from simreal.experiment import BaseExperiment, ExperimentConfig, parse_any_experiment
+from simreal.experiment import BaseExperiment, ExperimentConfig, parse_kept_experiment
 from simreal.images import Images
 from simreal.make_environment import make_environment
 from simreal.observation import Float32Array
@@ -116,7 +116,9 @@ def experiment_of(policy: Policy, path: Path) -> BaseExperiment:
         data = json.loads(policy.experiment)
     except ValueError:
         raise UserError(f"{path}: damaged experiment in its metadata") from None
-    return parse_any_experiment(data)
+    if not isinstance(data, dict):
+        raise UserError(f"{path}: damaged experiment in its metadata")
+    return parse_kept_experiment(data)
 
 
 def _from_run(path: Path) -> Candidate:

@@ -26,6 +26,7 @@ from simreal.config import Config, Document, Location, parse, read_document, ref
 from simreal.configs import FOLDER, shipped_experiments
 from simreal.contract import CameraTerm, ObservationTerm
 from simreal.errors import UserError, nearest
+from simreal.kept_files import find_beside
 from simreal.physics.engines import EngineName
 from simreal.physics.model import Scene
 from simreal.randomization.ground import TerrainScene
@@ -409,6 +410,7 @@ def read_experiment(name: str, extended_by: tuple[str, ...] = ()) -> Document:
             raise UserError(f"no experiment or YAML file {name!r}: {hint}\n{where_robots_are()}")
         path = named[name]
     document = read_document(path)
+    find_beside(document.data, path.parent)
     base = document.data.pop("extends", None)
     if base is None:
         return document
@@ -436,6 +438,29 @@ def parse_any_experiment(data: Mapping[str, object], document: Document | None =
     if is_suite_task(data.get("task")):
         return parse(SuiteExperiment, data, document)
     return parse_experiment(data, document)
+
+
+def parse_kept_experiment(
+    data: Mapping[str, object], document: Document | None = None
+) -> BaseExperiment:
+    """Validate an experiment that a run or a policy file has kept, of this version or an older one.
+
+    It holds all sections there were; those of agents and modules that it does not use may mean nothing
+    by now, and are left out then.
+    """
+    try:
+        return parse_any_experiment(data, document)
+    except UserError:
+        return parse_any_experiment(_in_use(data), document)
+
+
+def _in_use(data: Mapping[str, object]) -> dict[str, object]:
+    """An experiment's sections but those of agents and modules that it does not use."""
+    agent = data.get("agent", BaseExperiment.model_fields["agent"].default)
+    unused: set[str] = {name for name in AGENTS if name != agent}
+    if data.get("adaptation") is None:
+        unused.add("rma")
+    return {name: section for name, section in data.items() if name not in unused}
 
 
 def is_suite_task(name: object) -> bool:

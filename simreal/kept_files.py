@@ -34,6 +34,27 @@ def find_files(data: dict[str, Any], folder: Path) -> None:
             entry["file"] = str((folder / entry["file"]).absolute())
 
 
+def find_beside(data: dict[str, Any], folder: Path) -> None:
+    """Let files that an experiment's document names be found beside it, its task's too.
+
+    A relative path is one from the document's folder if there is such a file, or else from the working
+    folder; in the end it is named as the document's folder is.
+    """
+    for entry in _readers(data):
+        entry["file"] = _from_here(entry["file"], folder)
+    task = data.get("task")
+    if isinstance(task, str) and ".py:" in task:
+        file, _, name = task.rpartition(":")
+        data["task"] = f"{_from_here(file, folder)}:{name}"
+
+
+def _from_here(file: str, folder: Path) -> str:
+    beside = folder / file
+    if Path(file).is_absolute() or not beside.is_file():
+        return file
+    return str(beside)
+
+
 def _readers(data: Any) -> Iterator[dict[str, Any]]:
     """What reads a file, wherever it stands: distributions, and a residual model."""
     if isinstance(data, dict):

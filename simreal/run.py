@@ -19,7 +19,7 @@ from simreal.config import read_document
 from simreal.contract import Contract
 from simreal.episodes import Episode
 from simreal.errors import UserError
-from simreal.experiment import BaseExperiment, parse_any_experiment
+from simreal.experiment import BaseExperiment, parse_kept_experiment
 from simreal.files import write_atomically, write_text
 from simreal.kept_files import find_files, keep_files
 
@@ -93,7 +93,7 @@ class Run:
         """The resolved configuration."""
         document = read_document(self.path / "config.yaml")
         find_files(document.data, self.path)
-        return parse_any_experiment(document.data, document)
+        return parse_kept_experiment(document.data, document)
 
     @property
     def seed(self) -> int:
@@ -102,7 +102,7 @@ class Run:
 
     @property
     def total_steps(self) -> int:
-        """Environment steps that the run is to have; a resumption may have made them more."""
+        """Environment steps that the run is to have; a resumption may have changed them."""
         return int(self.facts().get("total_steps") or self.experiment().total_steps)
 
     @property

@@ -238,7 +238,13 @@ def test_numbers_for_programs_are_strict_json(number: int, run_and_policy: tuple
 
 
 @pytest.mark.parametrize(
-    ("experiment", "message"), [(None, "no experiment"), ("{", "damaged experiment"), ("{}", "robot")]
+    ("experiment", "message"),
+    [
+        (None, "no experiment"),
+        ("{", "damaged experiment"),
+        ("[]", "damaged experiment"),
+        ("{}", "robot"),
+    ],
 )
 def test_a_policy_without_a_sound_experiment_is_refused(
     experiment: str | None, message: str, run_and_policy: tuple[Path, Path], tmp_path: Path
@@ -248,6 +254,23 @@ def test_a_policy_without_a_sound_experiment_is_refused(
     onnx.helper.set_model_props(model, kept | ({EXPERIMENT_KEY: experiment} if experiment else {}))
     onnx.save(model, tmp_path / "policy.onnx")
     with pytest.raises(UserError, match=message):
+        load_candidate(tmp_path / "policy.onnx")
+
+
+def test_sections_of_agents_that_a_policy_is_not_of_may_be_of_another_version(
+    run_and_policy: tuple[Path, Path], tmp_path: Path
+) -> None:
+    model = onnx.load(run_and_policy[1])
+    kept = {each.key: each.value for each in model.metadata_props}
+    experiment = json.loads(kept[EXPERIMENT_KEY])
+    of_another = experiment | {"sac": {"of_old": 1}, "rma": {"of_old": 1}}
+    onnx.helper.set_model_props(model, kept | {EXPERIMENT_KEY: json.dumps(of_another)})
+    onnx.save(model, tmp_path / "policy.onnx")
+    assert load_candidate(tmp_path / "policy.onnx").experiment.agent == "ppo"
+    of_another["ppo"] = {"of_old": 1}
+    onnx.helper.set_model_props(model, kept | {EXPERIMENT_KEY: json.dumps(of_another)})
+    onnx.save(model, tmp_path / "policy.onnx")
+    with pytest.raises(UserError, match="of_old"):
         load_candidate(tmp_path / "policy.onnx")
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,6 +31,15 @@ def test_a_run_reads_back_what_it_was_made_of(tmp_path: Path) -> None:
     assert {"python", "simreal", "mujoco", "torch"} <= set(run.facts()["versions"])
     run.update_facts(steps=7)
     assert (run.facts()["steps"], run.seed) == (7, 2**40)
+
+
+def test_sections_of_agents_that_a_run_is_not_of_may_be_of_another_version(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run", EXPERIMENT, seed=7)
+    config = run.path / "config.yaml"
+    data = yaml.safe_load(config.read_text())
+    config.write_text(yaml.safe_dump(data | {"rma": {"of_old": 1}, "sac": {"of_old": 1}}))
+    read = run.experiment()
+    assert (read.agent, read.agent_config) == (EXPERIMENT.agent, EXPERIMENT.agent_config)
 
 
 def test_a_name_is_chosen_where_none_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

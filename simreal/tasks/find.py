@@ -91,7 +91,10 @@ def _of_package(entry: Any) -> Any:
 def _module(path: Path) -> Any:
     """A user's file as a module; it is run once."""
     if not path.is_file():
-        raise UserError(f"{path}: no such file; a task's path starts at the working folder")
+        raise UserError(
+            f"{path}: no such file; a task's path starts at the folder of its experiment, or at the "
+            "working folder"
+        )
     name = f"simreal_task_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from simreal.errors import UserError
-from simreal.experiment import parse_experiment
+from simreal.experiment import load_experiment, parse_experiment
 from simreal.tasks import TASKS, Task, find_task, task_names
 
 MINE = """\
@@ -84,6 +84,24 @@ def test_an_experiment_may_name_a_users_task(folder: Path) -> None:
     assert parse_experiment(experiment).task == "mine.py:TASK"
     with pytest.raises(UserError, match="no reward 'uprigt'"):
         parse_experiment(experiment | {"rewards": {"uprigt": 1}})
+
+
+def test_a_task_beside_its_experiment_is_found_from_anywhere(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And named from the working folder, as in the file of a policy."""
+    (folder / "mine.yaml").write_text("extends: qube_swingup\ntask: mine.py:TASK\n")
+    (folder / "work").mkdir()
+    (folder / "work" / "other.yaml").write_text("extends: ../mine.yaml\ncontrol_rate: 50\n")
+    monkeypatch.chdir(folder / "work")
+    for name in ("../mine.yaml", "other.yaml"):
+        assert load_experiment(name).task == "../mine.py:TASK"
+    monkeypatch.chdir(folder)
+    assert load_experiment("mine.yaml").task == "mine.py:TASK"
+    (folder / "work" / "mine.yaml").write_text("extends: qube_swingup\ntask: mine.py:TASK\n")
+    assert (
+        load_experiment("work/mine.yaml").task == "mine.py:TASK"
+    )  # none beside it: the working folder's
 
 
 def test_a_package_offers_tasks_by_an_entry_point(
