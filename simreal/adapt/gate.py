@@ -200,8 +200,9 @@ def judge(
             rate.
     """
     if run.unfinished:  # as long as it has not begun to learn, its policy is the base's
-        go_on = f"simreal train --resume --run {run.path}"
-        raise UserError(f"{run.path}: {run.unfinished}; go on with: {go_on}")
+        go_on, kept = f"simreal train --resume --run {run.path}", run.steps_kept()
+        end = f"; or let it end there: {go_on} -o train.total_steps={kept}" if kept else ""
+        raise UserError(f"{run.path}: {run.unfinished}; go on with: {go_on}{end}")
     base = load_candidate(_base_of(run, against))
     adapted = load_candidate(run.path)
     one, other = _comparable(base, adapted)
@@ -218,7 +219,7 @@ def judge(
                 if tell is not None:
                     tell(f"{name}, {who}", so_far + number)
 
-            experiment = _in_worlds_of(own, worlds)
+            experiment = in_worlds_of(own, worlds)
             found.append(run_episodes(candidate.act, experiment, episodes, seed, None, hear))
             done += episodes
         return Part(name, where, compare_episodes(*found))
@@ -275,7 +276,7 @@ def _comparable(base: Candidate, adapted: Candidate) -> tuple[ExperimentConfig, 
     return one, other
 
 
-def _in_worlds_of(own: ExperimentConfig, worlds: ExperimentConfig) -> ExperimentConfig:
+def in_worlds_of(own: ExperimentConfig, worlds: ExperimentConfig) -> ExperimentConfig:
     """A policy's own observation and action, in somebody's worlds and by their rewards."""
     return own.model_copy(update={name: getattr(worlds, name) for name in WORLDS_OF_BASE})
 

@@ -15,6 +15,7 @@ from simreal.cli_types import OVERRIDE_OPTION, PATH, PIN_OPTION, console, errors
 from simreal.errors import UserError
 
 if TYPE_CHECKING:
+    from simreal.evaluate import Candidate
     from simreal.run import Run
     from simreal.train import TrainingStatus
 
@@ -60,7 +61,7 @@ def train(
             )
         total = _resumed_steps(overrides)
         run = Run.open(run_path)
-        _refuse_shortening(run, total)
+        _refuse_less_than_done(run, total)
     else:
         if experiment is None:
             raise UserError("which experiment? `simreal list` names them")
@@ -107,20 +108,29 @@ def _announce(run: "Run", asked: int, planned: int) -> None:
 
 def _conclude(run: "Run") -> None:
     """What the policy does when it no longer explores, and what to do with it."""
-    from simreal.evaluate import evaluate, load_candidate, summary_rows
+    from simreal.evaluate import load_candidate
     from simreal.experiment import ExperimentConfig
 
-    rows = dict(summary_rows(evaluate(load_candidate(run.path), EPISODES_AT_END).summary))
     of_robot = isinstance(run.experiment(), ExperimentConfig)
-    succeeded = f"success {rows['success']}, " if of_robot else ""  # dm_control defines none
     export = f"\n  simreal export {run.path} -o {run.path.name}.onnx" if of_robot else ""
     console.print(
-        f"done. Without exploration, from the task's own start, {rows.pop('episodes')} episodes: "
-        f"{succeeded}return {rows['return']}\n"
+        f"done. Without exploration, from the task's own start, {EPISODES_AT_END} episodes: "
+        f"{in_short(load_candidate(run.path))}\n"
         f"next:\n  simreal evaluate {run.path} --report evaluation.html"
         f"{export}{_about_adaptation(run)}",
         soft_wrap=True,
     )
+
+
+def in_short(candidate: "Candidate") -> str:
+    """Success and return of some episodes, for people."""
+    from simreal.evaluate import evaluate, summary_rows
+    from simreal.experiment import ExperimentConfig
+
+    rows = dict(summary_rows(evaluate(candidate, EPISODES_AT_END).summary))
+    of_robot = isinstance(candidate.experiment, ExperimentConfig)
+    succeeded = f"success {rows['success']}, " if of_robot else ""  # dm_control defines none
+    return f"{succeeded}return {rows['return']}"
 
 
 def _about_adaptation(run: "Run") -> str:
@@ -153,11 +163,12 @@ def _resumed_steps(overrides: tuple[str, ...]) -> int | None:
     return parse(TrainConfig, section).total_steps
 
 
-def _refuse_shortening(run: "Run", total: int | None) -> None:
-    if total is not None and total < run.total_steps:
+def _refuse_less_than_done(run: "Run", total: int | None) -> None:
+    """A training may end earlier than it was to, but not before where it is."""
+    if total is not None and total < run.steps_kept():
         raise UserError(
-            f"train.total_steps={total}: {run.path} is to train {run.total_steps} steps; a resumed run "
-            "can only be made longer"
+            f"train.total_steps={total}: {run.path} has trained {run.steps_kept()} steps already; "
+            "it can end there or later"
         )
 
 

@@ -18,7 +18,9 @@ import torch
 from simreal import __version__
 from simreal.cli.main import KINDS, cli, main
 from simreal.contract import Contract
+from simreal.experiment import load_experiment
 from simreal.inventory import Kind
+from simreal.train import start_run, train
 
 torch.set_num_threads(1)  # tests run beside each other: more threads would only wait for a core
 
@@ -298,11 +300,26 @@ def test_a_resumed_run_keeps_its_configuration(
         assert "as it is" in mistake("train", *extra, "--resume", "--run", run_and_policy[0])
 
 
-def test_a_resumed_run_becomes_longer_only(
+def test_a_run_does_not_end_before_where_it_is(
     run_and_policy: tuple[Path, Path], mistake: Callable[..., str]
 ) -> None:
     message = mistake("train", "--resume", "--run", run_and_policy[0], "-o", "train.total_steps=599")
-    assert "is to train 600 steps; a resumed run can only be made longer" in message
+    assert "has trained 640 steps already; it can end there or later" in message
+
+
+def test_a_run_that_was_stopped_may_end_there(simreal: Run, tmp_path: Path) -> None:
+    run = start_run(
+        load_experiment("qube_swingup", [*TINY, "train.total_steps=600"]), 0, tmp_path / "run"
+    )
+    train(run, stop_early=lambda agent: agent.num_timesteps >= 256)
+    run.update_facts(finished=False)  # as Ctrl-C leaves it
+    kept = run.steps_kept()
+    assert run.unfinished and 0 < kept < 600
+    status, output, _ = simreal(
+        "train", "--resume", "--run", run.path, "-o", f"train.total_steps={kept}"
+    )
+    assert status == 0 and "done." in output
+    assert run.unfinished is None and run.steps_kept() == run.total_steps == kept
 
 
 def test_a_training_says_that_it_explores_and_what_it_rounds(simreal: Run, tmp_path: Path) -> None:
