@@ -33,8 +33,6 @@ TINY = {
         "rma.history=10",
         "rma.channels=4",
         "rma.latent=2",
-        "rma.student_share=0.25",
-        "rma.policy_share=0.25",
     ],
     "recurrent": [
         "agent=recurrent_ppo",
@@ -135,27 +133,21 @@ def test_a_file_without_its_memory_is_refused(made: tuple[str, Run, Exported], t
         load_policy(path)
 
 
-@pytest.mark.parametrize(
-    ("cut", "seen"), [(128, 0), (256, 0), (384, 128)], ids=["teacher", "student", "policy"]
-)
-def test_each_part_of_an_adaptation_goes_on_after_a_stop(cut: int, seen: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("cut", [128, 384], ids=["on the latent", "on estimates"])
+def test_an_adaptation_goes_on_after_a_stop(cut: int, tmp_path: Path) -> None:
     run = begin(tmp_path / "run", "rma")
     train(run, stop_early=lambda agent: agent.num_timesteps >= cut)
     assert run.facts()["steps"] == cut + 8  # it is asked at the beginning of a rollout
     stopped, _ = load_agent(run)
     before = {name: value.clone() for name, value in stopped.policy.state_dict().items()}
-    assert int(before["estimator.seen"]) == seen
     optimizer = stopped.policy.estimator_optimizer.state_dict()["state"]
-    assert bool(optimizer) == (seen > 0)
+    assert optimizer
     assert train(run, resume=True)
     agent, _ = load_agent(run)
     assert isinstance(agent, AdaptivePPO)
     after = agent.policy.state_dict()
-    assert int(after["estimator.seen"]) == 128
     changed = {name for name in after if not torch.equal(before[name], after[name])}
-    assert "action_net.weight" in changed  # at last it learns on estimates, whatever came before
-    assert ("mlp_extractor.encoder.0.weight" in changed) == (cut < 256)
-    assert ("estimator.latent.weight" in changed) == (cut < 384)
+    assert {"action_net.weight", "estimator.latent.weight"} <= changed
 
 
 def test_an_adaptation_that_was_finished_can_be_made_longer(tmp_path: Path) -> None:
@@ -164,14 +156,6 @@ def test_an_adaptation_that_was_finished_can_be_made_longer(tmp_path: Path) -> N
     assert train(run, resume=True, total_steps=768)
     agent, _ = load_agent(run)
     assert agent.num_timesteps == 768
-    assert int(agent.policy.estimator.seen) == 128 + 256  # type: ignore[union-attr, operator]
-
-
-def test_a_stop_before_the_estimator_learned_leaves_nothing_to_export(tmp_path: Path) -> None:
-    run = begin(tmp_path / "run", "rma")
-    train(run, stop_early=lambda agent: agent.num_timesteps >= 128)
-    with pytest.raises(UserError, match="estimator learns: go on with --resume"):
-        export(run, tmp_path / "policy.onnx")
 
 
 def test_a_memory_has_no_mirror_image() -> None:

@@ -160,6 +160,8 @@ def _longer(
     own = [f"train.total_steps={total}"]
     if experiment.agent == "ppo":
         own.append(f"ppo.learning_rate={RATE_SHARE * experiment.ppo.learning_rate:.3g}")
+    if isinstance(experiment, ExperimentConfig) and experiment.adaptation is not None:
+        own += ["rma.teacher_share=0", "rma.handover_share=0"]  # it acts on estimates already
     data = override(experiment.model_dump(mode="json"), [*own, *overrides])
     return parse_any_experiment(data)
 
@@ -168,7 +170,7 @@ def _inputs(run: Run) -> Inputs:
     experiment = run.experiment()
     env = make_environment(experiment, 1, threads=1)
     size = env.observation_size + env.privileged.shape[1]
-    shown = isinstance(experiment, ExperimentConfig) and PARAMETERS_DRAWN in experiment.critic
+    shown = isinstance(experiment, ExperimentConfig) and PARAMETERS_DRAWN in experiment.privileged
     if not shown:
         return Inputs(size, (), np.zeros(0), np.zeros(0))
     space = env.randomizer.space

@@ -1,6 +1,6 @@
 """How well a policy that adapts while it runs (`adaptation: rma`) finds out in which world it is.
 
-On episodes that neither part of the training has seen, the estimator's latent is held against the
+On episodes that the training has not seen, the estimator's latent is held against the
 encoder's, entry by entry. What of each drawn parameter the two contain is read off by linear
 regression from the encoder's latents, fitted on half of the episodes and judged on the others.
 """
@@ -76,27 +76,29 @@ class LatentReport:
 
 
 class _Encoded:
-    """Acts on a batch with the encoder's latent, as the teacher without exploration."""
+    """Acts on a batch with the encoder's latent, as no robot can."""
 
-    def __init__(self, policy: AdaptivePolicy, env: Environment) -> None:
-        self._policy, self._env = policy, env
-
-    def latent(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
-        extractor: Any = self._policy.mlp_extractor
-        with torch.no_grad():
-            found: NDArray[np.float32] = extractor.encode(self._features(observation)).numpy()
-        return found
-
-    def _features(self, observation: NDArray[np.float32]) -> Any:
-        whole = np.concatenate((observation, self._env.privileged), axis=1)
-        return self._policy.extract_features(torch.from_numpy(whole))
+    def __init__(self, module: AdaptiveActor, policy: AdaptivePolicy, env: Environment) -> None:
+        self._module, self._policy, self._env = module, policy, env
+        (state,) = module.hidden_states
+        self._history = torch.zeros(env.count, *state.shape)
 
     def __call__(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
-        policy: Any = self._policy
+        latent, seen = _encoded(self._policy, self._env, observation), torch.from_numpy(observation)
         with torch.no_grad():
-            action = policy.action_net(policy.mlp_extractor.forward_actor(self._features(observation)))
-        found: NDArray[np.float32] = action.clamp(-1.0, 1.0).numpy()
+            action, self._history = self._module.given(latent, seen, self._history)
+        found: NDArray[np.float32] = action.numpy()
         return found
+
+    def begin(self, rows: NDArray[np.integer[Any]]) -> None:
+        """Episodes begin in some rows."""
+        self._history[torch.from_numpy(rows)] = 0.0
+
+
+def _encoded(policy: AdaptivePolicy, env: Environment, observation: NDArray[np.float32]) -> torch.Tensor:
+    """(n, latent) what the encoder says now."""
+    with torch.no_grad():
+        return policy.encode(torch.from_numpy(np.concatenate((observation, env.privileged), axis=1)))
 
 
 def latent_report(run: Run, episodes: int = 256, seed: int = 1_000_000) -> LatentReport:
@@ -108,7 +110,7 @@ def latent_report(run: Run, episodes: int = 256, seed: int = 1_000_000) -> Laten
         seed: of them.
 
     Raises:
-        UserError: a run that does not adapt, or whose estimator has not learned yet.
+        UserError: a run that does not adapt, or whose episodes are shorter than a history.
     """
     experiment = run.experiment()
     if not isinstance(experiment, ExperimentConfig) or experiment.adaptation is None:
@@ -133,7 +135,7 @@ def latent_report(run: Run, episodes: int = 256, seed: int = 1_000_000) -> Laten
         for t in range(len(alive))
         if alive[t].mean() > 0.5
     ]
-    with_truth = _run(_Encoded(policy, env), env, seed)
+    with_truth = _run(_Encoded(module, policy, env), env, seed)
     return LatentReport(
         episodes,
         steps,
@@ -150,7 +152,7 @@ def _with_estimates(
     module: AdaptiveActor, policy: AdaptivePolicy, env: Environment, seed: int
 ) -> tuple[Values, Values, Values, NDArray[np.bool_], list[Episode]]:
     """(steps, n, latent) estimates and truth, (n, columns) draws, (steps, n) whether it still runs."""
-    act, encoded = Actor(module), _Encoded(policy, env)
+    act = Actor(module)
     observation = env.reset(seed)
     estimates, truths, lasting = [], [], []
     running = np.ones(env.count, dtype=bool)
@@ -159,7 +161,7 @@ def _with_estimates(
         (history,) = act.state(env.count)
         with torch.no_grad():
             estimates.append(module.estimator(torch.from_numpy(history)).numpy())
-        truths.append(encoded.latent(observation))
+        truths.append(_encoded(policy, env, observation).numpy())
         lasting.append(running.copy())
         step = env.step(act(observation))
         observation = step.observation
@@ -182,6 +184,7 @@ def _run(act: _Encoded, env: Environment, seed: int) -> list[Episode]:
         ended = np.flatnonzero(step.terminated | step.truncated)
         for row, episode in zip(ended.tolist(), step.episodes, strict=True):
             found.setdefault(row, episode)
+        act.begin(ended)
     return [found[row] for row in range(env.count)]
 
 

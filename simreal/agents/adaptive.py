@@ -17,6 +17,9 @@ from simreal.agents.normalizer import NormalizedObservation
 CONVOLUTIONS = ((8, 4), (5, 1), (5, 1))
 """Kernel and stride of each, over time, as in the paper; those that a short history has room for."""
 
+FIRST_LATENT = 0.01
+"""Share of its usual size that an untrained encoder's latent has."""
+
 
 class Estimator(nn.Module):
     """(batch, steps, size) histories to (batch, latent) estimates, by convolutions over time.
@@ -27,10 +30,7 @@ class Estimator(nn.Module):
     Attributes:
         steps: of a history.
         frame_size: length of a frame.
-        seen: how many histories it has learned from.
     """
-
-    seen: torch.Tensor
 
     def __init__(self, frame_size: int, config: RMAConfig) -> None:
         """Make an estimator for frames of a size."""
@@ -45,7 +45,6 @@ class Estimator(nn.Module):
                 length = (length - kernel) // stride + 1
         self.over_time = nn.Sequential(*layers)
         self.latent = nn.Linear(config.channels * length, config.latent)
-        self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
 
     def forward(self, history: torch.Tensor) -> torch.Tensor:
         """Estimate."""
@@ -54,8 +53,15 @@ class Estimator(nn.Module):
         return latent
 
 
+def recent_frames(history: torch.Tensor, number: int) -> torch.Tensor:
+    """(batch, number * size) the last frames of (batch, steps, size) histories, oldest first."""
+    return history[:, history.shape[1] - number :].flatten(1)
+
+
 class AdaptiveExtractor(nn.Module):
-    """The actor's network sees the observation and the latent, the critic's all there is.
+    """The actor's network sees the observation, recent frames and the latent.
+
+    The critic's sees the observation and all that is privileged.
 
     Attributes:
         encoder: of (batch, parameters) to (batch, latent).
@@ -69,6 +75,7 @@ class AdaptiveExtractor(nn.Module):
         self,
         size: int,
         actor_size: int,
+        recent: int,
         parameters: int,
         config: RMAConfig,
         layers: Any,
@@ -79,6 +86,7 @@ class AdaptiveExtractor(nn.Module):
         Args:
             size: of the whole.
             actor_size: of the observation.
+            recent: numbers of all recent frames together.
             parameters: how many were drawn.
             config: of latent and encoder.
             layers: widths of the networks of actor and critic.
@@ -87,30 +95,28 @@ class AdaptiveExtractor(nn.Module):
         super().__init__()
         widths = list(config.encoder_layers)
         self.encoder = nn.Sequential(*create_mlp(parameters, config.latent, widths, activation))
-        actor = MlpExtractor(actor_size + config.latent, layers, activation, "cpu")
+        actor = MlpExtractor(actor_size + recent + config.latent, layers, activation, "cpu")
         critic = MlpExtractor(size, layers, activation, "cpu")
-        self._size, self._actor_size, self._drawn = size, actor_size, parameters
+        self._size, self._actor_size = size, actor_size
+        self._recent, self._drawn = recent, parameters
         self.policy_net, self.value_net = actor.policy_net, critic.value_net
         self.latent_dim_pi, self.latent_dim_vf = actor.latent_dim_pi, critic.latent_dim_vf
 
     def encode(self, features: torch.Tensor) -> torch.Tensor:
-        """(batch, latent) of (batch, size) features, or the estimate that stands behind them."""
-        if features.shape[1] > self._size:
-            return features[:, self._size :]
-        latent: torch.Tensor = self.encoder(features[:, -self._drawn :])
+        """(batch, latent) that the encoder makes of features, whatever stands behind them."""
+        latent: torch.Tensor = self.encoder(features[:, self._size - self._drawn : self._size])
         return latent
 
     def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """What both make of (batch, size) features."""
+        """What both make of features as `WithHistory` shows them."""
         return self.forward_actor(features), self.forward_critic(features)
 
     def forward_actor(self, features: torch.Tensor) -> torch.Tensor:
-        """What the actor makes of them, as the teacher."""
-        return self.act(features[:, : self._actor_size], self.encode(features))
-
-    def act(self, observation: torch.Tensor, latent: torch.Tensor) -> torch.Tensor:
-        """What the actor makes of (batch, actor_size) observations and a latent, whosever it is."""
-        output: torch.Tensor = self.policy_net(torch.cat((observation, latent), dim=1))
+        """What the actor makes of them: with the estimate where that is to act, else the encoder's."""
+        observation, behind = features[:, : self._actor_size], features[:, self._size :]
+        recent, estimate, acts = behind.tensor_split((self._recent, behind.shape[1] - 1), dim=1)
+        latent = torch.where(acts > 0.0, estimate, self.encode(features))
+        output: torch.Tensor = self.policy_net(torch.cat((observation, recent, latent), dim=1))
         return output
 
     def forward_critic(self, features: torch.Tensor) -> torch.Tensor:
@@ -119,13 +125,13 @@ class AdaptiveExtractor(nn.Module):
         return output
 
 
-class NormalizedBesideEstimate(NormalizedObservation):
-    """Normalises what an environment shows, and passes on an estimate that stands behind it."""
+class NormalizedWithHistory(NormalizedObservation):
+    """Normalises what an environment shows, and passes on what `WithHistory` puts behind it."""
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
-        """(batch, size) or (batch, size + latent)."""
-        shown, estimate = observations[:, : self.features_dim], observations[:, self.features_dim :]
-        return torch.cat((super().forward(shown), estimate), dim=1)
+        """(batch, size) or (batch, size + recent frames + latent + 1)."""
+        shown, behind = observations[:, : self.features_dim], observations[:, self.features_dim :]
+        return torch.cat((super().forward(shown), behind), dim=1)
 
 
 class AdaptivePolicy(AsymmetricPolicy):
@@ -134,23 +140,45 @@ class AdaptivePolicy(AsymmetricPolicy):
     Attributes:
         estimator: of the latent, from history.
         estimator_optimizer: which trains it, and nothing else.
+        recent: how many of the last frames the actor sees.
     """
 
     def __init__(self, *args: Any, drawn: int, rma: RMAConfig, **kwargs: Any) -> None:
         """As its base class; `drawn` is how many parameters were."""
-        self._drawn, self._rma = drawn, rma
+        self._drawn, self._rma, self.recent = drawn, rma, rma.recent_frames
         super().__init__(*args, **kwargs)
-        frame_size = self.actor_size + int(self.action_space.shape[0])  # type: ignore[index]
+        self._begin_without_latent()
         # After the base class has made its optimizer, which so does not know of it.
-        self.estimator = Estimator(frame_size, rma)
+        self.estimator = Estimator(self._frame_size, rma)
         self.estimator_optimizer = torch.optim.Adam(
             self.estimator.parameters(), lr=rma.student_learning_rate
         )
+
+    @property
+    def _frame_size(self) -> int:
+        return self.actor_size + int(self.action_space.shape[0])  # type: ignore[index]
+
+    def encode(self, shown: torch.Tensor) -> torch.Tensor:
+        """(batch, latent) that the encoder makes of (batch, size) of what an environment shows."""
+        extractor: Any = self.mlp_extractor
+        latent: torch.Tensor = extractor.encode(self.extract_features(shown))
+        return latent
+
+    def _begin_without_latent(self) -> None:
+        """Let the encoder say next to nothing at first.
+
+        Of untrained numbers that differ by world the actor would first have to learn that they are none
+        of its business: a SO-101 did so for a quarter of a short training.
+        """
+        extractor: Any = self.mlp_extractor
+        with torch.no_grad():
+            extractor.encoder[-1].weight.mul_(FIRST_LATENT)
 
     def _build_mlp_extractor(self) -> None:
         extractor: Any = AdaptiveExtractor(
             self.features_dim,
             self.actor_size,
+            self.recent * self._frame_size,
             self._drawn,
             self._rma,
             self.net_arch,

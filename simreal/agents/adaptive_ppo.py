@@ -1,15 +1,12 @@
-"""PPO for a policy with a latent, the estimator's training, and PPO again on what it estimates.
+"""PPO for a policy that comes to act on estimates of a latent, simulation after simulation.
 
-One algorithm in three parts, so that checkpoints, resumption, tables and progress are as of any other:
-
-1. a teacher learns with the encoded parameters;
-2. nothing but the estimator learns, supervised, while its estimates act (as DAgger does: Ross, Gordon
-   and Bagnell, AISTATS 2011);
-3. the policy learns on with the estimates in place of the latent, and so how wrong they are (Kumar et
-   al., "Adapting Rapid Motor Adaptation for Bipedal Robots", IROS 2022).
+At first every simulation acts on what the encoder makes of the drawn parameters, at last every one on
+what the estimator makes of the history: the policy learns how wrong that is (Kumar et al., "Adapting
+Rapid Motor Adaptation for Bipedal Robots", IROS 2022). The estimator learns from every rollout, and so
+on what its own estimates lead to (as DAgger does: Ross, Gordon and Bagnell, AISTATS 2011).
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,22 +19,15 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 from torch.nn.functional import mse_loss
 
-from simreal.agents.adaptive import AdaptivePolicy
+from simreal.agents.adaptive import AdaptivePolicy, recent_frames
 from simreal.agents.config import RMAConfig
-from simreal.agents.normalizer import Normalizer
 
-Part = Literal["teacher", "student", "policy"]
-"""Who learns."""
 FINAL_SHARE = 0.1
 """Of the estimator's learning rate, at the end."""
 
 
 class Histories:
-    """What a batch of simulations saw and did in the last steps, episode by episode.
-
-    Attributes:
-        latent: (steps, count, latent) what the encoder says at each step of the rollout.
-    """
+    """What a batch of simulations saw and did in the last steps, episode by episode."""
 
     def __init__(self, count: int, history: int, frame_size: int) -> None:
         """Remember nothing yet."""
@@ -46,33 +36,27 @@ class Histories:
         self._age = torch.zeros(count, dtype=torch.int64)
         self._ages: list[torch.Tensor] = []
         self._new: list[torch.Tensor] = []
-        self._latents: list[torch.Tensor] = []
-        self.latent = torch.zeros(0, count, 0)
 
     def newest(self) -> torch.Tensor:
         """(count, history, size) of the frames before the present step."""
         frames = torch.cat((self._frames, *[each[None] for each in self._new[-self._history :]]))
         return _since(frames[-self._history :].transpose(0, 1), self._age)
 
-    def add(self, frame: torch.Tensor, latent: torch.Tensor, ended: torch.Tensor) -> None:
-        """Take (count, size) frames of a step, what the encoder says, and which episodes it ended."""
+    def add(self, frame: torch.Tensor, ended: torch.Tensor) -> None:
+        """Take (count, size) frames of a step, and which episodes it ended."""
         self._ages.append(self._age)
         self._new.append(frame)
-        self._latents.append(latent)
         self._age = torch.where(ended, 0, self._age + 1)
 
     def close(self) -> tuple[torch.Tensor, torch.Tensor]:
         """End the rollout: its (steps + history, count, size) frames and (steps, count) ages."""
         frames, ages = torch.cat((self._frames, torch.stack(self._new))), torch.stack(self._ages)
-        self.latent = torch.stack(self._latents)
         self._frames = frames[-self._history :]
-        self._new, self._ages, self._latents = [], [], []
+        self._new, self._ages = [], []
         return frames, ages
 
-    def pick(
-        self, frames: torch.Tensor, ages: torch.Tensor, which: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """(n, history, size) histories and (n, latent) labels of some of a rollout's moments.
+    def pick(self, frames: torch.Tensor, ages: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
+        """(n, history, size) histories of some of a rollout's moments.
 
         Args:
             frames: as `close` gave them.
@@ -81,7 +65,7 @@ class Histories:
         """
         step, row = which // self._count, which % self._count
         windows = frames.unfold(0, self._history, 1)[step, row].transpose(1, 2)
-        return _since(windows, ages[step, row]), self.latent[step, row]
+        return _since(windows, ages[step, row])
 
 
 def _since(windows: torch.Tensor, age: torch.Tensor) -> torch.Tensor:
@@ -91,30 +75,39 @@ def _since(windows: torch.Tensor, age: torch.Tensor) -> torch.Tensor:
     return torch.where(known[..., None], windows, 0.0)
 
 
-class WithEstimates(VecEnvWrapper):
-    """What an environment shows, and behind it the latent that the estimator makes of the history.
+class WithHistory(VecEnvWrapper):
+    """What an environment shows, and behind it recent frames, an estimate, and whether that is to act.
 
-    The last observation of an episode that ended is as it was: only a critic looks at it, which sees no
-    estimates.
+    The last observation of an episode that ended is as it was: only a critic looks at it, which sees
+    nothing of what stands behind. The first observation of a rollout was shown at the end of the one
+    before, with the estimate of then.
+
+    Attributes:
+        histories: of the simulations.
+        estimated: how many simulations, the first, act on estimates.
     """
 
-    def __init__(self, venv: VecEnv, policy: AdaptivePolicy, histories: Histories) -> None:
-        """Stand before an environment, in the midst of its episodes."""
+    def __init__(self, venv: VecEnv, policy: AdaptivePolicy) -> None:
+        """Stand before an environment whose episodes begin."""
         super().__init__(venv)
-        self._policy, self._histories = policy, histories
-        self._seen = torch.zeros(0)
+        self._policy, estimator = policy, policy.estimator
+        self.histories = Histories(venv.num_envs, estimator.steps, estimator.frame_size)
+        self.estimated = 0
+        self._observation = torch.zeros(0)
         self._action = torch.zeros(0)
 
     def show(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(count, size + latent) of (count, size) observations of the present step."""
+        """(count, size + recent frames + latent + 1) of (count, size) observations of this step."""
+        self._observation = torch.as_tensor(observation)
+        history, policy = self.histories.newest(), self._policy
+        recent = recent_frames(history, policy.recent).numpy()
         with torch.no_grad():
-            features: Any = self._policy.extract_features(torch.as_tensor(observation))
-            estimate = self._policy.estimator(self._histories.newest())
-        self._seen = features[:, : self._policy.actor_size]
-        return np.concatenate((observation, estimate.numpy()), axis=1)
+            estimate = policy.estimator(history).numpy()
+        acts = (np.arange(len(estimate)) < self.estimated).astype(np.float32)
+        return np.concatenate((observation, recent, estimate, acts[:, None]), axis=1)
 
     def reset(self) -> NDArray[np.float32]:
-        """Not asked for: it stands in the midst of a training."""
+        """Not asked for: the agent resets what stands behind."""
         raise NotImplementedError
 
     def step_async(self, actions: NDArray[np.floating[Any]]) -> None:
@@ -125,36 +118,42 @@ class WithEstimates(VecEnvWrapper):
     def step_wait(self) -> VecEnvStepReturn:
         """As the environment's, and the histories grow by the step."""
         observation, reward, done, infos = self.venv.step_wait()
-        frame, nothing = torch.cat((self._seen, self._action), dim=1), torch.zeros(len(self._seen), 0)
-        self._histories.add(frame, nothing, torch.as_tensor(np.asarray(done)))
+        with torch.no_grad():
+            features: Any = self._policy.extract_features(self._observation)
+        frame = torch.cat((features[:, : self._policy.actor_size], self._action), dim=1)
+        self.histories.add(frame, torch.as_tensor(np.asarray(done)))
         assert isinstance(observation, np.ndarray)
         return self.show(observation), reward, done, infos
 
 
 class AdaptivePPO(PPO):
-    """PPO with `AdaptivePolicy`: its teacher, its estimator and then the policy on estimates learn.
-
-    Attributes:
-        part: which of them the present rollout is for.
-    """
+    """PPO with `AdaptivePolicy`: policy, encoder and estimator learn from the same rollouts."""
 
     policy: AdaptivePolicy
 
     def __init__(self, *args: Any, rma: RMAConfig, **kwargs: Any) -> None:
         """As its base class."""
         self._rma = rma
-        self.part: Part = "teacher"
-        self._histories: Histories | None = None
-        self._shown: WithEstimates | None = None
+        self._with_history: WithHistory | None = None
         super().__init__(*args, **kwargs)
 
-    def part_at(self, steps: int) -> Part:
-        """Who learns after so many environment steps; nobody on estimates before there are some."""
-        share = steps / self._total_timesteps
-        if share < self._rma.teacher_share:
-            return "teacher"
-        estimates = int(self.policy.estimator.seen) > 0
-        return "policy" if estimates and share >= 1.0 - self._rma.policy_share else "student"
+    def _setup_model(self) -> None:
+        super()._setup_model()
+        behind = self.policy.recent * self.policy.estimator.frame_size + self._rma.latent + 1
+        size = int(self.observation_space.shape[0])  # type: ignore[index]
+        self.rollout_buffer = RolloutBuffer(
+            self.n_steps,
+            spaces.Box(-np.inf, np.inf, (size + behind,), np.float32),
+            self.action_space,
+            device=self.device,
+            gamma=self.gamma,
+            gae_lambda=self.gae_lambda,
+            n_envs=self.n_envs,
+        )
+
+    def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
+        self._with_history = self._last_obs = None  # so that the base class lets episodes begin
+        return super()._setup_learn(*args, **kwargs)
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
         names, other = super()._get_torch_save_params()
@@ -167,110 +166,47 @@ class AdaptivePPO(PPO):
         rollout_buffer: RolloutBuffer,
         n_rollout_steps: int,
     ) -> bool:
-        """As the base class does, with the latent of the present part."""
-        self.part = self.part_at(self.num_timesteps)
-        self._normalizer.frozen = self.part != "teacher"
-        match self.part:
-            case "teacher":
-                if self._shown is not None:  # a training that begins anew
-                    self._histories = self._shown = None
-                    self.rollout_buffer = self._make_buffer(0)
-                return super().collect_rollouts(env, callback, self.rollout_buffer, n_rollout_steps)
-            case "student":
-                return self._collect_for_estimator(env, callback, n_rollout_steps)
-        histories = self._remembered(env)
-        if self._shown is None:
-            self._shown = WithEstimates(env, self.policy, histories)
-            self.rollout_buffer = self._make_buffer(self._rma.latent)
-            self._last_obs = self._shown.show(np.asarray(self._last_obs))
-        going = super().collect_rollouts(self._shown, callback, self.rollout_buffer, n_rollout_steps)
-        if going:
-            histories.close()
-        return going
-
-    def _remembered(self, env: VecEnv) -> Histories:
-        if self._histories is None:
-            estimator = self.policy.estimator
-            self._histories = Histories(env.num_envs, estimator.steps, estimator.frame_size)
-        return self._histories
-
-    def _make_buffer(self, latent: int) -> RolloutBuffer:
-        """For observations with so many numbers behind them."""
-        size = int(self.observation_space.shape[0]) + latent  # type: ignore[index]
-        space = spaces.Box(-np.inf, np.inf, (size,), np.float32)
-        return RolloutBuffer(
-            self.n_steps,
-            space,
-            self.action_space,
-            device=self.device,
-            gamma=self.gamma,
-            gae_lambda=self.gae_lambda,
-            n_envs=self.n_envs,
-        )
-
-    def _collect_for_estimator(self, env: VecEnv, callback: BaseCallback, steps: int) -> bool:
-        """With the estimator's latents and without exploration."""
-        self.policy.set_training_mode(False)
-        histories = self._remembered(env)
-        callback.on_rollout_start()
-        for _ in range(steps):
-            if not self._step(env, callback, histories):
-                return False
-        callback.on_rollout_end()
-        return True
-
-    @property
-    def _normalizer(self) -> Normalizer:
-        normalizer = self.policy.features_extractor.normalizer
-        assert isinstance(normalizer, Normalizer)
-        return normalizer
-
-    def _step(self, env: VecEnv, callback: BaseCallback, histories: Histories) -> bool:
-        """One step of all simulations; whether training goes on."""
-        policy, extractor = self.policy, self.policy.mlp_extractor
-        with torch.no_grad():
-            features: Any = policy.extract_features(torch.as_tensor(self._last_obs))
-            seen = features[:, : policy.actor_size]
-            latent = policy.estimator(histories.newest())
-            action = policy.action_net(extractor.act(seen, latent)).clamp(-1.0, 1.0)  # type: ignore[operator]
-            label = extractor.encode(features)  # type: ignore[operator]
-        new_obs, _, dones, infos = env.step(action.numpy())
-        histories.add(torch.cat((seen, action), dim=1), label, torch.as_tensor(np.asarray(dones)))
-        self.num_timesteps += env.num_envs
-        callback.update_locals({"new_obs": new_obs, "dones": dones, "infos": infos})
-        if not callback.on_step():
-            return False
-        self._update_info_buffer(infos, dones)
-        self._last_obs, self._last_episode_starts = new_obs, dones  # type: ignore[assignment]
-        return True
+        """As the base class does, of simulations some of which act on estimates."""
+        share = self._rma.estimated_share(self.num_timesteps / self._total_timesteps)
+        estimated = round(share * env.num_envs)
+        if self._with_history is None:
+            self._with_history = WithHistory(env, self.policy)
+            self._with_history.estimated = estimated
+            self._last_obs = self._with_history.show(np.asarray(self._last_obs))
+        self._with_history.estimated = estimated
+        self.logger.record("estimator/share", share)
+        return super().collect_rollouts(self._with_history, callback, rollout_buffer, n_rollout_steps)
 
     def train(self) -> None:
-        """Update what the rollout was for: policy and encoder, the estimator, or the policy alone."""
-        if self.part == "student":
-            self._fit_estimator()
-        else:
-            super().train()
+        """Let the estimator learn what the encoder says, and then policy and encoder."""
+        self._fit_estimator()  # first, since PPO changes the order of the rollout's moments
+        super().train()
 
     def _fit_estimator(self) -> None:
-        assert self._histories is not None
+        assert self._with_history is not None
         policy, optimizer = self.policy, self.policy.estimator_optimizer
-        left = self._current_progress_remaining - self._rma.policy_share
-        remaining = left / self._rma.student_share
-        rate = FINAL_SHARE + (1.0 - FINAL_SHARE) * min(1.0, max(0.0, remaining))
+        rate = FINAL_SHARE + (1.0 - FINAL_SHARE) * self._current_progress_remaining
         for group in optimizer.param_groups:
             group["lr"] = self._rma.student_learning_rate * rate
-        frames, ages = self._histories.close()
+        histories = self._with_history.histories
+        frames, ages = histories.close()
+        latent = self._encoded()
         losses = []
-        for _ in range(self._rma.student_epochs):
-            for which in torch.split(torch.randperm(ages.numel()), self._rma.student_batch_size):
-                history, latent = self._histories.pick(frames, ages, which)
-                loss = mse_loss(policy.estimator(history), latent)
-                optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                losses.append(float(loss.detach()))
-        optimizer.zero_grad(set_to_none=True)  # or the teacher's gradients would be shortened for them
-        policy.estimator.seen += ages.numel()
-        spread = float(self._histories.latent.flatten(0, 1).var(dim=0, correction=0).mean())
+        for which in torch.split(torch.randperm(ages.numel()), self._rma.student_batch_size):
+            estimate = policy.estimator(histories.pick(frames, ages, which))
+            loss = mse_loss(estimate, latent[which])
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            losses.append(float(loss.detach()))
+        optimizer.zero_grad(set_to_none=True)  # or the policy's gradients would be shortened for them
+        spread = float(latent.var(dim=0, correction=0).mean())
         self.logger.record("estimator/loss", float(np.mean(losses)))
         self.logger.record("estimator/unexplained", float(np.mean(losses)) / max(spread, 1e-12))
+
+    def _encoded(self) -> torch.Tensor:
+        """(steps * count, latent) what the encoder makes of the rollout's parameters, step by step."""
+        shown = torch.as_tensor(self.rollout_buffer.observations).flatten(0, 1)
+        size = int(self.observation_space.shape[0])  # type: ignore[index]
+        with torch.no_grad():
+            return self.policy.encode(shown[:, :size])

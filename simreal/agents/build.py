@@ -11,7 +11,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.noise import NormalActionNoise, VectorizedActionNoise
 from torch import nn
 
-from simreal.agents.adaptive import AdaptivePolicy, NormalizedBesideEstimate
+from simreal.agents.adaptive import AdaptivePolicy, NormalizedWithHistory
 from simreal.agents.adaptive_ppo import AdaptivePPO
 from simreal.agents.asymmetric import AsymmetricPolicy
 from simreal.agents.config import (
@@ -82,8 +82,8 @@ def _agent(
             return RecurrentPPO(**common | {"policy": "MlpLstmPolicy"}, policy_kwargs=policy)
         case PPOConfig() if rma is not None:
             policy |= {"drawn": len(env.batch.randomizer.columns), "rma": rma}
-            policy["features_extractor_class"] = NormalizedBesideEstimate
-            return _adaptive(config, rma, common, policy)
+            policy["features_extractor_class"] = NormalizedWithHistory
+            return AdaptivePPO(**common | {"policy": AdaptivePolicy}, policy_kwargs=policy, rma=rma)
         case PPOConfig():
             if teacher is not None:
                 told = len(untold(env.batch.contract)) + len(env.batch.told_columns)
@@ -181,22 +181,6 @@ def _of_ppo(config: PPOConfig) -> dict[str, Any]:
         "max_grad_norm": config.gradient_norm,
         "target_kl": config.target_kl,
     }
-
-
-def _adaptive(
-    config: PPOConfig, rma: RMAConfig, common: dict[str, Any], policy: dict[str, Any]
-) -> AdaptivePPO:
-    """The policy's learning rate falls over its own parts of the steps, the first and the last."""
-    rate = _linear(config.learning_rate, config.final_learning_rate_share)
-    teacher, student = rma.teacher_share, rma.student_share
-
-    def learning_rate(remaining: float) -> float:
-        done = 1.0 - remaining
-        learned = min(done, teacher) + max(0.0, done - teacher - student)
-        return rate(1.0 - learned / (1.0 - student))
-
-    common["learning_rate"] = learning_rate
-    return AdaptivePPO(**common | {"policy": AdaptivePolicy}, policy_kwargs=policy, rma=rma)
 
 
 def _off_policy(config: OffPolicyConfig) -> dict[str, Any]:

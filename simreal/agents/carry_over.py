@@ -1,7 +1,7 @@
-"""Hands a policy over to an agent whose critic is shown other parameters of the episode."""
+"""Hands a policy over to an agent whose critic, or encoder, is shown other parameters of the episode."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,10 @@ from simreal.errors import UserError
 
 Values = NDArray[np.float64]
 Tensors = dict[str, torch.Tensor]
+ENCODER = "mlp_extractor.encoder.0.weight"
+"""Of a policy with a latent: it sees the drawn parameters alone."""
+ACTOR = "mlp_extractor.policy_net."
+"""Of PPO, which sees none of them, however wide it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +74,24 @@ def _moved(given: Tensors, old: Inputs, new: Inputs) -> Tensors:
     for name, tensor in given.items():
         if name.endswith((".mean", ".variance")) and tensor.shape == (old.size,):
             moved[name] = _statistics(tensor, old, new, name.endswith(".variance"))
-        elif tensor.dim() == 2 and tensor.shape[1] == old.size and name.endswith(".weight"):
+        elif name == ENCODER:
+            alone = [replace(each, size=len(each.columns)) for each in (old, new)]
+            moved[name] = _weights(tensor, *alone)
+        elif _sees_all(name, tensor, old):
             moved[name] = _weights(tensor, old, new)
         else:
             moved[name] = tensor
     return moved
+
+
+def _sees_all(name: str, tensor: torch.Tensor, old: Inputs) -> bool:
+    """Whether these are the weights of a first layer that sees the drawn parameters, too."""
+    return (
+        tensor.dim() == 2
+        and tensor.shape[1] == old.size
+        and name.endswith(".weight")
+        and not name.startswith(ACTOR)
+    )
 
 
 def _places(old: Inputs, new: Inputs) -> Sequence[tuple[int, int]]:

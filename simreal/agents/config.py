@@ -133,28 +133,31 @@ class RMAConfig(Config):
     """Widths, of the network that encodes the drawn parameters."""
     history: Annotated[int, Field(ge=8)] = 50
     """Control steps that the estimator sees."""
+    recent_frames: Annotated[int, Field(ge=0)] = 4
+    """The last, which the policy sees itself: what was commanded and has not arrived yet, what moved."""
     channels: Count = 32
     """Of the estimator's convolutions over time."""
-    student_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
-    """Of the training's steps in which the estimator learns, on the policy's own rollouts with it."""
-    policy_share: Annotated[float, Field(ge=0, lt=1)] = 0.25
-    """Of them, the last, in which the policy learns to act on estimates (Kumar et al., IROS 2022)."""
+    teacher_share: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """Of the training's steps in which every simulation acts on what the encoder says."""
+    handover_share: Annotated[float, Field(ge=0, lt=1)] = 0.4
+    """Of them, thereafter, in which one simulation after the other comes to act on estimates."""
     student_learning_rate: Positive = 1e-3
     """Of the estimator; it falls linearly to a tenth."""
-    student_epochs: Count = 4
-    """Passes over each rollout."""
     student_batch_size: Count = 512
-    """Moments in each gradient step of the estimator."""
+    """Moments in each gradient step of the estimator, which passes over each rollout once."""
 
-    @property
-    def teacher_share(self) -> float:
-        """Of the training's steps in which the policy learns with what the encoder says."""
-        return 1.0 - self.student_share - self.policy_share
+    def estimated_share(self, progress: float) -> float:
+        """Of the simulations that act on estimates, at a progress of the training from 0 to 1."""
+        if self.handover_share == 0.0:
+            return float(progress >= self.teacher_share)
+        return min(1.0, max(0.0, (progress - self.teacher_share) / self.handover_share))
 
     @model_validator(mode="after")
-    def _leaves_a_teacher(self) -> Self:
-        if self.teacher_share <= 0.0:
-            raise ValueError("student_share and policy_share must leave a share to the teacher: below 1")
+    def _is_sound(self) -> Self:
+        if self.teacher_share + self.handover_share >= 1.0:
+            raise ValueError("teacher_share and handover_share must leave a share to estimates: below 1")
+        if self.recent_frames > self.history:
+            raise ValueError(f"recent_frames must be no more than history: at most {self.history}")
         return self
 
 

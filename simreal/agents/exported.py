@@ -135,11 +135,7 @@ class ExportedChooser(nn.Module):
 
 
 def exported(agent: BaseAlgorithm, contract: Contract) -> ExportedPolicy | ExportedChooser | WithMemory:
-    """The deterministic policy of an agent, in evaluation mode.
-
-    Raises:
-        UserError: its training has not come so far.
-    """
+    """The deterministic policy of an agent, in evaluation mode."""
     policy: Any = agent.policy
     module: ExportedPolicy | ExportedChooser | WithMemory
     if isinstance(policy, AdaptivePolicy):

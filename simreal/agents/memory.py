@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from torch import nn
 
-from simreal.agents.adaptive import AdaptivePolicy
+from simreal.agents.adaptive import AdaptivePolicy, recent_frames
 from simreal.agents.normalizer import Normalizer
 from simreal.contract import HiddenState
-from simreal.errors import UserError
 from simreal.images import NO_IMAGES, Images
 
 
@@ -29,19 +28,11 @@ class AdaptiveActor(nn.Module):
     hidden_states: tuple[HiddenState, ...]
 
     def __init__(self, policy: AdaptivePolicy, normalizer: Normalizer) -> None:
-        """Take the networks of a policy; they are shared, not copied.
-
-        Raises:
-            UserError: the estimator has not begun to learn.
-        """
+        """Take the networks of a policy; they are shared, not copied."""
         super().__init__()
-        if int(policy.estimator.seen) == 0:
-            raise UserError(
-                "the training has not come to the part in which the latent's estimator learns: go on "
-                "with --resume, or, if it is over, give it more steps: its rollouts are too few for both"
-            )
         self.normalizer, self.estimator = normalizer.first(policy.actor_size), policy.estimator
         self.network = nn.Sequential(policy.mlp_extractor.policy_net, policy.action_net)
+        self._recent = policy.recent
         shape = policy.estimator.steps, policy.estimator.frame_size
         self.hidden_states = (HiddenState(name="history", shape=shape),)
 
@@ -49,8 +40,14 @@ class AdaptiveActor(nn.Module):
         self, observation: torch.Tensor, history: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Actions on (batch, size) observations, and (batch, steps, frame size) of the next history."""
-        seen, latent = self.normalizer(observation), self.estimator(history)
-        action = self.network(torch.cat((seen, latent), dim=1)).clamp(-1.0, 1.0)
+        return self.given(self.estimator(history), observation, history)
+
+    def given(
+        self, latent: torch.Tensor, observation: torch.Tensor, history: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """As `forward`, with another (batch, latent) than the estimator's."""
+        seen, recent = self.normalizer(observation), recent_frames(history, self._recent)
+        action = self.network(torch.cat((seen, recent, latent), dim=1)).clamp(-1.0, 1.0)
         frame = torch.cat((seen, action), dim=1)
         return action, torch.cat((history[:, 1:], frame[:, None]), dim=1)
 

@@ -16,11 +16,7 @@ CLIP = 10.0
 
 
 class Normalizer(nn.Module):
-    """Running mean and variance of observations (Chan, Golub and LeVeque's parallel update).
-
-    Attributes:
-        frozen: whether the statistics stay as they are, since something was learned that rests on them.
-    """
+    """Running mean and variance of observations (Chan, Golub and LeVeque's parallel update)."""
 
     mean: torch.Tensor
     variance: torch.Tensor
@@ -35,7 +31,6 @@ class Normalizer(nn.Module):
         """
         super().__init__()
         self._image = image
-        self.frozen = False
         self.register_buffer("mean", torch.zeros(size, dtype=torch.float64))
         self.register_buffer("variance", torch.ones(size, dtype=torch.float64))
         self.register_buffer("count", torch.zeros((), dtype=torch.float64))
@@ -55,9 +50,7 @@ class Normalizer(nn.Module):
         return part
 
     def update(self, observations: NDArray[np.floating[Any]]) -> None:
-        """Take (n, size) observations into the statistics, unless these are frozen."""
-        if self.frozen:
-            return
+        """Take (n, size) observations into the statistics."""
         if self._image is not None:
             observations = np.concatenate([observations, self._mirrored(observations)])
         batch = torch.as_tensor(observations, dtype=torch.float64)

@@ -50,7 +50,18 @@ def test_a_finetuned_run_begins_as_its_base_acts(base: Run, identified: Path, tm
 
 def _same_values(old_agent, old_env, agent, env) -> None:  # type: ignore[no-untyped-def]
     """The critic thinks of a world in both ranges what it thought: what is new has no weight yet."""
-    random, size = np.random.default_rng(1), env.observation_size
+    shown = _shown(old_env, env)
+    with torch.no_grad():
+        one, other = (
+            each.policy.predict_values(seen)
+            for each, seen in zip((old_agent, agent), shown, strict=True)
+        )
+    assert torch.allclose(one, other, atol=1e-4)
+
+
+def _shown(*environments):  # type: ignore[no-untyped-def]
+    """What each shows of the same states in the same worlds."""
+    random, size = np.random.default_rng(1), environments[0].observation_size
     seen = random.standard_normal((8, size))
     worlds = {
         name: random.uniform(0.9, 1.1, 8)
@@ -71,10 +82,26 @@ def _same_values(old_agent, old_env, agent, env) -> None:  # type: ignore[no-unt
         scaled = 2.0 * (values.T - space.low) / width - 1.0
         return torch.from_numpy(np.concatenate((seen, scaled), axis=1).astype(np.float32))
 
+    return [shown(each) for each in environments]
+
+
+def test_an_adaptive_policy_goes_on_with_what_its_encoder_says_and_on_estimates(
+    identified: Path, tmp_path: Path
+) -> None:
+    rma = ("adaptation=rma", "rma.history=8", "rma.channels=4", "rma.latent=3")
+    base = trained(tmp_path / "base", "ppo", *rma)
+    run = start_finetuning(base, identified, steps=1, path=tmp_path / "new").run
+    assert run.experiment().rma.estimated_share(0.0) == 1.0  # type: ignore[union-attr]
+    finetune(run)
+    agent, env = load_agent(run)
+    load_checkpoint(sorted(run.checkpoints.glob("*.pt"))[0], agent, with_replay=False)
+    old_agent, old_env = load_agent(base)
+    assert old_env.randomizer.space.columns != env.randomizer.space.columns
+    _same_values(old_agent, old_env, agent, env)
+    shown = _shown(old_env, env)
     with torch.no_grad():
-        one = old_agent.policy.predict_values(shown(old_env))
-        other = agent.policy.predict_values(shown(env))
-    assert torch.allclose(one, other, atol=1e-4)
+        one, other = old_agent.policy.encode(shown[0]), agent.policy.encode(shown[1])
+    assert torch.allclose(one, other, atol=1e-4) and one.std() > 0.0
 
 
 @pytest.mark.parametrize(("overrides", "rate"), [((), 5e-4), (("ppo.learning_rate=2e-4",), 2e-4)])

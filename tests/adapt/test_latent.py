@@ -27,7 +27,6 @@ TINY = (
     "rma.history=10",
     "rma.channels=8",
     "rma.latent=2",
-    "rma.student_share=0.5",
     "episode_length=0.6",
 )
 

@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 
 from simreal.agents.adaptive import AdaptivePolicy, Estimator
-from simreal.agents.adaptive_ppo import AdaptivePPO, Histories, WithEstimates
+from simreal.agents.adaptive_ppo import AdaptivePPO, Histories, WithHistory
 from simreal.agents.build import build_agent
 from simreal.agents.config import RMAConfig
-from simreal.agents.exported import exported, find_normalizer
+from simreal.agents.exported import exported
 from simreal.agents.memory import Actor, AdaptiveActor
 from simreal.env import BatchEnv
 from simreal.errors import UserError
@@ -26,6 +27,7 @@ SMALL = (
     "rma.latent=3",
     "rma.encoder_layers=[8]",
     "rma.history=12",
+    "rma.recent_frames=2",
     "rma.channels=4",
     "episode_length=0.3",
     "ppo.rollout_steps=8",
@@ -44,10 +46,12 @@ def test_the_teachers_action_follows_from_the_drawn_parameters() -> None:
     agent, env = make()
     policy = agent.policy
     assert isinstance(policy, AdaptivePolicy)
-    seen = torch.as_tensor(np.concatenate((env.reset(seed=0), env.privileged), axis=1))
-    assert seen.shape[1] == env.observation_size + len(env.randomizer.columns)
+    vec_env = SimrealVecEnv(env)
+    shown = np.asarray(vec_env.reset())
+    assert shown.shape[1] == env.observation_size + len(env.randomizer.columns)
+    seen = torch.as_tensor(WithHistory(vec_env, policy).show(shown))
     other = seen.clone()
-    other[:, -1] += 1.0
+    other[:, shown.shape[1] - 1] += 1.0
     with torch.no_grad():
         means = [policy.get_distribution(each).distribution.mean for each in (seen, other)]
     assert (means[0] != means[1]).all()
@@ -63,85 +67,118 @@ def test_parameters_stand_last_and_between_their_ranges_however_the_critic_names
     np.testing.assert_array_equal(plain.privileged, named.privileged)
 
 
-class Watch(BaseCallback):
-    """Keeps what each part of a training was, and changed."""
+class Keep(BaseCallback):
+    """Keeps the policy as it was before each rollout, and what each rollout was."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.parts: list[str] = []
+        self.states: list[dict[str, torch.Tensor]] = []
+        self.shown: list[torch.Tensor] = []
 
     def _on_step(self) -> bool:
-        self.parts.append(self.model.part)  # type: ignore[attr-defined]
         return True
 
+    def _on_rollout_start(self) -> None:
+        state = self.model.policy.state_dict()
+        self.states.append({name: value.clone() for name, value in state.items()})
 
-def test_the_first_part_trains_all_but_the_estimator_and_the_second_nothing_else() -> None:
-    agent, _ = make(16, "rma.student_share=0.5", "rma.policy_share=0")
-    policy, watch = agent.policy, Watch()
-
-    def weights() -> dict[str, torch.Tensor]:
-        return {name: value.clone() for name, value in policy.state_dict().items()}
-
-    start = weights()
-    agent.learn(256, callback=watch)  # two rollouts of 128 steps, one for each part
-    assert watch.parts == ["teacher"] * 8 + ["student"] * 8
-    end = weights()
-    agent.learn(128)  # anew: a teacher's alone
-    changed = {name for name in start if not torch.equal(start[name], end[name])}
-    estimator = {name for name in start if name.startswith("estimator.")}
-    assert estimator - {"estimator.seen"} <= changed
-    assert "mlp_extractor.encoder.0.weight" in changed
-    assert int(end["estimator.seen"]) == 128
-    teacher, _ = make(16, "rma.student_share=0.5", "rma.policy_share=0")
-    teacher._total_timesteps = 10**9
-    teacher.learn(128)
-    same = teacher.policy.state_dict()
-    for name in set(start) - estimator:
-        torch.testing.assert_close(end[name], same[name], rtol=0, atol=0)
+    def _on_rollout_end(self) -> None:
+        buffer = self.model.rollout_buffer  # type: ignore[attr-defined]
+        self.shown.append(torch.as_tensor(buffer.observations.copy()))
 
 
-def test_in_the_last_part_the_policy_learns_on_estimates_and_nothing_else_learns() -> None:
-    agent, env = make(16, "rma.student_share=0.25", "rma.policy_share=0.5")
-    policy, watch, states = agent.policy, Watch(), []
+def changed(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> set[str]:
+    return {name for name in before if not torch.equal(before[name], after[name])}
 
-    class Keep(BaseCallback):
-        def _on_step(self) -> bool:
-            return True
 
-        def _on_rollout_start(self) -> None:
-            states.append({name: value.clone() for name, value in policy.state_dict().items()})
+def test_one_simulation_after_the_other_comes_to_act_on_estimates() -> None:
+    agent, _ = make(16, "rma.teacher_share=0.25", "rma.handover_share=0.5")
+    keep = Keep()
+    agent.learn(8 * 128, callback=keep)  # eight rollouts
+    acted_on_estimates = [shown[-1, :, -1] for shown in keep.shown]
+    assert [int(each.sum()) for each in acted_on_estimates] == [0, 0, 0, 4, 8, 12, 16, 16]
+    assert (acted_on_estimates[3][:4] == 1.0).all()
+    policy = agent.policy
+    end = {name: value.clone() for name, value in policy.state_dict().items()}
+    learned = changed(keep.states[0], keep.states[1])
+    assert {name.split(".")[0] for name in learned} >= {"estimator", "mlp_extractor", "action_net"}
+    assert "mlp_extractor.encoder.0.weight" in learned
+    assert {"estimator.latent.weight", "mlp_extractor.policy_net.0.weight"} <= changed(
+        keep.states[7], end
+    )
 
-    agent.learn(512, callback=[watch, Keep()])  # four rollouts
-    assert watch.parts == ["teacher"] * 8 + ["student"] * 8 + ["policy"] * 16
-    before, end = states[2], policy.state_dict()
-    changed = {name for name in end if not torch.equal(before[name], end[name])}
-    assert any(name.startswith("mlp_extractor.policy_net") for name in changed)
-    assert any(name.startswith("mlp_extractor.value_net") for name in changed)
-    assert not [name for name in changed if name.startswith(("estimator", "mlp_extractor.encoder"))]
-    # What it learned on is what the estimator said of the histories then, whatever was drawn.
-    buffer = agent.rollout_buffer
-    size = env.observation_size + env.privileged.shape[1]
-    assert buffer.observations.shape[-1] == size + policy.estimator.latent.out_features
-    rows = torch.as_tensor(buffer.observations).flatten(0, -2)[-16:]
-    drawn = rows.clone()
-    drawn[:, env.observation_size : size] += 0.3
-    estimated = rows.clone()
-    estimated[:, size:] += 0.3
+
+def test_ppo_never_moves_the_estimator_and_its_own_loss_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    agent, _ = make(16)
+
+    def learned() -> set[str]:
+        before = {name: value.clone() for name, value in agent.policy.state_dict().items()}
+        agent.learn(128)
+        return changed(before, agent.policy.state_dict())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(agent, "_fit_estimator", lambda: None)
+        by_ppo = learned()
+    assert by_ppo and not any(name.startswith("estimator") for name in by_ppo)
+    monkeypatch.setattr(PPO, "train", lambda self: None)
+    by_its_loss = learned()
+    assert by_its_loss and all(name.startswith("estimator") for name in by_its_loss)
+
+
+def test_the_estimator_learns_what_the_encoder_says_of_the_same_simulation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    agent, env = make(16)
+    labels: list[torch.Tensor] = []
+    monkeypatch.setattr(agent, "_fit_estimator", lambda: labels.append(agent._encoded()))
+    monkeypatch.setattr(PPO, "train", lambda self: None)
+    agent.learn(128)  # eight steps of episodes that have thirty: the worlds are those of the end
+    shown = np.concatenate((np.zeros((16, env.observation_size)), env.privileged), axis=1)
     with torch.no_grad():
-        first, same, other = (
-            policy.get_distribution(each).distribution.mean for each in (rows, drawn, estimated)
+        expected = agent.policy.encode(torch.as_tensor(shown, dtype=torch.float32))
+    assert expected.std(dim=0).min() > 0.0
+    for step in labels[0].reshape(8, 16, -1):
+        torch.testing.assert_close(step, expected)
+
+
+def test_more_learning_begins_with_new_episodes() -> None:
+    agent, _ = make(16)
+    agent.learn(128)
+    agent.learn(128, reset_num_timesteps=False)
+    assert agent.num_timesteps == 256
+
+
+def test_who_acts_on_an_estimate_sees_nothing_of_what_was_drawn_and_the_others_nothing_of_it() -> None:
+    agent, env = make(16, "rma.teacher_share=0.25", "rma.handover_share=0.5")
+    keep = Keep()
+    agent.learn(8 * 128, callback=keep)
+    size, estimator = env.observation_size + env.privileged.shape[1], agent.policy.estimator
+    recent = agent.policy.recent * estimator.frame_size
+    assert keep.shown[4].shape[-1] == size + recent + estimator.latent.out_features + 1
+    rows = keep.shown[4][-1]
+    drawn, estimated = rows.clone(), rows.clone()
+    drawn[:, env.observation_size : size] += 0.3
+    estimated[:, size + recent : -1] += 0.3
+    with torch.no_grad():
+        first, of_drawn, of_estimate = (
+            agent.policy.get_distribution(each).distribution.mean for each in (rows, drawn, estimated)
         )
-    torch.testing.assert_close(first, same, rtol=0, atol=0)
-    assert (first != other).all()
+    torch.testing.assert_close(first[:8], of_drawn[:8], rtol=0, atol=0)
+    torch.testing.assert_close(first[8:], of_estimate[8:], rtol=0, atol=0)
+    assert (first[:8] != of_estimate[:8]).all() and (first[8:] != of_drawn[8:]).all()
 
 
-def test_estimates_of_the_last_part_are_those_of_the_file_that_leaves() -> None:
-    agent, env = make(16, "rma.student_share=0.25", "rma.policy_share=0.5")
+def test_estimates_of_training_are_those_of_the_file_that_leaves() -> None:
+    agent, env = make(16)
     agent.learn(512)
     module, policy = exported(agent, env.contract), agent.policy
     assert isinstance(module, AdaptiveActor)
-    shown = WithEstimates(SimrealVecEnv(env), policy, Histories(16, 12, policy.estimator.frame_size))
-    act, seen = Actor(module), shown.show(SimrealVecEnv(env).reset())
+    vec_env = SimrealVecEnv(env)
+    shown = WithHistory(vec_env, policy)
+    shown.estimated = 16
+    act, seen = Actor(module), shown.show(np.asarray(vec_env.reset()))
     for _ in range(40):
         with torch.no_grad():
             expected = policy.get_distribution(torch.as_tensor(seen)).distribution.mean.clamp(-1.0, 1.0)
@@ -151,20 +188,21 @@ def test_estimates_of_the_last_part_are_those_of_the_file_that_leaves() -> None:
         act.begin(np.flatnonzero(done))
 
 
-@pytest.mark.parametrize("shares", ["0.5, policy_share: 0.5", "0.9, policy_share: 0.2"])
-def test_a_teacher_must_be_left_a_share(shares: str) -> None:
-    with pytest.raises(UserError, match="must leave a share to the teacher"):
-        load_experiment("qube_swingup", [*SMALL[:1], f"rma={{student_share: {shares}}}"])
+def test_no_more_recent_frames_than_there_is_history() -> None:
+    with pytest.raises(UserError, match="at most 12"):
+        load_experiment("qube_swingup", [*SMALL, "rma.recent_frames=13"])
 
 
-def test_statistics_of_observations_stand_still_while_the_estimator_learns() -> None:
-    agent, _ = make(16, "rma.student_share=0.5", "rma.policy_share=0")
-    agent.learn(256)
-    normalizer = find_normalizer(agent)
-    assert normalizer.frozen
-    before = normalizer.mean.clone()
-    normalizer.update(np.ones((4, len(before))))
-    torch.testing.assert_close(normalizer.mean, before, rtol=0, atol=0)
+@pytest.mark.parametrize("shares", ["0.5, handover_share: 0.5", "0.9, handover_share: 0.2"])
+def test_a_share_must_be_left_to_estimates(shares: str) -> None:
+    with pytest.raises(UserError, match="must leave a share to estimates"):
+        load_experiment("qube_swingup", [*SMALL[:1], f"rma={{teacher_share: {shares}}}"])
+
+
+def test_estimates_may_act_from_the_beginning_or_all_at_once() -> None:
+    assert RMAConfig(teacher_share=0.0, handover_share=0.0).estimated_share(0.0) == 1.0
+    at_once = RMAConfig(teacher_share=0.5, handover_share=0.0)
+    assert [at_once.estimated_share(done) for done in (0.0, 0.49, 0.5, 1.0)] == [0.0, 0.0, 1.0, 1.0]
 
 
 @pytest.mark.parametrize("history", [8, 9, 12, 28, 50])
@@ -180,51 +218,20 @@ def test_histories_for_learning_are_those_that_acted() -> None:
     rng = np.random.default_rng(0)
     past: list[list[torch.Tensor]] = [[] for _ in range(count)]
     for _ in range(4):
-        acted, labels = [], []
+        acted = []
         for _ in range(5):
             acted.append(histories.newest())
             for row in range(count):
                 known = torch.stack([torch.zeros(size)] * history + past[row])[-history:]
                 torch.testing.assert_close(acted[-1][row], known, rtol=0, atol=0)
             frame = torch.as_tensor(rng.standard_normal((count, size)), dtype=torch.float32)
-            labels.append(torch.as_tensor(rng.standard_normal((count, 1))))
             ended = torch.as_tensor(rng.uniform(size=count) < 0.2)
-            histories.add(frame, labels[-1], ended)
+            histories.add(frame, ended)
             for row in range(count):
                 past[row] = [] if ended[row] else [*past[row], frame[row]]
         frames, ages = histories.close()
-        picked, label = histories.pick(frames, ages, torch.arange(5 * count))
+        picked = histories.pick(frames, ages, torch.arange(5 * count))
         torch.testing.assert_close(picked, torch.cat(acted), rtol=0, atol=0)
-        torch.testing.assert_close(label, torch.cat(labels), rtol=0, atol=0)
-
-
-def test_the_student_acts_in_evaluation_as_it_did_in_training() -> None:
-    agent, env = make(16, "rma.student_share=0.5", "rma.policy_share=0")
-    agent.learn(256)
-    module = exported(agent, env.contract)
-    assert isinstance(module, AdaptiveActor)
-    act, policy = Actor(module), agent.policy
-    histories = Histories(16, 12, policy.estimator.frame_size)
-    observation = env.reset(seed=5)
-    for _ in range(40):
-        whole = torch.as_tensor(np.concatenate((observation, env.privileged), axis=1))
-        with torch.no_grad():
-            seen = policy.extract_features(whole)[:, : env.observation_size]
-            latent = policy.estimator(histories.newest())
-            expected = policy.action_net(policy.mlp_extractor.act(seen, latent)).clamp(-1.0, 1.0)
-        action = act(observation)
-        np.testing.assert_allclose(action, expected.numpy(), atol=1e-6)
-        step = env.step(action)
-        ended = step.terminated | step.truncated
-        histories.add(torch.cat((seen, expected), dim=1), latent, torch.as_tensor(ended))
-        act.begin(np.flatnonzero(ended))
-        observation = step.observation
-
-
-def test_a_teacher_alone_is_not_exported() -> None:
-    agent, env = make()
-    with pytest.raises(UserError, match="estimator"):
-        exported(agent, env.contract)
 
 
 def test_an_estimator_finds_what_history_shows() -> None:

@@ -39,7 +39,7 @@ def test_a_comparison_trains_judges_and_goes_on_where_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = ("ppo.simulations=8", "ppo.rollout_steps=16", "ppo.hidden_layers=[8]", "episode_length=0.3")
-    tiny = {"plain": ("", small), "rma": ("", (*small, "adaptation=rma", "rma.student_share=0.5"))}
+    tiny = {"plain": ("", small), "rma": ("", (*small, "adaptation=rma"))}
     monkeypatch.setattr(module, "ARMS", tiny)
     monkeypatch.setattr(module, "TARGET", ("action_latency_ms",))
     told: list[str] = []
