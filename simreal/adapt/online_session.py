@@ -30,6 +30,7 @@ from simreal.errors import UserError
 from simreal.experiment import ExperimentConfig
 from simreal.files import digest
 from simreal.observation import ObservationPipeline
+from simreal.robots import load_robot
 from simreal.run import Run
 from simreal.run_verdict import ADAPTED
 from simreal.signals import Interrupt
@@ -247,7 +248,7 @@ class Session:
         ledger.in_flight = seconds
         ledger.write(self._folder / LEDGER)
         self.listen(Status("flying", ledger))
-        witness = WitnessDriver(self._robot.driver)
+        witness = WitnessDriver(self._robot.driver, load_robot(self._contract.robot.name).config.safety)
         # A trial flies what will be exported, which knows neither filter nor recovery.
         guarded = kind != "learned"
         explorer = Explorer(

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from simreal.contract import RobotDescription
 from simreal.deploy.drivers import Driver
 from simreal.experiment import ExperimentConfig
+from simreal.robots.safety import SafetyConfig
 from simreal.state import FloatArray, RobotCommand, RobotState
 from simreal.tasks import Motion, find_task
 from simreal.tasks.task import NotInLogError
@@ -25,12 +26,12 @@ class WitnessDriver(Driver):
         newest: the last measurement; None before the first.
         commands: sent so far.
         beyond_range: of them, no numbers, or beyond an actuator's range; the supervisor lets none by.
-        beyond_limits: measurements in which a joint was beyond its limits, of position or velocity.
+        beyond_limits: measurements in which a joint was beyond `measured_limits`.
     """
 
-    def __init__(self, driver: Driver) -> None:
-        """Take the driver of the robot."""
-        self._driver, self.time_source = driver, driver.time_source
+    def __init__(self, driver: Driver, safety: SafetyConfig) -> None:
+        """Take the driver of the robot, and what its safety allows."""
+        self._driver, self.time_source, self._safety = driver, driver.time_source, safety
         self.newest: RobotState | None = None
         self.commands = self.beyond_range = self.beyond_limits = 0
 
@@ -40,7 +41,7 @@ class WitnessDriver(Driver):
         span = np.array([each.upper - each.lower for each in robot.actuators])
         self._lower = np.array([each.lower for each in robot.actuators]) - TOLERANCE * span
         self._upper = np.array([each.upper for each in robot.actuators]) + TOLERANCE * span
-        self._limits = joint_limits(robot)
+        self._limits = measured_limits(robot, self._safety)
         self.newest = None
         return robot
 
@@ -95,8 +96,22 @@ def joint_limits(robot: RobotDescription) -> Limits:
     )
 
 
+def measured_limits(robot: RobotDescription, safety: SafetyConfig) -> Limits:
+    """As `joint_limits`, or as wide as a robot's safety allows.
+
+    It allows for sag and overshoot: a servo that is told to be at the end of its travel is measured
+    beyond it, by no fault of whoever told it.
+    """
+    lowest, highest, fastest = joint_limits(robot)
+    for place, joint in enumerate(robot.joints):
+        low, high = safety.joint_position.get(joint.name, (lowest[place], highest[place]))
+        lowest[place], highest[place] = min(lowest[place], low), max(highest[place], high)
+        fastest[place] = max(fastest[place], safety.joint_velocity.get(joint.name, 0.0))
+    return lowest, highest, fastest
+
+
 def beyond_limits(limits: Limits, position: FloatArray, velocity: FloatArray) -> NDArray[np.bool_]:
-    """(...) whether any joint of (..., joints) is beyond what `joint_limits` says."""
+    """(...) whether any joint of (..., joints) is beyond limits as of `joint_limits`."""
     lowest, highest, fastest = limits
     beyond = (position < lowest) | (position > highest) | (np.abs(velocity) > fastest)
     return np.asarray(beyond.any(axis=-1))

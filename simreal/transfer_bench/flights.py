@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.action import ActionPipeline
-from simreal.adapt.witness import beyond_limits, joint_limits
+from simreal.adapt.witness import beyond_limits, measured_limits
 from simreal.commands import Commands
 from simreal.contract import Contract, RobotDescription
 from simreal.episode_random import EpisodeRandom, episode_seed
@@ -15,6 +15,7 @@ from simreal.evaluate import Act
 from simreal.identification.recording import Recording
 from simreal.images import NO_IMAGES
 from simreal.observation import ObservationPipeline
+from simreal.robots import load_robot
 from simreal.state import FloatArray, RobotCommand
 from simreal.transfer_bench.hidden_robot import HiddenRobot
 from simreal.transfer_bench.meetings import Meeting
@@ -31,7 +32,7 @@ class Flight:
 
     Attributes:
         recording: commands and measurements.
-        violations: control steps in which a joint was beyond what the robot describes as its limits.
+        violations: control steps in which a joint was beyond what it may be measured at.
         fell: whether its task ended it before its time: it fell, or ran into its stop.
     """
 
@@ -162,5 +163,6 @@ class _Track:
             position[:count],
             velocity[:count],
         )
-        beyond = beyond_limits(joint_limits(description), position, velocity)
+        limits = measured_limits(description, load_robot(description.name).config.safety)
+        beyond = beyond_limits(limits, position, velocity)
         return Flight(recording, int(beyond.sum()), self._fell)

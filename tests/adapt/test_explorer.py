@@ -16,6 +16,7 @@ from simreal.contract import Contract
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
 from simreal.make_environment import make_environment
+from simreal.robots.safety import SafetyConfig
 from simreal.state import RobotState
 from tests.adapt.toy_qube import ToyQube
 
@@ -47,7 +48,7 @@ def explorer(
     velocity: float = 0.0,
 ) -> Explorer:
     residual = ResidualPolicy(7, 1, ResidualPolicyConfig(width=width))
-    witness = WitnessDriver(ToyQube())
+    witness = WitnessDriver(ToyQube(), SafetyConfig())
     witness.newest = RobotState(0.0, np.array([arm, 0.0]), np.array([velocity, 0.0]))
     bounds = ActionBounds(BoundsConfig(first=width, largest=max(width, 0.5)))
     policy = FrozenPolicy(Constant(base))  # type: ignore[arg-type]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from simreal.adapt.witness import TaskEnd, WitnessDriver, joint_limits
+from simreal.adapt.witness import TaskEnd, WitnessDriver, beyond_limits, joint_limits, measured_limits
 from simreal.experiment import load_experiment
 from simreal.robots import load_robot
 from simreal.state import RobotCommand, RobotState
@@ -11,7 +11,7 @@ from tests.adapt.toy_qube import ToyQube
 
 
 def witness() -> WitnessDriver:
-    made = WitnessDriver(ToyQube())
+    made = WitnessDriver(ToyQube(), load_robot("qube").config.safety)
     made.connect()
     return made
 
@@ -47,6 +47,29 @@ def test_joints_without_a_limit_have_infinite_ones() -> None:
     assert lowest.tolist() == [-2.094, -np.inf]
     assert highest.tolist() == [2.094, np.inf]
     assert fastest.tolist() == [62.8, 62.8]
+
+
+def test_a_servo_that_sags_at_the_end_of_its_travel_violates_nothing() -> None:
+    robot = load_robot("so101")
+    limits = measured_limits(robot.description, robot.config.safety)
+    position = np.array([robot.description.default_position] * 3)
+    wrist = robot.description.joint_names.index("wrist_flex")
+    position[:, wrist] = 1.658 + np.array([0.0, 0.01, 0.06])
+    found = beyond_limits(limits, position, np.zeros_like(position))
+    assert found.tolist() == [False, False, True]
+    fast = np.zeros_like(position)
+    fast[:, wrist] = 5.3, 6.4, 6.6
+    assert beyond_limits(limits, 0.0 * position, fast).tolist() == [False, False, True]
+
+
+def test_a_safety_within_the_limits_leaves_them() -> None:
+    robot = load_robot("qube")
+    for one, other in zip(
+        joint_limits(robot.description),
+        measured_limits(robot.description, robot.config.safety),
+        strict=True,
+    ):
+        assert one.tolist() == other.tolist()
 
 
 def test_a_task_is_over_where_its_terminations_say_so() -> None:
