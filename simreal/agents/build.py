@@ -158,6 +158,7 @@ def _networks(config: AgentConfig, env: SimrealVecEnv) -> tuple[Any, dict[str, A
             "cameras": cameras,
             "kind": config.image_network,
             "shift": config.image_shift,
+            "features": config.image_features,
         }
         networks["normalize_images"] = False  # the encoders do it as the contract says
     if isinstance(config, PPOConfig):

@@ -34,6 +34,9 @@ class AgentConfig(Config):
     """Between the layers."""
     image_network: Literal["small", "nature"] = "small"
     """For each camera of a policy that sees: see `simreal.agents.images`."""
+    image_features: Count | None = None
+    """Numbers that each camera's network makes of an image, by a layer behind it: few can say little
+    beside what the task asks for. If absent, `small` has no such layer and `nature` one of 512."""
     image_shift: Annotated[int, Field(ge=0, le=64)] = 0
     """Pixels by which images are shifted at random in training (Kostrikov et al., 2021)."""
     image_encoder: Path | None = None

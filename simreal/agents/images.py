@@ -99,7 +99,7 @@ class ImageEncoder(nn.Module):
         size: of the features.
     """
 
-    def __init__(self, term: CameraTerm, kind: Kind, shift: int) -> None:
+    def __init__(self, term: CameraTerm, kind: Kind, shift: int, features: int | None = None) -> None:
         """Make the network of a camera."""
         super().__init__()
         self._mean, self._deviation = 255.0 * term.mean, 255.0 * term.deviation
@@ -107,9 +107,12 @@ class ImageEncoder(nn.Module):
         self.network = image_network(kind, term.shape[0])
         with torch.no_grad():
             self.size = int(self.network(torch.zeros(1, *term.shape)).shape[1])
+        self.last: nn.Module = nn.Identity()
         if kind == "nature":
-            self.network.append(nn.Linear(self.size, 512)).append(nn.ReLU())
-            self.size = 512
+            self.network.append(nn.Linear(self.size, features or 512)).append(nn.ReLU())
+            self.size = features or 512
+        elif features is not None:
+            self.last, self.size = nn.Linear(self.size, features), features
 
     def begin_as(self, other: "ImageEncoder") -> bool:
         """Take another's weights; whether that was possible, as it is among encoders of one kind."""
@@ -124,14 +127,14 @@ class ImageEncoder(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(n, size) features of (n, channels, height, width) numbers from 0 to 255."""
         pixels = (self._shift(images).float() - self._mean) / self._deviation
-        features: torch.Tensor
         if self.training and HAS_MATRIX_UNIT:
             with torch.autocast("cpu", torch.bfloat16):
                 maps = self.network[:-1](pixels)
             # The last layer tells places, which 8 bits of mantissa would blur.
-            features = self.network[-1](maps.float())
+            found = self.network[-1](maps.float())
         else:
-            features = self.network(pixels)
+            found = self.network(pixels)
+        features: torch.Tensor = self.last(found)
         return features
 
 
@@ -145,13 +148,14 @@ class SeenObservation(BaseFeaturesExtractor):
         cameras: tuple[CameraTerm, ...],
         kind: Kind,
         shift: int,
+        features: int | None = None,
     ) -> None:
         """Make the networks of all cameras; all networks of an agent share them and the statistics."""
-        encoders = {term.name: ImageEncoder(term, kind, shift) for term in cameras}
+        encoders = {term.name: ImageEncoder(term, kind, shift, features) for term in cameras}
         numbers: Any = observation_space[STATE]
         self.numbers = int(numbers.shape[0])
-        features = self.numbers + sum(encoder.size for encoder in encoders.values())
-        super().__init__(observation_space, features_dim=features)
+        size = self.numbers + sum(encoder.size for encoder in encoders.values())
+        super().__init__(observation_space, features_dim=size)
         self.normalizer = normalizer
         self.encoders = nn.ModuleDict(encoders)
 
@@ -199,8 +203,8 @@ def begin_as(policy: nn.Module, other: nn.Module) -> None:
                     raise UserError(f"image_encoder: has no camera {name!r}: {nearest(name, theirs)}")
                 if not encoder.begin_as(theirs[name]):
                     raise UserError(
-                        f"image_encoder: camera {name} has another size, kind, stack, normalisation or "
-                        "image_network there"
+                        f"image_encoder: camera {name} has another size, kind, stack, normalisation, "
+                        "image_network or image_features there"
                     )
 
 

@@ -1,10 +1,13 @@
 """Whether alignment helps a policy that sees: trained in one visual world, judged in another.
 
 A robot stands in one room: for each seed, one look that is drawn from the held-out visual world of an
-experiment, in which things beside the task still move. A policy is trained without visual randomization,
-from the same seed with equally many steps: once as it comes, and once for each loss, its encoder aligned
-with images that the robot's camera would have filmed. Nothing else of that room is used in training: no
-reward, no joint and no action.
+experiment, in which things beside the task still move. A policy is trained without visual randomization
+but that of the camera's pose, from the same seed with equally many steps: once as it comes, and once
+for each loss, its encoder aligned with images that the robot's camera would have filmed. Nothing else of
+that room is used in training: no reward, no joint and no action.
+
+The pose of the robot's camera is one of those of training. Another one would show things elsewhere, so
+that features which say where they are could not look alike: a pose is measured, not aligned.
 """
 
 import hashlib
@@ -48,6 +51,8 @@ APART = 4
 FILM_SEED, SHOWN_SEED, JUDGE_SEED = 41_000, 42_000, 43_000
 """Of what is aligned with, of what separability is judged by, and of episodes that count."""
 ROOM_SEED = 40_000
+POSE = ("camera_position", "camera_rotation", "camera_field_of_view")
+"""Entries of where a camera is: those of training hold for the robot, too."""
 MOVING = ("distractor_position", "camera_latency")
 """Entries of a visual world that differ by episode in one room, too."""
 ROWS_AT_ONCE = 512
@@ -96,7 +101,7 @@ class Plan:
         if self.lead == "teacher" and experiment.teacher is None:
             raise UserError(f"{self.name}: has no teacher to lead the robot: --lead policy")
         experiment.in_held_out_world()  # refused now, not after the first training
-        return experiment.without_visuals()
+        return with_pose_of(experiment.without_visuals(), experiment)
 
     @cached_property
     def _rooms(self) -> dict[int, ExperimentConfig]:
@@ -106,7 +111,8 @@ class Plan:
     def robots(self, seed: int) -> ExperimentConfig:
         """The room of a seed's robot."""
         if seed not in self._rooms:
-            self._rooms[seed] = in_one_room(self.own.in_held_out_world(), seed)
+            elsewhere = with_pose_of(self.own.in_held_out_world(), self.own)
+            self._rooms[seed] = in_one_room(elsewhere, seed)
         return self._rooms[seed]
 
     @property
@@ -131,6 +137,17 @@ class Plan:
         return f"{loss}-{self.weight:g}-{self.images}-{self.lead}"
 
 
+def with_pose_of(experiment: ExperimentConfig, other: ExperimentConfig) -> ExperimentConfig:
+    """An experiment whose cameras are drawn, once for each episode, as those of another."""
+    kept = {name: entry for name, entry in experiment.randomization.items() if not name.startswith(POSE)}
+    pose = {
+        name: entry.model_copy(update={"within_episode": False})
+        for name, entry in other.randomization.items()
+        if name.startswith(POSE)
+    }
+    return experiment.model_copy(update={"randomization": kept | pose})
+
+
 def in_one_room(experiment: ExperimentConfig, seed: int) -> ExperimentConfig:
     """A held-out visual world whose look is drawn once, for all episodes.
 
@@ -139,7 +156,8 @@ def in_one_room(experiment: ExperimentConfig, seed: int) -> ExperimentConfig:
     """
     randomizer = make_environment(experiment.from_start(), 1, threads=1).randomizer
     drawn = randomizer.draw(EpisodeRandom(episode_seed(ROOM_SEED + seed, np.arange(1)))).values[0]
-    held = [name for name in experiment.held_out_visuals if not name.startswith(MOVING)]
+    looks = (*experiment.held_out_visuals, *POSE)
+    held = [name for name in looks if not name.startswith(MOVING)]
     pins = {
         column: float(value)
         for column, value in zip(randomizer.columns, drawn, strict=True)

@@ -1,11 +1,12 @@
 """Networks that see, part by part."""
 
+import pytest
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.torch_layers import NatureCNN
 from torch import nn
 
-from simreal.agents.images import ImageEncoder, Shift, Where
+from simreal.agents.images import ImageEncoder, Kind, Shift, Where
 from simreal.contract import CameraTerm
 
 
@@ -44,6 +45,16 @@ def test_the_nature_network_is_that_of_the_paper_with_a_layer_of_512() -> None:
     assert shapes[0] == shapes[1]
     strides = [layer.stride for layer in mine.network if isinstance(layer, nn.Conv2d)]
     assert (strides, mine.size) == ([(4, 4), (2, 2), (1, 1)], 512)
+
+
+@pytest.mark.parametrize(("kind", "usual"), [("small", 48), ("nature", 512)])
+def test_an_image_is_told_in_as_many_numbers_as_asked_for(kind: Kind, usual: int) -> None:
+    term = CameraTerm(name="eye", width=84, height=84)
+    images = torch.zeros(2, 3, 84, 84, dtype=torch.uint8)
+    for features, size in ((None, usual), (6, 6)):
+        encoder = ImageEncoder(term, kind, 0, features)
+        assert (encoder.size, encoder(images).shape) == (size, (2, size))
+    assert not ImageEncoder(term, kind, 0).begin_as(encoder)
 
 
 def test_pixels_are_normalised_as_the_contract_says() -> None:
