@@ -35,7 +35,7 @@ test: install
 	$(BIN)/ruff check .
 	cd $(VENV) && bin/mypy --config-file ../pyproject.toml --cache-dir ../.mypy_cache
 	cd $(VENV) && bin/lint-imports --no-logo --no-cache --config ../pyproject.toml
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m 'not long' -n 2
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m 'not long' -n 2 --dist loadfile
 
 format: install
 	$(BIN)/ruff format .
