@@ -168,7 +168,7 @@ class AdaptivePolicy(AsymmetricPolicy):
         """Let the encoder say next to nothing at first.
 
         Of untrained numbers that differ by world the actor would first have to learn that they are none
-        of its business: a SO-101 did so for a quarter of a short training.
+        of its business; some trainings failed by it (docs/figures.md, hidden robots).
         """
         extractor: Any = self.mlp_extractor
         with torch.no_grad():
