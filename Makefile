@@ -29,6 +29,7 @@ $(INSTALLED): $(VENV)/dependencies
 demo: install
 	$(BIN)/simreal demo
 
+# The tests of a file share what they train: --dist loadfile keeps them in one process.
 # mypy and import-linter would take the folder simreal/ that they are started in for the whole package.
 test: install
 	$(BIN)/ruff format --check .

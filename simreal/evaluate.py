@@ -115,7 +115,7 @@ def experiment_of(policy: Policy, path: Path) -> BaseExperiment:
     try:
         data = json.loads(policy.experiment)
     except ValueError:
-        raise UserError(f"{path}: damaged experiment in its metadata") from None
+        data = None
     if not isinstance(data, dict):
         raise UserError(f"{path}: damaged experiment in its metadata")
     return parse_kept_experiment(data)

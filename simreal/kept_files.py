@@ -30,8 +30,7 @@ def keep_files(data: dict[str, Any], folder: Path) -> None:
 def find_files(data: dict[str, Any], folder: Path) -> None:
     """Let an experiment's data name the files that are kept in a folder by where they stand now."""
     for entry in _readers(data):
-        if not Path(entry["file"]).is_absolute() and (folder / entry["file"]).is_file():
-            entry["file"] = str((folder / entry["file"]).absolute())
+        entry["file"] = _found_in(folder.absolute(), entry["file"])
 
 
 def find_beside(data: dict[str, Any], folder: Path) -> None:
@@ -41,18 +40,17 @@ def find_beside(data: dict[str, Any], folder: Path) -> None:
     folder; in the end it is named as the document's folder is.
     """
     for entry in _readers(data):
-        entry["file"] = _from_here(entry["file"], folder)
+        entry["file"] = _found_in(folder, entry["file"])
     task = data.get("task")
     if isinstance(task, str) and ".py:" in task:
         file, _, name = task.rpartition(":")
-        data["task"] = f"{_from_here(file, folder)}:{name}"
+        data["task"] = f"{_found_in(folder, file)}:{name}"
 
 
-def _from_here(file: str, folder: Path) -> str:
-    beside = folder / file
-    if Path(file).is_absolute() or not beside.is_file():
-        return file
-    return str(beside)
+def _found_in(folder: Path, file: str) -> str:
+    """Where a file stands, if its path is one from a folder; the path itself, if not."""
+    path = folder / file
+    return file if Path(file).is_absolute() or not path.is_file() else str(path)
 
 
 def _readers(data: Any) -> Iterator[dict[str, Any]]:

@@ -247,7 +247,6 @@ class _Recorder(BaseCallback):
         self._saved_at = progress.steps
         self._status_at, self._status_steps = self._began, progress.steps
         self._observations: list[NDArray[np.float32]] = []
-        self._shown = env.batch.observation_size + env.batch.privileged.shape[1]
         self._recent: deque[Episode] = deque(maxlen=RECENT_EPISODES)
         self._ended: list[Episode] = []
         self._scheduled = False
@@ -293,13 +292,13 @@ class _Recorder(BaseCallback):
 
     def _update_normalizer(self) -> None:
         if self._observations:
-            find_normalizer(self.model).update(np.concatenate(self._observations))
+            normalizer, seen = find_normalizer(self.model), np.concatenate(self._observations)
+            normalizer.update(seen[:, : len(normalizer.mean)])  # an agent may have put more behind
             self._observations.clear()
 
     def _on_step(self) -> bool:
         seen = self.locals["new_obs"]
-        numbers = seen[STATE] if isinstance(seen, dict) else seen
-        self._observations.append(numbers[:, : self._shown])  # an agent may have put more behind
+        self._observations.append(seen[STATE] if isinstance(seen, dict) else seen)
         for episode in self._env.take_finished():
             self._recent.append(episode)
             self._ended.append(episode)

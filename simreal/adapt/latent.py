@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from simreal.agents.adaptive import AdaptivePolicy
-from simreal.agents.exported import exported
+from simreal.agents.exported import exported, find_normalizer
 from simreal.agents.memory import Actor, AdaptiveActor
+from simreal.agents.normalizer import Normalizer
 from simreal.episodes import Environment, Episode
 from simreal.errors import UserError
 from simreal.evaluate import percent, summarize, summary_json
@@ -75,30 +76,25 @@ class LatentReport:
     with_truth: list[Episode]
 
 
-class _Encoded:
-    """Acts on a batch with the encoder's latent, as no robot can."""
+class _Told(AdaptiveActor):
+    """Acts with the encoder's latent, as no robot can."""
 
-    def __init__(self, module: AdaptiveActor, policy: AdaptivePolicy, env: Environment) -> None:
-        self._module, self._policy, self._env = module, policy, env
-        (state,) = module.hidden_states
-        self._history = torch.zeros(env.count, *state.shape)
+    def __init__(self, policy: AdaptivePolicy, normalizer: Normalizer, env: Environment) -> None:
+        super().__init__(policy, normalizer)
+        self._policy, self._env = policy, env
 
-    def __call__(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
-        latent, seen = _encoded(self._policy, self._env, observation), torch.from_numpy(observation)
-        with torch.no_grad():
-            action, self._history = self._module.given(latent, seen, self._history)
-        found: NDArray[np.float32] = action.numpy()
-        return found
-
-    def begin(self, rows: NDArray[np.integer[Any]]) -> None:
-        """Episodes begin in some rows."""
-        self._history[torch.from_numpy(rows)] = 0.0
+    def forward(
+        self, observation: torch.Tensor, history: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        latent = _encoded(self._policy, self._env, observation)
+        return self.given(latent, observation, history)
 
 
-def _encoded(policy: AdaptivePolicy, env: Environment, observation: NDArray[np.float32]) -> torch.Tensor:
+def _encoded(policy: AdaptivePolicy, env: Environment, observation: torch.Tensor) -> torch.Tensor:
     """(n, latent) what the encoder says now."""
+    privileged = torch.from_numpy(env.privileged)
     with torch.no_grad():
-        return policy.encode(torch.from_numpy(np.concatenate((observation, env.privileged), axis=1)))
+        return policy.encode(torch.cat((observation, privileged), dim=1))
 
 
 def latent_report(run: Run, episodes: int = 256, seed: int = 1_000_000) -> LatentReport:
@@ -135,7 +131,7 @@ def latent_report(run: Run, episodes: int = 256, seed: int = 1_000_000) -> Laten
         for t in range(len(alive))
         if alive[t].mean() > 0.5
     ]
-    with_truth = _run(_Encoded(module, policy, env), env, seed)
+    with_truth = _run(Actor(_Told(policy, find_normalizer(agent), env)), env, seed)
     return LatentReport(
         episodes,
         steps,
@@ -161,7 +157,7 @@ def _with_estimates(
         (history,) = act.state(env.count)
         with torch.no_grad():
             estimates.append(module.estimator(torch.from_numpy(history)).numpy())
-        truths.append(_encoded(policy, env, observation).numpy())
+        truths.append(_encoded(policy, env, torch.from_numpy(observation)).numpy())
         lasting.append(running.copy())
         step = env.step(act(observation))
         observation = step.observation
@@ -175,7 +171,7 @@ def _with_estimates(
     return np.array(estimates, float), np.array(truths, float), draws, np.array(lasting), done
 
 
-def _run(act: _Encoded, env: Environment, seed: int) -> list[Episode]:
+def _run(act: Actor, env: Environment, seed: int) -> list[Episode]:
     observation = env.reset(seed)
     found: dict[int, Episode] = {}
     while len(found) < env.count:

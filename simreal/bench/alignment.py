@@ -30,7 +30,7 @@ from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.episodes import begin_episodes
 from simreal.errors import UserError
 from simreal.evaluate import WHOLE_ROWS, Act, load_candidate, run_episodes
-from simreal.experiment import ExperimentConfig, load_experiment
+from simreal.experiment import ExperimentConfig, is_visual, load_experiment
 from simreal.files import write_atomically
 from simreal.make_environment import make_environment
 from simreal.run import Run
@@ -156,8 +156,11 @@ def in_one_room(experiment: ExperimentConfig, seed: int) -> ExperimentConfig:
     """
     randomizer = make_environment(experiment.from_start(), 1, threads=1).randomizer
     drawn = randomizer.draw(EpisodeRandom(episode_seed(ROOM_SEED + seed, np.arange(1)))).values[0]
-    looks = (*experiment.held_out_visuals, *POSE)
-    held = [name for name in looks if not name.startswith(MOVING)]
+    held = [
+        name
+        for name, entry in experiment.randomization.items()
+        if is_visual(name, entry) and not name.startswith(MOVING)
+    ]
     pins = {
         column: float(value)
         for column, value in zip(randomizer.columns, drawn, strict=True)

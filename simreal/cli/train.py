@@ -111,11 +111,12 @@ def _conclude(run: "Run") -> None:
     from simreal.evaluate import load_candidate
     from simreal.experiment import ExperimentConfig
 
-    of_robot = isinstance(run.experiment(), ExperimentConfig)
+    candidate = load_candidate(run.path)
+    of_robot = isinstance(candidate.experiment, ExperimentConfig)
     export = f"\n  simreal export {run.path} -o {run.path.name}.onnx" if of_robot else ""
     console.print(
         f"done. Without exploration, from the task's own start, {EPISODES_AT_END} episodes: "
-        f"{in_short(load_candidate(run.path))}\n"
+        f"{in_short(candidate)}\n"
         f"next:\n  simreal evaluate {run.path} --report evaluation.html"
         f"{export}{_about_adaptation(run)}",
         soft_wrap=True,
