@@ -15,6 +15,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from simreal.adapt.posterior_override import Redrawn, redrawn
 from simreal.adapt.worlds import experiment_in, mix_worlds, robot_experiment
 from simreal.agents.carry_over import Inputs, carry_over
+from simreal.agents.config import PPOConfig
 from simreal.config import override
 from simreal.errors import UserError
 from simreal.evaluate import load_candidate
@@ -38,8 +39,8 @@ OLD_SHARE = 0.3
 STEPS_SHARE = 0.25
 """Of the base policy's training, for which it goes on."""
 RATE_SHARE = 1.0 / 3.0
-"""Of PPO's learning rate, with which finetuning begins: at the whole one, what the base policy could was
-lost in some trainings of a Qube (docs/figures.md, hidden robots)."""
+"""Of PPO's learning rate, with which finetuning of a policy that was trained to its end begins: at the
+whole one, what it could was lost in some trainings of a Qube (docs/figures.md, hidden robots)."""
 IDENTIFIED = "identified.yaml"
 WORLDS = "worlds.yaml"
 AGENTS = ("ppo", "sac", "td3")
@@ -159,11 +160,18 @@ def _longer(
     total = steps or max(1, round(STEPS_SHARE * base.total_steps))
     own = [f"train.total_steps={total}"]
     if experiment.agent == "ppo":
-        own.append(f"ppo.learning_rate={RATE_SHARE * experiment.ppo.learning_rate:.3g}")
+        share = max(RATE_SHARE, _rate_reached(base, experiment.ppo))
+        own.append(f"ppo.learning_rate={share * experiment.ppo.learning_rate:.3g}")
     if isinstance(experiment, ExperimentConfig) and experiment.adaptation is not None:
         own += ["rma.teacher_share=0", "rma.handover_share=0"]  # it acts on estimates already
     data = override(experiment.model_dump(mode="json"), [*own, *overrides])
     return parse_any_experiment(data)
+
+
+def _rate_reached(base: Run, config: PPOConfig) -> float:
+    """To what share of itself a learning rate had fallen when a training ended or was broken off."""
+    progress = min(1.0, base.steps_kept() / base.total_steps)
+    return 1.0 - progress * (1.0 - config.final_learning_rate_share)
 
 
 def _inputs(run: Run) -> Inputs:

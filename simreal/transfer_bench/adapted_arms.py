@@ -41,7 +41,8 @@ FLIGHT_SECONDS = 6.0
 SHORTEST = 1.0
 """s, of a recording that tells something."""
 BASE_SHARE = 0.5
-"""Of the steps, that an adapted arm trains before it meets the robot; the rest follows."""
+"""Of the steps, that an adapted arm trains before it meets the robot. There its training is broken off,
+and the rest follows with the learning rate that it had: all arms have one schedule."""
 LOGS = "logs.npz"
 AS_IT_IS = "as_it_is.txt"
 """Stands in place of a posterior where identification offers the robot's model as it is."""
@@ -79,8 +80,8 @@ def adaptation(job: Job, tell: Tell) -> Adaptation:
     shared = job.folder / job.robot / job.target / "shared" / f"seed{job.seed}"
     # The base policy is one of the seed, whatever the target.
     path = job.folder / job.robot / "base" / f"seed{job.seed}"
-    steps = round(BASE_SHARE * job.steps)
-    base = trained(job.seed, path, base_experiment(job.robot), steps, tell)
+    until = round(BASE_SHARE * job.steps)
+    base = trained(job.seed, path, base_experiment(job.robot), job.steps, tell, until=until)
     if not (shared / LOGS).is_file():
         tell("meeting the robot")
         _meet(job, base, shared / LOGS)

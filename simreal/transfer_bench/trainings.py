@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
 from simreal.experiment import BaseExperiment
@@ -21,19 +22,34 @@ def trained(
     steps: int,
     tell: Tell,
     beside: BaseCallback | None = None,
+    until: int | None = None,
 ) -> Run:
-    """A run of an experiment, begun or gone on with until it has its steps; `beside` as of `train`."""
+    """A run of an experiment, begun or gone on with until it has its steps.
+
+    Args:
+        seed: of a new run.
+        path: of it.
+        experiment: of a new run.
+        steps: that a training has, by which its learning rate falls.
+        tell: hears of each tenth of it.
+        beside: as of `train`.
+        until: the steps after which it is broken off, if it is.
+    """
     run = begun(path)
     if run is None:
         config = experiment.model_copy(
             update={"train": experiment.train.model_copy(update={"total_steps": steps})}
         )
         run = start_run(config, seed, path)
-    elif has_steps(run, steps):
+    elif has_steps(run, until or steps):
         return run
-    tell(f"training {path} to {steps} steps")
-    listen = tenths(tell)
-    finish(run, train(run, True, listen=listen, find_teacher=find_teacher, beside=beside))
+    tell(f"training {path} to {until or steps} steps")
+
+    def broken_off(agent: BaseAlgorithm) -> bool:
+        return until is not None and agent.num_timesteps >= until
+
+    ended = train(run, True, None, tenths(tell), broken_off, None, find_teacher, beside)
+    finish(run, ended)
     return run
 
 

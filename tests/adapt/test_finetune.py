@@ -19,7 +19,7 @@ from simreal.randomization.posterior import (
 )
 from simreal.randomization.residual import write_residual
 from simreal.run import Run
-from simreal.train import load_agent
+from simreal.train import load_agent, start_run, train
 from tests.adapt.adapted_runs import trained
 from tests.randomization.test_residual import model
 
@@ -111,6 +111,19 @@ def test_ppo_goes_on_in_smaller_steps_unless_told_otherwise(
     assert base.experiment().ppo.learning_rate == 1.5e-3
     made = start_finetuning(base, identified, 0.5, 64, tmp_path / "new", overrides)
     assert made.run.experiment().ppo.learning_rate == rate
+
+
+def test_what_was_broken_off_goes_on_with_the_learning_rate_that_it_had(
+    base: Run, identified: Path, tmp_path: Path
+) -> None:
+    half = start_run(base.experiment(), 0, tmp_path / "half")
+    train(half, stop_early=lambda agent: agent.num_timesteps >= 128)
+    done = half.steps_kept() / half.total_steps
+    assert 0.5 <= done < 0.6
+    config = half.experiment().ppo
+    rate = config.learning_rate * (1.0 - done * (1.0 - config.final_learning_rate_share))
+    made = start_finetuning(half, identified, 0.5, 64, tmp_path / "new")
+    assert made.run.experiment().ppo.learning_rate == pytest.approx(rate, rel=1e-2)
 
 
 @pytest.mark.parametrize("agent", ["ppo", "sac", "td3"])

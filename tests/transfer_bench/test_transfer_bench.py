@@ -123,6 +123,20 @@ def test_a_training_that_was_killed_before_its_first_checkpoint_begins_anew(tmp_
     assert run.episodes.read_text("utf-8") == whole.episodes.read_text("utf-8")
 
 
+@pytest.mark.usefixtures("small")
+def test_a_training_that_is_broken_off_has_learned_what_the_whole_one_had_by_then(
+    tmp_path: Path,
+) -> None:
+    experiment, told = base_experiment("qube"), []
+    whole = trained(3, tmp_path / "whole", experiment, 512, print)
+    half = trained(3, tmp_path / "half", experiment, 512, told.append, until=256)
+    assert 256 <= half.steps_kept() < whole.steps_kept() and half.unfinished is None
+    assert whole.episodes.read_text("utf-8").startswith(half.episodes.read_text("utf-8"))
+    told.clear()
+    trained(3, half.path, experiment, 512, told.append, until=256)
+    assert not told  # it is not done again
+
+
 def kept(path: Path, names: tuple[str, ...]) -> list[str]:
     """Leave of a run's folder what stood there when a process was killed as it made it."""
     for each in path.iterdir():
