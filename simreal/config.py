@@ -18,6 +18,8 @@ from pydantic_core import PydanticCustomError
 from simreal.errors import UserError, nearest
 
 Location = tuple[str | int, ...]
+MOST_ENTRIES = 300_000
+"""Of a document, aliases counted in full: a few hundred bytes of aliases to aliases are billions."""
 
 
 class Config(BaseModel):
@@ -159,6 +161,10 @@ class Document:
         self.data: dict[str, Any] = data
 
     def _collect(self, node: yaml.Node | None, at: Location) -> None:
+        if len(self._places) > MOST_ENTRIES:
+            raise UserError(
+                f"{self.source}: more than {MOST_ENTRIES:,} entries, aliases counted in full"
+            )
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
                 self._places[(*at, key.value)] = f"{self.source}:{key.start_mark.line + 1}"

@@ -25,6 +25,7 @@ from simreal.other_engine import engine_of, move_to_engine
 from simreal.physics.engines import EngineName
 from simreal.robots.policies import find_policy
 from simreal.statistics import Interval, mean_interval, share_interval
+from simreal.tasks import refuse_sent_file
 
 LARGEST_BATCH = 256
 LARGEST_BULLET_BATCH = 32
@@ -109,7 +110,11 @@ def load_candidate(path: Path) -> Candidate:
 
 
 def experiment_of(policy: Policy, path: Path) -> BaseExperiment:
-    """The experiment that an exported policy was trained in."""
+    """The experiment that an exported policy was trained in.
+
+    Raises:
+        UserError: it has none, or a damaged one, or one whose task is in a file that nobody trusts.
+    """
     if policy.experiment is None:
         raise UserError(f"{path}: holds no experiment, so that it cannot be evaluated")
     try:
@@ -118,6 +123,7 @@ def experiment_of(policy: Policy, path: Path) -> BaseExperiment:
         data = None
     if not isinstance(data, dict):
         raise UserError(f"{path}: damaged experiment in its metadata")
+    refuse_sent_file(str(data.get("task")), str(path))
     return parse_kept_experiment(data)
 
 

@@ -1,7 +1,8 @@
 """SIGINT and SIGTERM as a flag, so that work ends where it can end cleanly."""
 
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,9 +15,13 @@ class Interrupt:
     requested: bool = False
 
 
+_raised: list[Callable[[], None]] = []
+"""What a signal does to each flag that stands, the innermost last."""
+
+
 @contextmanager
 def interrupt_flag() -> Iterator[Interrupt]:
-    """Note the first SIGINT or SIGTERM in a flag; a second one acts as usual.
+    """Note the first SIGINT or SIGTERM in a flag, and in those around it; a second one acts as usual.
 
     Outside of the main thread signals are somebody else's, and the flag stays down.
     """
@@ -24,19 +29,26 @@ def interrupt_flag() -> Iterator[Interrupt]:
     before: dict[int, Any] = {}
 
     def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        while before:
+            signal.signal(*before.popitem())
 
-    def note(number: int, frame: object) -> None:
+    def note() -> None:
         flag.requested = True
         restore()
 
+    if threading.current_thread() is not threading.main_thread():
+        yield flag
+        return
+    _raised.append(note)
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, note)
-    except ValueError:
-        before.clear()
-    try:
+            before[number] = signal.signal(number, _note_all)
         yield flag
     finally:
+        _raised.remove(note)
         restore()
+
+
+def _note_all(number: int, frame: object) -> None:
+    for note in reversed(_raised):
+        note()

@@ -388,3 +388,13 @@ def test_a_dot_within_brackets_belongs_to_a_name() -> None:
         "pins": {"gravity[z]": 1, "centre_of_mass[arm.x]": 2},
         "a": {"b": 3},
     }
+
+
+def test_aliases_to_aliases_are_refused_before_they_fill_the_machine() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]" for level in range(1, 12)]
+    with pytest.raises(
+        UserError, match=r"^bad\.yaml: more than 300,000 entries, aliases counted in full"
+    ):
+        Document("\n".join(lines), "bad.yaml")
+    assert Document("a: &a [1, 2]\nb: *a", "good.yaml").data == {"a": [1, 2], "b": [1, 2]}

@@ -72,7 +72,7 @@ def finetune_online(
         config: how to learn.
         seed: of everything random.
         listen: hears how far it is.
-        warn: hears what the kernel did not permit.
+        warn: hears what the kernel did not permit, and which logs cannot be read.
 
     Raises:
         UserError: a policy or a task that cannot learn so, logs of another policy, or a folder that was
@@ -92,8 +92,8 @@ def finetune_online(
     run = _begin_or_go_on(base, output, experiment, config, made_of, seed)
     with run.lock(), interrupt_flag() as interrupt:
         policy = FrozenPolicy(module)
-        session = Session(run, base, agent, policy, robot, config, seed, experiment, interrupt)
-        session.listen, session.warn = listen, warn
+        session = Session(run, base, agent, policy, robot, config, seed, experiment, interrupt, warn)
+        session.listen = listen
         if prior is not None:
             session.learn_from(prior)
         stopped = session.until_stopped(budget)

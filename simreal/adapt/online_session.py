@@ -134,6 +134,7 @@ class Session:
         seed: int,
         experiment: ExperimentConfig,
         interrupt: Interrupt,
+        warn: Callable[[str], object],
     ) -> None:
         self._run, self._agent, self._policy, self._robot = run, agent, policy, robot
         self._config, self._seed, self._experiment = config, seed, experiment
@@ -143,7 +144,7 @@ class Session:
         self._folder = run.path / FOLDER
         self._folder.mkdir(exist_ok=True)
         self.listen: Callable[[Status], None] = lambda status: None
-        self.warn: Callable[[str], object] = lambda text: None
+        self.warn = warn
         torch.set_num_threads(1)
         torch.manual_seed(seed)
         self._residual = _new_residual(self._contract, config)
@@ -180,7 +181,11 @@ class Session:
         """All that was flown before, from the logs."""
         found = self._experience(_nothing(self._contract))
         for path in sorted(self._folder.glob("episode_*.mcap")):
-            data = transitions_of(path, self._experiment, self._contract)
+            try:
+                data = transitions_of(path, self._experiment, self._contract)
+            except UserError as error:  # as a power cut leaves it; the ledger counts the episode
+                self.warn(f"nothing is learned from this episode: {error}")
+                continue
             found = found if data is None else found.then(self._experience(data))
         return found
 
@@ -263,6 +268,7 @@ class Session:
             self._noise(number) if kind == "explore" else None,
         )
         before = 0 if self._keeps is None else self._keeps.changes
+        log = self._folder / EPISODE_LOG.format(number)
         # Both of a pair are asked the same.
         random = np.random.default_rng([self._seed, number] if pair is None else [self._seed, 1, pair])
         try:
@@ -271,13 +277,14 @@ class Session:
                 witness,
                 self._experiment,
                 seconds,
-                self._folder / EPISODE_LOG.format(number),
+                log,
                 draw_commands(self._contract, random),
                 self._robot.options,
                 warn=self.warn,
             )
         except BaseException:
             if not witness.commands:  # nothing has moved, and nothing is owed for it
+                log.unlink(missing_ok=True)
                 ledger.in_flight = None
                 ledger.write(self._folder / LEDGER)
             raise
@@ -286,7 +293,9 @@ class Session:
             kind=kind,
             seconds=flown.outcome.cycles / self._contract.control_rate,
             steps=flown.outcome.cycles,
-            mean_reward=_mean_reward(flown, self._experiment, seconds),
+            mean_reward=mean_reward(
+                flown.transitions, max(1, round(seconds * self._experiment.control_rate))
+            ),
             ended_by=flown.ended_by,
             width=0.0 if kind == "base" else self._bounds.state.width,
             furthest=explorer.furthest,
@@ -415,10 +424,19 @@ def _last(flown: Flown) -> str | None:
     return None
 
 
-def _mean_reward(flown: Flown, experiment: ExperimentConfig, seconds: float) -> float:
-    """For each control step that there could have been."""
-    steps = max(1, round(seconds * experiment.control_rate))
-    return 0.0 if flown.transitions is None else float(flown.transitions.reward.sum()) / steps
+def mean_reward(transitions: Transitions | None, steps: int) -> float:
+    """Of each of the control steps that an episode could have had.
+
+    Steps that were flown and tell nothing, since the supervisor limited their commands or the next one
+    is not in the log, count as the others do on the mean. Those after an early end count as the worst
+    that was flown, and as nothing at best: where rewards are negative, an end would be worth something.
+    """
+    if transitions is None or len(transitions) == 0:
+        return 0.0
+    reward = transitions.reward.astype(np.float64)
+    flown = min(steps, len(reward) + transitions.limited + transitions.broken)
+    missing = (steps - flown) * min(0.0, float(reward.min()))
+    return (flown * float(reward.mean()) + missing) / steps
 
 
 def _nothing(contract: Contract) -> Transitions:

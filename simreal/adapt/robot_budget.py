@@ -35,7 +35,7 @@ class FlownEpisode:
             without exploration.
         seconds: s that it took of the budget.
         steps: control steps in which the policy acted.
-        mean_reward: of a full episode, for each control step: steps after an early end count nothing.
+        mean_reward: of a full episode, for each control step: see `online_session.mean_reward`.
         ended_by: the task's termination, "supervisor: CHECK", "duration", "interrupt", or "killed".
         width: of the bounds.
         furthest: largest distance of an action from the base's.

@@ -29,33 +29,39 @@ class Trial:
         pairs: that were flown to their end.
         gain: of the mean reward of a control step, with the bounds below and above which it lies with
             `CONFIDENCE` each.
+        falls: of what was learned, and of the base policy: with more of them nothing is better.
     """
 
     pairs: int
     gain: Interval
+    falls: tuple[int, int] = (0, 0)
 
     @property
     def better(self) -> bool:
         """Whether what was learned has been shown to be better."""
-        return self.pairs >= FEWEST and self.gain.low > 0.0
+        return self.pairs >= FEWEST and self.gain.low > 0.0 and self.falls[0] <= self.falls[1]
 
     def __str__(self) -> str:
         if not self.pairs:
             return "not tried beside its base policy: what was learned is not used"
         told = f"mean reward {self.gain.value:+.3g} ({self.gain.low:.3g} to {self.gain.high:.3g})"
         shown = "better than" if self.better else "not shown to be better than"
+        if any(self.falls):
+            told += f", {self.falls[0]} falls against {self.falls[1]}"
         used = "" if self.better else ", which stays in use"
         return f"{shown} its base policy in {self.pairs} pairs of episodes: {told}{used}"
 
 
 def trial_of(episodes: Sequence[FlownEpisode], updates: int) -> Trial:
     """The trial of a policy after so many updates of its learner."""
-    pairs: dict[int, dict[str, float]] = {}
+    pairs: dict[int, dict[str, FlownEpisode]] = {}
     for each in episodes:
         if each.pair is not None and each.updates == updates and each.whole:
-            pairs.setdefault(each.pair, {})[each.kind] = each.mean_reward
-    gains = [both["learned"] - both["base"] for both in pairs.values() if len(both) == 2]
-    return Trial(len(gains), _interval(gains))
+            pairs.setdefault(each.pair, {})[each.kind] = each
+    whole = [(both["learned"], both["base"]) for both in pairs.values() if len(both) == 2]
+    gains = [learned.mean_reward - base.mean_reward for learned, base in whole]
+    falls = sum(learned.fell for learned, _ in whole), sum(base.fell for _, base in whole)
+    return Trial(len(gains), _interval(gains), falls)
 
 
 def _interval(gains: Sequence[float]) -> Interval:

@@ -5,6 +5,7 @@ A task in a file or a package is a `Task`, or a function that makes one for a ro
 """
 
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -22,6 +23,8 @@ MakeTask = Callable[[Robot], Task]
 
 FOR_ANY_ROBOT: dict[str, MakeTask] = {posture.NAME: posture.make_task, stand.NAME: stand.make_task}
 ENTRY_POINTS = "simreal.tasks"
+TRUSTED = "SIMREAL_TASK_FILES"
+"""Environment variable: Python files that may be run for a policy file or a log which names them."""
 
 
 def for_robot(name: str, found: Task | MakeTask, robot: str | None) -> Task:
@@ -78,6 +81,28 @@ def find_elsewhere(name: str, shipped: Iterable[str]) -> Task | MakeTask:
             return _checked(name, _of_package(entry))
     hint = nearest(name, [*shipped, *elsewhere()])
     raise UserError(f"no task {name!r}, which is no PATH.py:NAME either: {hint}")
+
+
+def refuse_sent_file(task: str, where: str) -> None:
+    """Refuse a task in a Python file that a policy or a log names, and not who uses it: it would be run.
+
+    Args:
+        task: as `find_task` takes it.
+        where: it is named.
+
+    Raises:
+        UserError: it is in a file that `TRUSTED` does not name.
+    """
+    path, is_file, _ = task.rpartition(".py:")
+    if not is_file:
+        return
+    trusted = os.environ.get(TRUSTED, "").split(os.pathsep)
+    file = Path(f"{path}.py")
+    if file.absolute() not in [Path(each).absolute() for each in trusted if each]:
+        raise UserError(
+            f"{where}: its task is in {file}, Python that would be run here; "
+            f"if you trust that file, say so: {TRUSTED}={file}"
+        )
 
 
 def _of_package(entry: Any) -> Any:

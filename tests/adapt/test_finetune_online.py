@@ -9,15 +9,24 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 from simreal.adapt.finetune_online import OnlineTuning, finetune_online
-from simreal.adapt.online_session import FALLS_IN_A_ROW, OnlineConfig, OnRobot, worse_than_base
+from simreal.adapt.online_session import (
+    FALLS_IN_A_ROW,
+    OnlineConfig,
+    OnRobot,
+    mean_reward,
+    worse_than_base,
+)
 from simreal.adapt.robot_budget import Budget, FlownEpisode, Ledger
 from simreal.adapt.robot_episode import transitions_of
 from simreal.adapt.robot_trial import Trial
+from simreal.adapt.transitions import Transitions
 from simreal.cli.main import cli
 from simreal.config import override, parse
-from simreal.deploy.drivers import Driver
+from simreal.deploy.drivers import Driver, DriverError
 from simreal.errors import UserError
 from simreal.evaluate import load_candidate
 from simreal.experiment import ExperimentConfig, load_experiment
@@ -160,6 +169,42 @@ def test_the_same_command_goes_on_and_a_larger_budget_is_used(base: Run, tmp_pat
     assert more.episodes[: len(first.episodes)] == first.episodes
     assert 2.5 < more.seconds <= 3.5
     assert len(driver.sent) == sum(each.steps for each in more.episodes[len(first.episodes) :])
+
+
+def test_a_robot_that_was_not_there_yet_costs_nothing(base: Run, tmp_path: Path) -> None:
+    driver = ToyQube(silent=True)
+    for _ in range(2):
+        with pytest.raises(DriverError, match="cable"):
+            tune(base, driver, tmp_path / "run", Budget(1.5))
+    driver.silent = False
+    assert tune(base, driver, tmp_path / "run", Budget(1.5)).ledger.episodes[0].number == 0
+
+
+def test_a_log_that_cannot_be_read_is_told_and_left_out(base: Run, tmp_path: Path) -> None:
+    tune(base, ToyQube(), tmp_path / "run", Budget(1.5))
+    (tmp_path / "run" / "robot" / "episode_00000.mcap").write_bytes(b"")
+    told: list[str] = []
+    robot = OnRobot(ToyQube(), "toy", starts_anew=True)
+    again = finetune_online(base, robot, Budget(3.0), (), tmp_path / "run", config(), warn=told.append)
+    assert again.ledger.seconds > 2.0
+    assert any(
+        "nothing is learned from this episode" in each and "episode_00000" in each for each in told
+    )
+
+
+def steps_of(number: int, reward: float, limited: int = 0) -> Transitions:
+    each = np.zeros((number, 1), np.float32)
+    over = np.zeros(number, dtype=bool)
+    return Transitions(each, each, np.full(number, reward), each, over, np.zeros(number, int), limited)
+
+
+@given(st.floats(-5.0, 5.0), st.integers(1, 100), st.integers(0, 50))
+def test_to_fall_or_to_be_limited_is_never_worth_more(reward: float, flown: int, limited: int) -> None:
+    whole = mean_reward(steps_of(150, reward), 150)
+    assert whole == pytest.approx(reward)
+    assert mean_reward(steps_of(flown, reward), 150) <= whole + 1e-9
+    assert mean_reward(steps_of(150 - limited, reward, limited), 150) == pytest.approx(whole)
+    assert mean_reward(None, 150) == 0.0
 
 
 KILLED = """

@@ -1,5 +1,7 @@
 """Trials on a robot: pairs, who flies next, and what they show."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -62,6 +64,17 @@ def test_other_policies_explorers_and_what_was_broken_off_do_not_count() -> None
         flown("base", 0.0, 5, ended="killed"),
     ]
     assert trial_of(others + pairs([-0.1, -0.1, -0.1]), 7) == trial_of(pairs([-0.1, -0.1, -0.1]), 7)
+
+
+def test_a_gain_with_more_falls_is_none() -> None:
+    gained = pairs([0.05, 0.04, 0.06, 0.05])
+    fell = replace(gained[0], ended_by="supervisor: joint_velocity")
+    found = trial_of([fell, *gained[1:]], 7)
+    assert found.gain.low > 0.0 and not found.better
+    assert "1 falls against 0, which stays in use" in str(found)
+    # As many as the base policy's are no objection.
+    base = replace(gained[1], ended_by="supervisor: joint_velocity")
+    assert trial_of([fell, base, *gained[2:]], 7).better
 
 
 def test_a_policy_that_is_as_good_passes_as_seldom_as_said() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from simreal.contract import RobotDescription
 from simreal.deploy.clock import SteppedTime
-from simreal.deploy.drivers import Driver
+from simreal.deploy.drivers import Driver, DriverError
 from simreal.robots import load_robot
 from simreal.state import RobotCommand, RobotState
 
@@ -19,13 +19,14 @@ class ToyQube(Driver):
     Attributes:
         sent: (n,) V, all commands.
         kill_at: number of the command at which this process is killed, as by a power cut.
+        silent: whether it does not answer.
     """
 
-    def __init__(self, kill_at: int | None = None, push: float = 0.0) -> None:
+    def __init__(self, kill_at: int | None = None, push: float = 0.0, silent: bool = False) -> None:
         self.time_source = SteppedTime(10**9)
         self.description = load_robot("qube").description
         self.sent: list[float] = []
-        self.kill_at, self.push = kill_at, push
+        self.kill_at, self.push, self.silent = kill_at, push, silent
         self.off_calls = 0
         self._begin()
 
@@ -37,6 +38,8 @@ class ToyQube(Driver):
         return self.description
 
     def read(self) -> RobotState:
+        if self.silent:
+            raise DriverError("a cable is out")
         return replace(self._state, time=1e-9 * self.time_source.now())
 
     def write(self, command: RobotCommand) -> None:

@@ -1,12 +1,18 @@
 """Tasks by name, from a user's file, and from other packages."""
 
+import json
+import os
 from pathlib import Path
 
 import pytest
 
+from simreal.deploy.emulators.body import Body
+from simreal.deploy.policy import load_policy
 from simreal.errors import UserError
+from simreal.evaluate import experiment_of
 from simreal.experiment import load_experiment, parse_experiment
-from simreal.tasks import TASKS, Task, find_task, task_names
+from simreal.robots.policies import find_policy
+from simreal.tasks import TASKS, Task, find_task, refuse_sent_file, task_names
 
 MINE = """\
 from dataclasses import replace
@@ -69,6 +75,27 @@ def test_what_is_wrong_with_a_users_file_is_one_message(folder: Path, name: str,
     (folder / "syntax.py").write_text("def (:\n")
     with pytest.raises(UserError, match=says):
         find_task(name, "qube")
+
+
+def test_a_file_that_a_policy_names_is_not_run_unless_its_user_says_so(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = load_experiment("qube_swingup").model_dump(mode="json") | {"task": "sent.py:TASK"}
+    (folder / "sent.py").write_text("open('ran', 'w').close()\nfrom mine import TASK\n")
+    policy = load_policy(find_policy(Path("qube_swingup")))
+    policy.experiment = json.dumps(experiment)
+    with pytest.raises(
+        UserError, match=r"got\.onnx: its task is in sent\.py.*SIMREAL_TASK_FILES=sent\.py"
+    ):
+        experiment_of(policy, Path("got.onnx"))
+    with pytest.raises(UserError, match=r"the policy to run: its task is in sent\.py"):
+        Body("qube", {}, task="sent.py:TASK")
+    monkeypatch.setenv("SIMREAL_TASK_FILES", os.pathsep.join(["other.py", str(folder / "mine.py")]))
+    with pytest.raises(UserError, match=r"sent\.py"):
+        refuse_sent_file("sent.py:TASK", "got.onnx")
+    assert not (folder / "ran").exists()
+    refuse_sent_file("mine.py:TASK", "got.onnx")
+    refuse_sent_file("qube_swingup", "got.onnx")
 
 
 def test_an_experiment_may_name_a_users_task(folder: Path) -> None:

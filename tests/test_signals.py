@@ -1,0 +1,47 @@
+"""Signals as flags, one within another."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from simreal.signals import Interrupt, interrupt_flag
+
+
+def test_the_first_signal_raises_all_flags_and_the_second_acts_as_usual() -> None:
+    """As of a loop that lands its robot within a session: who asks twice does not want to wait."""
+    usual = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), interrupt_flag() as session, interrupt_flag() as loop:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
+        assert loop.requested and session.requested
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1.0)
+    assert signal.getsignal(signal.SIGINT) is usual
+
+
+def test_a_flag_that_was_not_raised_leaves_the_one_around_it_in_place() -> None:
+    usual = signal.getsignal(signal.SIGTERM)
+    with interrupt_flag() as session:
+        with interrupt_flag() as loop:
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+        assert session.requested and not loop.requested
+    assert signal.getsignal(signal.SIGTERM) is usual
+
+
+def test_in_another_thread_a_flag_stays_down() -> None:
+    found: list[Interrupt] = []
+
+    def look() -> None:
+        with interrupt_flag() as flag:
+            found.append(flag)
+
+    before = signal.getsignal(signal.SIGINT)
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert not found[0].requested and signal.getsignal(signal.SIGINT) is before
