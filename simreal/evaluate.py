@@ -323,12 +323,16 @@ def percent(value: float) -> str:
 
 
 def share_text(share: Interval) -> str:
-    """A share with its interval for people."""
+    """A share with its interval for people, if it has one."""
+    if math.isnan(share.low):
+        return percent(share.value)
     return f"{percent(share.value)} ({percent(share.low)} to {percent(share.high)})"
 
 
 def number_text(number: Interval, form: str) -> str:
-    """A number with its interval for people, each in a form such as ``.1f``."""
+    """A number with its interval for people, if it has one, each in a form such as ``.1f``."""
+    if math.isnan(number.low):
+        return f"{number.value:{form}}"
     return f"{number.value:{form}} ({number.low:{form}} to {number.high:{form}})"
 
 

@@ -56,9 +56,12 @@ def paired_interval(differences: Sequence[float]) -> Interval:
 
 
 def bootstrap_interval(values: Sequence[float], resamples: int = 4000) -> Interval:
-    """Mean with the percentile interval of its bootstrap (Efron, 1979), the same for the same values."""
-    if not len(values):
-        return Interval(math.nan, math.nan, math.nan)
+    """Mean with the percentile interval of its bootstrap (Efron, 1979), the same for the same values.
+
+    A single value has no interval.
+    """
+    if len(values) < 2:
+        return mean_interval(values)
     given = np.asarray(values, dtype=np.float64)
     picked = np.random.default_rng(0).integers(0, len(given), (resamples, len(given)))
     low, high = np.quantile(given[picked].mean(axis=1), (0.025, 0.975))

@@ -1,9 +1,11 @@
 """Training: agent and environment brought together, with progress, checkpoints and resume."""
 
+import errno
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +37,8 @@ from simreal.spaces import STATE
 from simreal.vec_env import SimrealVecEnv
 
 RECENT_EPISODES = 200
+LARGEST_WEIGHT = 1e6
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 METRIC_COLUMNS = ["wall_time_s", "return", "success", "goal_share", "steps_per_second"]
 
 
@@ -155,17 +159,51 @@ def train(
         total = total_steps or run.total_steps
         run.update_facts(total_steps=total, finished=False)
         recorder = _Recorder(run, experiment, env, progress, total, resume, listen, stop_early)
-        with interrupt_flag() as recorder.interrupt:
+        with interrupt_flag() as recorder.interrupt, _lost_only_since_the_last_checkpoint(run, agent):
             agent.learn(
                 max(0, total - progress.steps),
                 callback=recorder if beside is None else [recorder, beside],
                 reset_num_timesteps=not resume,
                 tb_log_name=experiment.agent,
             )
-        recorder.finish()
+            recorder.finish()
         finished = agent.num_timesteps >= total or not recorder.interrupt.requested
         run.update_facts(steps=agent.num_timesteps, finished=finished)
         return finished
+
+
+@contextmanager
+def _lost_only_since_the_last_checkpoint(run: Run, agent: BaseAlgorithm) -> Iterator[None]:
+    """Say where a training can go on that a full disk ends, or numbers that ran off.
+
+    Raises:
+        UserError: either is the case.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise UserError(
+            f"{run.path}: {error.strerror}, after {agent.num_timesteps:,} steps; with room again, "
+            f"simreal train --resume --run {run.path} goes on after {run.steps_kept():,}"
+        ) from None
+    except ValueError as error:  # as torch says it, where numbers are drawn by what is none
+        if not _has_run_off(agent):
+            raise
+        raise _ran_off(run, agent) from error
+
+
+def _has_run_off(agent: BaseAlgorithm) -> bool:
+    """Whether its networks have numbers of which nothing can be made."""
+    return not all(bool((each.abs() < LARGEST_WEIGHT).all()) for each in agent.policy.parameters())
+
+
+def _ran_off(run: Run, agent: BaseAlgorithm) -> UserError:
+    return UserError(
+        f"{run.path}: the networks' numbers ran off after {agent.num_timesteps:,} steps: "
+        f"a smaller learning_rate; its policy after {run.steps_kept():,} steps is whole"
+    )
 
 
 def take_encoders(agent: BaseAlgorithm, config: AgentConfig) -> None:
@@ -266,6 +304,8 @@ class _Recorder(BaseCallback):
 
     def _on_rollout_start(self) -> None:
         """Between updates: nothing that a gradient depends on may change anywhere else."""
+        if _has_run_off(self.model):
+            raise _ran_off(self._run, self.model)
         self._update_normalizer()
         self._update_schedule()
         if self.num_timesteps - self._saved_at >= self._train.checkpoint_every:

@@ -366,6 +366,45 @@ def test_what_is_asked_to_stop_early_stops_with_a_checkpoint(tmp_path: Path) -> 
     assert run.latest_checkpoint().exists()
 
 
+@pytest.mark.parametrize("agent", ["ppo", "sac"])
+def test_numbers_that_run_off_end_it_with_the_last_good_policy(tmp_path: Path, agent: str) -> None:
+    changed = [*overrides(agent), f"{agent}.learning_rate=1e30"]
+    run = start_run(load_experiment("qube_swingup", changed), 0, tmp_path / "run")
+    for resume in (False, True):
+        with pytest.raises(UserError, match=r"numbers ran off after .* a smaller learning_rate"):
+            train(run, resume=resume)
+    policy = load_agent(run)[0].policy
+    assert all(bool(torch.isfinite(each).all()) for each in policy.parameters())
+
+
+FULL = """
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+from pathlib import Path
+from simreal.run import Run
+from simreal.train import train
+run, began = Run(Path({run!r})), []
+def fill(status):
+    if not began:  # a limit on files stands in for a full disk
+        began.append(resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, resource.RLIM_INFINITY)))
+try:
+    train(run, listen=fill)
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.parametrize(("limit", "says"), [(1000, "goes on after"), (20_000, "is the disk full?")])
+def test_a_full_disk_ends_it_in_one_message_and_with_the_last_checkpoint(
+    tmp_path: Path, limit: int, says: str
+) -> None:
+    run = begin(tmp_path / "run", steps=FOR_EVER)
+    program = FULL.format(run=str(run.path), limit=limit)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100)
+    assert done.stdout.startswith("UserError") and says in done.stdout, done.stdout + done.stderr
+    assert load_agent(run)
+
+
 def test_the_normalizer_has_seen_every_observation_of_the_run(tmp_path: Path) -> None:
     run = begin(tmp_path / "run")
     train(run)

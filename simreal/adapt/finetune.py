@@ -15,6 +15,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from simreal.adapt.posterior_override import Redrawn, redrawn
 from simreal.adapt.worlds import experiment_in, mix_worlds, robot_experiment
 from simreal.agents.carry_over import Inputs, carry_over
+from simreal.agents.checkpoint import save_tensors
 from simreal.agents.config import PPOConfig
 from simreal.config import override
 from simreal.errors import UserError
@@ -148,9 +149,7 @@ def keep_base(run: Run, base: Run) -> None:
     checkpoint = base.latest_checkpoint()
     content = torch.load(checkpoint, map_location="cpu", weights_only=True)
     content.pop("replay", None)
-    write_atomically(
-        kept / "checkpoints" / checkpoint.name, lambda temporary: torch.save(content, temporary)
-    )
+    save_tensors(kept / "checkpoints" / checkpoint.name, content)
 
 
 def _longer(

@@ -70,7 +70,7 @@ def finetune_offline(
     """
     config = config or OfflineConfig()
     experiment, agent, module = learnable(run)
-    if output.exists() and any(output.iterdir()):
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UserError(f"{output}: exists already; give another --run")
     found = [log for path in logs for log in read_logs(path)]
     data = _normalised(read_transitions(found, experiment, run.contract()), module)

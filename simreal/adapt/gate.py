@@ -49,6 +49,8 @@ FAILS = 0.5
 """Share of success below which a policy fails more often than not."""
 BLOCK = 50
 """Control steps of a log that count as one: neighbouring ones are alike."""
+FEWEST_BLOCKS = 6
+"""Of which an interval says something."""
 WORLDS_OF_BASE = (
     "randomization",
     "pins",
@@ -235,10 +237,11 @@ def judge(
             where = f"{episodes} episodes as {identified.name} says"
             robot = experiment_in(one, worlds, file).model_copy(update={"residual": other.residual})
             parts.append(compare("identified robot", where, robot))
-    if logs:
-        parts.append(_compare_on_logs(base, adapted, logs))
+    real = _compare_on_logs(base, adapted, logs)
+    if isinstance(real, Part):
+        parts.append(real)
     else:
-        missing.append("states of the real robot: no --log")
+        missing.append(f"states of the real robot: {real}")
     return Gate(
         run.path.name,
         digest(run.latest_checkpoint()),
@@ -306,12 +309,18 @@ def _shares(name: str, base: Sequence[bool], adapted: Sequence[bool]) -> Measure
     return Measure(name, float(one.mean()), float(other.mean()), gain, SHARE_MARGIN)
 
 
-def _compare_on_logs(base: Candidate, adapted: Candidate, logs: Sequence[RobotLog]) -> Part:
+def _compare_on_logs(base: Candidate, adapted: Candidate, logs: Sequence[RobotLog]) -> Part | str:
+    """What both do in the robot's states; or why that says nothing."""
+    if not logs:
+        return "no --log"
     found: list[list[Acted]] = []
     for candidate in (base, adapted):
         contract = make_environment(candidate.experiment.from_start(), 1, threads=1).contract
         found.append([act_on(candidate.act, contract, *states_of(log, contract)) for log in logs])
-    seconds = sum(len(each.action) for each in found[0]) / contract.control_rate
+    steps = sum(len(each.action) for each in found[0])
+    seconds, enough = (number / contract.control_rate for number in (steps, FEWEST_BLOCKS * BLOCK))
+    if seconds < enough:
+        return f"{seconds:.1f} s of logs, of which no interval can be told: at least {enough:g} s"
     return Part("real states", f"{seconds:.0f} s of {len(logs)} logs", compare_actions(*found))
 
 

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from simreal.adapt.offline import HIDDEN, TARGETS, Critics
 from simreal.adapt.transitions import Transitions
+from simreal.agents.checkpoint import save_tensors
 from simreal.agents.exported import ExportedPolicy
 from simreal.agents.residual_policy import ResidualPolicy
-from simreal.files import write_atomically
 
 CRITICS = 10
 TARGET_RATE = 0.02
@@ -268,7 +268,7 @@ class OnlineLearner:
             "optimizers": {name: each.state_dict() for name, each in self._optimizers.items()},
             "random": self._random.get_state(),
         }
-        write_atomically(path, lambda temporary: torch.save(content, temporary))
+        save_tensors(path, content)
 
     def load(self, path: Path) -> None:
         """Go on from what was written."""

@@ -55,7 +55,20 @@ def save_checkpoint(path: Path, agent: BaseAlgorithm, progress: Progress) -> Non
         content["log_entropy_weight"] = entropy.detach().clone()
     if isinstance(agent, OffPolicyAlgorithm) and agent.replay_buffer is not None:
         content["replay"] = replay_state(agent.replay_buffer)
-    write_atomically(path, lambda temporary: torch.save(content, temporary))
+    save_tensors(path, content)
+
+
+def save_tensors(path: Path, content: dict[str, Any]) -> None:
+    """Write what torch can save, whole or not at all.
+
+    Raises:
+        UserError: the disk or the folder refuses.
+    """
+    try:
+        write_atomically(path, lambda temporary: torch.save(content, temporary))
+    except RuntimeError as error:  # of torch's writer, which does not say why
+        told = str(error).splitlines()[0]
+        raise UserError(f"{path}: cannot be written; is the disk full? {told}") from None
 
 
 def load_checkpoint(path: Path, agent: BaseAlgorithm, with_replay: bool = True) -> Progress:

@@ -11,13 +11,13 @@ from simreal.adapt.gate import Measure, compare_episodes
 from simreal.adapt.online_session import OnlineConfig, OnRobot, Status
 from simreal.adapt.robot_budget import Budget
 from simreal.episodes import Episode
+from simreal.errors import UserError
 from simreal.evaluate import load_candidate, run_episodes
-from simreal.experiment import ExperimentConfig
 from simreal.files import digest, write_text
 from simreal.run import Run
 from simreal.transfer_bench.jobs import JUDGE_SEED
 from simreal.transfer_bench.stepped_robot import SteppedRobot
-from simreal.transfer_bench.targets import base_experiment, find_target, target_experiment
+from simreal.transfer_bench.targets import base_experiment, find_target, on_target
 from simreal.transfer_bench.trainings import trained
 
 FLIGHT_SEED = 60_000
@@ -47,6 +47,16 @@ class Plan:
     config: OnlineConfig
     tell: Callable[[str], None]
 
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """What a result depends on, besides robot, target and seed."""
+        return {
+            "steps": self.steps,
+            "seconds": self.seconds,
+            "episodes": self.episodes,
+            "config": self.config.model_dump(mode="json"),
+        }
+
 
 def tune_on_hidden(plan: Plan, seeds: Sequence[int]) -> dict[str, Any]:
     """Train base policies, fine-tune them on a hidden robot, judge both there; resumable.
@@ -60,16 +70,13 @@ def tune_on_hidden(plan: Plan, seeds: Sequence[int]) -> dict[str, Any]:
     for seed in seeds:
         result = plan.folder / plan.robot / plan.target / f"seed{seed}" / "result.json"
         if not result.is_file():
-            write_text(result, json.dumps(_of_seed(plan, seed, result.parent), indent=2) + "\n")
+            made = {"by": plan.numbers} | _of_seed(plan, seed, result.parent)
+            write_text(result, json.dumps(made, indent=2) + "\n")
         found.append(json.loads(result.read_text("utf-8")))
+        if found[-1].get("by") != plan.numbers:
+            raise UserError(f"{result}: made with other numbers: give another --folder")
         plan.tell(json.dumps(found[-1]))
-    summary = {
-        "robot": plan.robot,
-        "target": plan.target,
-        "seconds": plan.seconds,
-        "config": plan.config.model_dump(mode="json"),
-        "seeds": found,
-    }
+    summary = {"robot": plan.robot, "target": plan.target, **plan.numbers, "seeds": found}
     write_text(plan.folder / "results.json", json.dumps(summary, indent=2) + "\n")
     return summary
 
@@ -146,10 +153,7 @@ def _teller(plan: Plan, seed: int) -> Callable[[Status], None]:
 def judge(run: Run, plan: Plan) -> list[Episode]:
     """Episodes of a policy on the hidden robot: the judge, other than the learner, knows it."""
     candidate = load_candidate(run.path)
-    assert isinstance(candidate.experiment, ExperimentConfig)
-    hidden = target_experiment(plan.robot, find_target(plan.robot, plan.target))
-    names = ("randomization", "pins", "schedule", "engine", "rewards", "residual")
-    experiment = candidate.experiment.model_copy(update={name: getattr(hidden, name) for name in names})
+    experiment = on_target(candidate.experiment, plan.robot, plan.target)
     return run_episodes(candidate.act, experiment, plan.episodes, JUDGE_SEED)
 
 

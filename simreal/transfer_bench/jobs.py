@@ -12,7 +12,7 @@ from simreal.make_environment import make_environment
 from simreal.transfer_bench.arms import make, missing
 from simreal.transfer_bench.job import Job
 from simreal.transfer_bench.results import Result, add_result, results_in
-from simreal.transfer_bench.targets import TARGETS, base_experiment, find_target, target_experiment
+from simreal.transfer_bench.targets import TARGETS, base_experiment, on_target
 from simreal.transfer_bench.trainings import Tell
 
 JUDGE_SEED = 20_000
@@ -23,14 +23,16 @@ def do(job: Job, episodes: int, tell: Tell) -> Result:
     """The result of a job, which is done now if it stands not there yet.
 
     Raises:
-        UserError: a result of another number of steps stands there.
+        UserError: a result of another number of steps or episodes stands there.
     """
     for known in results_in(job.folder):
         if known.key == job.key:
-            if known.steps != job.steps:
-                raise UserError(
-                    f"{job.path}: of {known.steps} steps, not of {job.steps}: give another --folder"
-                )
+            for what, one, other in (
+                ("steps", known.steps, job.steps),
+                ("episodes", known.episodes, episodes),
+            ):
+                if one != other:
+                    raise UserError(f"{job.path}: of {one} {what}, not {other}: give another --folder")
             return known
     began = time.monotonic()
     made = make(job, tell)
@@ -63,13 +65,7 @@ def judge(job: Job, policy: Path, episodes: int) -> dict[str, float]:
     The policy's own observation and action stand; the target's randomization, engine and rewards.
     """
     candidate = load_candidate(policy)
-    target = target_experiment(job.robot, find_target(job.robot, job.target))
-    experiment = candidate.experiment.model_copy(
-        update={
-            name: getattr(target, name)
-            for name in ("randomization", "pins", "schedule", "engine", "rewards", "residual")
-        }
-    )
+    experiment = on_target(candidate.experiment, job.robot, job.target)
     make_environment(experiment.from_start(), 1, threads=1)
     found = run_episodes(candidate.act, experiment, episodes, JUDGE_SEED)
     summary = summarize(found)

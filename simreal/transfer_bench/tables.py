@@ -65,7 +65,7 @@ def lines(results: Sequence[Result]) -> list[Line]:
     groups: dict[tuple[str, str, str], list[Result]] = {}
     for each in results:
         groups.setdefault((each.robot, each.target, each.arm), []).append(each)
-    drawn = {key: _resampled(found) for key, found in groups.items()}
+    drawn = {key: _resampled(key, found) for key, found in groups.items()}
     return [
         Line(
             *key,
@@ -80,22 +80,26 @@ def lines(results: Sequence[Result]) -> list[Line]:
     ]
 
 
-def _resampled(found: Sequence[Result]) -> dict[str, Values]:
-    """Interquartile mean of the seeds, and then of each resample of them, by measure."""
-    random = np.random.default_rng(len(found))
+def _resampled(key: tuple[str, str, str], found: Sequence[Result]) -> dict[str, Values]:
+    """Interquartile mean of the seeds, and then of each resample of them, by measure.
+
+    What a single seed would be on another draw, nobody knows: its resamples are nan.
+    """
+    random = np.random.default_rng(list(" ".join(key).encode()))
     rows = random.integers(0, len(found), (RESAMPLES, len(found)))
     result = {}
     for name in MEASURES:
         values = np.array([getattr(each, name) for each in found], dtype=np.float64)
-        means = [interquartile_mean(values), *(interquartile_mean(values[row]) for row in rows)]
+        again = values if len(values) > 1 else np.full(1, np.nan)
+        means = [interquartile_mean(values), *(interquartile_mean(again[row]) for row in rows)]
         result[name] = np.array(means)
     return result
 
 
 def _interval(drawn: Values) -> Interval:
-    if np.isnan(drawn).any():
-        return Interval(float("nan"), float("nan"), float("nan"))
-    low, high = np.quantile(drawn[1:], (0.025, 0.975))
+    """Of a value and its resamples, those left out that are none."""
+    known = drawn[1:][np.isfinite(drawn[1:])]
+    low, high = np.quantile(known, (0.025, 0.975)) if len(known) else (np.nan, np.nan)
     return Interval(float(drawn[0]), float(low), float(high))
 
 
@@ -110,8 +114,7 @@ def _gap(
         return Interval(float("nan"), float("nan"), float("nan"))
     with np.errstate(divide="ignore", invalid="ignore"):
         share = (drawn[key][name] - worst[name]) / np.where(width > 0.0, width, np.nan)
-    low, high = np.nanquantile(share[1:], (0.025, 0.975))
-    return Interval(float(share[0]), float(low), float(high))
+    return _interval(share)
 
 
 def mean_gap(found: Sequence[Line], arm: str, name: str) -> float:

@@ -1,7 +1,7 @@
 """Hidden robots. Only the process that is one, the judge and the oracle read this."""
 
 from simreal.errors import UserError, nearest
-from simreal.experiment import ExperimentConfig, load_experiment, parse_experiment
+from simreal.experiment import BaseExperiment, ExperimentConfig, load_experiment, parse_experiment
 from simreal.physics.engines import find_engine
 from simreal.transfer_bench.hidden_go2 import GO2
 from simreal.transfer_bench.hidden_qube import QUBE
@@ -10,6 +10,8 @@ from simreal.transfer_bench.target import Target, network_file
 
 BASES = {"qube": "qube_swingup", "so101": "so101_reach", "go2": "go2_velocity"}
 """Robot to its experiment."""
+OF_TARGET = ("randomization", "pins", "schedule", "engine", "rewards", "residual")
+"""What of an experiment is the hidden robot's."""
 TARGETS: dict[str, dict[str, Target]] = {"qube": QUBE, "so101": SO101, "go2": GO2}
 
 
@@ -50,3 +52,9 @@ def target_experiment(robot: str, target: Target) -> ExperimentConfig:
         for place, (name, (operation, value)) in enumerate(target.parameters.items())
     }
     return parse_experiment(data)
+
+
+def on_target(experiment: BaseExperiment, robot: str, target: str) -> BaseExperiment:
+    """What a policy is judged in: its own observation and action, in the world of a hidden robot."""
+    hidden = target_experiment(robot, find_target(robot, target))
+    return experiment.model_copy(update={name: getattr(hidden, name) for name in OF_TARGET})

@@ -1,6 +1,7 @@
 """What an adapted policy must pass before it leaves."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,14 @@ def test_a_policy_is_not_worse_than_itself(base: Run, identified: Path, log: Rob
     assert [part.name for part in found.parts] == ["old worlds", "identified robot", "real states"]
     assert {part.verdict for part in found.parts} == {"not worse"}
     assert found.not_judged == ()
+
+
+def test_logs_too_short_for_an_interval_judge_nothing(base: Run, log: RobotLog) -> None:
+    whole = log.channels["joint_position"]
+    log.channels["joint_position"] = replace(whole, time=whole.time[:250], values=whole.values[:250])
+    found = judge(base, base.path, [log], episodes=8)
+    assert [part.name for part in found.parts] == ["old worlds"]
+    assert any("of which no interval can be told: at least 3 s" in each for each in found.not_judged)
 
 
 def test_a_spoilt_policy_is_kept_back(adapted: Run, log: RobotLog, tmp_path: Path) -> None:

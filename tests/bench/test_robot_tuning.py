@@ -1,5 +1,6 @@
 """The benchmark of learning on a hidden robot, whole and tiny; and that it is not done twice."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,8 @@ def test_a_hidden_robot_is_learned_on_and_judged_and_that_is_kept(tmp_path: Path
     count = len(told)
     assert tune_on_hidden(plan, [0]) == found
     assert len(told) == count + 1
+    with pytest.raises(UserError, match="made with other numbers: give another --folder"):
+        tune_on_hidden(replace(plan, seconds=20.0), [0])
 
 
 def test_a_target_that_is_none_is_refused_before_anything_is_trained(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from simreal.transfer_bench.hidden_robot import HiddenRobot
 from simreal.transfer_bench.job import Job, Made
 from simreal.transfer_bench.jobs import do
 from simreal.transfer_bench.meetings import MEETINGS
-from simreal.transfer_bench.page import write_page
+from simreal.transfer_bench.page import rows, write_page
 from simreal.transfer_bench.results import Result, add_result, results_in
 from simreal.transfer_bench.tables import lines, mean_gap
 from simreal.transfer_bench.targets import (
@@ -245,6 +245,35 @@ def test_interquartile_means_leave_out_a_seed_that_failed() -> None:
     assert line.measures["mean_return"].low < 10.0
 
 
+def test_a_single_seed_has_no_interval() -> None:
+    found = lines([result(arm, 0, value) for arm, value in (("none", 1.0), ("oracle", 9.0))])
+    measure, gap = found[1].measures["mean_return"], found[1].gap["mean_return"]
+    assert (measure.value, gap.value) == (9.0, 1.0)
+    assert all(np.isnan([measure.low, measure.high, gap.low, gap.high]))
+    assert rows(found)[1][4] == "9.0"
+
+
+def test_seeds_are_drawn_for_each_arm_on_its_own() -> None:
+    """Equal results of two arms would else move together, and their difference have no spread."""
+    values = [3.0, 9.0, 1.0, 7.0, 5.0]
+    both = [result(arm, seed, each) for arm in ("none", "uniform") for seed, each in enumerate(values)]
+    best = [result("oracle", seed, 100.0) for seed in range(5)]
+    line = next(each for each in lines([*both, *best]) if each.arm == "uniform")
+    assert line.gap["mean_return"].value == 0.0
+    assert line.gap["mean_return"].low < 0.0 < line.gap["mean_return"].high
+
+
+def test_results_of_other_numbers_are_not_taken_for_those_asked_for(tmp_path: Path) -> None:
+    add_result(tmp_path, result("none", 0, 1.0))
+    job = Job("qube", "a", "none", 0, 100, tmp_path)
+    known = result("none", 0, 1.0)
+    assert do(replace(job, steps=known.steps), known.episodes, print) == known
+    with pytest.raises(UserError, match="episodes, not 7"):
+        do(replace(job, steps=known.steps), 7, print)
+    with pytest.raises(UserError, match="steps, not 99"):
+        do(replace(job, steps=99), known.episodes, print)
+
+
 def test_seeds_are_read() -> None:
     assert read_seeds("0-2,5,5") == [0, 1, 2, 5]
     for text in ("", "x", "3-1"):
@@ -256,6 +285,7 @@ def test_results_that_stand_there_are_not_made_again_and_make_the_page(tmp_path:
     for arm, value in (("none", 1.0), ("oracle", 9.0)):
         add_result(tmp_path, result(arm, 0, value))
     options = ["--folder", str(tmp_path), "--robot", "qube", "--target", "a", "--seeds", "0"]
+    options += ["--episodes", "8"]
     arms = ["--arm", "none", "--arm", "oracle"]
     done = CliRunner().invoke(cli, ["transfer-benchmark", *options, *arms, "--steps", "100"])
     assert done.exit_code == 0, done.output
@@ -264,7 +294,7 @@ def test_results_that_stand_there_are_not_made_again_and_make_the_page(tmp_path:
     assert "no randomization" in page
     other = CliRunner().invoke(cli, ["transfer-benchmark", *options, *arms, "--steps", "200"])
     assert isinstance(other.exception, UserError)
-    assert "of 100 steps, not of 200" in str(other.exception)
+    assert "of 100 steps, not 200" in str(other.exception)
 
 
 def test_results_of_two_processes_are_kept_and_a_newer_one_replaces(tmp_path: Path) -> None:
