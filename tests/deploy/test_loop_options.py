@@ -89,6 +89,16 @@ def test_a_rate_that_does_not_fit_is_refused(rate: float, words: str) -> None:
     assert steps_per_action(50.0, 500.0) == 10
 
 
+def test_a_rate_that_is_refused_lets_go_of_the_person_s_device(
+    policy_file: WriteFile, witnessed_driver: MakeDriver
+) -> None:
+    source, driver = Person([]), witnessed_driver()
+    options = LoopOptions(driver_rate=333.0)
+    with pytest.raises(UserError, match="such as 300"):
+        deploy(load_policy(policy_file()), driver, source=source, options=options)
+    assert source.closed and driver.asked == []
+
+
 def test_a_shadow_sends_nothing_at_all(
     policy_file: WriteFile, witnessed_driver: MakeDriver, tmp_path: Path
 ) -> None:
