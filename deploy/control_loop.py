@@ -88,6 +88,11 @@ class ControlLoop:
         self._acted_at: int | None = None
         self._infer.begin()
 
+    @property
+    def periods(self) -> int:
+        """Of the loop so far, those that were skipped among them."""
+        return self._cycles + self.overruns
+
     def run(self, duration: float | None, interrupt: Interrupt) -> str:
         """Until something ends it; what that was."""
         self._event("start", f"policy of {self._task}")

@@ -96,6 +96,7 @@ def deploy(
             None if fault is None else fault.reason,
             None if fault is None else fault.check,
             loop.actions,
+            loop.periods,
             loop.overruns,
             loop.supervisor.limited,
             recorder.lost if recorder else 0,

@@ -64,6 +64,10 @@ def test_a_driver_may_be_told_more_often_than_the_policy_acts(
     outcome = deploy(policy, witnessed_driver(), 1.0, log, options=options)
     assert outcome.ended_by == "duration", outcome.fault
     recorded = read_messages(log)
+    # Of the driver's periods, not of the policy's: there is one more, in which the robot is idle.
+    passed = len(recorded.messages["/timing"]) + outcome.overruns
+    assert outcome.periods == passed and 396 <= passed <= 406
+    assert outcome.overrun_share == outcome.overruns / passed
     commands, actions = recorded.array("/command")[:, 0], recorded.array("/action")[:, 0]
     assert 40 <= outcome.cycles == len(actions) <= 101
     assert 1.5 * len(actions) < len(commands) <= 4 * len(actions) + 4
