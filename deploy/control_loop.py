@@ -88,6 +88,11 @@ class ControlLoop:
         self._acted_at: int | None = None
         self._infer.begin()
 
+    @property
+    def periods(self) -> int:
+        """Of the loop so far, those that were skipped among them."""
+        return self._cycles + self.overruns
+
     def run(self, duration: float | None, interrupt: Interrupt) -> str:
         """Until something ends it; what that was."""
         self._event("start", f"policy of {self._task}")
@@ -151,7 +156,10 @@ class ControlLoop:
                 return
 
     def _settle(self, clock: Clock) -> None:
-        """Let the reaction to the end, or to a fault, last for a while before the motors are off."""
+        """Let the reaction to the end, or to a fault, last for a while before the motors are off.
+
+        The run is over: who still wants the robot to run, or clears a fault, would let go of it now.
+        """
         if self.supervisor.fault is None:
             self.supervisor.stop()
         until = self._now() + round(self._safety.settle_s * 1e9)
@@ -159,9 +167,9 @@ class ControlLoop:
         while self.supervisor.order().kind in ("hold", "damp") and not lost:
             if self._now() >= until:
                 return
-            self._tick(clock)
+            self._tick(clock, heeds_wishes=False)
 
-    def _tick(self, clock: Clock) -> Wish | None:
+    def _tick(self, clock: Clock, heeds_wishes: bool = True) -> Wish | None:
         """One cycle; what the person at the controls wants."""
         before = clock.overruns
         late = clock.wait()
@@ -175,7 +183,8 @@ class ControlLoop:
         if missed:
             self._late(missed)
         wish = self._source.wish()
-        self._heed(wish)
+        if heeds_wishes:
+            self._heed(wish)
         observation, observed_at, inferred_at = None, 0, 0
         acts = self.supervisor.running and self._is_due(clock) and self._sees(read_at)
         if acts:
@@ -251,7 +260,12 @@ class ControlLoop:
                 pass
 
     def _clear(self) -> None:
-        """Forget faults: the supervisor's, and those that the robot itself goes on reporting."""
+        """Forget a fault: the supervisor's, and what the robot itself goes on reporting.
+
+        Where there is none, nothing is cleared: that would make motors passive which hold the robot up.
+        """
+        if self.supervisor.fault is None:
+            return
         self.supervisor.clear()
         try:
             self._driver.clear_faults()

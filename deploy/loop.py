@@ -61,11 +61,11 @@ def deploy(
     """
     contract = policy.contract
     source = source or FixedSource(asked_values(contract, {}))
-    steps = steps_per_action(contract.control_rate, options.driver_rate)
     with ExitStack() as stack:
         interrupt = stack.enter_context(interrupt_flag())
         stack.callback(source.close)
         stack.callback(eyes.close)
+        steps = steps_per_action(contract.control_rate, options.driver_rate)
         if options.shadow:
             driver = ShadowDriver(driver)
         stack.callback(driver.disconnect)
@@ -96,6 +96,7 @@ def deploy(
             None if fault is None else fault.reason,
             None if fault is None else fault.check,
             loop.actions,
+            loop.periods,
             loop.overruns,
             loop.supervisor.limited,
             recorder.lost if recorder else 0,

@@ -106,9 +106,12 @@ def replay(log: LogMessages, policy: Policy, source: str = "the log") -> Replay:
     """Replay a log; of one that was cut off, as much as is whole.
 
     Raises:
-        UserError: it is no log of the loop, or of a policy of another robot, observation or action.
+        UserError: it is no log of the loop, or of a policy of another robot, observation or action, or
+            of one that sees: logs hold no images.
     """
     _refuse_other_contract(log.contract, policy.contract, source)
+    if policy.contract.cameras:
+        raise UserError(f"{source}: a policy that sees cannot be replayed: logs hold no images")
     recorded = log.provenance.get(POLICY_DIGEST)
     found = Replay(
         log.complete, None if recorded is None else recorded != policy.digest, _elsewhere(log.provenance)

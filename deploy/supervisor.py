@@ -154,6 +154,7 @@ class Supervisor:
             return
         self._let_go()
         self._woken_at = self._now
+        self._ramp(0.0)  # what it had grown to belongs to the run before
         self._from = self._position.copy()
         # A smooth step is one and a half times as fast in its middle as in the mean.
         distance = float(np.max(np.abs(self._default - self._from), where=self._servo, initial=0.0))

@@ -100,7 +100,8 @@ class Outcome:
         fault: its reason.
         check: which one found it.
         cycles: control steps in which the policy acted.
-        overruns: periods skipped because a cycle came late.
+        periods: of the loop, which goes at the driver's rate and before and after the policy acts, too.
+        overruns: those of them that were skipped because a cycle came late.
         limited: cycles in which a limit changed the command.
         dropped: log entries lost, at least.
         log_failure: why the disk refused the log, or None.
@@ -114,6 +115,7 @@ class Outcome:
     fault: str | None
     check: str | None
     cycles: int
+    periods: int
     overruns: int
     limited: int
     dropped: int
@@ -122,3 +124,8 @@ class Outcome:
     driven_travel: dict[str, float]
     real_time: bool
     fault_phase: str | None
+
+    @property
+    def overrun_share(self) -> float:
+        """Of all periods."""
+        return self.overruns / max(1, self.periods)

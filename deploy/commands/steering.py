@@ -73,8 +73,16 @@ class Steering:
         self._wishes.append(wish)
 
     def stop(self, reason: str) -> None:
-        """Stop the robot at once, until a person has cleared that."""
+        """Stop the robot at once, until a person has cleared that.
+
+        What was wished before is forgotten, but for the end: who clears a fault and then stops the robot
+        means the stop. Who clears after it has seen that stop, and means to take it back.
+        """
         self.emergency = self.emergency or reason
+        ends = Wish.END in self._wishes
+        self._wishes.clear()
+        if ends:
+            self.want(Wish.END)
 
     def asked(self, now: float) -> FloatArray:
         """See `CommandSource`."""

@@ -254,11 +254,6 @@ def run_peer(program: Path, rate: float, duration: float) -> dict[str, float]:
     return late | {"missed": skipped / cycles}
 
 
-def missed_share(outcome: Outcome) -> float:
-    """Of all periods."""
-    return outcome.overruns / max(1, outcome.cycles + outcome.overruns)
-
-
 def overhead(duration: float) -> dict[str, Any]:
     """What the loop takes besides driver and policy, paced at 500 Hz."""
     outcome = run_loop(500.0, duration)
@@ -266,7 +261,7 @@ def overhead(duration: float) -> dict[str, Any]:
     return {
         "p50_us": 1e3 * found["p50_ms"],
         "p99_us": 1e3 * found["p99_ms"],
-        "missed": missed_share(outcome),
+        "missed": outcome.overrun_share,
         **_conditions(outcome),
     }
 
@@ -279,7 +274,7 @@ def under_load(duration: float) -> dict[str, Any]:
         outcome = run_loop(500.0, duration)
     late = outcome.timing["late"]
     found = {"p50_ms": late["p50_ms"], "p99_ms": late["p99_ms"], "max_ms": late["max_ms"]}
-    found |= {"missed": missed_share(outcome), **_conditions(outcome)}
+    found |= {"missed": outcome.overrun_share, **_conditions(outcome)}
     if theirs:
         found |= {f"c_{name}": value for name, value in theirs.items()}
         found["p99_ratio"] = late["p99_ms"] / theirs["p99_ms"]
@@ -291,7 +286,7 @@ def fastest(duration: float) -> dict[str, Any]:
     outcome = run_loop(1000.0, duration)
     compute, late = outcome.timing["compute"], outcome.timing["late"]
     return {
-        "missed": missed_share(outcome),
+        "missed": outcome.overrun_share,
         "late_p99_ms": late["p99_ms"],
         "compute_p99_ms": compute["p99_ms"],
         **_conditions(outcome),

@@ -142,7 +142,7 @@ def deployment(policy: Path, driver: str, duration: float) -> dict[str, Any]:
         "fault": outcome.fault,
         "cycles": outcome.cycles,
         "overruns": outcome.overruns,
-        "overrun_share": outcome.overruns / max(1, outcome.cycles + outcome.overruns),
+        "overrun_share": outcome.overrun_share,
         "log_entries_dropped": outcome.dropped,
         "goal_share_second_half": goal_share_of_log(
             log, loaded.contract.provenance.task, round(duration * loaded.contract.control_rate)

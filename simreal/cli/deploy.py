@@ -212,9 +212,8 @@ def _print(outcome: "Outcome", log: Path | None, task: str | None, planned: int)
     for name, row in outcome.timing.items():
         table.add_row(name, *(f"{row[key]:.3f}" for key in ("p50_ms", "p90_ms", "p99_ms", "max_ms")))
     console.print(table)
-    share = 100 * outcome.overruns / max(1, outcome.cycles)
     console.print(
-        f"{outcome.cycles} cycles, {outcome.overruns} overruns ({share:.2f} %), "
+        f"{outcome.cycles} cycles, {outcome.overruns} overruns ({100 * outcome.overrun_share:.2f} %), "
         f"{outcome.limited} limited commands, ended by {outcome.ended_by}"
     )
     if task is not None:

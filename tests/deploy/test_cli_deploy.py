@@ -9,14 +9,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from simreal.cli.main import main
 from simreal.contract import Contract
+from simreal.deploy import loop
+from simreal.deploy.loop import deploy
 from simreal.deploy.policy import CONTRACT_KEY, GOLDEN_KEY
 from simreal.deploy.supervisor import Supervisor
+from simreal.deploy.timing import Outcome
 from simreal.excitation_file import Excitation, write_excitation
 from simreal.logs.messages import read_messages
 
@@ -224,6 +229,20 @@ def test_deploy_prints_percentiles_for_people(policy_file: WriteFile, simreal: S
     assert (status, error) == (0, BEGUN)
     for word in ("period", "compute", "observation_age", "p50", "p99", "cycles", "ended by duration"):
         assert word in output
+
+
+def test_the_share_of_overruns_is_of_the_loop_s_periods(
+    policy_file: WriteFile, simreal: Simreal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A driver is told at its own rate, of which the policy's cycles are a part."""
+
+    def skip_most(*arguments: Any) -> Outcome:
+        outcome = deploy(*arguments)
+        return replace(outcome, cycles=135, periods=1350, overruns=922)
+
+    monkeypatch.setattr(loop, "deploy", skip_most)
+    _, output, _ = simreal("deploy", policy_file(bias=0.3), "--duration", "0.1")
+    assert "135 cycles, 922 overruns (68.30 %)" in output
 
 
 def test_deploy_prints_its_outcome_for_programs(policy_file: WriteFile, simreal: Simreal) -> None:

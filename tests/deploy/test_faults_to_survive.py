@@ -110,8 +110,9 @@ def test_a_robot_that_hears_no_more_commands_brakes_by_itself(
     outcome, events = _fly(policy_file(bias=0.4), "deaf", tmp_path, 3.0, after=10)
     states = [line for line in read_record(tmp_path / "record") if line["kind"] == "state"]
     assert max(abs(line["position"][0]) for line in states) < 2.05
-    assert outcome.cycles > 100 or outcome.check in ("stall", "frozen_state")
-    assert events[-1] in ("end: duration", f"fault: {outcome.fault}")
+    # Nothing tells the controller: the pendulum swings on, so that no reading stands still.
+    assert (outcome.ended_by, outcome.fault) == ("duration", None)
+    assert events[-2:] == ["phase: running", "end: duration"]
 
 
 def test_a_robot_whose_joints_stand_in_another_order_is_refused(

@@ -64,6 +64,10 @@ def test_a_driver_may_be_told_more_often_than_the_policy_acts(
     outcome = deploy(policy, witnessed_driver(), 1.0, log, options=options)
     assert outcome.ended_by == "duration", outcome.fault
     recorded = read_messages(log)
+    # Of the driver's periods, not of the policy's: there is one more, in which the robot is idle.
+    passed = len(recorded.messages["/timing"]) + outcome.overruns
+    assert outcome.periods == passed and 396 <= passed <= 406
+    assert outcome.overrun_share == outcome.overruns / passed
     commands, actions = recorded.array("/command")[:, 0], recorded.array("/action")[:, 0]
     assert 40 <= outcome.cycles == len(actions) <= 101
     assert 1.5 * len(actions) < len(commands) <= 4 * len(actions) + 4
@@ -87,6 +91,16 @@ def test_a_rate_that_does_not_fit_is_refused(rate: float, words: str) -> None:
         steps_per_action(100.0, rate)
     assert steps_per_action(100.0, None) == 1
     assert steps_per_action(50.0, 500.0) == 10
+
+
+def test_a_rate_that_is_refused_lets_go_of_the_person_s_device(
+    policy_file: WriteFile, witnessed_driver: MakeDriver
+) -> None:
+    source, driver = Person([]), witnessed_driver()
+    options = LoopOptions(driver_rate=333.0)
+    with pytest.raises(UserError, match="such as 300"):
+        deploy(load_policy(policy_file()), driver, source=source, options=options)
+    assert source.closed and driver.asked == []
 
 
 def test_a_shadow_sends_nothing_at_all(

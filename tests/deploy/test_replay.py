@@ -18,6 +18,7 @@ from simreal.action import ActionPipeline
 from simreal.contract import (
     JOINT_SOURCES,
     ActionMapping,
+    CameraTerm,
     Command,
     Contract,
     HiddenState,
@@ -302,6 +303,16 @@ def test_a_policy_under_another_contract_is_refused_by_name(
     log.contract = None
     with pytest.raises(UserError, match="names no contract"):
         replay(log, load_policy(policy_file("fourth.onnx")))
+
+
+def test_a_policy_that_sees_is_refused(
+    log: LogMessages, contract: Contract, policy_file: Callable[..., Path]
+) -> None:
+    seeing = contract.model_copy(update={"cameras": (CameraTerm(name="eye", width=4, height=4),)})
+    policy = load_policy(policy_file())
+    policy.contract = log.contract = seeing
+    with pytest.raises(UserError, match="the log: a policy that sees cannot be replayed: logs hold no"):
+        replay(log, policy)
 
 
 def test_another_computer_is_named(log: LogMessages, policy: Policy) -> None:

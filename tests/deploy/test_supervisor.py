@@ -98,6 +98,20 @@ def test_motors_without_servos_do_not_rise_and_authority_is_a_share_of_the_comma
     assert targets[-1] == pytest.approx(1.0)
 
 
+def test_authority_begins_anew_with_each_run() -> None:
+    robot = Robot(MOTORS)
+    robot.follows = False
+    for _ in range(2):
+        robot.supervisor.run()  # between the cycle's measurement and its command
+        robot.supervisor.propose(np.array([0.0, 0.5]), np.array([0.0, 0.5]), PERIOD)
+        assert _command(robot.supervisor.order()).target[1] == pytest.approx(0.2 * 0.5)
+        for step in range(60):
+            robot.step(np.array([0.0, 0.5 + 1e-3 * (step % 2)]))
+        assert robot.supervisor.authority == 1.0
+        robot.supervisor.fail("tilt", "a fall")
+        robot.supervisor.clear()
+
+
 def test_a_servo_that_does_not_follow_while_it_rises_is_a_fault() -> None:
     robot = Robot()
     robot.follows = False

@@ -3,7 +3,7 @@
 import contextlib
 import math
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -127,8 +127,8 @@ class ServoDriver(Driver):
         """What a servo reports as faults."""
 
     @abstractmethod
-    def _brake(self) -> None:
-        """Let the motors brake and hold nothing."""
+    def _brake(self) -> list[int]:
+        """Let the motors brake and hold nothing; the servos that do not say that they do."""
 
     # What they share.
 
@@ -198,8 +198,7 @@ class ServoDriver(Driver):
         return [*found, ("firmware", joint.firmware, self.read_firmware(bus, joint.id))]
 
     def _make_ready(self, bus: ServoBus) -> None:
-        stubborn = bus.write_all(self._ids, self.registers["torque_enable"], 0)
-        if stubborn:
+        if stubborn := self._make_passive():
             raise DriverError(f"{self._path}: cannot be made passive: {self._listed(stubborn)}")
         for name, joint in self._calibration.joints.items():
             reason = self._prepare(bus, joint)
@@ -272,8 +271,8 @@ class ServoDriver(Driver):
 
     def _follow(self, goals: Sequence[int], authority: float) -> None:
         self._connected()
-        self._send(goals, authority)
         self._beat()
+        self._send(goals, authority)
         if not self._on:
             self._power(goals, authority)
 
@@ -289,19 +288,23 @@ class ServoDriver(Driver):
 
     def damp(self) -> None:
         """Brake; see `Driver.damp`."""
-        if self.bus is not None:
-            with contextlib.suppress(DriverError):
-                self._brake()
-            self._on, self._held = False, None
-            self._rest()
+        self._let_go(self._brake)
 
     def off(self) -> None:
         """Make the motors passive."""
+        self._let_go(self._make_passive)
+
+    def _let_go(self, way: Callable[[], list[int]]) -> None:
+        """Go a way to rest; where a servo does not say that it went, the guardian acts: beats stop."""
         if self.bus is not None:
             self._on, self._held = False, None
             with contextlib.suppress(DriverError):
-                if not self.bus.write_all(self._ids, self.registers["torque_enable"], 0):
-                    self._rest()  # else the guardian goes on trying, when the beats stop
+                if not way():
+                    self._rest()
+
+    def _make_passive(self) -> list[int]:
+        """Take the motors' power; the servos that do not say that they have none."""
+        return self._connected().write_all(self._ids, self.registers["torque_enable"], 0)
 
     def clear_faults(self) -> None:
         """See `Driver.clear_faults`."""
@@ -309,7 +312,7 @@ class ServoDriver(Driver):
         self._latched.clear()
 
     def disconnect(self) -> None:
-        """Release the port."""
+        """Release the port; the guardian makes servos passive that did not say that they are."""
         if self.guard is not None:
             self.guard.close()
             self.guard = None

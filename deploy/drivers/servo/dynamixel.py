@@ -131,11 +131,9 @@ class DynamixelDriver(ServoDriver):
             self._causes[servo] = now, bits
         return bits
 
-    def _brake(self) -> None:
+    def _brake(self) -> list[int]:
         """No duty at all. Whether the bridge then shorts the windings, which brakes, nobody says."""
-        bus = self._connected()
-        for _ in range(3):
-            bus.write_block(self._ids, LIMIT, {})
+        return self._connected().write_all(self._ids, self.registers["goal_pwm"], 0)
 
     def reboot(self) -> None:
         """Start all servos anew, which ends hardware errors; then connect again."""

@@ -93,5 +93,6 @@ class FeetechDriver(ServoDriver):
         bits = answer.error | answer.numbers["status"]
         return [text for bit, text in ERRORS.items() if bits & bit] if bits else []
 
-    def _brake(self) -> None:
-        self._connected().write_all(self._ids, self.registers["torque_enable"], TORQUE_DAMPING)
+    def _brake(self) -> list[int]:
+        register = self.registers["torque_enable"]
+        return self._connected().write_all(self._ids, register, TORQUE_DAMPING)

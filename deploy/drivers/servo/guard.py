@@ -1,12 +1,12 @@
 """The control process's end of its guardian; see `guardian`."""
 
-import contextlib
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 
+from simreal.deploy.drivers.driver import DriverError
 from simreal.deploy.drivers.servo import guardian
 
 BEATS = 8
@@ -40,29 +40,45 @@ class Guard:
         )
         os.close(theirs)
         self._rare, self._next_beat = timeout / BEATS, 0.0
+        self._at_rest = True
         os.set_blocking(self._pipe, False)
 
     def beat(self) -> None:
-        """Say that a command was sent, if that was not said just now: each word wakes a process."""
+        """Say that a command is sent, if that was not said just now: each word wakes a process.
+
+        Raises:
+            DriverError: the guardian has ended, so that nobody would make the motors passive.
+        """
         now = time.monotonic()
         if now >= self._next_beat:
+            self._at_rest = False
+            if not self._tell(guardian.BEAT):
+                raise DriverError(
+                    "the guardian has ended, which makes the servos passive if this program dies: "
+                    "connect anew"
+                )
             self._next_beat = now + self._rare
-            self.tell(guardian.BEAT)
 
     def rest(self) -> None:
         """Say that the motors are passive."""
         self._next_beat = 0.0
-        self.tell(guardian.REST)
+        self._at_rest = True
+        self._tell(guardian.REST)
 
-    def tell(self, word: bytes) -> None:
-        """Say something to it; it may have ended."""
-        with contextlib.suppress(OSError):
+    def _tell(self, word: bytes) -> bool:
+        """Say something to it; whether it is there."""
+        try:
             os.write(self._pipe, word)
+        except BlockingIOError:  # it is behind, and has enough to read
+            return True
+        except OSError:
+            return False
+        return True
 
     def close(self) -> None:
-        """Let it end in good order; may be called twice."""
-        if self.process.poll() is None:
-            self.tell(guardian.LEAVE)
+        """Let it end; it makes motors passive that are not yet. May be called twice."""
+        if self._at_rest:
+            self._tell(guardian.LEAVE)
         if self._pipe >= 0:
             os.close(self._pipe)
             self._pipe = -1

@@ -1,9 +1,10 @@
 """A watchdog outside of the control process, for servos that have none of their own.
 
 It is a process that shares the open port and hears a beat with each command. When the beats stop, or
-the control process dies (by SIGKILL, too), it sends the frames that make the servos passive. It cannot
-help where the computer itself dies, or the cable is pulled out. It imports nothing but the standard
-library, so that it is there within some 20 ms.
+the control process dies (by SIGKILL, too), it sends the frames that make the servos passive. Beats may
+stop more than once: who was stopped goes on later, and gives the servos power anew. It cannot help where
+the computer itself dies, or the cable is pulled out. It imports nothing but the standard library, so
+that it is there within some 20 ms.
 
 Started as ``python guardian.py PORT_FD PIPE_FD TIMEOUT_S FRAME...`` with frames in hexadecimal digits.
 """
@@ -13,6 +14,7 @@ import os
 import select
 import sys
 import time
+from collections.abc import Callable
 
 BEAT, REST, LEAVE = b"b", b"r", b"l"
 """A command was sent; the motors are passive; the control process ends in good order."""
@@ -20,24 +22,29 @@ REPEATS, PAUSE = 4, 0.01
 """Frames are not acknowledged: they are sent so often, s apart."""
 
 
-def watch(pipe: int, timeout: float) -> bool:
-    """Wait for the end; whether the servos must be made passive.
+def watch(pipe: int, timeout: float, let_go: Callable[[], None]) -> None:
+    """Make the servos passive each time that they must be, until the control process ends.
 
     Args:
         pipe: on which beats arrive.
         timeout: s between beats.
+        let_go: makes the servos passive.
     """
-    armed = False
+    beats, at_rest = False, True
     while True:
-        ready, _, _ = select.select([pipe], [], [], timeout if armed else None)
+        ready, _, _ = select.select([pipe], [], [], timeout if beats else None)
         said = os.read(pipe, 4096) if ready else b""
-        if not ready:
-            return True
-        if not said:
-            return armed
         if said.endswith(LEAVE):
-            return False
-        armed = said.endswith(BEAT)
+            return
+        if said:
+            beats = said.endswith(BEAT)
+            at_rest = not beats
+            continue
+        if not at_rest:
+            let_go()
+        if ready:  # the end of the pipe
+            return
+        beats = False
 
 
 def make_passive(port: int, frames: list[bytes]) -> None:
@@ -52,8 +59,8 @@ def make_passive(port: int, frames: list[bytes]) -> None:
 def main() -> None:
     """Watch over one control process."""
     port, pipe, timeout, *frames = sys.argv[1:]
-    if watch(int(pipe), float(timeout)):
-        make_passive(int(port), [bytes.fromhex(frame) for frame in frames])
+    passive = [bytes.fromhex(frame) for frame in frames]
+    watch(int(pipe), float(timeout), lambda: make_passive(int(port), passive))
 
 
 if __name__ == "__main__":

@@ -106,6 +106,30 @@ def test_the_space_bar_stops_until_it_is_cleared(terminal: tuple[int, int]) -> N
     assert source.emergency is None
 
 
+@pytest.mark.parametrize(
+    ("keys", "wishes", "stays"),
+    [
+        (b"c ", [], True),
+        (b"c\rh ", [], True),
+        (b"cx\r ", [Wish.END], True),
+        (b" c", [Wish.CLEAR], False),
+        (b"c c\r", [Wish.CLEAR, Wish.RUN], False),
+        (b" c ", [], True),
+    ],
+)
+def test_of_what_was_wished_before_a_stop_only_the_end_remains(
+    terminal: tuple[int, int], keys: bytes, wishes: list[Wish], stays: bool
+) -> None:
+    person, program = terminal
+    source = Steering(COMMANDS, Keyboard(program))
+    source.asked(0.0)
+    os.write(person, keys)
+    source.asked(0.1)
+    assert source.emergency is not None
+    assert _wishes(source) == wishes
+    assert (source.emergency is not None) is stays
+
+
 def test_a_terminal_that_hangs_up_asks_zero_and_then_holds(terminal: tuple[int, int]) -> None:
     person, program = terminal
     source = Steering(COMMANDS, Keyboard(program))

@@ -103,16 +103,20 @@ class VirtualPort:
 
 
 class NoGuard:
-    """Nobody watches over a test in virtual time."""
+    """Nobody watches over a test in virtual time.
+
+    Attributes:
+        at_rest: whether the driver has said last that the motors are passive.
+    """
 
     def __init__(self, *_: object) -> None:
-        pass
+        self.at_rest = True
 
     def beat(self) -> None:
-        pass
+        self.at_rest = False
 
     def rest(self) -> None:
-        pass
+        self.at_rest = True
 
     def close(self) -> None:
         pass

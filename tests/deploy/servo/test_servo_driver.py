@@ -157,6 +157,23 @@ def test_dynamixel_damps_with_no_duty(virtual_rig: Make) -> None:
 
 
 @both
+@pytest.mark.parametrize("way", ["damp", "off"])
+def test_only_servos_that_say_so_are_told_to_the_guardian_as_passive(
+    kind: str, way: str, virtual_rig: Make
+) -> None:
+    rig = virtual_rig(kind)
+    with rig.driver as driver:
+        for fault in (Fault("drop", "elbow_flex"), None):
+            run(rig, 0.1, rig.arm.body.position)
+            if fault is not None:
+                rig.port.faults.announce(fault, rig.port.time)
+            getattr(driver, way)()
+            assert driver.guard.at_rest is (fault is None)
+            rig.port.faults.clear()
+            run(rig, 1.2)  # what was asked in vain is not asked again sooner
+
+
+@both
 def test_missing_servos_are_named(kind: str, virtual_rig: Make) -> None:
     rig = virtual_rig(kind)
     rig.port.faults.announce(Fault("drop", "elbow_flex"), 0.0)

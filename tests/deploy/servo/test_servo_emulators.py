@@ -286,6 +286,19 @@ def test_the_guardian_makes_servos_passive_when_the_controller_dies_or_hangs(
     _bury(controller)
 
 
+def test_nothing_is_commanded_when_the_guardian_is_dead(arm: Arm) -> None:
+    with open_driver(arm.driver, "so101") as driver:
+        here = RobotCommand(driver.read().joint_position)
+        driver.write(here)
+        driver.guard.process.kill()  # type: ignore[attr-defined]
+        driver.guard.process.wait()  # type: ignore[attr-defined]
+        time.sleep(0.1)  # by then a beat is due
+        for _ in range(2):
+            with pytest.raises(DriverError, match="the guardian has ended"):
+                driver.write(here)
+    _expect(arm, {"feetech": 40, "dynamixel": 64}[arm.kind], 0)
+
+
 def test_dynamixel_s_own_watchdog_trips_without_the_guardian(dynamixel_arm: Arm) -> None:
     controller = _kill_controller(dynamixel_arm, signal.SIGKILL, with_guardian=True)
     _bury(controller)

@@ -1,0 +1,110 @@
+"""What a person wishes at odd moments, of an arm in stepped time: no test waits."""
+
+from collections.abc import Callable
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from simreal.contract import ActionMapping, Contract, ObservationTerm, Provenance, RobotDescription
+from simreal.deploy.clock import SteppedTime
+from simreal.deploy.command_source import Wish
+from simreal.deploy.drivers import Driver
+from simreal.deploy.loop import deploy
+from simreal.deploy.policy import load_policy
+from simreal.robots import load_robot
+from simreal.state import FloatArray, RobotCommand, RobotState
+
+RATE = 50.0
+ARM = load_robot("so101")
+SETTLED = round(ARM.config.safety.settle_s * RATE)
+"""Cycles."""
+
+
+class Arm(Driver):
+    """Is wherever it is told to be, and notes what it was told."""
+
+    def __init__(self) -> None:
+        self.time_source = SteppedTime()
+        self.told: list[str] = []
+        self._position = np.array(ARM.description.default_position)
+
+    def connect(self) -> RobotDescription:
+        return ARM.description
+
+    def read(self) -> RobotState:
+        return RobotState(1e-9 * self.time_source.now(), self._position, np.zeros(6))
+
+    def write(self, command: RobotCommand) -> None:
+        self.told.append("follow")
+        self._position = command.target.copy()
+
+    def hold(self) -> None:
+        self.told.append("hold")
+
+    def damp(self) -> None:
+        self.told.append("damp")
+
+    def off(self) -> None:
+        self.told.append("off")
+
+    def disconnect(self) -> None: ...
+
+
+class Person:
+    """Wishes one thing in each cycle, or nothing."""
+
+    def __init__(self, *wishes: Wish | None) -> None:
+        self.person = True
+        self.emergency: str | None = None
+        self._wishes = iter(wishes)
+
+    def asked(self, now: float) -> FloatArray:
+        return np.zeros(0)
+
+    def wish(self) -> Wish | None:
+        return next(self._wishes, None)
+
+    def close(self) -> None: ...
+
+
+@pytest.fixture
+def told(policy_file: Callable[..., Path]) -> Callable[..., list[tuple[str, int]]]:
+    """What an arm is told by a person's wishes: what, and how many times in a row."""
+    contract = Contract(
+        robot=ARM.description,
+        control_rate=RATE,
+        observation=(ObservationTerm(source="joint_position"),),
+        action=ActionMapping(scale=(0.1,) * 6, offset=ARM.description.default_position),
+        provenance=Provenance(task="any", agent="none", seed=0, training_steps=0, versions={}),
+    )
+    policy = load_policy(policy_file(contract=contract))
+
+    def run(*wishes: Wish | None) -> list[tuple[str, int]]:
+        arm = Arm()
+        assert deploy(policy, arm, source=Person(*wishes)).ended_by == "operator"
+        return [(what, len(list(times))) for what, times in groupby(arm.told)]
+
+    return run
+
+
+PATIENTLY = (None,) * 100
+"""Until it has risen, and runs."""
+
+
+@pytest.mark.parametrize("wish", Wish)
+def test_a_robot_that_settles_is_not_let_go_of_before_it_has_settled(
+    told: Callable[..., list[tuple[str, int]]], wish: Wish
+) -> None:
+    (first, _), (second, cycles), *rest = told(Wish.RUN, *PATIENTLY, Wish.END, None, None, wish)
+    assert (first, second) == ("follow", "damp")
+    assert cycles == pytest.approx(SETTLED, abs=1)
+    assert [what for what, _ in rest] == ["off"]
+
+
+def test_where_there_is_no_fault_to_clear_the_motors_are_left_as_they_are(
+    told: Callable[..., list[tuple[str, int]]],
+) -> None:
+    found = told(Wish.RUN, *PATIENTLY, Wish.CLEAR, None, Wish.HOLD, None, Wish.CLEAR, None, Wish.END)
+    assert [what for what, _ in found] == ["follow", "hold", "damp", "off"]
