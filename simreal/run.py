@@ -69,7 +69,9 @@ class Run:
                 / f"{experiment.task.replace('/', '_')}_{experiment.agent}_{stamp}_seed{seed}"
             )
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise UserError(f"{path}: exists already; give another --run, or --resume to go on with it")
+            go_on = f", or go on with it: simreal train --resume --run {path}"
+            is_run = (path / "run.json").is_file()
+            raise UserError(f"{path}: exists already; give another --run{go_on if is_run else ''}")
         run = cls(path)
         data = experiment.model_dump(mode="json")
         keep_files(data, path)

@@ -81,7 +81,12 @@ def split(data: Transitions) -> tuple[Transitions, Transitions]:
 def amount(learned: Transitions) -> Check:
     """Whether there is enough to learn from at all."""
     number = len(learned)
-    text = f"{number} steps to learn from, at least {FEWEST} are needed: record longer"
+    left_out = {
+        "since a limit stood between action and command": learned.limited,
+        "since the next one is not in the logs": learned.broken,
+    }
+    told = "".join(f", {count} left out {why}" for why, count in left_out.items() if count)
+    text = f"{number} steps to learn from{told}; at least {FEWEST} are needed: record longer"
     return Check("amount", number, FEWEST, number >= FEWEST, text)
 
 

@@ -124,7 +124,11 @@ def _told(residual: Path) -> dict[str, Any]:
 
 
 def finetune(run: Run, listen: StatusListener | None = None) -> bool:
-    """Train a run that `start_finetuning` made, from its base policy on; see `train`."""
+    """Train a run that `start_finetuning` made, from its base policy on; see `train`.
+
+    Raises:
+        UserError: it cannot begin so, and no folder is left of it; or as `train` does.
+    """
     base = Run.open(run.path / BASE)
     old, new = _inputs(base), _inputs(run)
     content = torch.load(base.latest_checkpoint(), map_location="cpu", weights_only=True)
@@ -134,7 +138,12 @@ def finetune(run: Run, listen: StatusListener | None = None) -> bool:
         if isinstance(agent, OffPolicyAlgorithm):
             _act_while_warming_up(agent)
 
-    return train(run, listen=listen, begin=begin)
+    try:
+        return train(run, listen=listen, begin=begin)
+    except UserError:
+        if not run.has_checkpoint:
+            shutil.rmtree(run.path)
+        raise
 
 
 def keep_base(run: Run, base: Run) -> None:

@@ -209,6 +209,7 @@ def judge(
     adapted = load_candidate(run.path)
     one, other = _comparable(base, adapted)
     identified = identified_robot(run, identified)
+    real = _compare_on_logs(base, adapted, logs)  # first: logs of another robot are refused at once
     parts, missing = [], []
     done = 0
 
@@ -237,7 +238,6 @@ def judge(
             where = f"{episodes} episodes as {identified.name} says"
             robot = experiment_in(one, worlds, file).model_copy(update={"residual": other.residual})
             parts.append(compare("identified robot", where, robot))
-    real = _compare_on_logs(base, adapted, logs)
     if isinstance(real, Part):
         parts.append(real)
     else:

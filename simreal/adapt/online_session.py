@@ -13,7 +13,7 @@ from simreal.adapt.action_bounds import ActionBounds, BoundsConfig, BoundsState
 from simreal.adapt.action_filter import FilterConfig
 from simreal.adapt.explorer import CommandFilter, Explorer, Noise
 from simreal.adapt.online_learner import Experience, FrozenPolicy, OnlineLearner
-from simreal.adapt.robot_budget import Budget, FlownEpisode, Ledger
+from simreal.adapt.robot_budget import Budget, FlownEpisode, Ledger, falls_in_a_row
 from simreal.adapt.robot_episode import Flown, draw_commands, fly, transitions_of
 from simreal.adapt.robot_trial import Trial, next_in_trial, trial_of
 from simreal.adapt.transitions import Transitions
@@ -159,6 +159,7 @@ class Session:
             config.critic_width,
         )
         self.ledger = self._restore()
+        self._flown_before = len(self.ledger.episodes)
         self._bounds = ActionBounds(config.bounds, self.ledger.bounds)
         self._residual.width.fill_(self._bounds.state.width)
         self.prior = self._experience(_nothing(self._contract))
@@ -228,16 +229,21 @@ class Session:
 
     def _objection(self) -> str | None:
         """What speaks against going on."""
-        ledger = self.ledger
         if self._bounds.closed:
-            return "violations have closed the bounds of exploration: there is nothing left to explore"
-        if ledger.falls_in_a_row >= FALLS_IN_A_ROW:
-            return f"{ledger.falls_in_a_row} episodes in a row ended for the robot's sake"
-        if ledger.episodes:
-            last = ledger.episodes[-1]
-            if last.limited > LIMITED_SHARE * max(1, last.steps):
-                return f"the supervisor limited {last.limited} of {last.steps} commands"
-        return worse_than_base(ledger.episodes)
+            return (
+                "violations have closed the bounds of exploration: there is nothing left to explore; "
+                "another --run would begin anew"
+            )
+        # What ended an earlier session in these ways, a person has seen to who begins another.
+        flown = self.ledger.episodes[self._flown_before :]
+        if (falls := falls_in_a_row(flown)) >= FALLS_IN_A_ROW:
+            return f"{falls} episodes in a row ended for the robot's sake"
+        if flown and flown[-1].limited > LIMITED_SHARE * max(1, flown[-1].steps):
+            return (
+                f"the supervisor limited {flown[-1].limited} of {flown[-1].steps} commands: its limits "
+                "(safety, in robot.yaml) would fly in place of the policy"
+            )
+        return worse_than_base(self.ledger.episodes)
 
     def _ready(self) -> str | None:
         """Have the robot put back after a fall; why that is not possible."""

@@ -1,7 +1,9 @@
 """What learning on a robot may cost and has cost, over all sessions: kept so that no kill forgets it."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +79,11 @@ class FlownEpisode:
         return self.whole and self.ended_by != "duration"
 
 
+def falls_in_a_row(episodes: Sequence[FlownEpisode]) -> int:
+    """At the end of what was flown."""
+    return len(list(takewhile(lambda each: each.fell, reversed(episodes))))
+
+
 @dataclass(slots=True)
 class Ledger:
     """All that was done on the robot; written before each episode and after it.
@@ -108,16 +115,6 @@ class Ledger:
     def resets(self) -> int:
         """How often it was put back."""
         return sum(each.reset for each in self.episodes)
-
-    @property
-    def falls_in_a_row(self) -> int:
-        """At the end of what was flown."""
-        row = 0
-        for each in reversed(self.episodes):
-            if not each.fell:
-                break
-            row += 1
-        return row
 
     def spent(self, budget: Budget, shortest: float) -> str | None:
         """Which part of a budget is used up, if one is; no episode shorter than s is flown."""

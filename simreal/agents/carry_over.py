@@ -57,12 +57,23 @@ def carry_over(content: dict[str, Any], agent: BaseAlgorithm, old: Inputs, new: 
     given: Tensors = content["parameters"]["policy"]
     if old.columns != new.columns or not (_same(old.low, new.low) and _same(old.high, new.high)):
         given = _moved(given, old, new)
+    _refuse_other_shapes(given, agent.policy.state_dict())
     parameters: dict[str, Any] = {"policy": given}
     try:
         agent.set_parameters(parameters, exact_match=False, device="cpu")
     except RuntimeError as error:
         raise UserError(f"its networks do not fit: {str(error).splitlines()[-1].strip()}") from None
     restore_entropy_weight(agent, content)
+
+
+def _refuse_other_shapes(given: Tensors, own: Tensors) -> None:
+    for name, tensor in given.items():
+        if name in own and own[name].shape != tensor.shape:
+            there, here = (" x ".join(map(str, each.shape)) for each in (tensor, own[name]))
+            raise UserError(
+                f"its networks do not fit: {name} is {there} there and {here} here; "
+                "the agent's hidden_layers and its other networks stay as they are"
+            )
 
 
 def _same(one: Values, other: Values) -> bool:

@@ -50,12 +50,8 @@ def finetune(
     """Train RUN's policy on in a new run, among robots like the one that was identified."""
     from simreal.adapt.finetune import finetune as run_finetuning
     from simreal.adapt.finetune import start_finetuning
-    from simreal.adapt.gate import in_worlds_of
-    from simreal.adapt.worlds import robot_experiment
-    from simreal.cli.train import EPISODES_AT_END, in_short, training_progress
-    from simreal.evaluate import load_candidate
+    from simreal.cli.train import conclude, training_progress
     from simreal.run import Run
-    from simreal.run_verdict import BASE
     from simreal.train import planned_steps
 
     ready = start_finetuning(
@@ -75,16 +71,7 @@ def finetune(
             f"interrupted; go on with: simreal train --resume --run {run.path}", soft_wrap=True
         )
         sys.exit(130)
-    adapted, began = load_candidate(run.path), load_candidate(run.path / BASE)
-    worlds = in_worlds_of(robot_experiment(began.experiment), robot_experiment(adapted.experiment))
-    console.print(
-        f"done. Without exploration, from the task's own start, {EPISODES_AT_END} episodes of its "
-        f"worlds: {in_short(adapted)}\n"
-        f"the policy that it began from, kept in {run.path / BASE}: "
-        f"{in_short(replace(began, experiment=worlds))}\n"
-        f"is it any better, there and elsewhere?\n  simreal gate {run.path} --log LOG",
-        soft_wrap=True,
-    )
+    conclude(run)
 
 
 @click.command()

@@ -4,6 +4,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,7 +83,7 @@ def train(
             f"interrupted; go on with: simreal train --resume --run {run.path}", soft_wrap=True
         )
         sys.exit(130)
-    _conclude(run)
+    conclude(run)
 
 
 def _identified(experiment: str, overrides: tuple[str, ...], path: Path) -> str:
@@ -106,24 +107,47 @@ def _announce(run: "Run", asked: int, planned: int) -> None:
     )
 
 
-def _conclude(run: "Run") -> None:
+def conclude(run: "Run") -> None:
     """What the policy does when it no longer explores, and what to do with it."""
     from simreal.evaluate import load_candidate
     from simreal.experiment import ExperimentConfig
+    from simreal.run_verdict import BASE
 
+    if (run.path / BASE).is_dir():
+        _conclude_adapted(run)
+        return
     candidate = load_candidate(run.path)
     of_robot = isinstance(candidate.experiment, ExperimentConfig)
     export = f"\n  simreal export {run.path} -o {run.path.name}.onnx" if of_robot else ""
     console.print(
         f"done. Without exploration, from the task's own start, {EPISODES_AT_END} episodes: "
-        f"{in_short(candidate)}\n"
+        f"{_in_short(candidate)}\n"
         f"next:\n  simreal evaluate {run.path} --report evaluation.html"
         f"{export}{_about_adaptation(run)}",
         soft_wrap=True,
     )
 
 
-def in_short(candidate: "Candidate") -> str:
+def _conclude_adapted(run: "Run") -> None:
+    """The same of a policy that goes on from another one, beside that one in its worlds."""
+    from simreal.adapt.gate import in_worlds_of
+    from simreal.adapt.worlds import robot_experiment
+    from simreal.evaluate import load_candidate
+    from simreal.run_verdict import BASE
+
+    adapted, began = load_candidate(run.path), load_candidate(run.path / BASE)
+    worlds = in_worlds_of(robot_experiment(began.experiment), robot_experiment(adapted.experiment))
+    console.print(
+        f"done. Without exploration, from the task's own start, {EPISODES_AT_END} episodes of its "
+        f"worlds: {_in_short(adapted)}\n"
+        f"the policy that it began from, kept in {run.path / BASE}: "
+        f"{_in_short(replace(began, experiment=worlds))}\n"
+        f"is it any better, there and elsewhere?\n  simreal gate {run.path} --log LOG",
+        soft_wrap=True,
+    )
+
+
+def _in_short(candidate: "Candidate") -> str:
     """Success and return of some episodes, for people."""
     from simreal.evaluate import evaluate, summary_rows
     from simreal.experiment import ExperimentConfig

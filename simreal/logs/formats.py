@@ -32,7 +32,10 @@ def read_logs(path: Path, mapping: str | Path | None = None) -> list[RobotLog]:
     if mapping is not None:
         return _read_mapped(path, mapping)
     if path.name.endswith(TABLES):
-        raise UserError(f"{path}: which column is which? Give it a --mapping FILE (docs/logs.md)")
+        raise UserError(
+            f"{path}: which column is which? A mapping tells (docs/logs.md), "
+            "which commands that read logs of others take as --mapping"
+        )
     if path.is_dir():
         return _read_folder(path)
     if path.suffix == ".parquet":

@@ -12,6 +12,8 @@ import yaml
 from simreal.adapt.finetune import finetune, start_finetuning
 from simreal.agents.checkpoint import load_checkpoint
 from simreal.agents.exported import find_normalizer
+from simreal.cli.train import conclude
+from simreal.errors import UserError
 from simreal.evaluate import load_candidate
 from simreal.files import digest
 from simreal.randomization.posterior import (
@@ -113,6 +115,17 @@ def test_ppo_goes_on_in_smaller_steps_unless_told_otherwise(
     assert made.run.experiment().ppo.learning_rate == rate
 
 
+def test_networks_that_do_not_fit_are_named_and_leave_no_folder(
+    base: Run, identified: Path, tmp_path: Path
+) -> None:
+    made = start_finetuning(base, identified, 0.5, 64, tmp_path / "new", ("ppo.hidden_layers=[8]",))
+    with pytest.raises(
+        UserError, match=r"is 16 x \d+ there and 8 x \d+ here; the agent's hidden_layers"
+    ):
+        finetune(made.run)
+    assert not (tmp_path / "new").exists()
+
+
 def test_what_was_broken_off_goes_on_with_the_learning_rate_that_it_had(
     base: Run, identified: Path, tmp_path: Path
 ) -> None:
@@ -184,3 +197,12 @@ def test_sac_keeps_its_entropy_weight(tmp_path: Path) -> None:
     run = trained(tmp_path / "sac", "sac")
     agent, _ = load_agent(run)
     assert agent.log_ent_coef.item() != 0.0  # a fresh agent's
+
+
+def test_what_went_on_after_an_interrupt_is_held_beside_its_base_too(
+    adapted: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    conclude(adapted)
+    told = capsys.readouterr().out
+    assert "the policy that it began from" in told and f"simreal gate {adapted.path}" in told
+    assert "simreal export" not in told  # which would refuse

@@ -250,6 +250,9 @@ def test_falls_stop_it_and_narrow_the_bounds(base: Run, tmp_path: Path) -> None:
     last = transitions_of(found.run.path / "robot" / "episode_00001.mcap", experiment, base.contract())
     assert last is not None and last.terminated[-1] and not last.terminated[:-1].any()
     assert sum(each.recovered for each in episodes if each.kind == "explore") > 0
+    # Who begins another session has seen to the robot.
+    again = tune(base, ToyQube(push=200.0), tmp_path / "run", Budget(60.0), more=("base_every=2",))
+    assert len(again.ledger.episodes) > len(episodes)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Learning from transitions alone, on a problem whose best policy is known: to go home."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -93,7 +94,11 @@ def test_logs_in_which_nothing_else_was_tried_support_nothing() -> None:
     data = recorded(0.0)
     check = exploration(data, still())
     assert not check.passed and "record with" in check.text
-    assert not amount(recorded(0.5, 400)).passed
+    few = amount(replace(recorded(0.5, 400), limited=30, broken=2))
+    assert not few.passed
+    assert (
+        "30 left out since a limit stood between" in few.text and "2 left out since the next" in few.text
+    )
 
 
 class Always(nn.Module):

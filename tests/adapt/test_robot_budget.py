@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simreal.adapt.action_bounds import BoundsState
-from simreal.adapt.robot_budget import Budget, FlownEpisode, Ledger
+from simreal.adapt.robot_budget import Budget, FlownEpisode, Ledger, falls_in_a_row
 
 ENDS = ("duration", "interrupt", "killed", "arm_beyond_limit", "supervisor: tilt")
 EPISODES = st.lists(
@@ -69,4 +69,4 @@ def test_falls_in_a_row_are_those_at_the_end() -> None:
     made = FlownEpisode(0, "base", 1, 100, 0.0, "duration", 0, 0, 0, 0, 0, 0, 0, False)
     fall = replace(made, ended_by="supervisor: tilt")
     ledger = Ledger(BoundsState(0.1), [fall, made, fall, fall])
-    assert (ledger.falls, ledger.falls_in_a_row) == (3, 2)
+    assert (ledger.falls, falls_in_a_row(ledger.episodes)) == (3, 2)
