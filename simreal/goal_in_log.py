@@ -25,9 +25,9 @@ def goal_share_of_log(log: LogMessages, task: str, planned_steps: int) -> float:
     def rows(topic: str, *keys: str) -> NDArray[np.float64]:
         return log.array(topic, *keys)[np.isin(log.times[topic], acted)]
 
-    action, overruns = rows("/action"), rows("/timing", "overruns")
+    action = rows("/action")
     position, velocity = rows("/state", "joint_position"), rows("/state", "joint_velocity")
-    planned_steps -= int(overruns[-1, 0] - overruns[0, 0])  # those were skipped, not lost
+    planned_steps -= _skipped(acted)  # which were not lost
     number = min(number, max(planned_steps, 1))  # behind them it was asked to come to a stand
     first = planned_steps // 2
     if number <= first:
@@ -42,6 +42,12 @@ def goal_share_of_log(log: LogMessages, task: str, planned_steps: int) -> float:
     except NotInLogError:
         return math.nan
     return float(np.sum(held) / max(planned_steps - first, number - first))
+
+
+def _skipped(acted: NDArray[np.int64]) -> int:
+    """Steps in which a late loop did not act, between those that did, at ns of log time."""
+    between = np.diff(acted)
+    return int(np.sum(np.rint(between / np.median(between)) - 1.0)) if len(between) else 0
 
 
 def _whole_cycles(log: LogMessages) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ from simreal.logs.messages import LogMessages
 def flight(steps: int, upright: int) -> LogMessages:
     """A log of so many steps, the last of which stand upright."""
     angles = [0.0] * (steps - upright) + [np.pi] * upright
-    each = np.arange(steps)
+    each = 20_000_000 * np.arange(steps)
     return LogMessages(
         times={"/state": each, "/action": each, "/timing": each},
         messages={
@@ -44,3 +44,13 @@ def test_a_log_whose_topics_were_cut_at_different_lengths_counts_with_what_all_o
         log.messages[topic] = log.messages[topic][:length]
     share = goal_share_of_log(log, "qube_swingup", 100)
     assert share == goal_share_of_log(whole, "qube_swingup", 100) == pytest.approx(27 / 50)
+
+
+def test_steps_that_a_late_loop_skipped_are_not_counted_whatever_its_rate() -> None:
+    """A driver that is told ten times a step counts ten overruns of each step that is skipped."""
+    log = flight(90, 90)
+    for topic in log.times:
+        log.times[topic] = log.times[topic] + 10 * 20_000_000 * (np.arange(90) >= 30)
+    for row in log.messages["/timing"][30:]:
+        row["overruns"] = 100
+    assert goal_share_of_log(log, "qube_swingup", 100) == 1.0
