@@ -15,7 +15,7 @@ import numpy as np
 
 from simreal.contract import RobotDescription
 from simreal.deploy.bounds import StateBounds, Violation, all_true
-from simreal.deploy.limits import CommandLimits
+from simreal.deploy.command_limits import CommandLimits
 from simreal.deploy.persistence import Persistence, misses_after
 from simreal.robots.safety import Check, Reaction, SafetyConfig
 from simreal.state import FloatArray, RobotCommand, RobotState

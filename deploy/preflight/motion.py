@@ -12,8 +12,8 @@ import numpy as np
 
 from simreal.contract import Actuator, RobotDescription
 from simreal.deploy.bounds import StateBounds
+from simreal.deploy.command_limits import within_range
 from simreal.deploy.drivers import Driver
-from simreal.deploy.limits import within_range
 from simreal.errors import UserError
 from simreal.robots.safety import SafetyConfig
 from simreal.state import FloatArray, RobotCommand, RobotState

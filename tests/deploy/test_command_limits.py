@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simreal.deploy.limits import CommandLimits, within_effort, within_range, within_rate
+from simreal.deploy.command_limits import CommandLimits, within_effort, within_range, within_rate
 from simreal.state import FloatArray
 from tests.deploy.two_joints import SAFETY, SERVOS
 
