@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.bench.identify_shared import asked_of, real_logs, rounded
+from simreal.errors import UserError, nearest
 from simreal.identification.ensemble import draw_members
 from simreal.identification.fitting import Cutting, Fitted, Prediction, fit_model, predict_windows
 from simreal.identification.pushes import mark_pushes
@@ -82,18 +83,32 @@ class _Pool:
 
 
 def qube(
-    folder: Path | None, days: Sequence[str], tell: Tell, by_group: Sequence[str] = ()
+    folder: Path | None, hold_out: Sequence[str], tell: Tell, by_group: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Predict each day's logs of the Qube with a model fitted to those of all other days."""
+    """Predict some of the Qube's logs with a model fitted to all others, for each part in turn.
+
+    Args:
+        folder: of real logs.
+        hold_out: part of the names of the groups to predict, such as a day; each day if there is none.
+        tell: hears of the fit.
+        by_group: unknowns that differ by group.
+
+    Raises:
+        UserError: no group's name has such a part.
+    """
     robot = load_robot("qube")
     setup, asked = Setup(robot), asked_of(QUBE, by_group)
     recordings = _qube_recordings(folder, robot)
-    known = sorted({each.group.split()[-1] for each in recordings})
+    groups = sorted({each.group for each in recordings})
+    for part in hold_out:
+        if not any(part in group for group in groups):
+            raise UserError(f"--hold-out {part}: {nearest(part, groups)}")
+    known = sorted({group.split()[-1] for group in groups})
     result: dict[str, Any] = {}
     pools = {(kind, what): _Pool() for kind in ("chirp", "swingup") for what in ("fit", "nominal")}
-    for day in days or known:
+    for part in hold_out or known:
         begin = time.perf_counter()
-        rest = [each for each in recordings if day not in each.group]
+        rest = [each for each in recordings if part not in each.group]
         fitted = _fit_qube(setup, rest, asked, tell)
         entry: dict[str, Any] = {
             "values": {name: round(value, 5) for name, value in fitted.by_name.items()},
@@ -102,11 +117,11 @@ def qube(
             "seconds": round(time.perf_counter() - begin, 1),
         }
         for kind, length in (("chirp", 1.0), ("swingup", 0.5)):
-            held = [each for each in recordings if day in each.group and kind in each.group]
+            held = [each for each in recordings if part in each.group and kind in each.group]
             if held:
                 entry[kind] = _predict_qube(setup, held, asked, fitted, length, kind, pools)
-        result[day] = entry
-        tell(f"{day}: {entry}")
+        result[part] = entry
+        tell(f"{part}: {entry}")
     result["pooled"] = {
         f"{kind} {what}": pool.rms() for (kind, what), pool in pools.items() if pool.count
     }

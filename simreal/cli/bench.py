@@ -481,7 +481,12 @@ def bench_suite_return(
     "what", type=click.Choice(["qube", "go2", "pendulum", "coverage", "truth", "latency", "sysid"])
 )
 @click.option("--data", type=PATH, help="Folder of real logs; SIMREAL_REAL_LOGS if absent.")
-@click.option("--day", "days", multiple=True, help="Of the Qube's logs, to hold out; all if absent.")
+@click.option(
+    "--hold-out",
+    multiple=True,
+    metavar="PART",
+    help="Of the names of the Qube's groups, such as a day or an excitation; each day if absent.",
+)
 @click.option(
     "--by-group", multiple=True, metavar="NAME", help="Of the unknowns, one that differs by day."
 )
@@ -490,7 +495,7 @@ def bench_suite_return(
 def bench_identify(
     what: str,
     data: Path | None,
-    days: tuple[str, ...],
+    hold_out: tuple[str, ...],
     by_group: tuple[str, ...],
     draws: int,
     windows: int,
@@ -502,13 +507,13 @@ def bench_identify(
 
     match what:
         case "qube":
-            print_json(figures.qube(data, days, _tell, by_group))
+            print_json(figures.qube(data, hold_out, _tell, by_group))
         case "go2":
             print_json(figures.go2(data, _tell))
         case "pendulum":
             print_json(figures.pendulum(data, _tell, by_group))
         case "coverage":
-            print_json(figures.band_coverage(data, days, _tell, by_group))
+            print_json(figures.band_coverage(data, hold_out, _tell, by_group))
         case "truth":
             print_json(made_up.truth(draws, _tell))
         case "latency":
