@@ -89,26 +89,28 @@ def qube(
 
     Args:
         folder: of real logs.
-        hold_out: part of the names of the groups to predict, such as a day; each day if there is none.
+        hold_out: part of the names of what is predicted, such as a day; each day if there is none.
         tell: hears of the fit.
         by_group: unknowns that differ by group.
 
     Raises:
-        UserError: no group's name has such a part.
+        UserError: no log's name has such a part.
     """
     robot = load_robot("qube")
     setup, asked = Setup(robot), asked_of(QUBE, by_group)
     recordings = _qube_recordings(folder, robot)
-    groups = sorted({each.group for each in recordings})
+    names = [f"{each.group}, {each.name}" for each in recordings]
     for part in hold_out:
-        if not any(part in group for group in groups):
-            raise UserError(f"--hold-out {part}: {nearest(part, groups)}")
-    known = sorted({group.split()[-1] for group in groups})
+        if not any(part in name for name in names):
+            raise UserError(f"--hold-out {part}: {nearest(part, names)}")
+    days = sorted({each.group.split()[-1] for each in recordings})
     result: dict[str, Any] = {}
     pools = {(kind, what): _Pool() for kind in ("chirp", "swingup") for what in ("fit", "nominal")}
-    for part in hold_out or known:
+    for part in hold_out or days:
         begin = time.perf_counter()
-        rest = [each for each in recordings if part not in each.group]
+        held_out = [part in name for name in names]
+        rest = [each for each, held in zip(recordings, held_out, strict=True) if not held]
+        judged = [each for each, held in zip(recordings, held_out, strict=True) if held]
         fitted = _fit_qube(setup, rest, asked, tell)
         entry: dict[str, Any] = {
             "values": {name: round(value, 5) for name, value in fitted.by_name.items()},
@@ -117,7 +119,7 @@ def qube(
             "seconds": round(time.perf_counter() - begin, 1),
         }
         for kind, length in (("chirp", 1.0), ("swingup", 0.5)):
-            held = [each for each in recordings if part in each.group and kind in each.group]
+            held = [each for each in judged if kind in each.group]
             if held:
                 entry[kind] = _predict_qube(setup, held, asked, fitted, length, kind, pools)
         result[part] = entry

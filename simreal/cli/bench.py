@@ -485,7 +485,7 @@ def bench_suite_return(
     "--hold-out",
     multiple=True,
     metavar="PART",
-    help="Of the names of the Qube's groups, such as a day or an excitation; each day if absent.",
+    help="Of the names of the Qube's logs, such as a day or an excitation; each day if absent.",
 )
 @click.option(
     "--by-group", multiple=True, metavar="NAME", help="Of the unknowns, one that differs by day."
