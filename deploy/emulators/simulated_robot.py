@@ -27,6 +27,7 @@ from simreal.deploy.sim_wire import (
 from simreal.errors import UserError
 from simreal.robots import load_robot
 from simreal.state import RobotState
+from simreal.tasks import refuse_sent_file
 
 LONGEST_GAP_STEPS = 1000
 """A process that slept for longer (a suspended laptop) does not make up for it."""
@@ -46,8 +47,10 @@ class SimulatedRobot:
         """Build the body, perhaps on a stand; see `Body`.
 
         Raises:
-            UserError: no such robot, task or parameter.
+            UserError: no such robot, task or parameter, or a task in a file that only the policy names.
         """
+        if task is not None:
+            refuse_sent_file(task, "the policy to run")
         self._body = Body(name, parameters, seed, task, stand=stand)
         self.description, self.rate = self._body.description, self._body.rate
         self._mode, self._commanded = Mode.FOLLOW, False

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from simreal.deploy.emulators.body import Body
+from simreal.deploy.emulators.simulated_robot import SimulatedRobot
 from simreal.deploy.policy import load_policy
 from simreal.errors import UserError
 from simreal.evaluate import experiment_of
@@ -89,7 +89,7 @@ def test_a_file_that_a_policy_names_is_not_run_unless_its_user_says_so(
     ):
         experiment_of(policy, Path("got.onnx"))
     with pytest.raises(UserError, match=r"the policy to run: its task is in sent\.py"):
-        Body("qube", {}, task="sent.py:TASK")
+        SimulatedRobot("qube", {}, 0, "sent.py:TASK")
     monkeypatch.setenv("SIMREAL_TASK_FILES", os.pathsep.join(["other.py", str(folder / "mine.py")]))
     with pytest.raises(UserError, match=r"sent\.py"):
         refuse_sent_file("sent.py:TASK", "got.onnx")
