@@ -1,5 +1,7 @@
 """Limits on commands: pure functions of what is desired, what is measured, what was sent, and time."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from simreal.contract import RobotDescription
@@ -57,6 +59,7 @@ class CommandLimits:
     def __init__(self, robot: RobotDescription, safety: SafetyConfig) -> None:
         """Gather the limits of a robot."""
         actuators = robot.actuators
+        self._names = robot.actuator_names
         self.lower = np.array([each.lower for each in actuators])
         self.upper = np.array([each.upper for each in actuators])
         self._rate = np.array([safety.command_rate.get(each.name, np.inf) for each in actuators])
@@ -86,9 +89,37 @@ class CommandLimits:
             previous: command that was sent last; None where the motors were passive.
             dt: s since then.
         """
-        target = desired
+        *_, (_, target) = self._in_order(desired, position, velocity, previous, dt)
+        return target
+
+    def causes(
+        self,
+        desired: FloatArray,
+        position: FloatArray,
+        velocity: FloatArray,
+        previous: FloatArray | None,
+        dt: float,
+    ) -> list[str]:
+        """Which limits change a command, as ``command_effort of elbow``; arguments as of the call."""
+        found, before = [], desired
+        for limit, target in self._in_order(desired, position, velocity, previous, dt):
+            found += [f"{limit} of {self._names[each]}" for each in np.flatnonzero(target != before)]
+            before = target
+        return found
+
+    def _in_order(
+        self,
+        target: FloatArray,
+        position: FloatArray,
+        velocity: FloatArray,
+        previous: FloatArray | None,
+        dt: float,
+    ) -> Iterator[tuple[str, FloatArray]]:
+        """Each limit by its name in `safety`, and what it makes of what those before it have left."""
         if self._limits_rate and previous is not None:
             target = within_rate(target, previous, self._rate, dt)
+            yield "command_rate", target
         if self._limits_effort:
             target = within_effort(target, position, velocity, self._lag, self._reach)
-        return within_range(target, self.lower, self.upper)
+            yield "command_effort", target
+        yield "range", within_range(target, self.lower, self.upper)

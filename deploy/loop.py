@@ -99,6 +99,7 @@ def deploy(
             loop.periods,
             loop.overruns,
             loop.supervisor.limited,
+            dict(loop.supervisor.limited_by.most_common()),
             recorder.lost if recorder else 0,
             recorder.failure if recorder else None,
             timing,

@@ -7,6 +7,7 @@ Time passes only in `watch`; nothing in here waits, logs or touches a robot. In 
     supervisor.order()                        # what the driver shall be told
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
@@ -85,6 +86,7 @@ class Supervisor:
         fault: latched; None unless the phase is `FAULT`.
         authority: share of gains or effort with which the motors follow.
         limited: cycles in which a limit changed a command.
+        limited_by: limit and actuator, such as ``command_effort of elbow``, to the cycles of each.
     """
 
     def __init__(
@@ -117,6 +119,7 @@ class Supervisor:
         self.phase = Phase.DISCONNECTED
         self.fault: Fault | None = None
         self.authority, self.limited = 0.0, 0
+        self.limited_by: Counter[str] = Counter()
         self._now: float | None = None
         self._dt, self._touched = period, False
         self._misses = 0.0
@@ -310,8 +313,11 @@ class Supervisor:
         return NOTHING
 
     def _limited_command(self, desired: FloatArray) -> RobotCommand:
-        sent = self._limits(desired, self._position, self._velocity, self._sent, self._dt)
-        self.limited += sent.tobytes() != desired.tobytes()
+        seen = desired, self._position, self._velocity, self._sent, self._dt
+        sent = self._limits(*seen)
+        if sent.tobytes() != desired.tobytes():
+            self.limited += 1
+            self.limited_by.update(self._limits.causes(*seen))
         self._sent, self._touched = sent, True
         if self._servo.any():
             return RobotCommand(sent, self.authority)

@@ -9,6 +9,9 @@ from simreal.deploy.cycle import Cycle
 from simreal.deploy.histogram import Histogram, Percentiles
 from simreal.state import FloatArray
 
+MOST_TOLD = 3
+"""Limits that acted, of which a person is told."""
+
 
 @dataclass(slots=True)
 class Statistics:
@@ -103,6 +106,7 @@ class Outcome:
         periods: of the loop, which goes at the driver's rate and before and after the policy acts, too.
         overruns: those of them that were skipped because a cycle came late.
         limited: cycles in which a limit changed the command.
+        limited_by: limit and actuator to such cycles, the most frequent first.
         dropped: log entries lost, at least.
         log_failure: why the disk refused the log, or None.
         timing: percentiles by name.
@@ -118,6 +122,7 @@ class Outcome:
     periods: int
     overruns: int
     limited: int
+    limited_by: dict[str, int]
     dropped: int
     log_failure: str | None
     timing: dict[str, Percentiles]
@@ -129,3 +134,9 @@ class Outcome:
     def overrun_share(self) -> float:
         """Of all periods."""
         return self.overruns / max(1, self.periods)
+
+    @property
+    def limited_told(self) -> str:
+        """How many commands were limited, and by what most, for people."""
+        causes = [f"{name} {count}" for name, count in list(self.limited_by.items())[:MOST_TOLD]]
+        return f"{self.limited} limited commands" + (f" ({', '.join(causes)})" if causes else "")

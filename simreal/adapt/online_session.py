@@ -238,7 +238,7 @@ class Session:
         flown = self.ledger.episodes[self._flown_before :]
         if (falls := falls_in_a_row(flown)) >= FALLS_IN_A_ROW:
             return f"{falls} episodes in a row ended for the robot's sake"
-        if flown and flown[-1].limited > LIMITED_SHARE * max(1, flown[-1].steps):
+        if flown and _is_limited(flown[-1]):
             return (
                 f"the supervisor limited {flown[-1].limited} of {flown[-1].steps} commands: its limits "
                 "(safety, in robot.yaml) would fly in place of the policy"
@@ -314,6 +314,8 @@ class Session:
             updates=self._learner.updates,
             pair=pair,
         )
+        if _is_limited(episode):
+            self.warn(f"episode {number}: {flown.outcome.limited_told}")
         if flown.transitions is not None:
             self._robots = self._robots.then(self._experience(flown.transitions))
         if kind == "explore":
@@ -394,6 +396,11 @@ class Session:
             "trial": str(self.trial),
         }
         run.update_facts(steps=steps, adapted=run.facts()[ADAPTED] | {"robot": told})
+
+
+def _is_limited(episode: FlownEpisode) -> bool:
+    """Whether the supervisor, and no policy, has flown it."""
+    return episode.limited > LIMITED_SHARE * max(1, episode.steps)
 
 
 def cost_too_much(episode: FlownEpisode, episodes: Sequence[FlownEpisode]) -> bool:

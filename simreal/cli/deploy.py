@@ -214,7 +214,8 @@ def _print(outcome: "Outcome", log: Path | None, task: str | None, planned: int)
     console.print(table)
     console.print(
         f"{outcome.cycles} cycles, {outcome.overruns} overruns ({100 * outcome.overrun_share:.2f} %), "
-        f"{outcome.limited} limited commands, ended by {outcome.ended_by}"
+        f"{outcome.limited_told}, ended by {outcome.ended_by}",
+        soft_wrap=True,
     )
     if task is not None:
         goal = "goal: not known without --log" if log is None else _goal(log, task, planned)

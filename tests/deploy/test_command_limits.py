@@ -72,3 +72,25 @@ def test_a_robot_without_limits_keeps_its_ranges_alone() -> None:
     limits = CommandLimits(SERVOS, SafetyConfig())
     zero = np.zeros(2)
     np.testing.assert_array_equal(limits(np.array([9.0, -9.0]), zero, zero, zero, 1e-3), [1.5, -1.0])
+
+
+@given(pairs, pairs, pairs, pairs)
+def test_a_command_has_causes_exactly_if_it_was_changed(
+    desired: FloatArray, position: FloatArray, velocity: FloatArray, previous: FloatArray
+) -> None:
+    seen = desired, position, velocity, previous, 0.01
+    changed = not np.array_equal(LIMITS(*seen), desired)
+    causes = LIMITS.causes(*seen)
+    # What one limit takes, another one may give back.
+    assert causes or not changed
+    assert {each.partition(" of ")[0] for each in causes} <= {"command_rate", "command_effort", "range"}
+
+
+def test_what_limits_a_command_is_named_by_limit_and_actuator() -> None:
+    zero = np.zeros(2)
+    assert LIMITS.causes(np.array([0.01, 9.0]), zero, zero, None, 0.01) == [
+        f"range of {SERVOS.actuator_names[1]}"
+    ]
+    strong = LIMITS.causes(np.array([1.0, 0.0]), zero, zero, None, 0.01)
+    assert strong == [f"command_effort of {SERVOS.actuator_names[0]}"]
+    assert LIMITS.causes(np.array([0.01, -0.01]), zero, zero, zero, 0.01) == []
