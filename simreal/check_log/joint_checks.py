@@ -47,9 +47,10 @@ def _beyond_limits(subject: Subject) -> Iterator[Finding]:
     if subject.robot is None:
         return
     table = subject.log["joint_position"]
-    joints = {joint.name: joint for joint in subject.robot.description.joints}
-    for name, position in zip(table.names, table.values.T, strict=True):
-        joint = joints[name]
+    for joint in subject.robot.description.joints:
+        if joint.name not in table.names:
+            continue
+        name, position = joint.name, table.column(joint.name)
         low = -np.inf if joint.lower is None else joint.lower
         high = np.inf if joint.upper is None else joint.upper
         beyond = max(low - float(np.nanmin(position)), float(np.nanmax(position)) - high)
