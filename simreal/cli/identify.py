@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.box import SIMPLE_HEAD
 
+from simreal.cli.progress import progress
 from simreal.cli.recordings import read_recordings
 from simreal.cli_types import PATH, console, errors, numbers_by_name
 from simreal.errors import UserError, nearest
@@ -235,15 +236,15 @@ def design(
 ) -> None:
     """Find commands for ROBOT, within its limits, whose log tells PARAMETERS best."""
     from simreal.excitation_file import write_excitation
-    from simreal.identification.design import design_excitation
+    from simreal.identification.design import GENERATIONS, design_excitation
     from simreal.identification.simulator import Setup
     from simreal.identification.unknowns import read_asked
 
     asked = [read_asked(name) for name in _names(parameters)]
-    with _progress() as tell:
-        found = design_excitation(
-            Setup(find_robot(robot), fixed_base), asked, duration, rate, highest, tell
-        )
+    setup = Setup(find_robot(robot), fixed_base)
+    _refuse_existing(output)
+    with progress(GENERATIONS, "generations") as show:
+        found = design_excitation(setup, asked, duration, rate, highest, show)
     write_excitation(output, found.excitation)
     for joint, (excursion, speed) in found.reach.items():
         console.print(

@@ -62,7 +62,7 @@ def design_excitation(
     duration: float,
     rate: float,
     highest: float,
-    tell: Callable[[str], None] | None = None,
+    tell: Callable[[str, int], None] | None = None,
     generations: int = GENERATIONS,
 ) -> Design:
     """Search for the excitation.
@@ -73,7 +73,7 @@ def design_excitation(
         duration: s.
         rate: Hz, of commands and measurements.
         highest: Hz, of the sines.
-        tell: is told how far it is.
+        tell: is told what is reached, and in how many generations.
         generations: of the search.
 
     Raises:
@@ -96,7 +96,7 @@ def design_excitation(
         if scores.max() > best_score:
             best, best_score = candidates[int(scores.argmax())], float(scores.max())
         if tell is not None:
-            tell(f"generation {generation + 1} of {generations}: log determinant {best_score:.4g}")
+            tell(f"log determinant {best_score:.4g}", generation + 1)
         if strategy.stop():
             break
     commands = family.commands(best[None])[0]

@@ -3,7 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
+from click.testing import CliRunner
 
+from simreal.cli.main import cli
 from simreal.deploy.excitation import load_excitation
 from simreal.excitation_file import write_excitation
 from simreal.identification.design import design_excitation
@@ -40,6 +43,28 @@ def test_a_design_for_servos_is_one_that_the_loop_plays(tmp_path: Path) -> None:
     limits = np.array([joint.velocity_limit for joint in robot.description.joints], dtype=float)
     assert (speeds <= limits).all()
     assert (speeds > 0.8 * limits).any()  # and it is no timid one
+
+
+def test_a_search_tells_how_far_it_is() -> None:
+    told: list[tuple[str, int]] = []
+    asked = [read_asked("joint_frictionloss[arm]")]
+    setup = Setup(load_robot("qube"))
+    design_excitation(setup, asked, 2.0, 50.0, 3.0, lambda *each: told.append(each), generations=2)
+    assert [done for _, done in told] == [1, 2]
+    assert told[0][0].startswith("log determinant ")
+
+
+def test_a_file_that_is_there_is_refused_before_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "excitation.yaml"
+    output.write_text("from before")
+    monkeypatch.setattr("simreal.identification.design.design_excitation", None)
+    arguments = ["design", "qube", "-o", str(output), "--parameters"]
+    result = CliRunner().invoke(cli, [*arguments, "mass"])
+    assert str(result.exception).startswith(f"{output}: exists already")
+    assert output.read_text() == "from before"
+    assert "no parameter 'masss'" in str(CliRunner().invoke(cli, [*arguments, "masss"]).exception)
 
 
 def test_a_population_finds_a_dead_zone(link: Robot, record) -> None:  # type: ignore[no-untyped-def]
