@@ -187,14 +187,19 @@ def fit_actuator(
     seed: int,
     output: Path,
 ) -> None:
-    """Fit networks to the torque that a robot's model lacks in LOGs, and write them for training."""
-    from simreal.adapt.residual_fit import fit_residual, known_robot
+    """Fit networks to the torque that a robot's model lacks in LOGs, of which it takes four or more."""
+    from simreal.adapt.residual_judges import refuse_too_few
     from simreal.cli.identify import find_robot
+
+    machine = find_robot(robot)
+    recordings = read_recordings(logs, mapping, machine, channel)
+    refuse_too_few(recordings)
+
+    from simreal.adapt.residual_fit import fit_residual, known_robot
     from simreal.randomization.posterior import sources_of
     from simreal.randomization.residual import write_residual
 
-    known = known_robot(find_robot(robot), fixed_base, randomization)
-    recordings = read_recordings(logs, mapping, known.setup.robot, channel)
+    known = known_robot(machine, fixed_base, randomization)
 
     def tell(text: str) -> None:
         console.print(text, soft_wrap=True)
