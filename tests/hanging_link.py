@@ -77,20 +77,24 @@ def recorded(
     command = 0.7 * np.sin(2.0 * np.pi * time[:, None] * frequency + phase).sum(axis=1, keepdims=True)
     nothing = np.zeros((len(time), 1))
     silent = Recording("synthetic", group, time, command, time, nothing, None)
-    whole = Windows(
-        (silent,),
+    simulator = Simulator(setup, unbroken(silent), [read_asked(name) for name in truth])
+    position = simulator.predict(np.array([list(truth.values())]))[0, 0, :, 0]
+    position = position + random.normal(0.0, noise, position.shape)
+    return Recording("synthetic", group, time, command, time, position, None)
+
+
+def unbroken(recording: Recording) -> Windows:
+    """The whole of a recording of one joint as one window, from rest at zero."""
+    return Windows(
+        (recording,),
         np.zeros(1, dtype=np.int64),
         np.zeros(1),
-        seconds,
-        time[None],
-        nothing[None],
+        float(recording.time[-1]),
+        recording.time[None],
+        recording.position[None],
         None,
-        np.ones((1, len(time)), dtype=bool),
+        np.ones((1, len(recording.time)), dtype=bool),
         np.zeros((1, 2, 1)),
         np.ones((1, 2, 1)),
         None,
     )
-    simulator = Simulator(setup, whole, [read_asked(name) for name in truth])
-    position = simulator.predict(np.array([list(truth.values())]))[0, 0, :, 0]
-    position = position + random.normal(0.0, noise, position.shape)
-    return Recording("synthetic", group, time, command, time, position, None)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from simreal.adapt.residual_data import Lessons, blank_model, lessons
+from simreal.adapt.residual_judges import SHARE_HELD_OUT, hold_out, refuse_too_few
 from simreal.adapt.residual_simulator import ResidualSimulator
 from simreal.errors import UserError
 from simreal.identification.fitting import LEAD, Cutting, starts_from_leads
@@ -33,8 +34,6 @@ MOST_EPOCHS = 60
 PATIENCE = 6
 """Epochs without a better loss on held-out logs, after which a member is done."""
 WEIGHT_DECAY = 1e-4
-SHARE_HELD_OUT = 0.25
-"""Of the logs, by which each member stops; others for each."""
 STRENGTHS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 """Of which the one is kept that predicts held-out logs best; 0 if none helps."""
 LIMIT_QUANTILE = 0.99
@@ -100,8 +99,7 @@ def fit_residual(
         UserError: fewer than four recordings.
     """
     say = tell or (lambda text: None)
-    if len(recordings) < 4:
-        raise UserError(f"{len(recordings)} logs: at least four are needed, to hold some out")
+    refuse_too_few(recordings)
     fitted, judges = hold_out(recordings, seed)
     blank = blank_model(known.setup, period, HISTORY, all_joints)
     taught = lessons(known.setup, fitted, known.asked, known.values, blank)
@@ -121,15 +119,6 @@ def fit_residual(
             f"{scores[best]:.4g}, without it by {scores[0]:.4g} (root mean square, joints weighed alike)"
         ),
     )
-
-
-def hold_out(recordings: Sequence[Recording], seed: int) -> tuple[list[Recording], list[Recording]]:
-    """Recordings to fit, and a fourth to judge by, evenly over the groups."""
-    order = np.random.default_rng(seed).permutation(len(recordings))
-    ranked = sorted(order, key=lambda place: recordings[place].group)
-    judges = set(ranked[1 :: round(1 / SHARE_HELD_OUT)])
-    fitted = [each for place, each in enumerate(recordings) if place not in judges]
-    return fitted, [recordings[place] for place in sorted(judges)]
 
 
 def fit_ensemble(

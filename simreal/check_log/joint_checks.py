@@ -7,14 +7,8 @@ from itertools import combinations
 import numpy as np
 
 from simreal.check_log.finding import Finding, Picture
-from simreal.check_log.motion import (
-    LEAST_MOVING,
-    InverseModel,
-    Motion,
-    correlation,
-    inverse_model,
-    moving_time,
-)
+from simreal.check_log.following import CLEARLY, against_commands
+from simreal.check_log.motion import InverseModel, Motion, inverse_model
 from simreal.check_log.pictures import fastest_stretch
 from simreal.check_log.subject import Subject
 from simreal.logs.robot_log import Channel
@@ -25,14 +19,6 @@ BEYOND = 0.1
 own."""
 NO_SPEED = 100.0
 """rad/s: no joint of a robot that nobody described is thought to turn faster."""
-FOLLOWS = 0.5
-"""Correlation from which on a joint follows a command."""
-PLAINLY = 0.9
-"""Correlation from which on no more need be asked of a motion: the joint follows its command."""
-CHATTERS = 0.4
-"""Share of a command's changes that undo the one before, from which on no joint can follow it."""
-CLEARLY = 0.5
-"""Another pairing of joints is named if its residual is below this share of the given one's."""
 EXPLAINED = 0.6
 """Share of the forces that may be unexplained for another pairing to be believed."""
 SAMPLES = 400
@@ -61,9 +47,10 @@ def _beyond_limits(subject: Subject) -> Iterator[Finding]:
     if subject.robot is None:
         return
     table = subject.log["joint_position"]
-    joints = {joint.name: joint for joint in subject.robot.description.joints}
-    for name, position in zip(table.names, table.values.T, strict=True):
-        joint = joints[name]
+    for joint in subject.robot.description.joints:
+        if joint.name not in table.names:
+            continue
+        name, position = joint.name, table.column(joint.name)
         low = -np.inf if joint.lower is None else joint.lower
         high = np.inf if joint.upper is None else joint.upper
         beyond = max(low - float(np.nanmin(position)), float(np.nanmax(position)) - high)
@@ -104,75 +91,13 @@ def _too_fast(subject: Subject) -> Iterator[Finding]:
 
 def joint_order(subject: Subject) -> Finding:
     """Joints must answer their own commands, with the right sign, and obey the robot's model."""
-    for check in (_against_commands, _against_model):
+    for check in (against_commands, _against_model):
         finding = check(subject)
         if finding is not None:
             return finding
     return Finding(
         "joint_order", "skip", "neither position commands nor a model of a fixed robot to ask"
     )
-
-
-def _against_commands(subject: Subject) -> Finding | None:
-    log = subject.log
-    if "commanded_position" not in log or "joint_position" not in log:
-        return None
-    table = log["joint_position"]
-    asked = log.at("commanded_position", table.time, hold=True)
-    joints = [joint for joint in log.actuator_joints.values() if joint in table.names]
-    if len(joints) != asked.shape[1] or not np.isfinite(asked).all():
-        return None
-    moved = np.ptp(asked, axis=0) > 0
-    position = np.stack([table.column(joint) for joint in joints], axis=1)
-    if not moved.any():
-        return None
-    error = np.sqrt(np.nanmean((position[:, :, None] - asked[:, None, :]) ** 2, axis=0))
-    numbers = {f"error_{joint}": float(error[row, row]) for row, joint in enumerate(joints)}
-    unfit: dict[str, str] = {}
-    for row in np.flatnonzero(moved):
-        joint, best = joints[row], int(np.argmin(error[row]))
-        follows = correlation(position[:, row], asked[:, row])
-        why = _unfit(table.time, position[:, row], log["commanded_position"].values[:, row])
-        if why and not (best == row and follows > PLAINLY):
-            unfit[joint] = why
-            continue
-        curves = {joint: (table.time, position[:, row]), "its command": (table.time, asked[:, row])}
-        if follows < -FOLLOWS:
-            text = f"{joint} moves against its command (correlation {follows:.2f}): wrong sign"
-            return Finding("joint_order", "fail", text, numbers, "mend its sign", Picture("rad", curves))
-        better = error[row, best] < CLEARLY * error[row, row]
-        # Legs under load leave their own commands; two that are swapped each follow the other's.
-        if best != row and better and error[best, row] < CLEARLY * error[best, best]:
-            text = (
-                f"{joint} follows the command of {joints[best]} (error {error[row, best]:.3g} rad "
-                f"against {error[row, row]:.3g}): joints are swapped"
-            )
-            curves[f"command of {joints[best]}"] = (table.time, asked[:, best])
-            advice = "mend the order of columns in the mapping or the driver"
-            return Finding("joint_order", "fail", text, numbers, advice, Picture("rad", curves))
-    untold = "; ".join(f"{joint} {why}" for joint, why in unfit.items())
-    if len(unfit) == int(moved.sum()):
-        return Finding(
-            "joint_order", "skip", f"not to be told from this log: {untold}", numbers, unfit=True
-        )
-    largest = max(
-        value for joint, value in zip(joints, numbers.values(), strict=True) if joint not in unfit
-    )
-    text = f"joints follow their own commands, within {largest:.2g} rad (root mean square)"
-    return Finding("joint_order", "pass", text + (f"; not told: {untold}" if untold else ""), numbers)
-
-
-def _unfit(time: FloatArray, position: FloatArray, command: FloatArray) -> str:
-    """Why a motion does not tell whether a joint follows its command; empty if it does."""
-    moving = moving_time(time, position)
-    if moving < LEAST_MOVING:
-        return f"moves for {moving:.2g} s in all, too short"
-    changes = np.diff(command)
-    changes = changes[changes != 0.0]
-    undone = float(np.mean(changes[1:] * changes[:-1] < 0.0)) if len(changes) > 1 else 0.0
-    if undone > CHATTERS:
-        return f"is told to and fro from sample to sample ({100 * undone:.0f} % of its changes)"
-    return ""
 
 
 def _against_model(subject: Subject) -> Finding | None:

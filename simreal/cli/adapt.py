@@ -9,6 +9,7 @@ import click
 from rich.box import SIMPLE_HEAD
 
 from simreal.cli.progress import progress
+from simreal.cli.recordings import read_recordings
 from simreal.cli_types import OVERRIDE_OPTION, PATH, console, errors, print_json
 from simreal.errors import UserError
 from simreal.tables import folded_table
@@ -173,18 +174,19 @@ def fit_actuator(
     seed: int,
     output: Path,
 ) -> None:
-    """Fit networks to the torque that a robot's model lacks in LOGs, and write them for training."""
-    from simreal.adapt.residual_fit import fit_residual, known_robot
+    """Fit networks to the torque that a robot's model lacks in LOGs, of which it takes four or more."""
+    from simreal.adapt.residual_judges import refuse_too_few
     from simreal.cli.identify import find_robot
-    from simreal.identification.acting import acting_recordings
+
+    machine = find_robot(robot)
+    recordings = read_recordings(logs, mapping, machine, channel)
+    refuse_too_few(recordings)
+
+    from simreal.adapt.residual_fit import fit_residual, known_robot
     from simreal.randomization.posterior import sources_of
     from simreal.randomization.residual import write_residual
 
-    known = known_robot(find_robot(robot), fixed_base, randomization)
-    description = known.setup.robot.description
-    recordings, left_out = acting_recordings(_read(logs, mapping), description, channel)
-    for line in left_out:
-        console.print(line, soft_wrap=True)
+    known = known_robot(machine, fixed_base, randomization)
 
     def tell(text: str) -> None:
         console.print(text, soft_wrap=True)

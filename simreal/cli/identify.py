@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 from rich.box import SIMPLE_HEAD
 
+from simreal.cli.progress import progress
+from simreal.cli.recordings import read_recordings
 from simreal.cli_types import PATH, console, errors, numbers_by_name
 from simreal.errors import UserError, nearest
 from simreal.tables import folded_table, keep_names_whole
@@ -89,28 +91,22 @@ def identify(
 ) -> None:
     """Find the parameters of ROBOT from logs of it, and write them as a randomization."""
     from simreal.deploy.policy import load_policy
-    from simreal.identification.acting import acting_recordings
     from simreal.identification.fitting import Cutting
     from simreal.identification.identify import identify as run
     from simreal.identification.identify import posterior
     from simreal.identification.nested_models import nested_models
     from simreal.identification.simulator import Setup
     from simreal.identification.unknowns import read_asked
-    from simreal.logs.formats import read_logs
     from simreal.randomization.posterior import write_posterior
 
-    if output.exists():
-        raise UserError(f"{output}: exists already; give what will be found another name with -o")
-    contract = None if policy is None else load_policy(policy).contract
+    nested = [[read_asked(name) for name in _names(stage)] for stage in stages]
     machine = find_robot(robot)
+    contract = None if policy is None else load_policy(policy).contract
     if contract is not None and contract.robot.name != machine.name:
         raise UserError(f"{policy}: a policy of robot {contract.robot.name}, not of {machine.name}")
+    _refuse_existing(output)
     setup = Setup(machine, fixed_base, timestep, numbers_by_name("--set", held))
-    read = (each for path in logs for each in read_logs(path, mapping))
-    recordings, left_out = acting_recordings(read, machine.description, channel)
-    for line in left_out:
-        console.print(line, soft_wrap=True)
-    nested = [[read_asked(name) for name in _names(stage)] for stage in stages]
+    recordings = read_recordings(logs, mapping, machine, channel)
     nested = nested or nested_models(setup.world(1, {}))
     with _progress() as tell:
         found = run(
@@ -128,6 +124,12 @@ def identify(
 
         write_page(found, report)
         console.print(f"report: {report}")
+    if found.run_off:
+        raise UserError(
+            f"in {found.run_off} of {len(found.nominal.windows)} held-out windows the simulated robot "
+            "runs off beyond all numbers: nothing written. Logs and model do not belong together: see "
+            "simreal check-log"
+        )
     if found.nominal_suffices:
         raise UserError(
             "no model predicts the held-out logs better than the robot's model as it is, by more than a "
@@ -138,6 +140,11 @@ def identify(
     if contract is not None:
         _hold_against(contract, str(policy), output)
     console.print(f"written: {output}\nnext:\n{_next(found, robot, output)}", soft_wrap=True)
+
+
+def _refuse_existing(output: Path) -> None:
+    if output.exists():
+        raise UserError(f"{output}: exists already; give what will be found another name with -o")
 
 
 def _next(found: "Identification", robot: str, output: Path) -> str:
@@ -229,15 +236,15 @@ def design(
 ) -> None:
     """Find commands for ROBOT, within its limits, whose log tells PARAMETERS best."""
     from simreal.excitation_file import write_excitation
-    from simreal.identification.design import design_excitation
+    from simreal.identification.design import GENERATIONS, design_excitation
     from simreal.identification.simulator import Setup
     from simreal.identification.unknowns import read_asked
 
     asked = [read_asked(name) for name in _names(parameters)]
-    with _progress() as tell:
-        found = design_excitation(
-            Setup(find_robot(robot), fixed_base), asked, duration, rate, highest, tell
-        )
+    setup = Setup(find_robot(robot), fixed_base)
+    _refuse_existing(output)
+    with progress(GENERATIONS, "generations") as show:
+        found = design_excitation(setup, asked, duration, rate, highest, show)
     write_excitation(output, found.excitation)
     for joint, (excursion, speed) in found.reach.items():
         console.print(

@@ -30,11 +30,13 @@ LOWEST = 0.2
 RAMP = 1.0
 """s, over which an excitation begins and ends: a robot is not to be jerked."""
 MARGIN = 0.85
-"""Of a joint's limits, which the design may use."""
+"""Of the way from rest to a joint's limits, of its speed and of a servo's effort: what may be used."""
 SPAN = 0.7
 """Of an actuator's range."""
 NOISE = 1e-3
 """rad, of a measurement. Its size changes no design."""
+WEAKER = 0.8 ** np.arange(12)
+"""Shares of a plain chirp that are tried for one that keeps all limits: down to a twelfth."""
 POPULATION, GENERATIONS, SEED = 12, 25, 1
 """Of the search."""
 
@@ -62,7 +64,7 @@ def design_excitation(
     duration: float,
     rate: float,
     highest: float,
-    tell: Callable[[str], None] | None = None,
+    tell: Callable[[str, int], None] | None = None,
     generations: int = GENERATIONS,
 ) -> Design:
     """Search for the excitation.
@@ -73,7 +75,7 @@ def design_excitation(
         duration: s.
         rate: Hz, of commands and measurements.
         highest: Hz, of the sines.
-        tell: is told how far it is.
+        tell: is told what is reached, and in how many generations.
         generations: of the search.
 
     Raises:
@@ -86,9 +88,12 @@ def design_excitation(
     family = _Family(setup, duration, rate, highest)
     judge = _Judge(setup, asked, family)
     options = {"seed": SEED, "verbose": -9, "popsize": POPULATION, "maxiter": generations}
-    strategy = cma.CMAEvolutionStrategy(family.chirplike(), 0.3, options)
-    best, best_score = family.chirplike(), -np.inf
-    reference = float(judge.scores(family.chirplike()[None])[0])
+    # Where a plain chirp goes beyond limits, a weaker one is the measure.
+    plain = family.chirplike() * WEAKER[:, None]
+    plain_scores = judge.scores(plain)
+    best, best_score = plain[int(plain_scores.argmax())], float(plain_scores.max())
+    reference = best_score
+    strategy = cma.CMAEvolutionStrategy(best, 0.3, options)
     for generation in range(generations):
         candidates = np.array(strategy.ask())
         scores = judge.scores(candidates)
@@ -96,7 +101,7 @@ def design_excitation(
         if scores.max() > best_score:
             best, best_score = candidates[int(scores.argmax())], float(scores.max())
         if tell is not None:
-            tell(f"generation {generation + 1} of {generations}: log determinant {best_score:.4g}")
+            tell(f"log determinant {best_score:.4g}", generation + 1)
         if strategy.stop():
             break
     commands = family.commands(best[None])[0]
@@ -174,6 +179,31 @@ def _target_speed(actuator: Actuator, setup: Setup) -> float:
     return MARGIN * min((each for each in known if each is not None), default=np.inf)
 
 
+class _Servos:
+    """What targets ask of position servos: a loop brings those nearer that ask for too much."""
+
+    def __init__(self, setup: Setup) -> None:
+        description, limits = setup.robot.description, setup.robot.config.safety.command_effort
+        servos = [
+            (column, each, MARGIN * limits[each.name])
+            for column, each in enumerate(description.actuators)
+            if each.stiffness is not None and each.name in limits
+        ]
+        self._columns = [column for column, _, _ in servos]
+        self._joints = [description.joint_names.index(each.joint) for _, each, _ in servos]
+        self._stiffness = np.array([each.stiffness for _, each, _ in servos])
+        self._damping = np.array([each.damping or 0.0 for _, each, _ in servos])
+        self._limit = np.array([limit for _, _, limit in servos])
+
+    def excess(self, commands: Values, motion: Values) -> Values:
+        """(candidates,) N·m or N by which an effort that is asked for exceeds what `safety` allows."""
+        position, speed = (motion[:, :, row, self._joints] for row in range(2))
+        effort = self._stiffness * (commands[:, :, self._columns] - position) - self._damping * speed
+        beyond = np.nan_to_num(np.maximum(np.abs(effort) - self._limit, 0.0), nan=1e3)
+        largest: Values = beyond.max(axis=(1, 2), initial=0.0)
+        return largest
+
+
 class _Judge:
     """Simulates candidates, and says how much their logs would tell."""
 
@@ -186,10 +216,12 @@ class _Judge:
         )
         for column, joint in enumerate(description.joints):
             low, high = safety.joint_position.get(joint.name, (joint.lower, joint.upper))
-            self._low[column] = -np.inf if low is None else MARGIN * low
-            self._high[column] = np.inf if high is None else MARGIN * high
+            rest = joint.default_position
+            self._low[column] = -np.inf if low is None else rest + MARGIN * (low - rest)
+            self._high[column] = np.inf if high is None else rest + MARGIN * (high - rest)
             speed = safety.joint_velocity.get(joint.name, joint.velocity_limit)
             self._speed[column] = np.inf if speed is None else MARGIN * speed
+        self._servos = _Servos(setup)
         self._rest = np.array([each.default_position for each in description.joints])
         self.names = Simulator(
             setup, self._windows(family.commands(family.chirplike()[None])), asked
@@ -232,7 +264,7 @@ class _Judge:
         """(candidates,) log determinants of the information; far below where a limit is exceeded."""
         commands = self._family.commands(coefficients)
         motion = self._nominal(commands)
-        excess = self._excess(motion)
+        excess = np.maximum(self._excess(motion), self._servos.excess(commands, motion))
         recordings = [
             Recording(
                 f"candidate {number}",

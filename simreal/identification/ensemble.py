@@ -125,10 +125,16 @@ def band(predicted: Values, spread: Values, rate: float = RATE) -> tuple[Values,
 
 
 def _quantiles(predicted: Values, rate: float) -> Values:
-    """(3, windows, samples, joints) lower edge, middle and upper edge of the members alone."""
+    """(3, windows, samples, joints) lower edge, middle and upper edge of the members alone.
+
+    They are no numbers where no member's simulation came that far.
+    """
     tail = 0.5 * (1.0 - rate)
-    finite = np.where(np.isfinite(predicted), predicted, np.nan)
-    edges: Values = np.nanquantile(finite, (tail, 0.5, 1.0 - tail), axis=0)
+    finite = np.isfinite(predicted)
+    none = ~finite.any(axis=0)
+    members = np.where(finite | none, np.where(none, 0.0, predicted), np.nan)
+    edges: Values = np.nanquantile(members, (tail, 0.5, 1.0 - tail), axis=0)
+    edges[:, none] = np.nan
     return edges
 
 

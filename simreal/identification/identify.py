@@ -75,6 +75,12 @@ class Identification:
         return result
 
     @property
+    def run_off(self) -> int:
+        """Held-out windows in which the simulation of the model that is offered ends in no numbers."""
+        offered = self.nominal if self.nominal_suffices else self.best.prediction
+        return int((~np.isfinite(offered.error[0])).any(axis=(1, 2)).sum())
+
+    @property
     def nominal_suffices(self) -> bool:
         """Whether no model predicts better than the one as it is, by more than a standard error."""
         score, error = self.nominal_score

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from simreal.adapt.residual_data import blank_model, lessons, smooth_motion
-from simreal.adapt.residual_fit import Known, fit_residual, hold_out, predict
+from simreal.adapt.residual_fit import Known, fit_residual, predict
+from simreal.adapt.residual_judges import hold_out
 from simreal.adapt.residual_simulator import ResidualSimulator, sent_commands
 from simreal.errors import UserError
 from simreal.identification.recording import Recording

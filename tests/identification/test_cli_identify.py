@@ -1,5 +1,6 @@
 """`simreal identify` from files to a file, on a Qube whose parameters are known."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,47 @@ def test_where_the_model_as_it_is_predicts_as_well_nothing_is_written(tmp_path: 
     assert "keep that one" in report.read_text()
 
 
+def spoilt(files: list[str], change: Callable[[np.ndarray], np.ndarray]) -> list[str]:
+    """The same options, for logs whose positions were changed."""
+    for path in files[3::2]:
+        held = dict(np.load(path))
+        np.savez(path, **held | {"position": change(held["position"])})
+    return files
+
+
+@pytest.mark.filterwarnings("error")
+def test_nobody_is_told_to_train_where_simulations_run_off(files: list[str], tmp_path: Path) -> None:
+    """A pendulum that nothing limits, in units of nobody's."""
+    files = spoilt(files, lambda position: position * np.array([1.0, 1e12]))
+    output = tmp_path / "identified.yaml"
+    arguments = ["--parameters", "torque_constant", "-o", str(output)]
+    result = CliRunner().invoke(cli, ["identify", "qube", *files, *arguments])
+    said = str(result.exception)
+    assert "held-out windows the simulated robot runs off" in said
+    assert "nothing written" in said
+    assert "Train" not in said
+    assert not output.exists()
+
+
+def test_positions_in_degrees_are_refused_as_by_check_log(files: list[str], tmp_path: Path) -> None:
+    files = spoilt(files, np.rad2deg)
+    result = CliRunner().invoke(cli, ["identify", "qube", *files, "-o", str(tmp_path / "x.yaml")])
+    said = str(result.exception)
+    assert said.startswith("sines.npz: arm goes to ")
+    assert "beyond its limits" in said
+    assert "degrees?" in said
+    assert "iteration" not in result.output
+
+
+def test_a_log_that_is_given_twice_is_refused(files: list[str], tmp_path: Path) -> None:
+    """It would be fitted to, and judge the fit."""
+    again = tmp_path / "again.npz"
+    again.write_bytes(Path(files[3]).read_bytes())
+    written = ["-o", str(tmp_path / "identified.yaml")]
+    result = CliRunner().invoke(cli, ["identify", "qube", *files, "--log", str(again), *written])
+    assert str(result.exception).startswith(f"{again}: the same content as {files[3]}")
+
+
 def test_logs_that_tell_too_little_are_said_so_first_and_what_to_record(
     files: list[str], tmp_path: Path
 ) -> None:
@@ -100,6 +142,22 @@ def test_a_file_that_is_there_is_refused_before_anything_is_read(tmp_path: Path)
     result = CliRunner().invoke(cli, arguments)
     assert str(result.exception).startswith(f"{output}: exists already")
     assert output.read_text() == "from before"
+
+
+@pytest.mark.parametrize(
+    ("mistake", "said"),
+    [
+        (["qube", "--parameters", "masss"], "no parameter 'masss': did you mean 'mass'"),
+        (["cube"], "no robot or experiment 'cube'"),
+    ],
+)
+def test_a_misspelt_name_is_told_though_a_file_is_there(
+    mistake: list[str], said: str, tmp_path: Path
+) -> None:
+    output = tmp_path / "identified.yaml"
+    output.write_text("from before")
+    arguments = ["identify", *mistake, "--log", str(tmp_path / "none.npz"), "-o", str(output)]
+    assert said in str(CliRunner().invoke(cli, arguments).exception)
 
 
 def test_what_is_wrong_is_told_in_one_message(files: list[str], tmp_path: Path) -> None:

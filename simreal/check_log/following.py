@@ -1,0 +1,190 @@
+"""Whether joints follow their own commands: signs and order of a robot that positions drive."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simreal.check_log.finding import Finding, Picture
+from simreal.check_log.motion import LEAST_MOVING, correlation, moving_time
+from simreal.check_log.subject import Subject
+from simreal.logs.robot_log import RobotLog
+from simreal.state import FloatArray
+
+FOLLOWS = 0.5
+"""Correlation from which on a joint follows a command."""
+PLAINLY = 0.9
+"""Correlation from which on no more need be asked of a motion: the joint follows its command."""
+CHATTERS = 0.4
+"""Share of a command's changes that undo the one before, from which on no joint can follow it."""
+CLEARLY = 0.5
+"""Another pairing of joints is named if its residual is below this share of the given one's."""
+LATEST = 0.3
+"""s, by which a joint may come after its command: a weak servo under load takes 0.2 s."""
+LAGS = 31
+"""That are tried up to then: 10 ms apart, a twentieth of the period of a motion of 5 Hz."""
+
+
+def against_commands(subject: Subject) -> Finding | None:
+    """Each joint must move as it is told; None where nothing tells positions."""
+    pairs = _pairs(subject.log)
+    if pairs is None or not pairs.moved.any():
+        return None
+    untold: dict[str, str] = {}
+    for row in map(int, np.flatnonzero(pairs.moved)):
+        why = pairs.unfit(row)
+        fault = None if why else pairs.wrong_sign(row) or pairs.swapped(row)
+        if fault is not None:
+            return fault
+        if why := why or pairs.unlike(row):
+            untold[pairs.joints[row]] = why
+    reasons = "; ".join(f"{joint} {why}" for joint, why in untold.items())
+    if len(untold) == int(pairs.moved.sum()):
+        text = f"not to be told from this log: {reasons}"
+        return Finding("joint_order", "skip", text, pairs.numbers, unfit=True)
+    largest = max(pairs.error[row, row] for row, name in enumerate(pairs.joints) if name not in untold)
+    text = f"joints follow their own commands, within {largest:.2g} rad (root mean square)"
+    text += f"; not told: {reasons}" if untold else ""
+    return Finding("joint_order", "pass", text, pairs.numbers)
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Joints and the commands that they may follow, in one order.
+
+    Attributes:
+        log: that they are of.
+        joints: names.
+        time: (n,) s.
+        position: (n, joints) rad.
+        asked: (n, joints) rad, at the same times.
+    """
+
+    log: RobotLog
+    joints: Sequence[str]
+    time: FloatArray
+    position: FloatArray
+    asked: FloatArray
+
+    @cached_property
+    def moved(self) -> NDArray[np.bool_]:
+        """(joints,) whether a command changes at all."""
+        return np.asarray(np.ptp(self.asked, axis=0) > 0)
+
+    @cached_property
+    def error(self) -> FloatArray:
+        """(joints, joints) rad, root mean square of each joint from each command."""
+        apart = self.position[:, :, None] - self.asked[:, None, :]
+        return np.asarray(np.sqrt(np.nanmean(apart**2, axis=0)))
+
+    @cached_property
+    def likeness(self) -> FloatArray:
+        """(joints, joints) largest correlation of each joint with each command before it."""
+        motion = _standard(self.position).T / len(self.time)
+        late = [self.time - lag for lag in np.linspace(0.0, LATEST, LAGS)]
+        asked = (self.log.at("commanded_position", time, hold=True) for time in late)
+        return np.asarray(np.max([motion @ _standard(each) for each in asked], axis=0))
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """Error of each joint from its own command, rad."""
+        return {f"error_{name}": float(self.error[row, row]) for row, name in enumerate(self.joints)}
+
+    def unfit(self, row: int) -> str:
+        """Why a motion does not tell whether a joint follows its command; empty if it does."""
+        position, command = self.position[:, row], self.log["commanded_position"].values[:, row]
+        if self._nearest(row) == row and correlation(position, self.asked[:, row]) > PLAINLY:
+            return ""
+        moving = moving_time(self.time, position)
+        if moving < LEAST_MOVING:
+            return f"moves for {moving:.2g} s in all, too short"
+        changes = np.diff(command)
+        changes = changes[changes != 0.0]
+        undone = float(np.mean(changes[1:] * changes[:-1] < 0.0)) if len(changes) > 1 else 0.0
+        if undone > CHATTERS:
+            return f"is told to and fro from sample to sample ({100 * undone:.0f} % of its changes)"
+        return ""
+
+    def unlike(self, row: int) -> str:
+        """Why a joint may well follow no command of its own; empty if it follows it.
+
+        Load that moves a joint more than its command does hides whether it follows. It does, if it is
+        far nearer to its command than to any other's, and than it would be with the other sign.
+        """
+        follows = float(self.likeness[row, row])
+        mirrored = np.sqrt(np.nanmean((self.position[:, row] + self.asked[:, row]) ** 2))
+        others = np.append(np.delete(self.error[row], row), mirrored)
+        if follows >= FOLLOWS or self.error[row, row] < CLEARLY * others.min():
+            return ""
+        return f"hardly moves as it is told (correlation {follows:.2f})"
+
+    def wrong_sign(self, row: int) -> Finding | None:
+        """That a joint moves against its command."""
+        follows = correlation(self.position[:, row], self.asked[:, row])
+        if not follows < -FOLLOWS:  # nor where it is no number: of a joint that stands still
+            return None
+        text = f"{self.joints[row]} moves against its command (correlation {follows:.2f}): wrong sign"
+        picture = Picture("rad", self._curves(row))
+        return Finding("joint_order", "fail", text, self.numbers, "mend its sign", picture)
+
+    def swapped(self, row: int) -> Finding | None:
+        """That a joint and another follow each other's commands, by where they are or how they move.
+
+        Legs under load leave their own commands; two that are swapped each follow the other's.
+        """
+        name, nearest, likest = self.joints[row], self._nearest(row), int(self.likeness[row].argmax())
+        if self._nearer_swapped(row, nearest):
+            other, apart = nearest, (self.error[row, nearest], self.error[row, row])
+            how = f"error {apart[0]:.3g} rad against {apart[1]:.3g}"
+        elif self._liker_swapped(row, likest):
+            other, alike = likest, (self.likeness[row, likest], self.likeness[row, row])
+            how = f"correlation {alike[0]:.2f} against {alike[1]:.2f}"
+        else:
+            return None
+        text = f"{name} follows the command of {self.joints[other]} ({how}): joints are swapped"
+        curves = self._curves(row)
+        curves[f"command of {self.joints[other]}"] = (self.time, self.asked[:, other])
+        advice = "mend the order of columns in the mapping or the driver"
+        return Finding("joint_order", "fail", text, self.numbers, advice, Picture("rad", curves))
+
+    def _nearest(self, row: int) -> int:
+        return int(np.argmin(self.error[row]))
+
+    def _nearer_swapped(self, row: int, other: int) -> bool:
+        pair = self.error[np.ix_([row, other], [row, other])]
+        return row != other and bool((pair[[0, 1], [1, 0]] < CLEARLY * pair.diagonal()).all())
+
+    def _liker_swapped(self, row: int, other: int) -> bool:
+        """Whether neither plainly follows its own command, and both explain far more of the other's."""
+        if row == other or self.unfit(other):
+            return False
+        pair = self.likeness[np.ix_([row, other], [row, other])]
+        own, swapped = pair.diagonal(), pair[[0, 1], [1, 0]]
+        if (own > PLAINLY).any() or (swapped < FOLLOWS).any():
+            return False
+        unexplained = np.sum(1.0 - np.maximum(own, 0.0) ** 2), np.sum(1.0 - swapped**2)
+        return bool(unexplained[1] < CLEARLY * unexplained[0])
+
+    def _curves(self, row: int) -> dict[str, tuple[FloatArray, FloatArray]]:
+        own = {self.joints[row]: self.position[:, row], "its command": self.asked[:, row]}
+        return {label: (self.time, values) for label, values in own.items()}
+
+
+def _pairs(log: RobotLog) -> _Pairs | None:
+    if "commanded_position" not in log or "joint_position" not in log:
+        return None
+    table = log["joint_position"]
+    asked = log.at("commanded_position", table.time, hold=True)
+    joints = [joint for joint in log.actuator_joints.values() if joint in table.names]
+    if len(joints) != asked.shape[1] or not np.isfinite(asked).all():
+        return None
+    position = np.stack([table.column(joint) for joint in joints], axis=1)
+    return _Pairs(log, joints, table.time, position, asked)
+
+
+def _standard(values: FloatArray) -> FloatArray:
+    """(n, columns) with mean 0 and deviation 1; 0 where a column is constant."""
+    spread = np.where(np.ptp(values, axis=0) > 0, values.std(axis=0), np.inf)
+    return np.asarray((values - values.mean(axis=0)) / spread)

@@ -1,0 +1,70 @@
+"""Logs that a command fits to: read, and refused where a fit could only mislead."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from simreal.cli_types import console
+from simreal.errors import UserError
+from simreal.files import digest
+
+if TYPE_CHECKING:
+    from simreal.identification.recording import Recording
+    from simreal.logs.robot_log import RobotLog
+    from simreal.robots import Robot
+
+
+def read_recordings(
+    paths: Sequence[Path], mapping: str | None, robot: "Robot", channel: str | None
+) -> list["Recording"]:
+    """Recordings of a robot from its logs; prints what of them is left out.
+
+    Args:
+        paths: of the logs.
+        mapping: how to read CSV and npz files.
+        robot: whose logs they are.
+        channel: that drove the actuators, where it is not the usual one.
+
+    Raises:
+        UserError: a log that is given twice or cannot be read, or that tells nothing of this robot.
+    """
+    from simreal.identification.acting import acting_recordings
+    from simreal.logs.formats import read_logs
+
+    logs = [each for path in paths for each in read_logs(path, mapping)]
+    if not logs:
+        raise UserError(f"{paths[0]}: no log in it")
+    refuse_twice(paths)
+    recordings, left_out = acting_recordings(logs, robot.description, channel)
+    for log in logs:
+        _refuse_impossible(log, robot)
+    for line in left_out:
+        console.print(line, soft_wrap=True)
+    return recordings
+
+
+def refuse_twice(paths: Sequence[Path]) -> None:
+    """What is fitted to must not be what the fit is judged by.
+
+    Raises:
+        UserError: two logs of the same content.
+    """
+    known: dict[str, Path] = {}
+    for path in paths:
+        content = digest(path)
+        if content in known:
+            raise UserError(
+                f"{path}: the same content as {known[content]}, and a fit would be judged by what "
+                "it was fitted to: give it once"
+            )
+        known[content] = path
+
+
+def _refuse_impossible(log: "RobotLog", robot: "Robot") -> None:
+    """As `simreal check-log` does: degrees, or another robot."""
+    from simreal.check_log.joint_checks import position_range
+    from simreal.check_log.subject import Subject
+
+    finding = position_range(Subject(log, robot))
+    if finding.verdict == "fail":
+        raise UserError(f"{log.source}: {finding.text}: see simreal check-log")

@@ -1,0 +1,87 @@
+"""Whether joints follow their own commands: of servos so weak that they come late, and under load."""
+
+import numpy as np
+import pytest
+
+from simreal.check_log.finding import Finding
+from simreal.check_log.joint_checks import joint_order
+from simreal.check_log.subject import make_subject
+from simreal.logs.robot_log import Channel, RobotLog
+from simreal.state import FloatArray
+
+PERIOD = 0.01
+JOINTS = ("shoulder", "elbow")
+
+
+def excited(seed: int, rows: int = 1200) -> FloatArray:
+    """(rows, 2) commands of an excitation, rad: sums of sines."""
+    random, time = np.random.default_rng(seed), PERIOD * np.arange(rows)
+    angle = 2 * np.pi * np.geomspace(0.3, 2.5, 6)[:, None] * time
+    phase = random.uniform(0, 2 * np.pi, (2, 6, 1))
+    return np.asarray(0.25 * np.sin(angle + phase).sum(axis=1).T)
+
+
+def weak_servos(command: FloatArray) -> FloatArray:
+    """(rows, 2) positions, rad, of second-order lags of 0.15 and 0.1 s that drag each other along."""
+    position, speed = np.zeros((2, *command.shape))
+    rate = np.array([9.0, 13.0])
+    for row in range(1, len(command)):
+        push = rate**2 * (command[row - 1] - position[row - 1]) - 1.2 * rate * speed[row - 1]
+        speed[row] = speed[row - 1] + PERIOD * (push + 0.2 * push[::-1])
+        position[row] = position[row - 1] + PERIOD * speed[row]
+    return position
+
+
+def found(command: FloatArray, position: FloatArray) -> Finding:
+    time, units = PERIOD * np.arange(len(command)), ("rad", "rad")
+    log = RobotLog("servos", joint_names=JOINTS, actuator_joints={name: name for name in JOINTS})
+    log.channels["joint_position"] = Channel(time, position, JOINTS, units)
+    log.channels["commanded_position"] = Channel(time, command, JOINTS, units)
+    return joint_order(make_subject(log))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_joints_that_come_late_are_told_apart_by_how_they_move(seed: int) -> None:
+    """Their distance from either command is much the same."""
+    command = excited(seed)
+    position = weak_servos(command)
+    sound = found(command, position)
+    assert sound.verdict == "pass", sound.text
+    assert "not told" not in sound.text
+    assert sound.numbers["error_shoulder"] > 0.25
+    swapped = found(command, position[:, ::-1])
+    assert swapped.verdict == "fail"
+    assert "shoulder follows the command of elbow" in swapped.text
+    assert "correlation" in swapped.text
+
+
+def test_motion_that_is_like_no_command_is_not_said_to_follow_one() -> None:
+    command, other = excited(0), excited(7)
+    finding = found(command, other)
+    assert (finding.verdict, finding.unfit) == ("skip", True)
+    assert finding.text.startswith("not to be told from this log: shoulder hardly moves as it is told")
+    half = found(command, np.stack([weak_servos(command)[:, 0], other[:, 1]], axis=1))
+    assert half.verdict == "pass"
+    assert "not told: elbow hardly moves as it is told" in half.text
+
+
+def test_a_joint_that_sags_more_than_it_is_told_to_move_follows_from_near() -> None:
+    posture = np.array([0.8, -1.2])
+    command = posture + 0.02 * excited(1)
+    sag = 0.15 * np.abs(excited(2)[:, :1])
+    assert found(command, command - sag).verdict == "pass"
+    assert "not told" not in found(command, command - sag).text
+
+
+def test_legs_that_are_told_the_same_are_not_taken_for_swapped() -> None:
+    command = excited(3)[:, [0, 0]]
+    noise = 0.05 * np.random.default_rng(0).standard_normal(command.shape)
+    finding = found(command, weak_servos(command) + noise)
+    assert finding.verdict == "pass", finding.text
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_joint_that_stands_still_has_no_sign() -> None:
+    command = excited(0)
+    position = np.stack([weak_servos(command)[:, 0], np.full(len(command), 0.3)], axis=1)
+    assert found(command, position).verdict == "pass"

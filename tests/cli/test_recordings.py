@@ -1,0 +1,50 @@
+"""Logs that a command fits to are refused where a fit could only mislead."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from simreal.cli.recordings import refuse_twice
+from simreal.errors import UserError
+
+
+def test_logs_of_the_same_content_are_both_named(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("a.mcap", "b.mcap", "copy.mcap")]
+    for path, content in zip(paths, ("one", "two", "one"), strict=True):
+        path.write_text(content)
+    refuse_twice(paths[:2])
+    for twice in (paths, [paths[0], paths[0]]):
+        with pytest.raises(UserError) as raised:
+            refuse_twice(twice)
+        assert str(raised.value).startswith(f"{twice[-1]}: the same content as {paths[0]}")
+
+
+def test_too_few_logs_are_refused_before_torch_is_loaded(tmp_path: Path) -> None:
+    command = ["fit-actuator", *map(str, logged(tmp_path)), "--mapping", str(tmp_path / "mapping.yaml")]
+    command += ["--robot", "qube", "--rate", "100", "-o", str(tmp_path / "actuator.npz")]
+    program = (
+        "import sys\n"
+        "from click.testing import CliRunner\n"
+        "from simreal.cli.main import cli\n"
+        f"result = CliRunner().invoke(cli, {command!r})\n"
+        "print(result.exception, 'torch' in sys.modules)\n"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "2 logs: at least four are needed, to hold some out False"
+
+
+def logged(folder: Path) -> list[Path]:
+    """Two logs of a Qube."""
+    (folder / "mapping.yaml").write_text(
+        "{robot: qube, joints: [arm, pendulum], actuators: {motor: arm}, time: {array: time}, channels: "
+        "{joint_position: {array: position}, commanded_voltage: {array: command}}}"
+    )
+    time = 0.01 * np.arange(200)
+    paths = [folder / f"{name}.npz" for name in ("one", "two")]
+    for rate, path in enumerate(paths, 1):
+        swing = np.sin(rate * time)[:, None]
+        np.savez(path, time=time, position=np.hstack((swing, 0.5 * swing)), command=swing)
+    return paths
