@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.contract import Actuator, Joint
-from simreal.errors import missing_extra
+from simreal.errors import UserError, missing_extra
 from simreal.excitation_file import Excitation
 from simreal.identification.least_squares import Search
 from simreal.identification.recording import Recording
@@ -37,6 +37,8 @@ NOISE = 1e-3
 """rad, of a measurement. Its size changes no design."""
 WEAKER = 0.8 ** np.arange(12)
 """Shares of a plain chirp that are tried for one that keeps all limits: down to a twelfth."""
+EXCESS = -100.0
+"""Score of what exceeds a limit; of what keeps all, it is never below zero."""
 POPULATION, GENERATIONS, SEED = 12, 25, 1
 """Of the search."""
 
@@ -79,7 +81,8 @@ def design_excitation(
         generations: of the search.
 
     Raises:
-        UserError: names that do not fit the robot; the package `cma` is not installed.
+        UserError: names that do not fit the robot; limits that nothing keeps; the package `cma` is not
+            installed.
     """
     try:
         import cma
@@ -104,8 +107,13 @@ def design_excitation(
             tell(f"log determinant {best_score:.4g}", generation + 1)
         if strategy.stop():
             break
-    commands = family.commands(best[None])[0]
     description = setup.robot.description
+    if best_score < 0.0:  # with all limits kept it is none
+        raise UserError(
+            f"{description.name}: nothing was found that keeps its limits (safety, in robot.yaml); "
+            f"in simulation, the best goes {best_score / EXCESS - 1.0:.2g} rad, rad/s or N·m beyond one"
+        )
+    commands = family.commands(best[None])[0]
     excitation = Excitation(
         robot=description.name,
         actuators=description.actuator_names,
@@ -286,7 +294,7 @@ class _Judge:
         for number in range(len(commands)):
             part = (jacobian[windows.source == number] * wide).reshape(-1, len(wide))
             _, scores[number] = np.linalg.slogdet(part.T @ part + np.eye(len(wide)))
-        result: Values = np.where(excess > 0.0, -100.0 * (1.0 + excess), scores)
+        result: Values = np.where(excess > 0.0, EXCESS * (1.0 + excess), scores)
         return result
 
     def _excess(self, motion: Values) -> Values:

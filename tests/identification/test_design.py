@@ -1,5 +1,6 @@
 """Excitations that a robot's limits allow, and that tell more than what they began with."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from simreal.cli.main import cli
+from simreal.deploy.command_limits import CommandLimits
 from simreal.deploy.excitation import load_excitation
-from simreal.deploy.limits import CommandLimits
+from simreal.errors import UserError
 from simreal.excitation_file import write_excitation
 from simreal.identification.design import design_excitation
 from simreal.identification.population import search_population
@@ -64,6 +66,13 @@ def test_a_design_for_servos_asks_for_no_more_effort_than_safety_allows(tmp_path
         sent = limits(commands[tick], position[tick], velocity[tick], None, 0.02)
         np.testing.assert_allclose(sent, commands[tick], atol=1e-9)
     assert found.reach["hinge"][0] > 0.3  # and it is no timid one
+
+
+def test_limits_that_nothing_keeps_are_told(link: Robot) -> None:
+    safety = link.config.safety.model_copy(update={"joint_velocity": {"hinge": 1e-9}})
+    held = replace(link, config=link.config.model_copy(update={"safety": safety}))
+    with pytest.raises(UserError, match="nothing was found that keeps its limits"):
+        design_excitation(Setup(held), [read_asked("mass")], 2.0, 50.0, 2.0, generations=1)
 
 
 def test_a_search_tells_how_far_it_is() -> None:
