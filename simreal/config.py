@@ -32,13 +32,27 @@ class Config(BaseModel):
     def _refuse_unknown_keys(cls, data: Any) -> Any:
         given = map(str, data) if isinstance(data, Mapping) else ()
         unknown: dict[Location, str] = {
-            (key,): f"unknown key {key!r}: {nearest(key, cls.model_fields)}"
+            (key,): f"unknown key {key!r}: {cls._mend(key)}"
             for key in given
             if key not in cls.model_fields
         }
         if unknown:
             raise refusal(unknown)
         return data
+
+    @classmethod
+    def _mend(cls, key: str) -> str:
+        """Sections that have a key which is none of this level, or what is spelt most like it."""
+        sections = [
+            f"{name}.{key}"
+            for name, field in cls.model_fields.items()
+            if isinstance(field.annotation, type)
+            and issubclass(field.annotation, Config)
+            and key in field.annotation.model_fields
+        ]
+        if sections:
+            return f"it belongs to a section: {', '.join(sections)}"
+        return nearest(key, cls.model_fields)
 
     @model_validator(mode="wrap")
     @classmethod

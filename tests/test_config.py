@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 
 from simreal.config import Config, Document, override, parse, read_document
 from simreal.errors import UserError
+from simreal.experiment import load_experiment
 
 
 class Square(Config):
@@ -398,3 +399,10 @@ def test_aliases_to_aliases_are_refused_before_they_fill_the_machine() -> None:
     ):
         Document("\n".join(lines), "bad.yaml")
     assert Document("a: &a [1, 2]\nb: *a", "good.yaml").data == {"a": [1, 2], "b": [1, 2]}
+
+
+def test_a_key_outside_of_its_section_is_told_where_it_belongs() -> None:
+    with pytest.raises(UserError, match=r"unknown key 'total_steps': .* section: ppo\.total_steps, .*"):
+        load_experiment("qube_swingup", ["total_steps=1000"])
+    with pytest.raises(UserError, match="did you mean 'task'"):
+        load_experiment("qube_swingup", ["tsk=qube_swingup"])
