@@ -168,18 +168,20 @@ def _longer(
     total = steps or max(1, round(STEPS_SHARE * base.total_steps))
     own = [f"train.total_steps={total}"]
     if experiment.agent == "ppo":
-        share = max(RATE_SHARE, _rate_reached(base, experiment.ppo))
-        own.append(f"ppo.learning_rate={share * experiment.ppo.learning_rate:.3g}")
+        own.append(f"ppo.learning_rate={_first_rate(base, experiment.ppo):.3g}")
     if isinstance(experiment, ExperimentConfig) and experiment.adaptation is not None:
         own += ["rma.teacher_share=0", "rma.handover_share=0"]  # it acts on estimates already
     data = override(experiment.model_dump(mode="json"), [*own, *overrides])
     return parse_any_experiment(data)
 
 
-def _rate_reached(base: Run, config: PPOConfig) -> float:
-    """To what share of itself a learning rate had fallen when a training ended or was broken off."""
-    progress = min(1.0, base.steps_kept() / base.total_steps)
-    return 1.0 - progress * (1.0 - config.final_learning_rate_share)
+def _first_rate(base: Run, config: PPOConfig) -> float:
+    """A share of the learning rate that the base began with, or what it had when it was broken off."""
+    progress = base.steps_kept() / base.total_steps
+    if progress >= 1.0:
+        return RATE_SHARE * config.learning_rate
+    fallen = 1.0 - progress * (1.0 - config.final_learning_rate_share)
+    return max(RATE_SHARE, fallen) * config.learning_rate
 
 
 def _inputs(run: Run) -> Inputs:

@@ -115,6 +115,15 @@ def test_ppo_goes_on_in_smaller_steps_unless_told_otherwise(
     assert made.run.experiment().ppo.learning_rate == rate
 
 
+def test_a_rate_that_never_fell_is_made_smaller_too(base: Run, identified: Path, tmp_path: Path) -> None:
+    experiment = base.experiment()
+    constant = experiment.ppo.model_copy(update={"final_learning_rate_share": 1.0})
+    steady = start_run(experiment.model_copy(update={"ppo": constant}), 0, tmp_path / "steady")
+    train(steady)
+    made = start_finetuning(steady, identified, 0.5, 64, tmp_path / "new")
+    assert made.run.experiment().ppo.learning_rate == pytest.approx(constant.learning_rate / 3, rel=1e-2)
+
+
 def test_networks_that_do_not_fit_are_named_and_leave_no_folder(
     base: Run, identified: Path, tmp_path: Path
 ) -> None:
