@@ -4,15 +4,24 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from simreal.signals import Interrupt, interrupt_flag
 
 
-def test_the_first_signal_raises_all_flags_and_the_second_acts_as_usual() -> None:
+@pytest.fixture
+def usual() -> Iterator[Any]:
+    """As in a program of its own: what runs tests may ignore signals."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
+def test_the_first_signal_raises_all_flags_and_the_second_acts_as_usual(usual: Any) -> None:
     """As of a loop that lands its robot within a session: who asks twice does not want to wait."""
-    usual = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt), interrupt_flag() as session, interrupt_flag() as loop:
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.01)

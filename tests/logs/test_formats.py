@@ -276,7 +276,7 @@ def test_what_is_no_log(tmp_path: Path, a_log: Callable[..., RobotLog]) -> None:
         "absent.mcap": "no such log",
         "folder": r"neither metadata.yaml \(rosbag2\) nor meta/info.json",
         "some.txt": "a text file; logs are",
-        "some.csv": "Give it a --mapping",
+        "some.csv": r"which column is which\? A mapping tells .* --mapping",
         "other.parquet": "simreal did not write",
     }.items():
         with pytest.raises(UserError, match=message):
