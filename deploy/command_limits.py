@@ -1,6 +1,6 @@
 """Limits on commands: pure functions of what is desired, what is measured, what was sent, and time."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -72,15 +72,17 @@ class CommandLimits:
         self._limits_rate = bool(np.isfinite(self._rate).any())
         self._limits_effort = bool(np.isfinite(self._effort).any())
 
-    def __call__(
+    def in_order(
         self,
         desired: FloatArray,
         position: FloatArray,
         velocity: FloatArray,
         previous: FloatArray | None,
         dt: float,
-    ) -> FloatArray:
-        """(actuators,) the command to send; it is finite where the desired one and the measured are.
+    ) -> list[tuple[str, FloatArray]]:
+        """Each limit by its name in `safety`, and the (actuators,) command that it leaves.
+
+        The last one is the command to send; it is finite where the desired one and the measured are.
 
         Args:
             desired: in each actuator's unit.
@@ -89,37 +91,20 @@ class CommandLimits:
             previous: command that was sent last; None where the motors were passive.
             dt: s since then.
         """
-        *_, (_, target) = self._in_order(desired, position, velocity, previous, dt)
-        return target
+        left, target = [], desired
+        if self._limits_rate and previous is not None:
+            target = within_rate(target, previous, self._rate, dt)
+            left.append(("command_rate", target))
+        if self._limits_effort:
+            target = within_effort(target, position, velocity, self._lag, self._reach)
+            left.append(("command_effort", target))
+        left.append(("range", within_range(target, self.lower, self.upper)))
+        return left
 
-    def causes(
-        self,
-        desired: FloatArray,
-        position: FloatArray,
-        velocity: FloatArray,
-        previous: FloatArray | None,
-        dt: float,
-    ) -> list[str]:
-        """Which limits change a command, as ``command_effort of elbow``; arguments as of the call."""
+    def causes(self, desired: FloatArray, left: Sequence[tuple[str, FloatArray]]) -> list[str]:
+        """Which limits have changed a command, as ``command_effort of elbow``; `left` by `in_order`."""
         found, before = [], desired
-        for limit, target in self._in_order(desired, position, velocity, previous, dt):
+        for limit, target in left:
             found += [f"{limit} of {self._names[each]}" for each in np.flatnonzero(target != before)]
             before = target
         return found
-
-    def _in_order(
-        self,
-        target: FloatArray,
-        position: FloatArray,
-        velocity: FloatArray,
-        previous: FloatArray | None,
-        dt: float,
-    ) -> Iterator[tuple[str, FloatArray]]:
-        """Each limit by its name in `safety`, and what it makes of what those before it have left."""
-        if self._limits_rate and previous is not None:
-            target = within_rate(target, previous, self._rate, dt)
-            yield "command_rate", target
-        if self._limits_effort:
-            target = within_effort(target, position, velocity, self._lag, self._reach)
-            yield "command_effort", target
-        yield "range", within_range(target, self.lower, self.upper)

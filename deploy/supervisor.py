@@ -313,11 +313,11 @@ class Supervisor:
         return NOTHING
 
     def _limited_command(self, desired: FloatArray) -> RobotCommand:
-        seen = desired, self._position, self._velocity, self._sent, self._dt
-        sent = self._limits(*seen)
+        left = self._limits.in_order(desired, self._position, self._velocity, self._sent, self._dt)
+        _, sent = left[-1]
         if sent.tobytes() != desired.tobytes():
             self.limited += 1
-            self.limited_by.update(self._limits.causes(*seen))
+            self.limited_by.update(self._limits.causes(desired, left))
         self._sent, self._touched = sent, True
         if self._servo.any():
             return RobotCommand(sent, self.authority)

@@ -40,6 +40,11 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
+def is_taken(folder: Path) -> bool:
+    """Whether something stands where a new folder is to be, or in it."""
+    return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+
+
 def digest(path: Path) -> str:
     """SHA-256 in hexadecimal of a file, or of all files of a folder in order."""
     found = hashlib.sha256()

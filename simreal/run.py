@@ -20,7 +20,7 @@ from simreal.contract import Contract
 from simreal.episodes import Episode
 from simreal.errors import UserError
 from simreal.experiment import BaseExperiment, parse_kept_experiment
-from simreal.files import write_atomically, write_text
+from simreal.files import is_taken, write_atomically, write_text
 from simreal.kept_files import find_files, keep_files
 
 PACKAGES = ("simreal", "mujoco", "numpy", "torch", "stable-baselines3", "gymnasium")
@@ -68,7 +68,7 @@ class Run:
                 Path("runs")
                 / f"{experiment.task.replace('/', '_')}_{experiment.agent}_{stamp}_seed{seed}"
             )
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if is_taken(path):
             go_on = f", or go on with it: simreal train --resume --run {path}"
             is_run = (path / "run.json").is_file()
             raise UserError(f"{path}: exists already; give another --run{go_on if is_run else ''}")

@@ -18,7 +18,7 @@ from simreal.agents.checkpoint import load_checkpoint, save_checkpoint
 from simreal.agents.exported import ExportedPolicy, exported
 from simreal.errors import UserError
 from simreal.experiment import ExperimentConfig
-from simreal.files import digest
+from simreal.files import digest, is_taken
 from simreal.logs.formats import read_logs
 from simreal.run import Run
 from simreal.run_verdict import adapted_from
@@ -70,7 +70,7 @@ def finetune_offline(
     """
     config = config or OfflineConfig()
     experiment, agent, module = learnable(run)
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+    if is_taken(output):
         raise UserError(f"{output}: exists already; give another --run")
     found = [log for path in logs for log in read_logs(path)]
     data = _normalised(read_transitions(found, experiment, run.contract()), module)

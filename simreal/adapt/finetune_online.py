@@ -21,7 +21,7 @@ from simreal.adapt.transitions import read_transitions
 from simreal.agents.config import ResidualPolicyConfig
 from simreal.errors import UserError
 from simreal.experiment import ExperimentConfig, parse_experiment
-from simreal.files import digest
+from simreal.files import digest, is_taken
 from simreal.logs.formats import read_logs
 from simreal.run import Run
 from simreal.run_verdict import ADAPTED, adapted_from
@@ -117,7 +117,7 @@ def _begin_or_go_on(
     made_of: dict[str, Any],
     seed: int,
 ) -> Run:
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+    if is_taken(output):
         run = Run.open(output)
         _refuse_other_origin(run, made_of)
         return run

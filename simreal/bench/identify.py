@@ -108,9 +108,8 @@ def qube(
     pools = {(kind, what): _Pool() for kind in ("chirp", "swingup") for what in ("fit", "nominal")}
     for part in hold_out or days:
         begin = time.perf_counter()
-        held_out = [part in name for name in names]
-        rest = [each for each, held in zip(recordings, held_out, strict=True) if not held]
-        judged = [each for each, held in zip(recordings, held_out, strict=True) if held]
+        judged = [each for each, name in zip(recordings, names, strict=True) if part in name]
+        rest = [each for each, name in zip(recordings, names, strict=True) if part not in name]
         fitted = _fit_qube(setup, rest, asked, tell)
         entry: dict[str, Any] = {
             "values": {name: round(value, 5) for name, value in fitted.by_name.items()},

@@ -63,7 +63,7 @@ def test_a_design_for_servos_asks_for_no_more_effort_than_safety_allows(tmp_path
     position, velocity = np.moveaxis(simulator.predict(starts(simulator.unknowns)[None])[0, 0], 1, 0)
     limits = CommandLimits(robot.description, robot.config.safety)
     for tick in range(len(time)):
-        sent = limits(commands[tick], position[tick], velocity[tick], None, 0.02)
+        _, sent = limits.in_order(commands[tick], position[tick], velocity[tick], None, 0.02)[-1]
         np.testing.assert_allclose(sent, commands[tick], atol=1e-9)
     assert found.reach["hinge"][0] > 0.3  # and it is no timid one
 
