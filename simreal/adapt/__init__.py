@@ -9,5 +9,5 @@
   `online_learner`.
 - Encoders that see simulator and robot alike: `alignment`, by Python and `simreal bench alignment`.
 - What a policy that adapts by itself finds out: `latent`.
-- Whether any of it is worse: `gate`, `gate_page`, `replayed`.
+- Whether any of it is worse: `gate`, `gate_measures`, `gate_page`, `replayed`, `flown`.
 """

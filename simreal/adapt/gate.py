@@ -1,7 +1,8 @@
 """The gate: an adapted policy against the one it began from; only one that is not worse may leave.
 
 Both act in the same episodes, the old worlds' and those of the identified robot, and on the same states
-of real logs. Each measure is the mean of paired differences, with a 95 % interval, such that more is
+of real logs; and where there are logs of both on the robot, these tell what they came to there. Each
+measure is a mean of differences, paired but for the last, with a 95 % interval, such that more is
 better. It is not worse if the interval stays above minus a margin: with few episodes an interval is
 wide, and nothing is shown. That is not taken for equality.
 """
@@ -11,15 +12,13 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from simreal.adapt.finetune import IDENTIFIED
+from simreal.adapt.flown import compare_flights
+from simreal.adapt.gate_measures import BLOCK, SUCCESS, Part, compare_actions, compare_episodes
 from simreal.adapt.replayed import Acted, act_on, states_of
 from simreal.adapt.worlds import experiment_in, mix_worlds, robot_experiment
-from simreal.episodes import TIME_LIMIT, Episode
 from simreal.errors import UserError
 from simreal.evaluate import Candidate, load_candidate, run_episodes
 from simreal.experiment import ExperimentConfig
@@ -29,26 +28,13 @@ from simreal.make_environment import make_environment
 from simreal.randomization.posterior import read_posterior, write_posterior
 from simreal.run import Run
 from simreal.run_verdict import BASE, VERDICT
-from simreal.statistics import Interval, bootstrap_interval, paired_interval
+from simreal.statistics import Interval
 
-Verdict = Literal["better", "not worse", "undecided", "worse"]
-Values = NDArray[np.float64]
 Tell = Callable[[str, int], None]
 
-SUCCESS = "success"
-"""The measure of episodes that reach their task's goal."""
 EPISODES = 256
-SHARE_MARGIN = 0.05
-"""Of success, of episodes that last, and of actions and commands at an end of their range."""
-RETURN_MARGIN = 0.05
-"""Of the root mean square of the base's returns."""
-JUMP_MARGIN = 0.1
-"""Of the base's mean change of actions; at least `SMALLEST_JUMP`."""
-SMALLEST_JUMP = 0.005
 FAILS = 0.5
 """Share of success below which a policy fails more often than not."""
-BLOCK = 50
-"""Control steps of a log that count as one: neighbouring ones are alike."""
 FEWEST_BLOCKS = 6
 """Of which an interval says something."""
 WORLDS_OF_BASE = (
@@ -64,61 +50,6 @@ WORLDS_OF_BASE = (
     "residual",
 )
 """What of the base's experiment both policies are judged in."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """One number of both policies.
-
-    Attributes:
-        name: for people.
-        base: its mean of the base policy.
-        adapted: of the adapted one.
-        gain: by which the adapted policy is better, with its interval.
-        margin: of a loss that does not count.
-    """
-
-    name: str
-    base: float
-    adapted: float
-    gain: Interval
-    margin: float
-
-    @property
-    def verdict(self) -> Verdict:
-        """What the interval shows."""
-        if self.gain.low > 0.0:
-            return "better"
-        if self.gain.low >= -self.margin:
-            return "not worse"
-        return "worse" if self.gain.high < 0.0 else "undecided"
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One comparison.
-
-    Attributes:
-        name: for people.
-        where: on what both were compared.
-        measures: of it.
-    """
-
-    name: str
-    where: str
-    measures: tuple[Measure, ...]
-
-    @property
-    def verdict(self) -> Verdict:
-        """The worst of its measures; better if one is, and none is worse."""
-        found = [measure.verdict for measure in self.measures]
-        order: tuple[Verdict, ...] = ("worse", "undecided", "better", "not worse")
-        return next(verdict for verdict in order if verdict in found)
-
-    @property
-    def passed(self) -> bool:
-        """Whether it keeps no policy back."""
-        return self.verdict in ("better", "not worse")
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +140,10 @@ def judge(
     adapted = load_candidate(run.path)
     one, other = _comparable(base, adapted)
     identified = identified_robot(run, identified)
-    real = _compare_on_logs(base, adapted, logs)  # first: logs of another robot are refused at once
     parts, missing = [], []
+    # First: logs of another robot are refused at once.
+    real = _compare_on_logs(base, adapted, logs)
+    flown = compare_flights(base, adapted, logs, one)
     done = 0
 
     def compare(name: str, where: str, worlds: ExperimentConfig) -> Part:
@@ -238,10 +171,11 @@ def judge(
             where = f"{episodes} episodes as {identified.name} says"
             robot = experiment_in(one, worlds, file).model_copy(update={"residual": other.residual})
             parts.append(compare("identified robot", where, robot))
-    if isinstance(real, Part):
-        parts.append(real)
-    else:
-        missing.append(f"states of the real robot: {real}")
+    for what, found in (("states of the real robot", real), ("flights of both on the robot", flown)):
+        if isinstance(found, Part):
+            parts.append(found)
+        else:
+            missing.append(f"{what}: {found}")
     return Gate(
         run.path.name,
         digest(run.latest_checkpoint()),
@@ -284,31 +218,6 @@ def in_worlds_of(own: ExperimentConfig, worlds: ExperimentConfig) -> ExperimentC
     return own.model_copy(update={name: getattr(worlds, name) for name in WORLDS_OF_BASE})
 
 
-def compare_episodes(base: Sequence[Episode], adapted: Sequence[Episode]) -> tuple[Measure, ...]:
-    """Measures of the same episodes under two policies."""
-    returns = np.array([[e.episode_return for e in each] for each in (base, adapted)])
-    size = float(np.sqrt(np.mean(returns[0] ** 2)))
-    return (
-        _shares(SUCCESS, *([e.success for e in each] for each in (base, adapted))),
-        _shares(
-            "not ended early", *([e.ended_by == TIME_LIMIT for e in each] for each in (base, adapted))
-        ),
-        Measure(
-            "return",
-            float(returns[0].mean()),
-            float(returns[1].mean()),
-            bootstrap_interval((returns[1] - returns[0]).tolist()),
-            RETURN_MARGIN * size,
-        ),
-    )
-
-
-def _shares(name: str, base: Sequence[bool], adapted: Sequence[bool]) -> Measure:
-    one, other = np.array(base, dtype=np.float64), np.array(adapted, dtype=np.float64)
-    gain = paired_interval((other - one).tolist())
-    return Measure(name, float(one.mean()), float(other.mean()), gain, SHARE_MARGIN)
-
-
 def _compare_on_logs(base: Candidate, adapted: Candidate, logs: Sequence[RobotLog]) -> Part | str:
     """What both do in the robot's states; or why that says nothing."""
     if not logs:
@@ -322,31 +231,6 @@ def _compare_on_logs(base: Candidate, adapted: Candidate, logs: Sequence[RobotLo
     if seconds < enough:
         return f"{seconds:.1f} s of logs, of which no interval can be told: at least {enough:g} s"
     return Part("real states", f"{seconds:.0f} s of {len(logs)} logs", compare_actions(*found))
-
-
-def compare_actions(base: Sequence[Acted], adapted: Sequence[Acted]) -> tuple[Measure, ...]:
-    """Measures of what two policies do on the same logs; less of each is better."""
-    jumps = [_blocks([each.jump for each in acted]) for acted in (base, adapted)]
-    margin = max(SMALLEST_JUMP, JUMP_MARGIN * float(jumps[0].mean()))
-    saturated = [_blocks([each.saturated for each in acted]) for acted in (base, adapted)]
-    limits = [_blocks([each.at_limit for each in acted]) for acted in (base, adapted)]
-    return (
-        _less("jump of the actions", jumps, margin),
-        _less("actions at an end of their range", saturated, SHARE_MARGIN),
-        _less("commands at a limit", limits, SHARE_MARGIN),
-    )
-
-
-def _blocks(series: Sequence[Values]) -> Values:
-    """Means over blocks of steps of each log."""
-    parts = [np.array_split(each, max(1, round(len(each) / BLOCK))) for each in series]
-    return np.array([block.mean() for blocks in parts for block in blocks])
-
-
-def _less(name: str, both: Sequence[Values], margin: float) -> Measure:
-    base, adapted = both
-    gain = bootstrap_interval((base - adapted).tolist())
-    return Measure(name, float(base.mean()), float(adapted.mean()), gain, margin)
 
 
 def write_verdict(run: Run, gate: Gate) -> Path:

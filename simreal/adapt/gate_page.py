@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from simreal.adapt.gate import Gate, Part
+from simreal.adapt.gate import Gate
+from simreal.adapt.gate_measures import Part
 from simreal.report import COLOUR, SECOND_COLOUR, Page, new_figure
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from simreal.adapt.explorer import Explorer
 from simreal.adapt.transitions import Transitions, read_transitions
 from simreal.adapt.witness import TaskEnd, WitnessDriver
 from simreal.contract import Contract
 from simreal.deploy.command_source import Wish
 from simreal.deploy.loop import deploy
 from simreal.deploy.loop_options import LoopOptions
+from simreal.deploy.policy import Runnable
 from simreal.deploy.timing import Outcome
 from simreal.errors import UserError
 from simreal.experiment import ExperimentConfig
@@ -91,7 +91,7 @@ def draw_commands(contract: Contract, random: np.random.Generator) -> FloatArray
 
 
 def fly(
-    explorer: Explorer,
+    policy: Runnable,
     witness: WitnessDriver,
     experiment: ExperimentConfig,
     seconds: float,
@@ -107,11 +107,11 @@ def fly(
         DriverError: the robot cannot be reached.
     """
     witness.commands = 0
-    source = UntilOver(asked, witness, TaskEnd(experiment, len(explorer.contract.robot.actuators)))
-    outcome = deploy(explorer, witness, seconds, log, source, options, warn=warn)
+    source = UntilOver(asked, witness, TaskEnd(experiment, len(policy.contract.robot.actuators)))
+    outcome = deploy(policy, witness, seconds, log, source, options, warn=warn)
     if outcome.log_failure is not None:
         raise UserError(f"{log}: incomplete, and nothing is learned without it: {outcome.log_failure}")
-    return Flown(outcome, source.over, transitions_of(log, experiment, explorer.contract))
+    return Flown(outcome, source.over, transitions_of(log, experiment, policy.contract))
 
 
 def transitions_of(path: Path, experiment: ExperimentConfig, contract: Contract) -> Transitions | None:
@@ -128,14 +128,14 @@ def transitions_of(path: Path, experiment: ExperimentConfig, contract: Contract)
         if "follow each other" in str(error):
             return None
         raise
-    if _stopped_for_motion(log):
+    if stopped_for_motion(log):
         terminated = found.terminated.copy()
         terminated[-1] = True
         return dataclasses.replace(found, terminated=terminated)
     return found
 
 
-def _stopped_for_motion(log: RobotLog) -> bool:
+def stopped_for_motion(log: RobotLog) -> bool:
     """Whether the supervisor's fault, as the phase's event tells it, is about motion."""
     phases = [each.text for each in log.events if each.kind == "phase" and each.text.startswith("fault")]
     return any(f": {check}: " in f"{text}: " for text in phases for check in OF_MOTION)

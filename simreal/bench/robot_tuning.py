@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from simreal.adapt.finetune_online import finetune_online
-from simreal.adapt.gate import Measure, compare_episodes
+from simreal.adapt.gate_measures import Measure, compare_episodes
 from simreal.adapt.online_session import OnlineConfig, OnRobot, Status
 from simreal.adapt.robot_budget import Budget
 from simreal.episodes import Episode

@@ -80,7 +80,13 @@ def finetune(
 @click.option(
     "--against", type=PATH, help="Run or .onnx file of the base policy; the one RUN keeps if absent."
 )
-@click.option("--log", "logs", type=PATH, multiple=True, help="Of the real robot; may be repeated.")
+@click.option(
+    "--log",
+    "logs",
+    type=PATH,
+    multiple=True,
+    help="Of the real robot, flights of either policy too; may be repeated.",
+)
 @click.option("--mapping", help="How to read CSV and npz files: a name, or a YAML file.")
 @click.option("--randomization", type=PATH, help="Identified robot; the one that RUN keeps if absent.")
 @click.option("--episodes", type=click.IntRange(min=2), default=256, show_default=True)
@@ -98,7 +104,7 @@ def gate(
 ) -> None:
     """Hold RUN's adapted policy against its base policy; exit status 1 if it must not be exported.
 
-    In the old worlds, among robots as identified, and on states of real logs.
+    In the old worlds, among robots as identified, on states of real logs, and by their flights there.
     """
     from simreal.adapt import gate as verb
     from simreal.adapt.gate_page import write_page

@@ -14,6 +14,7 @@ from simreal.transfer_bench.adapted_arms import point, posterior, residual, tune
 from simreal.transfer_bench.job import Job, Made
 from simreal.transfer_bench.targets import BASES, base_experiment, find_target, target_experiment
 from simreal.transfer_bench.trainings import Tell, trained
+from simreal.transfer_bench.tried_arm import tried
 
 
 def _changed(robot: str, **changes: Any) -> ExperimentConfig:
@@ -91,6 +92,12 @@ ARMS: dict[str, Arm] = {
     "point": Arm("identified point", "measurements", point),
     "posterior": Arm("identified posterior", "measurements", posterior),
     "residual": Arm("identified posterior and a residual model", "measurements", residual),
+    "tried": Arm(
+        "identified posterior, or the policy it began from: what does better on the robot, five minutes "
+        "with it in all",
+        "measurements",
+        tried,
+    ),
     "tuned": Arm(
         "identified posterior, and then learning on the robot, five minutes with it in all",
         "measurements",
@@ -120,6 +127,6 @@ def missing(robot: str, arm: str) -> str | None:
     rate = base_experiment(robot).control_rate
     if arm == "residual" and rate * SMOOTHING < 1.0:
         return f"its logs have {rate:g} Hz, and at least {1.0 / SMOOTHING:.0f} tell accelerations"
-    if arm == "tuned" and (reward := reward_not_in_logs(base_experiment(robot))) is not None:
+    if arm in ("tuned", "tried") and (reward := reward_not_in_logs(base_experiment(robot))) is not None:
         return f"its reward {reward} looks at more than joints, actions and commands: no log tells it"
     return None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from simreal.adapt.gate import compare_actions
+from simreal.adapt.gate_measures import compare_actions
 from simreal.adapt.replayed import Acted, act_on, states_of
 from simreal.errors import UserError
 from simreal.experiment import load_experiment

@@ -32,7 +32,10 @@ def test_what_arms_share_is_paid_once() -> None:
     other_target = seconds_each([job("point"), job("point", "c")], 10)
     assert second < other_target[1] < first
     tuned = seconds_each([job("posterior"), job("tuned")], 10)
-    assert tuned == [first, pytest.approx(ON_ROBOT + seconds_each([job("posterior")] * 2, 10)[1])]
+    judging = seconds_each([job("posterior")] * 2, 10)[1]
+    assert tuned == [first, pytest.approx(ON_ROBOT + judging)]
+    both = seconds_each([job("posterior"), job("tuned"), job("tried")], 10)
+    assert both[2] == pytest.approx(ON_ROBOT + judging)  # each of them flies for itself
 
 
 def test_an_arm_that_meets_no_target_is_trained_once_for_all() -> None:

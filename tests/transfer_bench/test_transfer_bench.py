@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
 from simreal.cli.main import cli
@@ -366,6 +367,29 @@ def test_the_arm_that_learns_on_the_robot_counts_all_of_its_time(
     assert do(job, 4, lambda text: None) == found
 
 
+@pytest.mark.usefixtures("small")
+def test_the_robot_decides_between_a_policy_and_what_it_was_adapted_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simreal.export.PARITY_OBSERVATIONS", 64)
+    meet_and_identify(tmp_path, monkeypatch, 263.0)
+    job = Job("qube", "c", "tried", 0, 512, tmp_path)
+    adapted = make(replace(job, arm="posterior"), print).run
+    content = torch.load(adapted.latest_checkpoint(), weights_only=True)
+    policy = content["parameters"]["policy"]
+    policy["action_net.weight"] = 3.0 * torch.sign(policy["action_net.weight"])  # it bangs, at a cost
+    torch.save(content, adapted.latest_checkpoint())
+    made = make(job, print)
+    assert made.run.path == adapted.path / "base"
+    [told] = made.notes
+    assert (
+        told.startswith("kept the base policy: mean reward ") and "3 logs of base and 3 of run" in told
+    )
+    assert 263.0 < made.robot_seconds <= 300.0 and made.resets >= 2 + 6
+    assert len(list(job.path.glob("*.mcap"))) == 6
+
+
 def test_an_arm_needs_rewards_that_are_in_a_log() -> None:
-    assert missing("qube", "tuned") is None and missing("so101", "tuned") is None
-    assert "no log tells it" in str(missing("go2", "tuned"))
+    for arm in ("tuned", "tried"):
+        assert missing("qube", arm) is None and missing("so101", arm) is None
+        assert "no log tells it" in str(missing("go2", arm))
