@@ -13,6 +13,7 @@ leave a narrow, tilted cloud, and only whole rows of it fit the robot.
     - [1.08, 11.2]
     - [1.11, 12.9]
     weights: [0.4, 0.6]
+    coverage: 0.93
     sources:
     - {file: a.mcap, sha256: 9f86d0...}
     provenance: simreal identify, 72 windows of 1 s
@@ -36,6 +37,8 @@ from simreal.files import digest, write_text
 
 FORMAT: Final = "simreal-posterior"
 VERSION: Final = 1
+BAND = 0.9
+"""Share of measurements that the samples' predictions are to cover."""
 
 
 SizedT = TypeVar("SizedT", bound=Sized)
@@ -106,6 +109,9 @@ class Posterior(Config):
     """One row per sample, one number per parameter in their order."""
     weights: tuple[Annotated[float, Field(ge=0)], ...] | None = None
     """One per sample; their scale does not matter. All alike if absent."""
+    coverage: float | None = Field(default=None, ge=0, le=1)
+    """Share of held-out measurements that the samples cover, of the joint that is covered least, where
+    they are to cover `BAND`; None where nobody knows."""
     sources: tuple[Source, ...] = ()
     provenance: str = ""
     """How the samples were made, for people."""

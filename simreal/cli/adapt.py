@@ -27,9 +27,8 @@ if TYPE_CHECKING:
 @click.option(
     "--old-share",
     type=click.FloatRange(0.0, 1.0),
-    default=0.3,
-    show_default=True,
-    help="Share of the episodes that stay in the old worlds, against forgetting.",
+    help="Share of the episodes that stay in the old worlds, against forgetting: 0.3 if absent, and "
+    "more the less the identified robot covers what was held out.",
 )
 @click.option(
     "--steps", type=click.IntRange(min=1), help="Environment steps; a quarter of RUN's if absent."
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
 def finetune(
     base: Path,
     randomization: Path,
-    old_share: float,
+    old_share: float | None,
     steps: int | None,
     residual: Path | None,
     run_path: Path | None,
@@ -52,6 +51,7 @@ def finetune(
     from simreal.adapt.finetune import finetune as run_finetuning
     from simreal.adapt.finetune import start_finetuning
     from simreal.cli.train import conclude, training_progress
+    from simreal.randomization.posterior import BAND
     from simreal.run import Run
     from simreal.train import planned_steps
 
@@ -61,10 +61,18 @@ def finetune(
     run = ready.run
     planned = planned_steps(run)
     console.print(
-        f"{base} goes on for {planned:,} steps in {run.path}: {100 * (1 - old_share):.0f} % of the "
-        f"robots are drawn from {randomization} ({ready.change.describe()}), the others as for {base}",
+        f"{base} goes on for {planned:,} steps in {run.path}: {100 * (1 - ready.old_share):.0f} % of "
+        f"the robots are drawn from {randomization} ({ready.change.describe()}), the others as for "
+        f"{base}",
         soft_wrap=True,
     )
+    if old_share is None and ready.coverage is not None and ready.coverage < BAND:
+        errors.print(
+            f"{randomization} covers {100 * ready.coverage:.0f} % of what was held out, where it is to "
+            f"cover {100 * BAND:.0f} %: the less it does, the more robots stay as they were",
+            style="yellow",
+            soft_wrap=True,
+        )
     with training_progress(planned) as show:
         finished = run_finetuning(run, show)
     if not finished:

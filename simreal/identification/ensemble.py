@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 
 from simreal.identification.uncertainty import Uncertainty, widened
 from simreal.identification.unknowns import Unknown
+from simreal.randomization.posterior import BAND
 from simreal.statistics import Z_90
 
 Values = NDArray[np.float64]
 Draw = Callable[[Values, int], Values]
 """(members, unknowns) of a posterior, deviations times (unknowns,) factors, the fit itself first."""
 
-RATE = 0.9
-"""Share of held-out measurements that the band of the ensemble is to cover."""
 TOO_WIDE = 0.95
 """Coverage beyond which one joint's band is not pushed for another joint's sake."""
 MEMBERS = 64
@@ -111,7 +110,7 @@ def deviation(noise: Values, model_error: Values, time: Values) -> Values:
     return result
 
 
-def band(predicted: Values, spread: Values, rate: float = RATE) -> tuple[Values, Values]:
+def band(predicted: Values, spread: Values, rate: float = BAND) -> tuple[Values, Values]:
     """Lower and upper edge, (windows, samples, joints), of an ensemble's (members, ...) positions.
 
     Args:
@@ -152,7 +151,7 @@ def model_error(
     valid: NDArray[np.bool_],
     noise: Values,
     time: Values,
-    rate: float = RATE,
+    rate: float = BAND,
 ) -> Values:
     """(joints,) the smallest error by the second with which the band covers a rate of each joint.
 
@@ -174,7 +173,7 @@ def model_error(
     return result
 
 
-def widen(covered: Callable[[Values], Values], shares: Values, rate: float = RATE) -> Widening:
+def widen(covered: Callable[[Values], Values], shares: Values, rate: float = BAND) -> Widening:
     """Widen, step by step, the unknowns of the joints that are not covered.
 
     It ends where every joint is covered, where widening gains nothing more, or where it would make the

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.errors import UserError
-from simreal.identification.ensemble import RATE, Draw, Ensemble, draw_members
+from simreal.identification.ensemble import Draw, Ensemble, draw_members
 from simreal.identification.fitting import Cutting, Prediction, predict_windows
 from simreal.identification.held_out import Split, split
 from simreal.identification.inference import ROUNDS, draw_learned, learned_posterior
@@ -20,7 +20,7 @@ from simreal.identification.simulator import Setup
 from simreal.identification.uncertainty import Uncertainty, uncertainty
 from simreal.identification.unknowns import Asked
 from simreal.identification.widening import Cover, Logs
-from simreal.randomization.posterior import Posterior, PosteriorParameter, sources_of
+from simreal.randomization.posterior import BAND, Posterior, PosteriorParameter, sources_of
 
 Values = NDArray[np.float64]
 Tell = Callable[[str], None]
@@ -216,6 +216,7 @@ def posterior(found: Identification, logs: Sequence[Path]) -> Posterior:
         robot=found.setup.robot.name,
         parameters=parameters,
         samples=tuple(tuple(map(float, row)) for row in rows),
+        coverage=float(found.ensemble.widening.coverage.min()),
         sources=sources_of(logs),
         provenance=(
             f"simreal identify: {len(windows)} windows of {windows.length:g} s, {found.split.how}; "
@@ -242,6 +243,6 @@ def describe_widening(found: Identification) -> str:
     ]
     return (
         "deviations widened as far as that helps to cover what was held out; what is lacking to "
-        f"{100 * RATE:.0f} % is the model's error, which grows with each second of prediction and is "
+        f"{100 * BAND:.0f} % is the model's error, which grows with each second of prediction and is "
         f"not drawn: {'; '.join(told)}"
     )

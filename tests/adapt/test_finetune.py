@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from click.testing import CliRunner
 
 from simreal.adapt.finetune import finetune, start_finetuning
 from simreal.agents.checkpoint import load_checkpoint
 from simreal.agents.exported import find_normalizer
+from simreal.cli.main import cli
 from simreal.cli.train import conclude
 from simreal.errors import UserError
 from simreal.evaluate import load_candidate
 from simreal.files import digest
-from simreal.randomization.posterior import (
-    Source,
-)
+from simreal.randomization.posterior import Source, read_posterior, write_posterior
 from simreal.randomization.residual import write_residual
 from simreal.run import Run
 from simreal.train import load_agent, start_run, train
@@ -168,6 +168,22 @@ def test_finetuning_trains_on_and_says_what_made_it(
     assert count[1] == pytest.approx(count[0] + 256, abs=8)
     kept = Run.open(ready.run.path / "base")
     assert all(torch.equal(value, stood[name]) for name, value in weights(kept).items())
+
+
+def test_a_robot_that_is_not_covered_leaves_more_of_the_old_worlds(
+    base: Run, identified: Path, tmp_path: Path
+) -> None:
+    doubtful = read_posterior(identified).model_copy(update={"coverage": 0.7})
+    write_posterior(tmp_path / "doubtful.yaml", doubtful)
+    arguments = f"--randomization {tmp_path}/doubtful.yaml --steps 128 --run {tmp_path}/run"
+    found = CliRunner().invoke(cli, f"finetune {base.path} {arguments}")
+    assert found.exit_code == 0, found.output
+    assert "23 % of the robots are drawn from" in " ".join(found.output.split())
+    assert "covers 70 % of what was held out" in " ".join(found.stderr.split())
+    run = Run.open(tmp_path / "run")
+    assert run.facts()["adapted"]["old_share"] == pytest.approx(1 - 0.7 / 3)
+    worlds = read_posterior(run.path / "worlds.yaml").provenance
+    assert worlds.startswith("140 worlds as identified") and worlds.count(" 460 as ") == 1
 
 
 def test_a_finetuned_run_is_whole_wherever_it_is_moved(

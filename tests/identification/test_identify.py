@@ -53,6 +53,7 @@ def test_the_simplest_model_that_predicts_is_offered_and_its_band_covers(
     source = tmp_path / "a.mcap"
     source.write_bytes(b"log")
     result = posterior(found, [source])
+    assert result.coverage == pytest.approx(found.ensemble.widening.coverage.min())
     write_posterior(tmp_path / "identified.yaml", result)
     again = read_posterior(tmp_path / "identified.yaml")
     assert again == result
