@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.bench.identify_shared import asked_of, real_logs, rounded
-from simreal.errors import UserError, nearest
+from simreal.bench.identify_shared import asked_of, real_logs, refuse_unknown_parts, rounded
 from simreal.identification.ensemble import draw_members
 from simreal.identification.fitting import Cutting, Fitted, Prediction, fit_model, predict_windows
 from simreal.identification.pushes import mark_pushes
@@ -100,9 +99,7 @@ def qube(
     setup, asked = Setup(robot), asked_of(QUBE, by_group)
     recordings = _qube_recordings(folder, robot)
     names = [f"{each.group}, {each.name}" for each in recordings]
-    for part in hold_out:
-        if not any(part in name for name in names):
-            raise UserError(f"--hold-out {part}: {nearest(part, names)}")
+    refuse_unknown_parts("--hold-out", hold_out, names)
     days = sorted({each.group.split()[-1] for each in recordings})
     result: dict[str, Any] = {}
     pools = {(kind, what): _Pool() for kind in ("chirp", "swingup") for what in ("fit", "nominal")}
@@ -266,10 +263,21 @@ def _thinned(recording: Recording, period: float = 0.004) -> Recording:
 def band_coverage(
     folder: Path | None, days: Sequence[str], tell: Tell, by_group: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Fit to some days of the Qube's logs, widen on another, then see how much of a third is covered."""
+    """Fit to some days of the Qube's logs, widen on another, then see how much of a third is covered.
+
+    Args:
+        folder: of real logs.
+        days: whose coverage is judged, or other parts of their groups' names; `JUDGED` if there is none.
+        tell: hears of the fit.
+        by_group: unknowns that differ by group.
+
+    Raises:
+        UserError: no group's name has such a part.
+    """
     robot = load_robot("qube")
     setup, asked = Setup(robot), asked_of(QUBE, by_group)
     recordings = _qube_recordings(folder, robot)
+    refuse_unknown_parts("--hold-out", days, [each.group for each in recordings])
     result: dict[str, Any] = {}
     for day in days or JUDGED:
         rest = [each for each in recordings if day not in each.group]

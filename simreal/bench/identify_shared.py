@@ -1,7 +1,7 @@
 """What the figures of identification share: where real logs lie, and small change."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +47,23 @@ def asked_of(names: Sequence[str], by_group: Sequence[str] = ()) -> list[Asked]:
         read_asked(name.replace(label, f"{label}@group", 1) if label in by_group else name)
         for name, label in zip(names, labels, strict=True)
     ]
+
+
+def refuse_unknown_parts(option: str, parts: Iterable[str], names: Sequence[str]) -> None:
+    """What is to be held out must be there: nothing would be judged by a misspelt day.
+
+    Args:
+        option: that the parts were given by.
+        parts: of names.
+        names: of logs, or of groups of them.
+
+    Raises:
+        UserError: a part that is in no name.
+    """
+    words = {word.strip(",") for name in names for word in name.split()}
+    for part in parts:
+        if not any(part in name for name in names):
+            raise UserError(f"{option} {part}: {nearest(part, words)}")
 
 
 def rounded(values: Values, digits: int = 4) -> list[float]:

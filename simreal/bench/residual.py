@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from simreal.adapt.residual_data import lessons
 from simreal.adapt.residual_fit import Known, Predicted, fit_residual, predict
 from simreal.bench.identify import QUBE
-from simreal.bench.identify_shared import real_logs
+from simreal.bench.identify_shared import real_logs, refuse_unknown_parts
 from simreal.identification.fitting import Cutting, fit_model
 from simreal.identification.recording import Recording, make_recording
 from simreal.identification.simulator import Setup
@@ -41,6 +41,9 @@ def qube(
         all_joints: whether the residual acts on the pendulum, too, which no motor drives.
         iterations: most of the identification.
         tell: is told how far it is.
+
+    Raises:
+        UserError: a day of which there is no log.
     """
     robot = load_robot("qube")
     setup = Setup(robot)
@@ -51,6 +54,7 @@ def qube(
         for log in read_logs(file, "qube_simurlacra")
     ]
     known_days = sorted({each.group.split()[-1] for each in recordings})
+    refuse_unknown_parts("--day", days, known_days)
     result: dict[str, Any] = {}
     for day in days or known_days:
         begin = time.perf_counter()
