@@ -55,7 +55,7 @@ def run_demo(folder: Path, seed: int, console: Console, progress: ProgressBar) -
     run = start_run(experiment, seed, folder / "run")
     with progress(experiment.total_steps) as show:
         if not train(run, listen=show):
-            say(f"interrupted; go on with: simreal train --resume --run {run.path}")
+            say(f"interrupted; go on with: {run.command_to_go_on}")
             raise KeyboardInterrupt
     say(f"2/5 evaluate over {EPISODES} randomized robots")
     evaluation = evaluate(load_candidate(run.path), EPISODES)

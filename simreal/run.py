@@ -69,7 +69,7 @@ class Run:
                 / f"{experiment.task.replace('/', '_')}_{experiment.agent}_{stamp}_seed{seed}"
             )
         if is_taken(path):
-            go_on = f", or go on with it: simreal train --resume --run {path}"
+            go_on = f", or go on with it: {cls(path).command_to_go_on}"
             is_run = (path / "run.json").is_file()
             raise UserError(f"{path}: exists already; give another --run{go_on if is_run else ''}")
         run = cls(path)
@@ -113,6 +113,11 @@ class Run:
         if self.facts().get("finished") is not False:
             return None
         return f"training has not finished: {self.steps_kept():,} of {self.total_steps:,} steps"
+
+    @property
+    def command_to_go_on(self) -> str:
+        """What trains it on from its newest checkpoint."""
+        return f"simreal train --resume --run {self.path}"
 
     def facts(self) -> dict[str, Any]:
         """The content of ``run.json``."""

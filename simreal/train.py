@@ -186,7 +186,7 @@ def _lost_only_since_the_last_checkpoint(run: Run, agent: BaseAlgorithm) -> Iter
             raise
         raise UserError(
             f"{run.path}: {error.strerror}, after {agent.num_timesteps:,} steps; with room again, "
-            f"simreal train --resume --run {run.path} goes on after {run.steps_kept():,}"
+            f"{run.command_to_go_on} goes on after {run.steps_kept():,}"
         ) from None
     except ValueError as error:  # as torch says it, where numbers are drawn by what is none
         if not _has_run_off(agent):

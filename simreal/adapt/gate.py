@@ -133,7 +133,7 @@ def judge(
             rate.
     """
     if run.unfinished:  # as long as it has not begun to learn, its policy is the base's
-        go_on, kept = f"simreal train --resume --run {run.path}", run.steps_kept()
+        go_on, kept = run.command_to_go_on, run.steps_kept()
         end = f"; or let it end there: {go_on} -o train.total_steps={kept}" if kept else ""
         raise UserError(f"{run.path}: {run.unfinished}; go on with: {go_on}{end}")
     base = load_candidate(_base_of(run, against))

@@ -75,12 +75,7 @@ def finetune(
         )
     with training_progress(planned) as show:
         finished = run_finetuning(run, show)
-    if not finished:
-        console.print(
-            f"interrupted; go on with: simreal train --resume --run {run.path}", soft_wrap=True
-        )
-        sys.exit(130)
-    conclude(run)
+    conclude(run, finished)
 
 
 @click.command()

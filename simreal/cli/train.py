@@ -78,12 +78,7 @@ def train(
     _announce(run, total or run.total_steps, planned)
     with training_progress(planned) as show:
         finished = train_run(run, resume, total, show, find_teacher=find_teacher)
-    if not finished:
-        console.print(
-            f"interrupted; go on with: simreal train --resume --run {run.path}", soft_wrap=True
-        )
-        sys.exit(130)
-    conclude(run)
+    conclude(run, finished)
 
 
 def _identified(experiment: str, overrides: tuple[str, ...], path: Path) -> str:
@@ -107,8 +102,14 @@ def _announce(run: "Run", asked: int, planned: int) -> None:
     )
 
 
-def conclude(run: "Run") -> None:
-    """What the policy does when it no longer explores, and what to do with it."""
+def conclude(run: "Run", finished: bool) -> None:
+    """Tell what the policy does when it no longer explores, and what to do with it.
+
+    Of a training that was interrupted: how to go on; then end with the exit status of Ctrl-C.
+    """
+    if not finished:
+        console.print(f"interrupted; go on with: {run.command_to_go_on}", soft_wrap=True)
+        sys.exit(130)
     from simreal.evaluate import load_candidate
     from simreal.experiment import ExperimentConfig
     from simreal.run_verdict import BASE

@@ -1,11 +1,13 @@
 """What `simreal train` tells of itself while it runs."""
 
 import math
+from pathlib import Path
 
 import pytest
 
 from simreal.cli import train as module
-from simreal.cli.train import training_progress
+from simreal.cli.train import conclude, training_progress
+from simreal.run import Run
 from simreal.train import TrainingStatus
 
 
@@ -24,3 +26,11 @@ def test_without_a_terminal_lines_tell_the_pace_and_the_time_left(
         "training  10 %: 100 steps, return -, success - exploring, 2 steps/s, about 8 min to go",
         "training 100 %: 1,000 steps, return 7.5, success 50 % exploring, 2 steps/s",
     ]
+
+
+def test_who_interrupts_a_training_is_told_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        conclude(Run(Path("runs/mine")), finished=False)
+    assert ended.value.code == 130
+    said = capsys.readouterr().out
+    assert said == "interrupted; go on with: simreal train --resume --run runs/mine\n"
