@@ -80,12 +80,17 @@ class _Pairs:
         return np.asarray(np.sqrt(np.nanmean(apart**2, axis=0)))
 
     @cached_property
-    def likeness(self) -> FloatArray:
-        """(joints, joints) largest correlation of each joint with each command before it."""
+    def _by_lag(self) -> FloatArray:
+        """(lags, joints, joints) correlation of each joint with each command some time before it."""
         motion = _standard(self.position).T / len(self.time)
         late = [self.time - lag for lag in np.linspace(0.0, LATEST, LAGS)]
         asked = (self.log.at("commanded_position", time, hold=True) for time in late)
-        return np.asarray(np.max([motion @ _standard(each) for each in asked], axis=0))
+        return np.array([motion @ _standard(each) for each in asked])
+
+    @cached_property
+    def likeness(self) -> FloatArray:
+        """(joints, joints) largest correlation of each joint with each command before it."""
+        return np.asarray(self._by_lag.max(axis=0))
 
     @property
     def numbers(self) -> dict[str, float]:
@@ -113,6 +118,8 @@ class _Pairs:
         Load that moves a joint more than its command does hides whether it follows. It does, if it is
         far nearer to its command than to any other's, and than it would be with the other sign.
         """
+        if self._moves_against(row):
+            return "comes late by half a swing, or moves the wrong way"
         follows = float(self.likeness[row, row])
         mirrored = np.sqrt(np.nanmean((self.position[:, row] + self.asked[:, row]) ** 2))
         others = np.append(np.delete(self.error[row], row), mirrored)
@@ -120,11 +127,30 @@ class _Pairs:
             return ""
         return f"hardly moves as it is told (correlation {follows:.2f})"
 
+    def _moves_against(self, row: int) -> bool:
+        """Whether a joint moves against its command of the same time, and does not just come late.
+
+        A swing that comes late by half of it does so too, but follows an earlier command far better.
+        """
+        if (
+            not self._by_lag[0, row, row] < -FOLLOWS
+        ):  # nor where it is no number: of one that stands still
+            return False
+        late, against = self._unexplained(row)
+        return not late < CLEARLY * against
+
+    def _unexplained(self, row: int) -> tuple[float, float]:
+        """Share of a joint's motion that its command does not explain, as it is and mirrored."""
+        own = self._by_lag[:, row, row]
+        follows, against = max(0.0, float(own.max())), max(0.0, float(-own.min()))
+        return 1.0 - follows**2, 1.0 - against**2
+
     def wrong_sign(self, row: int) -> Finding | None:
-        """That a joint moves against its command."""
-        follows = correlation(self.position[:, row], self.asked[:, row])
-        if not follows < -FOLLOWS:  # nor where it is no number: of a joint that stands still
+        """That a joint moves against its command, which no delay explains as well."""
+        late, against = self._unexplained(row)
+        if not (self._moves_against(row) and against < CLEARLY * late):
             return None
+        follows = float(self._by_lag[0, row, row])
         text = f"{self.joints[row]} moves against its command (correlation {follows:.2f}): wrong sign"
         picture = Picture("rad", self._curves(row))
         return Finding("joint_order", "fail", text, self.numbers, "mend its sign", picture)

@@ -85,3 +85,38 @@ def test_a_joint_that_stands_still_has_no_sign() -> None:
     command = excited(0)
     position = np.stack([weak_servos(command)[:, 0], np.full(len(command), 0.3)], axis=1)
     assert found(command, position).verdict == "pass"
+
+
+def swings(rate: float, rows: int = 1200) -> FloatArray:
+    """(rows, 2) commands, rad: each joint swings at one rate, Hz, the second a quarter later."""
+    time = PERIOD * np.arange(rows)[:, None]
+    return np.asarray(0.4 * np.sin(2 * np.pi * rate * time + [0.0, 0.5 * np.pi]))
+
+
+@pytest.mark.parametrize("late", [0.2, 0.25])
+def test_a_servo_that_comes_late_by_half_a_swing_is_not_of_the_wrong_sign(late: float) -> None:
+    command = swings(2.0)
+    steps = round(late / PERIOD)
+    position = np.concatenate((np.repeat(command[:1], steps, axis=0), command[:-steps]))
+    assert np.corrcoef(command[:, 0], position[:, 0])[0, 1] < -0.7
+    finding = found(command, position)
+    assert finding.verdict == "pass" and "not told" not in finding.text, finding.text
+
+
+@pytest.mark.parametrize(
+    "command", [swings(2.0), swings(0.5), excited(0)], ids=["fast", "slow", "excited"]
+)
+@pytest.mark.parametrize("late", [1, 4])
+def test_a_joint_that_is_turned_round_moves_against_its_command(command: FloatArray, late: int) -> None:
+    position = np.concatenate((np.repeat(command[:1], late, axis=0), command[:-late]))
+    finding = found(command, position * [1.0, -1.0])
+    assert finding.verdict == "fail", finding.text
+    assert finding.text.startswith("elbow moves against its command")
+
+
+def test_noise_that_hides_whether_a_swing_is_late_or_turned_round_leaves_it_untold() -> None:
+    command = swings(2.0)
+    noise = 0.15 * np.random.default_rng(0).standard_normal(command.shape)
+    finding = found(command, command * [1.0, -1.0] + noise)
+    assert finding.verdict == "pass"
+    assert "not told: elbow comes late by half a swing, or moves the wrong way" in finding.text
