@@ -2,7 +2,7 @@
 
 import platform
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, distribution, distributions, requires, version
 from pathlib import Path
 
@@ -59,14 +59,14 @@ def requirements(root: Path) -> Iterator[Diagnosis]:
 
 def clashes(root: Path) -> Iterator[Diagnosis]:
     """Packages that write the same files: whichever came last wins, or half of it."""
-    for module, right in IMPORTS.items():
-        owners = sorted(_owners(module))
+    for module, owning in _owners(IMPORTS).items():
+        owners = sorted(owning)
         if len(owners) > 1:
             yield Diagnosis(
                 "problem",
                 f"module {module}",
                 f"{' and '.join(owners)} both bring it, and overwrite each other",
-                f"pip uninstall -y {' '.join(owners)} && pip install {right}",
+                f"pip uninstall -y {' '.join(owners)} && pip install {IMPORTS[module]}",
             )
     torch = _version("torch")
     if torch is not None and _is_cuda(torch):
@@ -82,14 +82,15 @@ def _is_cuda(torch: str) -> bool:
     return "+cu" in torch or ("+" not in torch and _version("nvidia-cublas-cu12") is not None)
 
 
-def _owners(module: str) -> set[str]:
-    """Names of the installed packages that bring a top-level module."""
-    start = re.compile(rf"{module}(\.py|/__init__\.py)$")
-    return {
-        each.metadata["Name"]
-        for each in distributions()
-        if any(start.fullmatch(str(file)) for file in each.files or ())
-    }
+def _owners(modules: Iterable[str]) -> dict[str, set[str]]:
+    """By top-level module, names of the installed packages that bring it."""
+    brings = {file: name for name in modules for file in (f"{name}.py", f"{name}/__init__.py")}
+    owners: dict[str, set[str]] = {name: set() for name in brings.values()}
+    for each in distributions():  # once: each list of files is long
+        for file in each.files or ():
+            if (module := brings.get(str(file))) is not None:
+                owners[module].add(each.metadata["Name"])
+    return owners
 
 
 def _extra(wanted: Requirement) -> bool:
