@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,21 +10,35 @@ from simreal.evaluate import evaluate, load_candidate
 from simreal.export import export
 from simreal.run import Run
 from simreal.suite.env import SuiteEnv
+from simreal.suite.tasks import load_task
 from simreal.train import start_run, train
 
 SMALL = (
     "ppo.simulations=4",
-    "ppo.rollout_steps=256",
+    "ppo.rollout_steps=32",
     "ppo.epochs=1",
     "ppo.hidden_layers=[8]",
-    "train.total_steps=4096",
+    "train.total_steps=512",
     "randomization.mass={distribution: {type: uniform, low: 0.8, high: 1.2}}",
 )
 
 
+@pytest.fixture
+def short_episodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Episodes of 100 steps; all that dm_control has take 1000."""
+
+    def load(name: str) -> Any:
+        environment = load_task(name)
+        environment._step_limit = 100
+        return environment
+
+    monkeypatch.setattr("simreal.suite.simulation.load_task", load)
+
+
+@pytest.mark.usefixtures("short_episodes")
 def test_a_run_is_trained_resumed_and_evaluated_but_not_exported(tmp_path: Path) -> None:
     run = start_run(load_suite_task("dm_control/pendulum-swingup", SMALL), 3, tmp_path / "run")
-    assert train(run) and train(run, resume=True, total_steps=8192)
+    assert train(run) and train(run, resume=True, total_steps=1024)
     again = start_run(load_suite_task("dm_control/pendulum-swingup", SMALL), 3, tmp_path / "again")
     train(again)
     rows = run.episodes.read_text("utf-8").splitlines()
