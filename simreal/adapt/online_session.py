@@ -405,15 +405,22 @@ def _is_limited(episode: FlownEpisode) -> bool:
 
 def cost_too_much(episode: FlownEpisode, episodes: Sequence[FlownEpisode]) -> bool:
     """Whether an episode with exploration was worse than each of the base policy, by a margin."""
-    base = [each.mean_reward for each in episodes if each.kind == "base" and each.whole]
-    return bool(base) and episode.mean_reward < min(base) - COST_MARGIN * abs(float(np.mean(base)))
+    base = _rewards(episodes, "base")
+    if episode.mean_reward is None or not base:
+        return False
+    return episode.mean_reward < min(base) - COST_MARGIN * abs(float(np.mean(base)))
+
+
+def _rewards(episodes: Sequence[FlownEpisode], kind: str) -> list[float]:
+    """Mean rewards of a kind's whole episodes, of those that tell of one."""
+    found = (each.mean_reward for each in episodes if each.whole and each.kind == kind)
+    return [each for each in found if each is not None]
 
 
 def worse_than_base(episodes: Sequence[FlownEpisode]) -> str | None:
     """Whether the latest episodes with exploration are worse on the robot than the base's, in words."""
-    whole = [each for each in episodes if each.whole]
-    base = [each.mean_reward for each in whole if each.kind == "base"]
-    latest = [each.mean_reward for each in whole if each.kind == "explore"][-len(base) :]
+    base = _rewards(episodes, "base")
+    latest = _rewards(episodes, "explore")[-len(base) :]
     if len(base) < COMPARED or len(latest) < COMPARED:
         return None
     alone, other = bootstrap_interval(base), bootstrap_interval(latest)
@@ -437,15 +444,15 @@ def _last(flown: Flown) -> str | None:
     return None
 
 
-def mean_reward(transitions: Transitions | None, steps: int) -> float:
-    """Of each of the control steps that an episode could have had.
+def mean_reward(transitions: Transitions | None, steps: int) -> float | None:
+    """Of each of the control steps that an episode could have had; None where no whole one was flown.
 
     Steps that were flown and tell nothing, since the supervisor limited their commands or the next one
     is not in the log, count as the others do on the mean. Those after an early end count as the worst
     that was flown, and as nothing at best: where rewards are negative, an end would be worth something.
     """
     if transitions is None or len(transitions) == 0:
-        return 0.0
+        return None
     reward = transitions.reward.astype(np.float64)
     flown = min(steps, len(reward) + transitions.limited + transitions.broken)
     missing = (steps - flown) * min(0.0, float(reward.min()))

@@ -37,7 +37,8 @@ class FlownEpisode:
             without exploration.
         seconds: s that it took of the budget.
         steps: control steps in which the policy acted.
-        mean_reward: of a full episode, for each control step: see `online_session.mean_reward`.
+        mean_reward: of a full episode, for each control step, or None where not one tells of it: see
+            `online_session.mean_reward`.
         ended_by: the task's termination, "supervisor: CHECK", "duration", "interrupt", or "killed".
         width: of the bounds.
         furthest: largest distance of an action from the base's.
@@ -55,7 +56,7 @@ class FlownEpisode:
     kind: str
     seconds: float
     steps: int
-    mean_reward: float
+    mean_reward: float | None
     ended_by: str
     width: float
     furthest: float
@@ -72,6 +73,11 @@ class FlownEpisode:
     def whole(self) -> bool:
         """Whether it ended by itself."""
         return self.ended_by not in ("interrupt", "killed")
+
+    @property
+    def told_reward(self) -> str:
+        """The mean reward for people."""
+        return "-" if self.mean_reward is None else f"{self.mean_reward:.3f}"
 
     @property
     def fell(self) -> bool:
@@ -136,7 +142,7 @@ class Ledger:
             kind="explore",
             seconds=self.in_flight,
             steps=0,
-            mean_reward=float("nan"),
+            mean_reward=None,
             ended_by="killed",
             width=self.bounds.width,
             furthest=float("nan"),

@@ -59,7 +59,11 @@ def trial_of(episodes: Sequence[FlownEpisode], updates: int) -> Trial:
         if each.pair is not None and each.updates == updates and each.whole:
             pairs.setdefault(each.pair, {})[each.kind] = each
     whole = [(both["learned"], both["base"]) for both in pairs.values() if len(both) == 2]
-    gains = [learned.mean_reward - base.mean_reward for learned, base in whole]
+    gains = [
+        learned.mean_reward - base.mean_reward
+        for learned, base in whole
+        if learned.mean_reward is not None and base.mean_reward is not None
+    ]
     falls = sum(learned.fell for learned, _ in whole), sum(base.fell for _, base in whole)
     return Trial(len(gains), _interval(gains), falls)
 

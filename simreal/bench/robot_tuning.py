@@ -144,7 +144,7 @@ def _teller(plan: Plan, seed: int) -> Callable[[Status], None]:
             last = status.ledger.episodes[-1]
             plan.tell(
                 f"seed {seed}: {status.ledger.seconds:.0f} s, {last.kind}, mean reward "
-                f"{last.mean_reward:.3f}, width {last.width:.2f}, {last.ended_by}"
+                f"{last.told_reward}, width {last.width:.2f}, {last.ended_by}"
             )
 
     return listen

@@ -116,7 +116,7 @@ def _progress(budget: float) -> "Iterator[Callable[[Status], None]]":
             last = ledger.episodes[-1] if ledger.episodes else None
             told = f"{done:.0f} of {budget:g} s, {ledger.falls} falls"
             if last is not None:
-                told += f", {last.kind} {last.mean_reward:.3f}, width {ledger.bounds.width:.2f}"
+                told += f", {last.kind} {last.told_reward}, width {ledger.bounds.width:.2f}"
             if status.doing == "learning":
                 told += f", learned {100 * status.share:.0f} %"
             bar.update(task, completed=done, description=status.doing, told=told)

@@ -17,6 +17,7 @@ from simreal.adapt.online_session import (
     FALLS_IN_A_ROW,
     OnlineConfig,
     OnRobot,
+    cost_too_much,
     mean_reward,
     worse_than_base,
 )
@@ -200,11 +201,11 @@ def steps_of(number: int, reward: float, limited: int = 0) -> Transitions:
 
 @given(st.floats(-5.0, 5.0), st.integers(1, 100), st.integers(0, 50))
 def test_to_fall_or_to_be_limited_is_never_worth_more(reward: float, flown: int, limited: int) -> None:
-    whole = mean_reward(steps_of(150, reward), 150)
+    whole, fallen = (mean_reward(steps_of(number, reward), 150) for number in (150, flown))
     assert whole == pytest.approx(reward)
-    assert mean_reward(steps_of(flown, reward), 150) <= whole + 1e-9
+    assert whole is not None and fallen is not None and fallen <= whole + 1e-9
     assert mean_reward(steps_of(150 - limited, reward, limited), 150) == pytest.approx(whole)
-    assert mean_reward(None, 150) == 0.0
+    assert mean_reward(None, 150) is None
 
 
 KILLED = """
@@ -324,13 +325,19 @@ def test_a_policy_without_a_gain_on_the_robot_is_kept_back_whatever_the_gate_say
 
 
 def test_a_policy_that_has_become_worse_on_the_robot_is_stopped() -> None:
-    def episode(kind: str, reward: float) -> FlownEpisode:
+    def episode(kind: str, reward: float | None) -> FlownEpisode:
         return FlownEpisode(0, kind, 1, 100, reward, "duration", 0.1, 0.1, 0, 0, 0, 0, 0, False)
 
     good = [episode("base", 0.5 + 0.01 * place) for place in range(4)]
     bad = [episode("explore", 0.3 + 0.01 * place) for place in range(4)]
     assert worse_than_base(good + bad[:3]) is None
     assert "worse on the robot" in str(worse_than_base(good + bad))
+    # Not one whole step of them was flown: they are neither worse nor better.
+    nothing = [episode(kind, None) for kind in ("base", "explore")]
+    assert worse_than_base(good + bad[:3] + nothing) is None
+    assert "worse on the robot" in str(worse_than_base(good + bad + nothing))
+    assert nothing[0].told_reward == "-" and good[1].told_reward == "0.510"
+    assert not cost_too_much(nothing[1], good) and cost_too_much(bad[0], good + nothing)
     assert worse_than_base([*good, *bad, *(episode("explore", 0.55) for _ in range(4))]) is None
 
 

@@ -10,7 +10,7 @@ from simreal.adapt.robot_trial import CONFIDENCE, next_in_trial, trial_of
 
 
 def flown(
-    kind: str, reward: float, pair: int | None, updates: int = 7, ended: str = "duration"
+    kind: str, reward: float | None, pair: int | None, updates: int = 7, ended: str = "duration"
 ) -> FlownEpisode:
     return FlownEpisode(
         0, kind, 6.0, 600, reward, ended, 0.1, 0.1, 0, 0, 0, 0, 0, False, updates=updates, pair=pair
@@ -75,6 +75,13 @@ def test_a_gain_with_more_falls_is_none() -> None:
     # As many as the base policy's are no objection.
     base = replace(gained[1], ended_by="supervisor: joint_velocity")
     assert trial_of([fell, base, *gained[2:]], 7).better
+
+
+def test_an_episode_of_no_whole_step_is_no_gain_but_its_fall_counts() -> None:
+    gained = pairs([0.05, 0.04, 0.06, 0.05])
+    nothing = [flown("learned", None, 4, ended="supervisor: tilt"), flown("base", -9.0, 4)]
+    found = trial_of(gained + nothing, 7)
+    assert (found.pairs, found.gain, found.falls) == (4, trial_of(gained, 7).gain, (1, 0))
 
 
 def test_a_policy_that_is_as_good_passes_as_seldom_as_said() -> None:
