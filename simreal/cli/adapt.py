@@ -188,11 +188,10 @@ def fit_actuator(
     from simreal.cli.identify import find_robot
 
     machine = find_robot(robot)
-    recordings = read_recordings(logs, mapping, machine, channel)
+    recordings, sources = read_recordings(logs, mapping, machine, channel)
     refuse_too_few(recordings)
 
     from simreal.adapt.residual_fit import fit_residual, known_robot
-    from simreal.randomization.posterior import sources_of
     from simreal.randomization.residual import write_residual
 
     known = known_robot(machine, fixed_base, randomization)
@@ -201,7 +200,7 @@ def fit_actuator(
         console.print(text, soft_wrap=True)
 
     model = fit_residual(known, recordings, 1.0 / rate, all_joints, tell, seed)
-    model = replace(model, sources=sources_of(logs))
+    model = replace(model, sources=sources)
     write_residual(output, model)
     console.print(f"written: {output}\n{model.provenance}", soft_wrap=True)
     if model.strength == 0.0:

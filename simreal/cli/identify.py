@@ -106,7 +106,7 @@ def identify(
         raise UserError(f"{policy}: a policy of robot {contract.robot.name}, not of {machine.name}")
     _refuse_existing(output)
     setup = Setup(machine, fixed_base, timestep, numbers_by_name("--set", held))
-    recordings = read_recordings(logs, mapping, machine, channel)
+    recordings, sources = read_recordings(logs, mapping, machine, channel)
     nested = nested or nested_models(setup.world(1, {}))
     with _progress() as tell:
         found = run(
@@ -136,7 +136,7 @@ def identify(
             "standard error: nothing written. Train without --randomization, or see simreal "
             "check-log and simreal design for logs that tell more"
         )
-    write_posterior(output, posterior(found, logs))
+    write_posterior(output, posterior(found, sources))
     if contract is not None:
         _hold_against(contract, str(policy), output)
     console.print(f"written: {output}\nnext:\n{_next(found, robot, output)}", soft_wrap=True)

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 from simreal.cli_types import console
 from simreal.errors import UserError
-from simreal.files import digest
 
 if TYPE_CHECKING:
     from simreal.identification.recording import Recording
     from simreal.logs.robot_log import RobotLog
+    from simreal.randomization.posterior import Source
     from simreal.robots import Robot
 
 
 def read_recordings(
     paths: Sequence[Path], mapping: str | None, robot: "Robot", channel: str | None
-) -> list["Recording"]:
-    """Recordings of a robot from its logs; prints what of them is left out.
+) -> tuple[list["Recording"], tuple["Source", ...]]:
+    """Recordings of a robot from its logs, and which logs those are; prints what of them is left out.
 
     Args:
         paths: of the logs.
@@ -30,34 +30,35 @@ def read_recordings(
     """
     from simreal.identification.acting import acting_recordings
     from simreal.logs.formats import read_logs
+    from simreal.randomization.posterior import sources_of
 
     logs = [each for path in paths for each in read_logs(path, mapping)]
     if not logs:
         raise UserError(f"{paths[0]}: no log in it")
-    refuse_twice(paths)
+    sources = sources_of(paths)
+    refuse_twice(paths, sources)
     recordings, left_out = acting_recordings(logs, robot.description, channel)
     for log in logs:
         _refuse_impossible(log, robot)
     for line in left_out:
         console.print(line, soft_wrap=True)
-    return recordings
+    return recordings, sources
 
 
-def refuse_twice(paths: Sequence[Path]) -> None:
+def refuse_twice(paths: Sequence[Path], sources: Sequence["Source"]) -> None:
     """What is fitted to must not be what the fit is judged by.
 
     Raises:
         UserError: two logs of the same content.
     """
     known: dict[str, Path] = {}
-    for path in paths:
-        content = digest(path)
-        if content in known:
+    for path, source in zip(paths, sources, strict=True):
+        if source.sha256 in known:
             raise UserError(
-                f"{path}: the same content as {known[content]}, and a fit would be judged by what "
-                "it was fitted to: give it once"
+                f"{path}: the same content as {known[source.sha256]}, and a fit would be judged by "
+                "what it was fitted to: give it once"
             )
-        known[content] = path
+        known[source.sha256] = path
 
 
 def _refuse_impossible(log: "RobotLog", robot: "Robot") -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,7 @@ from simreal.identification.simulator import Setup
 from simreal.identification.uncertainty import Uncertainty, uncertainty
 from simreal.identification.unknowns import Asked
 from simreal.identification.widening import Cover, Logs
-from simreal.randomization.posterior import BAND, Posterior, PosteriorParameter, sources_of
+from simreal.randomization.posterior import BAND, Posterior, PosteriorParameter, Source
 
 Values = NDArray[np.float64]
 Tell = Callable[[str], None]
@@ -195,7 +194,7 @@ def _posterior_draws(
     )
 
 
-def posterior(found: Identification, logs: Sequence[Path]) -> Posterior:
+def posterior(found: Identification, sources: Sequence[Source]) -> Posterior:
     """The file that training reads: whole rows, one number for each part that an unknown stands for."""
     unknowns = found.best.fitted.simulator.unknowns
     parameters = tuple(
@@ -217,7 +216,7 @@ def posterior(found: Identification, logs: Sequence[Path]) -> Posterior:
         parameters=parameters,
         samples=tuple(tuple(map(float, row)) for row in rows),
         coverage=float(found.ensemble.widening.coverage.min()),
-        sources=sources_of(logs),
+        sources=tuple(sources),
         provenance=(
             f"simreal identify: {len(windows)} windows of {windows.length:g} s, {found.split.how}; "
             f"posterior {found.method}; {describe_widening(found)}"

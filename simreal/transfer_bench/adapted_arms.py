@@ -22,7 +22,7 @@ from simreal.identification.identify import Identification, identify
 from simreal.identification.identify import posterior as posterior_of
 from simreal.identification.recording import Recording
 from simreal.make_environment import make_environment
-from simreal.randomization.posterior import Posterior, read_posterior, write_posterior
+from simreal.randomization.posterior import Posterior, read_posterior, sources_of, write_posterior
 from simreal.randomization.residual import read_residual, write_residual
 from simreal.robots import load_robot
 from simreal.run import Run
@@ -93,7 +93,7 @@ def adaptation(job: Job, tell: Tell) -> Adaptation:
         if found.nominal_suffices:
             as_it_is.write_text("no model predicts held-out logs better than the one as it is\n")
         else:
-            write_posterior(identified, posterior_of(found, [shared / LOGS]))
+            write_posterior(identified, posterior_of(found, sources_of([shared / LOGS])))
     return Adaptation(base, recordings, None if as_it_is.is_file() else identified, **facts)
 
 

@@ -18,6 +18,7 @@ from simreal.identification.simulator import Setup
 from simreal.identification.uncertainty import uncertainty
 from simreal.identification.unknowns import read_asked
 from simreal.identification.widening import Cover, Logs
+from simreal.randomization.posterior import sources_of
 from simreal.robots import Robot
 
 Record = Callable[..., Recording]
@@ -74,7 +75,7 @@ def test_the_spread_is_told_and_drawn_in_training(link: Robot, record: Record, t
     found = identify(Setup(link), days(record, OFFSETS), [VARYING], Cutting(0.5))
     source = tmp_path / "a.mcap"
     source.write_bytes(b"log")
-    result = posterior(found, [source])
+    result = posterior(found, sources_of([source]))
     assert "torque_offset[motor] differs by group of logs: -0.1" in result.provenance
     drawn = np.array(result.samples)[:, result.names.index("torque_offset[motor]")]
     assert drawn.std() > 0.06

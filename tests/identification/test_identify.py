@@ -16,7 +16,7 @@ from simreal.identification.recording import Recording
 from simreal.identification.simulator import Setup
 from simreal.identification.unknowns import read_asked, resolve
 from simreal.identification.verdict import verdict
-from simreal.randomization.posterior import read_posterior, write_posterior
+from simreal.randomization.posterior import read_posterior, sources_of, write_posterior
 from simreal.report import new_figure
 from simreal.robots import Robot
 
@@ -52,7 +52,7 @@ def test_the_simplest_model_that_predicts_is_offered_and_its_band_covers(
     assert not found.best.fitted.at_bounds
     source = tmp_path / "a.mcap"
     source.write_bytes(b"log")
-    result = posterior(found, [source])
+    result = posterior(found, sources_of([source]))
     assert result.coverage == pytest.approx(found.ensemble.widening.coverage.min())
     write_posterior(tmp_path / "identified.yaml", result)
     again = read_posterior(tmp_path / "identified.yaml")

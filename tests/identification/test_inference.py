@@ -13,7 +13,7 @@ from simreal.identification.recording import Recording
 from simreal.identification.simulator import Setup, Simulator
 from simreal.identification.unknowns import read_asked
 from simreal.identification.windows import cut
-from simreal.randomization.posterior import read_posterior, write_posterior
+from simreal.randomization.posterior import read_posterior, sources_of, write_posterior
 from simreal.robots import Robot
 
 Record = Callable[..., Recording]
@@ -72,7 +72,7 @@ def test_it_ends_in_the_same_file(link: Robot, record: Record, tmp_path: Path) -
     found = identify(Setup(link), logs, nested, Cutting(0.5), simulations=400)
     source = tmp_path / "a.mcap"
     source.write_bytes(b"log")
-    write_posterior(tmp_path / "identified.yaml", posterior(found, [source]))
+    write_posterior(tmp_path / "identified.yaml", posterior(found, sources_of([source])))
     again = read_posterior(tmp_path / "identified.yaml")
     assert "by simulation-based inference, 3 rounds of 400 robots" in (again.provenance or "")
     samples = np.array(again.samples)
