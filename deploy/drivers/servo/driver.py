@@ -253,7 +253,11 @@ class ServoDriver(Driver):
             self._latched.setdefault(f"{self._names[servo]}: {fault}")
 
     def write(self, command: RobotCommand) -> None:
-        """Send targets; see `Driver.write`. The first one gives the motors power."""
+        """Send targets; see `Driver.write`. The first one gives the motors power.
+
+        Motors that the guardian has made passive get none until `off` or `damp` was called: an arm
+        that fell while nobody commanded it must not jump to a target.
+        """
         target: list[float] = command.target.tolist()
         if not (all(map(math.isfinite, target)) and 0.0 <= command.authority <= 1.0):
             self.off()

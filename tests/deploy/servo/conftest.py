@@ -1,6 +1,6 @@
 """A bus in virtual time: the driver's own port, at whose other end emulated servos with physics hang."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,10 +106,12 @@ class NoGuard:
     """Nobody watches over a test in virtual time.
 
     Attributes:
+        frames: with which the guardian would make the motors passive.
         at_rest: whether the driver has said last that the motors are passive.
     """
 
-    def __init__(self, *_: object) -> None:
+    def __init__(self, port: int, timeout: float, frames: Sequence[bytes]) -> None:
+        self.frames = frames
         self.at_rest = True
 
     def beat(self) -> None:

@@ -157,6 +157,22 @@ def test_dynamixel_damps_with_no_duty(virtual_rig: Make) -> None:
 
 
 @both
+def test_after_a_time_out_motors_get_no_power_until_they_were_let_go_of(
+    kind: str, virtual_rig: Make
+) -> None:
+    rig = virtual_rig(kind)
+    with rig.driver as driver:
+        run(rig, 0.1, rig.arm.body.position)
+        for frame in driver.guard.frames:
+            rig.port.writePort(list(frame))
+        run(rig, 0.2, rig.arm.body.position)
+        assert torque(rig) == [driver.passive] * 6
+        driver.off()
+        run(rig, 0.1, rig.arm.body.position)
+        assert torque(rig) == [1] * 6
+
+
+@both
 @pytest.mark.parametrize("way", ["damp", "off"])
 def test_only_servos_that_say_so_are_told_to_the_guardian_as_passive(
     kind: str, way: str, virtual_rig: Make
