@@ -17,9 +17,17 @@ from pydantic_core import PydanticCustomError
 
 from simreal.errors import UserError, nearest
 
+if yaml.__with_libyaml__:
+    from yaml import CSafeLoader as SafeLoader  # some ten times as fast
+else:
+    from yaml import SafeLoader  # type: ignore[assignment]
+
 Location = tuple[str | int, ...]
 MOST_ENTRIES = 300_000
 """Of a document, aliases counted in full: a few hundred bytes of aliases to aliases are billions."""
+
+MOST_LEVELS = 100
+"""Of keys below keys: what reads them afterwards goes down level by level."""
 
 
 class Config(BaseModel):
@@ -90,7 +98,7 @@ def _truths_read_as_numbers(given: Any, read: Any, at: Location = ()) -> Iterato
 ConfigT = TypeVar("ConfigT", bound=Config)
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(SafeLoader):
     """SafeLoader that also reads ``1e-3`` as a number and refuses a repeated key."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -141,6 +149,19 @@ class FileAssignment(str):
         return made
 
 
+def _read(text: str) -> tuple[yaml.Node | None, Any]:
+    """A document's nodes, which know their lines, and what they say."""
+    try:
+        loader = _Loader(text)
+    except UnicodeEncodeError as error:  # bytes of a command line that are no text
+        raise yaml.YAMLError(error.reason) from None
+    try:
+        node = loader.get_single_node()
+        return node, None if node is None else loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
 def _kind(data: Any) -> str:
     """What a document is that is no mapping."""
     if data is None:
@@ -160,8 +181,8 @@ class Document:
         self.source = source
         self._places: dict[Location, str] = {}
         try:
-            data = yaml.load(text, _Loader)
-            self._collect(yaml.compose(text, _Loader), ())
+            node, data = _read(text)
+            self._collect(node, ())
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark
             where = f"{source}:{mark.line + 1}" if mark else source
@@ -169,12 +190,17 @@ class Document:
         except yaml.YAMLError as error:
             raise UserError(f"{source}: not valid YAML: {error}") from None
         except RecursionError:
-            raise UserError(f"{source}: nested too deeply, or within itself") from None
+            raise self._too_deep() from None
         if not isinstance(data, dict):
             raise UserError(f"{source}: expected keys with values, found {_kind(data)}")
         self.data: dict[str, Any] = data
 
+    def _too_deep(self) -> UserError:
+        return UserError(f"{self.source}: nested too deeply, or within itself")
+
     def _collect(self, node: yaml.Node | None, at: Location) -> None:
+        if len(at) > MOST_LEVELS:
+            raise self._too_deep()
         if len(self._places) > MOST_ENTRIES:
             raise UserError(
                 f"{self.source}: more than {MOST_ENTRIES:,} entries, aliases counted in full"
@@ -264,7 +290,7 @@ def override(data: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]
                 raise UserError(f"override {assignment!r}: {parent} is a value, not a section")
             level = child
         try:
-            level[keys[-1]] = yaml.load(text, _Loader)
+            level[keys[-1]] = _read(text)[1]
         except (yaml.YAMLError, RecursionError):
             raise UserError(f"override {assignment!r}: the value is not valid YAML") from None
     return result

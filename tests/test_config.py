@@ -225,10 +225,26 @@ def test_a_document_that_is_no_mapping_is_refused(text: str) -> None:
         Document(text, "bad.yaml")
 
 
-@pytest.mark.parametrize("text", ["a: &x {b: *x}", "[" * 600, "a: " + "{b: " * 600])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &x {b: *x}",
+        "a: &x [*x]",
+        "a: " + "[" * 200 + "]" * 200,
+        "a: " + "{b: " * 600 + "}" * 600,
+    ],
+)
 def test_endless_nesting_is_refused(text: str) -> None:
     with pytest.raises(UserError, match=r"^bad\.yaml: nested too deeply"):
         Document(text, "bad.yaml")
+
+
+@pytest.mark.parametrize("text", ["a: " + "[" * 100_000, "a: " + "{b: " * 100_000, "a: \udcff"])
+def test_what_no_reader_of_yaml_takes_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match=r"^bad\.yaml"):
+        Document(text, "bad.yaml")
+    with pytest.raises(UserError):
+        override({}, [f"key={text}"])
 
 
 YAML_LIKE = st.text(alphabet="ab01.:-_{}[]?&*!|>%@'\"#,\n \t<=~eExo+", max_size=60)
