@@ -1,8 +1,8 @@
 """Checkpoints come back whole, and a file that is none is refused without running what is in it."""
 
 import pickle
-import subprocess
-import sys
+import resource
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,20 @@ from hypothesis import strategies as st
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from simreal.agents.build import build_agent
-from simreal.agents.checkpoint import REPLAY_ARRAYS, Progress, load_checkpoint, save_checkpoint
+from simreal.agents.checkpoint import (
+    REPLAY_ARRAYS,
+    Progress,
+    load_checkpoint,
+    save_checkpoint,
+    save_tensors,
+)
 from simreal.agents.exported import find_normalizer
 from simreal.agents.value.experience import ExperienceReplay
 from simreal.env import BatchEnv
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
 from simreal.vec_env import SimrealVecEnv
+from tests.forked import in_a_copy
 
 torch.set_num_threads(1)  # tests run beside each other: more threads would only wait for a core
 
@@ -218,21 +225,19 @@ def test_saving_leaves_the_old_file_where_it_cannot_write(fresh: BaseAlgorithm, 
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
 
 
-FULL = """
-import resource, signal, torch
-from pathlib import Path
-from simreal.agents.checkpoint import save_tensors
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
-save_tensors(Path({path!r}), {{"weights": torch.zeros(10_000)}})
-"""
-
-
 def test_a_disk_that_is_full_leaves_the_old_file_and_one_message(tmp_path: Path) -> None:
     """A limit on the size of files stands in for it; torch's writer says nothing of a cause."""
     path = tmp_path / "step_1.pt"
     path.write_text("old")
-    program = FULL.format(path=str(path))
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100)
-    assert "UserError" in done.stderr and f"{path}: cannot be written; is the disk full?" in done.stderr
+
+    def save() -> str:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+        with pytest.raises(UserError) as raised:
+            save_tensors(path, {"weights": torch.zeros(10_000)})
+        return str(raised.value)
+
+    status, said = in_a_copy(save)
+    assert status == 0, said
+    assert f"{path}: cannot be written; is the disk full?" in said
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
