@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from simreal.adapt.gate_measures import RETURN_MARGIN, Measure, Part
-from simreal.adapt.online_session import mean_reward
 from simreal.adapt.robot_episode import stopped_for_motion
-from simreal.adapt.transitions import Transitions, read_transitions, reward_not_in_logs
+from simreal.adapt.transitions import Transitions, mean_reward, read_transitions, reward_not_in_logs
 from simreal.contract import Contract
 from simreal.contract_differences import behaviour_differences
 from simreal.episodes import begin_episodes

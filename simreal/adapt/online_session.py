@@ -16,7 +16,7 @@ from simreal.adapt.online_learner import Experience, FrozenPolicy, OnlineLearner
 from simreal.adapt.robot_budget import Budget, FlownEpisode, Ledger, falls_in_a_row
 from simreal.adapt.robot_episode import Flown, draw_commands, fly, transitions_of
 from simreal.adapt.robot_trial import Trial, next_in_trial, trial_of
-from simreal.adapt.transitions import Transitions
+from simreal.adapt.transitions import Transitions, mean_reward
 from simreal.adapt.witness import WitnessDriver
 from simreal.agents.build import add_residual_policy
 from simreal.agents.checkpoint import Progress, load_checkpoint, save_checkpoint
@@ -294,14 +294,13 @@ class Session:
                 ledger.in_flight = None
                 ledger.write(self._folder / LEDGER)
             raise
+        steps = max(1, round(seconds * self._experiment.control_rate))
         episode = FlownEpisode(
             number=number,
             kind=kind,
             seconds=flown.outcome.cycles / self._contract.control_rate,
             steps=flown.outcome.cycles,
-            mean_reward=mean_reward(
-                flown.transitions, max(1, round(seconds * self._experiment.control_rate))
-            ),
+            mean_reward=None if flown.transitions is None else mean_reward(flown.transitions, steps),
             ended_by=flown.ended_by,
             width=0.0 if kind == "base" else self._bounds.state.width,
             furthest=explorer.furthest,
@@ -442,21 +441,6 @@ def _last(flown: Flown) -> str | None:
     if flown.outcome.check == "emergency_stop":
         return f"stopped by a person: {flown.outcome.fault}"
     return None
-
-
-def mean_reward(transitions: Transitions | None, steps: int) -> float | None:
-    """Of each of the control steps that an episode could have had; None where no whole one was flown.
-
-    Steps that were flown and tell nothing, since the supervisor limited their commands or the next one
-    is not in the log, count as the others do on the mean. Those after an early end count as the worst
-    that was flown, and as nothing at best: where rewards are negative, an end would be worth something.
-    """
-    if transitions is None or len(transitions) == 0:
-        return None
-    reward = transitions.reward.astype(np.float64)
-    flown = min(steps, len(reward) + transitions.limited + transitions.broken)
-    missing = (steps - flown) * min(0.0, float(reward.min()))
-    return (flown * float(reward.mean()) + missing) / steps
 
 
 def _nothing(contract: Contract) -> Transitions:

@@ -38,7 +38,7 @@ class FlownEpisode:
         seconds: s that it took of the budget.
         steps: control steps in which the policy acted.
         mean_reward: of a full episode, for each control step, or None where not one tells of it: see
-            `online_session.mean_reward`.
+            `transitions.mean_reward`.
         ended_by: the task's termination, "supervisor: CHECK", "duration", "interrupt", or "killed".
         width: of the bounds.
         furthest: largest distance of an action from the base's.

@@ -100,6 +100,19 @@ def read_transitions(
     )
 
 
+def mean_reward(transitions: Transitions, steps: int) -> float:
+    """Of each of the control steps that an episode could have had, of which it has one at least.
+
+    Steps that were flown and tell nothing, since the supervisor limited their commands or the next one
+    is not in the log, count as the others do on the mean. Those after an early end count as the worst
+    that was flown, and as nothing at best: where rewards are negative, an end would be worth something.
+    """
+    reward = transitions.reward.astype(np.float64)
+    flown = min(steps, len(reward) + transitions.limited + transitions.broken)
+    missing = (steps - flown) * min(0.0, float(reward.min()))
+    return (flown * float(reward.mean()) + missing) / steps
+
+
 def reward_not_in_logs(experiment: ExperimentConfig) -> str | None:
     """The name of a reward that looks at more than joints, actions and commands, if there is one."""
     task = find_task(experiment.task, experiment.robot)
