@@ -13,7 +13,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from simreal.adapt.posterior_override import Redrawn, redrawn
-from simreal.adapt.worlds import experiment_in, mix_worlds, old_share_for, robot_experiment
+from simreal.adapt.worlds import experiment_in, mix_worlds, robot_experiment
 from simreal.agents.carry_over import Inputs, carry_over
 from simreal.agents.checkpoint import save_tensors
 from simreal.agents.config import PPOConfig
@@ -35,6 +35,8 @@ from simreal.run import Run
 from simreal.run_verdict import BASE, adapted_from
 from simreal.train import StatusListener, refuse_residual_policy, start_run, train
 
+OLD_SHARE = 0.3
+"""Of the episodes, in the old worlds."""
 STEPS_SHARE = 0.25
 """Of the base policy's training, for which it goes on."""
 RATE_SHARE = 1.0 / 3.0
@@ -52,20 +54,18 @@ class Finetuning:
     Attributes:
         run: new.
         change: what becomes of the entries of the old randomization.
-        old_share: of the episodes, that are drawn as before.
         coverage: of what was held out, by the identified robot, if known.
     """
 
     run: Run
     change: Redrawn
-    old_share: float
     coverage: float | None
 
 
 def start_finetuning(
     base: Run,
     identified: Path,
-    old_share: float | None = None,
+    old_share: float = OLD_SHARE,
     steps: int | None = None,
     path: Path | None = None,
     overrides: Sequence[str] = (),
@@ -77,7 +77,7 @@ def start_finetuning(
     Args:
         base: run of the policy.
         identified: what `simreal identify` wrote of the robot.
-        old_share: of the episodes, that are drawn as before; as `old_share_for` finds right if absent.
+        old_share: of the episodes, that are drawn as before.
         steps: environment steps; a share of the base's if absent.
         path: of the new run; a name is chosen if absent.
         overrides: ``key=value`` changes of the experiment.
@@ -93,8 +93,6 @@ def start_finetuning(
     if began.agent not in AGENTS:
         raise UserError(f"{base.path}: agent {began.agent}; only {', '.join(AGENTS)} can be finetuned")
     posterior = read_posterior(identified)
-    if old_share is None:
-        old_share = old_share_for(posterior)
     worlds = mix_worlds(began, posterior, identified, old_share)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / WORLDS
@@ -119,7 +117,7 @@ def start_finetuning(
         | ({} if residual is None else {"residual": _told(residual)})
     )
     change = redrawn(began.model_dump(mode="json")["randomization"], posterior)
-    return Finetuning(run, change, old_share, posterior.coverage)
+    return Finetuning(run, change, posterior.coverage)
 
 
 def _told(residual: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from simreal.experiment import BaseExperiment, ExperimentConfig, parse_any_exper
 from simreal.randomization.build import build_world
 from simreal.randomization.joint_distributions import PosteriorSamples
 from simreal.randomization.parameters import PARAMETERS, Operation, operate
-from simreal.randomization.posterior import BAND, Posterior, PosteriorParameter
+from simreal.randomization.posterior import Posterior, PosteriorParameter
 from simreal.randomization.randomizer import Randomizer
 from simreal.randomization.world import World
 from simreal.robots import load_robot
@@ -26,8 +26,6 @@ Values = NDArray[np.float64]
 
 ROWS = 600
 """Of a file of worlds."""
-OLD_SHARE = 0.3
-"""Of the episodes, in the old worlds, where the identified robot covers what was held out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +39,6 @@ class Worlds:
 
     posterior: Posterior
     replaced: tuple[str, ...]
-
-
-def old_share_for(identified: Posterior) -> float:
-    """Share of the episodes that stay in the old worlds, larger where a robot is not well accounted for.
-
-    Samples that are to miss one measurement in ten, and miss three, count for a third.
-    """
-    missed = 0.0 if identified.coverage is None else 1.0 - identified.coverage
-    trust = min(1.0, (1.0 - BAND) / missed) if missed > 0.0 else 1.0
-    return 1.0 - (1.0 - OLD_SHARE) * trust
 
 
 def mix_worlds(

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 @click.option(
     "--old-share",
     type=click.FloatRange(0.0, 1.0),
-    help="Share of the episodes that stay in the old worlds, against forgetting: 0.3 if absent, and "
-    "more the less the identified robot covers what was held out.",
+    default=0.3,
+    show_default=True,
+    help="Share of the episodes that stay in the old worlds, against forgetting.",
 )
 @click.option(
     "--steps", type=click.IntRange(min=1), help="Environment steps; a quarter of RUN's if absent."
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 def finetune(
     base: Path,
     randomization: Path,
-    old_share: float | None,
+    old_share: float,
     steps: int | None,
     residual: Path | None,
     run_path: Path | None,
@@ -61,15 +62,16 @@ def finetune(
     run = ready.run
     planned = planned_steps(run)
     console.print(
-        f"{base} goes on for {planned:,} steps in {run.path}: {100 * (1 - ready.old_share):.0f} % of "
+        f"{base} goes on for {planned:,} steps in {run.path}: {100 * (1 - old_share):.0f} % of "
         f"the robots are drawn from {randomization} ({ready.change.describe()}), the others as for "
         f"{base}",
         soft_wrap=True,
     )
-    if old_share is None and ready.coverage is not None and ready.coverage < BAND:
+    if ready.coverage is not None and ready.coverage < BAND:
         errors.print(
             f"{randomization} covers {100 * ready.coverage:.0f} % of what was held out, where it is to "
-            f"cover {100 * BAND:.0f} %: the less it does, the more robots stay as they were",
+            f"cover {100 * BAND:.0f} %: the robot has something that no parameter describes, and only "
+            "flights of both policies on it tell whether this one is better (simreal gate)",
             style="yellow",
             soft_wrap=True,
         )

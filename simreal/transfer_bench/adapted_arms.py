@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from simreal.adapt.finetune import finetune, start_finetuning
+from simreal.adapt.finetune import OLD_SHARE, finetune, start_finetuning
 from simreal.adapt.finetune_online import finetune_online
 from simreal.adapt.online_session import OnRobot
 from simreal.adapt.residual_fit import fit_residual, known_robot
@@ -180,7 +180,7 @@ def _finetuned(
     randomization: Path,
     tell: Tell,
     residual_model: Path | None = None,
-    old_share: float | None = None,
+    old_share: float = OLD_SHARE,
 ) -> Run:
     """The base policy, trained on for the rest of the steps; one that was interrupted goes on."""
     path = job.path / "run"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from simreal.adapt.worlds import experiment_in, mix_worlds, old_share_for
+from simreal.adapt.worlds import experiment_in, mix_worlds
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
 from simreal.make_environment import make_environment
@@ -57,16 +57,6 @@ def test_pins_and_ranges_of_replaced_entries_go_with_them(identified: Path, tmp_
     values = np.array(worlds.posterior.samples)
     assert np.all(values[:25, worlds.posterior.column("mass[arm]")] == 1.05)
     make_environment(changed, 2, threads=1).reset()
-
-
-@pytest.mark.parametrize(
-    ("coverage", "share"), [(None, 0.3), (1.0, 0.3), (0.95, 0.3), (0.9, 0.3), (0.8, 0.65), (0.0, 0.93)]
-)
-def test_the_less_an_identified_robot_covers_the_more_stays_old(
-    identified: Path, coverage: float | None, share: float
-) -> None:
-    found = read_posterior(identified).model_copy(update={"coverage": coverage})
-    assert old_share_for(found) == pytest.approx(share)
 
 
 def test_another_robot_is_refused(identified: Path) -> None:
