@@ -382,11 +382,10 @@ def test_the_robot_decides_between_a_policy_and_what_it_was_adapted_to(
     made = make(job, print)
     assert made.run.path == adapted.path / "base"
     [told] = made.notes
-    assert (
-        told.startswith("kept the base policy: mean reward ") and "3 logs of base and 3 of run" in told
-    )
-    assert 263.0 < made.robot_seconds <= 300.0 and made.resets >= 2 + 6
-    assert len(list(job.path.glob("*.mcap"))) == 6
+    assert told.startswith("kept the base policy: mean reward ")
+    flights = len(list(job.path.glob("*.mcap")))
+    assert flights >= 6 and f"{flights // 2} logs of base and {flights // 2} of run" in told
+    assert 263.0 < made.robot_seconds <= 300.0 and made.resets >= 2 + flights
 
 
 def test_an_arm_needs_rewards_that_are_in_a_log() -> None:
