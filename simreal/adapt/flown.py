@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
 from simreal.adapt.gate_measures import RETURN_MARGIN, Measure, Part
 from simreal.adapt.robot_episode import stopped_for_motion
+from simreal.adapt.robot_trial import student_interval
 from simreal.adapt.transitions import Transitions, mean_reward, read_transitions, reward_not_in_logs
 from simreal.contract import Contract
 from simreal.contract_differences import behaviour_differences
@@ -24,14 +24,15 @@ from simreal.images import NO_IMAGES
 from simreal.logs.robot_log import RobotLog
 from simreal.make_environment import make_environment
 from simreal.observation import Float32Array
-from simreal.statistics import Interval
 
 FEWEST = 3
-"""Flights of each policy, of which an interval says something."""
+"""Pairs of flights of which an interval says something."""
 SAME = 1e-3
 """By which a logged action may differ from that of the policy that flew: another runtime rounds."""
 SHARE_SAME = 0.95
 """Of the actions: a measurement may be missing from a log, or no number."""
+ASKED_DIGITS = 6
+"""To which two flights are asked the same."""
 BROKEN_OFF = 0.5
 """Of the longest flight: one that is shorter, and that nothing but a person ended, tells little."""
 
@@ -43,15 +44,21 @@ class Flight:
     Attributes:
         transitions: of it.
         fell: whether the task's end, or the supervisor for what the robot did, has ended it.
+        asked: of the policy at its beginning, such as a velocity.
     """
 
     transitions: Transitions
     fell: bool
+    asked: tuple[float, ...] = ()
 
     @property
     def steps(self) -> int:
         """Control steps that the policy acted in."""
         return len(self.transitions) + self.transitions.limited + self.transitions.broken
+
+
+Pair = tuple[Flight, Flight]
+"""One of the base policy, and one of the adapted."""
 
 
 def flies_as(act: Act, contract: Contract, log: RobotLog) -> bool:
@@ -86,37 +93,36 @@ def flight_of(log: RobotLog, experiment: ExperimentConfig, contract: Contract) -
     ended = np.flatnonzero(found.terminated)
     if ended.size:
         found = found.rows(np.arange(len(found)) <= ended[0])
-    return Flight(found, bool(ended.size) or stopped_for_motion(log))
+    asked = tuple(log["asked"].values[0].round(ASKED_DIGITS).tolist()) if "asked" in log else ()
+    return Flight(found, bool(ended.size) or stopped_for_motion(log), asked)
+
+
+def pairs_of(base: Sequence[Flight], adapted: Sequence[Flight]) -> list[Pair]:
+    """Flights of both that were asked the same, in their order; one that has no other is left out.
+
+    So are those that a person broke off.
+    """
+    longest = max((each.steps for each in (*base, *adapted)), default=0)
+    waiting: dict[tuple[float, ...], list[Flight]] = {}
+    one, other = (
+        [each for each in flights if each.fell or each.steps >= BROKEN_OFF * longest]
+        for flights in (base, adapted)
+    )
+    for flight in other:
+        waiting.setdefault(flight.asked, []).append(flight)
+    return [(each, waiting[each.asked].pop(0)) for each in one if waiting.get(each.asked)]
+
+
+def shortest(pairs: Sequence[Pair]) -> int:
+    """Control steps that all flights have but those that a fall ended."""
+    steps = [each.steps for pair in pairs for each in pair]
+    return min((each.steps for pair in pairs for each in pair if not each.fell), default=max(steps))
 
 
 def rewards(flights: Sequence[Flight], steps: int) -> NDArray[np.float64]:
     """(flights,) mean reward of a control step in as many of them; a fall is worth least."""
     first = [each.transitions.rows(np.arange(len(each.transitions)) < steps) for each in flights]
     return np.array([mean_reward(each, steps) for each in first])
-
-
-def comparable(base: Sequence[Flight], adapted: Sequence[Flight]) -> tuple[int, list[list[Flight]]]:
-    """Steps in which flights can be compared, and those of each policy that have as many, or fell."""
-    longest = max(each.steps for each in (*base, *adapted))
-    kept = [
-        [each for each in flights if each.fell or each.steps >= BROKEN_OFF * longest]
-        for flights in (base, adapted)
-    ]
-    whole = [each.steps for flights in kept for each in flights if not each.fell]
-    return min(whole, default=longest), kept
-
-
-def difference(base: NDArray[np.float64], adapted: NDArray[np.float64]) -> Interval:
-    """By how much the mean of the adapted policy's is larger, with Welch's 95 % interval (1947)."""
-    gain = float(adapted.mean() - base.mean())
-    shares = [float(each.var(ddof=1)) / len(each) for each in (base, adapted)]
-    if not any(shares):  # flights that are all alike, as of a simulator without noise
-        return Interval(gain, gain, gain)
-    freedom = sum(shares) ** 2 / sum(
-        share**2 / (len(each) - 1) for share, each in zip(shares, (base, adapted), strict=True)
-    )
-    margin = float(student.ppf(0.975, freedom)) * sum(shares) ** 0.5
-    return Interval(gain, gain - margin, gain + margin)
 
 
 def flights_of_both(
@@ -149,19 +155,20 @@ def compare_flights(
     if (reward := reward_not_in_logs(judged_by)) is not None:
         return f"reward {reward} looks at more than joints, actions and commands, which no log tells"
     flights = flights_of_both(base, adapted, logs, judged_by)
-    numbers = f"{len(flights[0])} logs of {base.name} and {len(flights[1])} of {adapted.name}"
-    if not all(flights):
-        return f"{numbers}; {FEWEST} of `simreal deploy` of each would tell"
-    steps, kept = comparable(*flights)
-    if min(map(len, kept)) < FEWEST:
-        return f"{numbers} that are long enough: at least {FEWEST} of each"
-    where = f"{numbers}, {steps / judged_by.control_rate:.3g} s of each"
-    return Part("on the robot", where, _compare_rewards(steps, *kept))
+    pairs = pairs_of(*flights)
+    if len(pairs) < FEWEST:
+        return (
+            f"{len(flights[0])} logs are of {base.name} and {len(flights[1])} of {adapted.name}; "
+            f"{len(pairs)} pairs of them were asked the same and are long enough; {FEWEST} would tell"
+        )
+    steps = shortest(pairs)
+    where = f"{len(pairs)} pairs of flights, {steps / judged_by.control_rate:.3g} s of each"
+    return Part("on the robot", where, (_compare_rewards(steps, pairs),))
 
 
-def _compare_rewards(steps: int, base: Sequence[Flight], adapted: Sequence[Flight]) -> tuple[Measure]:
+def _compare_rewards(steps: int, pairs: Sequence[Pair]) -> Measure:
     """The measure of so many control steps of each flight."""
-    one, other = (rewards(each, steps) for each in (base, adapted))
+    one, other = (rewards(each, steps) for each in zip(*pairs, strict=True))
     margin = RETURN_MARGIN * float(np.sqrt(np.mean(one**2)))
-    gain = difference(one, other)
-    return (Measure("mean reward", float(one.mean()), float(other.mean()), gain, margin),)
+    gain = student_interval((other - one).tolist(), 0.975)
+    return Measure("mean reward", float(one.mean()), float(other.mean()), gain, margin)

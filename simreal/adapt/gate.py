@@ -2,9 +2,9 @@
 
 Both act in the same episodes, the old worlds' and those of the identified robot, and on the same states
 of real logs; and where there are logs of both on the robot, these tell what they came to there. Each
-measure is a mean of differences, paired but for the last, with a 95 % interval, such that more is
-better. It is not worse if the interval stays above minus a margin: with few episodes an interval is
-wide, and nothing is shown. That is not taken for equality.
+measure is the mean of paired differences, with a 95 % interval, such that more is better. It is not
+worse if the interval stays above minus a margin: with few episodes an interval is wide, and nothing is
+shown. That is not taken for equality.
 """
 
 import json

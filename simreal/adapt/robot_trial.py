@@ -65,15 +65,20 @@ def trial_of(episodes: Sequence[FlownEpisode], updates: int) -> Trial:
         if learned.mean_reward is not None and base.mean_reward is not None
     ]
     falls = sum(learned.fell for learned, _ in whole), sum(base.fell for _, base in whole)
-    return Trial(len(gains), _interval(gains), falls)
+    return Trial(len(gains), student_interval(gains, CONFIDENCE), falls)
 
 
-def _interval(gains: Sequence[float]) -> Interval:
-    """Mean with Student's bounds, for a few numbers that are nearly normal."""
+def student_interval(gains: Sequence[float], confidence: float) -> Interval:
+    """Mean with Student's bounds, for a few numbers that are nearly normal.
+
+    Args:
+        gains: the numbers.
+        confidence: with which the mean is above the lower bound, and with which it is below the upper.
+    """
     if len(gains) < 2:
         return Interval(float(np.mean(gains)) if gains else float("nan"), -np.inf, np.inf)
     mean, error = float(np.mean(gains)), float(np.std(gains, ddof=1)) / len(gains) ** 0.5
-    margin = float(student.ppf(CONFIDENCE, len(gains) - 1)) * error
+    margin = float(student.ppf(confidence, len(gains) - 1)) * error
     return Interval(mean, mean - margin, mean + margin)
 
 

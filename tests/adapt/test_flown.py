@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from simreal.adapt.flown import Flight, comparable, difference, flies_as, flight_of, rewards
+from simreal.adapt.flown import Flight, flies_as, flight_of, pairs_of, rewards, shortest
 from simreal.adapt.gate import judge
 from simreal.adapt.transitions import Transitions
 from simreal.deploy.loop import deploy
@@ -70,7 +70,7 @@ def test_actions_tell_who_flew(base: Run, spoilt: Run, logs: Logs, log: RobotLog
 def test_a_policy_that_is_worse_on_the_robot_is_kept_back(base: Run, spoilt: Run, logs: Logs) -> None:
     found = judge(spoilt, base.path, [*logs[0], *logs[1]], episodes=4)
     part = found.parts[-1]
-    assert part.name == "on the robot" and part.where.startswith("3 logs of run and 3 of spoilt, 0.")
+    assert part.name == "on the robot" and part.where.startswith("3 pairs of flights, 0.")
     [measure] = part.measures
     assert measure.verdict == "worse" and measure.adapted < measure.base
     assert any(reason.startswith("on the robot: mean reward is worse") for reason in found.reasons)
@@ -83,38 +83,37 @@ def test_a_policy_that_is_worse_on_the_robot_is_kept_back(base: Run, spoilt: Run
 
 def test_too_few_flights_are_told(base: Run, spoilt: Run, logs: Logs, log: RobotLog) -> None:
     for given, told in (
-        ([*logs[0], *logs[1][:2]], "3 logs of run and 2 of spoilt that are long enough"),
-        ([log], "0 logs of run and 0 of spoilt; 3 of `simreal deploy` of each would tell"),
+        (
+            [*logs[0], *logs[1][:2]],
+            "3 logs are of run and 2 of spoilt; 2 pairs of them",
+        ),
+        ([log], "0 logs are of run and 0 of spoilt; 0 pairs"),
     ):
         found = judge(spoilt, base.path, given, episodes=4)
         assert "on the robot" not in [part.name for part in found.parts]
         assert any(told in each for each in found.not_judged)
 
 
-def flight(values: list[float], fell: bool = False) -> Flight:
+def flight(values: list[float], fell: bool = False, asked: tuple[float, ...] = ()) -> Flight:
     number = len(values)
     nothing, mask = np.zeros((number, 1), np.float32), np.zeros(number, dtype=bool)
     reward, run = np.array(values, np.float32), np.zeros(number, np.int64)
-    return Flight(Transitions(nothing, nothing, reward, nothing, mask, run), fell)
+    return Flight(Transitions(nothing, nothing, reward, nothing, mask, run), fell, asked)
 
 
 def test_flights_are_compared_over_the_same_time_and_a_fall_is_worth_nothing_more() -> None:
     whole, fell, left = flight([1.0] * 10), flight([1.0] * 4, fell=True), flight([9.0] * 3)
     longer = flight([1.0] * 10 + [-5.0] * 2)
-    steps, [one, other] = comparable([whole, left], [fell, longer])
-    assert steps == 10
-    assert one == [whole] and other == [fell, longer]  # a person has ended the third
-    assert rewards(one, steps).tolist() == [1.0]
-    assert rewards(other, steps).tolist() == pytest.approx([0.4, 1.0])
+    pairs = pairs_of([whole, left, whole], [fell, longer])
+    assert pairs == [(whole, fell), (whole, longer)]  # a person has ended the third
+    assert shortest(pairs) == 10
+    assert rewards([fell, longer], 10).tolist() == pytest.approx([0.4, 1.0])
     punished = replace(fell, transitions=flight([-1.0, -2.0]).transitions)
-    assert rewards([punished], steps).tolist() == [pytest.approx((-3.0 - 2.0 * 8) / 10)]
+    assert rewards([punished], 10).tolist() == [pytest.approx((-3.0 - 2.0 * 8) / 10)]
+    assert shortest([(fell, punished)]) == 4  # where all fell, as far as the last one came
 
 
-def test_the_interval_of_a_difference_is_as_wide_as_said() -> None:
-    random = np.random.default_rng(0)
-    hits = 0
-    for _ in range(2000):
-        found = difference(random.normal(0.0, 1.0, 4), random.normal(0.5, 3.0, 8))
-        hits += found.low <= 0.5 <= found.high
-    assert hits / 2000 == pytest.approx(0.95, abs=0.02)
-    assert difference(np.ones(3), np.full(3, 2.0)) == (1.0, 1.0, 1.0)
+def test_only_flights_that_were_asked_the_same_are_compared() -> None:
+    """How far a target is away says more of a reward than which policy went there."""
+    near, far, other = (flight([value] * 5, asked=(value, 0.0)) for value in (0.1, 0.9, 0.5))
+    assert pairs_of([near, far, near], [far, near, other]) == [(near, near), (far, far)]

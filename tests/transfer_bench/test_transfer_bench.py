@@ -384,7 +384,7 @@ def test_the_robot_decides_between_a_policy_and_what_it_was_adapted_to(
     [told] = made.notes
     assert told.startswith("kept the base policy: mean reward ")
     flights = len(list(job.path.glob("*.mcap")))
-    assert flights >= 6 and f"{flights // 2} logs of base and {flights // 2} of run" in told
+    assert flights >= 6 and f"in {flights // 2} pairs of flights" in told
     assert 263.0 < made.robot_seconds <= 300.0 and made.resets >= 2 + flights
 
 
