@@ -78,7 +78,7 @@ def deploy(
         recorder = None
         if log is not None:
             recorder = stack.enter_context(
-                Recorder(log, broadcast, {PROVENANCE_METADATA: provenance_of(policy)})
+                Recorder(log, broadcast, {PROVENANCE_METADATA: provenance_of(policy, options.shadow)})
             )
         for listen in listeners:
             stack.enter_context(listen(broadcast))

@@ -7,15 +7,18 @@ from pathlib import Path
 from simreal.deploy.policy import Runnable
 
 POLICY_DIGEST = "policy_sha256"
+SHADOW = "shadow"
+"""There where everything ran and nothing was sent."""
 PROCESSOR = "processor"
 LIBRARIES = ("simreal", "numpy", "onnxruntime")
 """Those that a policy's numbers pass through."""
 _CPU_FACTS = Path("/proc/cpuinfo")
 
 
-def provenance_of(policy: Runnable) -> dict[str, str]:
+def provenance_of(policy: Runnable, shadow: bool = False) -> dict[str, str]:
     """What to write into the log of a policy that is about to run here."""
-    return {POLICY_DIGEST: policy.digest, **this_computer()}
+    watched = {SHADOW: "true"} if shadow else {}
+    return {POLICY_DIGEST: policy.digest, **watched, **this_computer()}
 
 
 def this_computer() -> dict[str, str]:

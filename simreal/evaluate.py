@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.column_names import axis_label
+from simreal.contract import Contract
 from simreal.contract_differences import refuse_differences
 from simreal.deploy.policy import Policy, load_policy
 from simreal.episode_random import SeedArray, episode_seed
@@ -51,6 +52,11 @@ class Candidate:
     name: str
     act: Act
     experiment: BaseExperiment
+
+    @property
+    def contract(self) -> Contract:
+        """Of its experiment, which is built for it."""
+        return make_environment(self.experiment.from_start(), 1, threads=1).contract
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,6 @@ from simreal.evaluate import Candidate, load_candidate, run_episodes
 from simreal.experiment import ExperimentConfig
 from simreal.files import digest, write_text
 from simreal.logs.robot_log import RobotLog
-from simreal.make_environment import make_environment
 from simreal.randomization.posterior import read_posterior, write_posterior
 from simreal.run import Run
 from simreal.run_verdict import BASE, VERDICT
@@ -224,7 +223,7 @@ def _compare_on_logs(base: Candidate, adapted: Candidate, logs: Sequence[RobotLo
         return "no --log"
     found: list[list[Acted]] = []
     for candidate in (base, adapted):
-        contract = make_environment(candidate.experiment.from_start(), 1, threads=1).contract
+        contract = candidate.contract
         found.append([act_on(candidate.act, contract, *states_of(log, contract)) for log in logs])
     steps = sum(len(each.action) for each in found[0])
     seconds, enough = (number / contract.control_rate for number in (steps, FEWEST_BLOCKS * BLOCK))

@@ -1,7 +1,7 @@
 """One episode of a learning policy on a robot: real loop, supervisor, driver and recorder."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,14 +128,14 @@ def transitions_of(path: Path, experiment: ExperimentConfig, contract: Contract)
         if "follow each other" in str(error):
             return None
         raise
-    if stopped_for_motion(log):
+    if stopped_for(log, OF_MOTION):
         terminated = found.terminated.copy()
         terminated[-1] = True
         return dataclasses.replace(found, terminated=terminated)
     return found
 
 
-def stopped_for_motion(log: RobotLog) -> bool:
-    """Whether the supervisor's fault, as the phase's event tells it, is about motion."""
+def stopped_for(log: RobotLog, checks: Sequence[str]) -> bool:
+    """Whether the supervisor's fault, as the phase's event tells it, is one of some checks."""
     phases = [each.text for each in log.events if each.kind == "phase" and each.text.startswith("fault")]
-    return any(f": {check}: " in f"{text}: " for text in phases for check in OF_MOTION)
+    return any(f": {check}: " in f"{text}: " for text in phases for check in checks)

@@ -9,11 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-from scipy.stats import t as student
-
 from simreal.adapt.robot_budget import FlownEpisode
-from simreal.statistics import Interval
+from simreal.statistics import Interval, student_interval
 
 FEWEST = 3
 """Pairs of which an interval says something."""
@@ -66,20 +63,6 @@ def trial_of(episodes: Sequence[FlownEpisode], updates: int) -> Trial:
     ]
     falls = sum(learned.fell for learned, _ in whole), sum(base.fell for _, base in whole)
     return Trial(len(gains), student_interval(gains, CONFIDENCE), falls)
-
-
-def student_interval(gains: Sequence[float], confidence: float) -> Interval:
-    """Mean with Student's bounds, for a few numbers that are nearly normal.
-
-    Args:
-        gains: the numbers.
-        confidence: with which the mean is above the lower bound, and with which it is below the upper.
-    """
-    if len(gains) < 2:
-        return Interval(float(np.mean(gains)) if gains else float("nan"), -np.inf, np.inf)
-    mean, error = float(np.mean(gains)), float(np.std(gains, ddof=1)) / len(gains) ** 0.5
-    margin = float(student.ppf(confidence, len(gains) - 1)) * error
-    return Interval(mean, mean - margin, mean + margin)
 
 
 class Next(NamedTuple):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from simreal.action import ActionPipeline
 from simreal.contract import Contract
 from simreal.contract_differences import behaviour_differences
+from simreal.deploy.provenance import SHADOW
 from simreal.errors import UserError
 from simreal.experiment import ExperimentConfig
 from simreal.logs.robot_log import Channel, RobotLog
@@ -128,9 +129,29 @@ def reward_not_in_logs(experiment: ExperimentConfig) -> str | None:
     return None
 
 
-def _of_log(
-    log: RobotLog, experiment: ExperimentConfig, contract: Contract, first_run: int
-) -> Transitions:
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """What a policy saw and did in one log, in all of its control steps.
+
+    Attributes:
+        at: (n,) s, when the loop's cycle woke.
+        observation: (n, size) float32.
+        action: (n, actuators) in [-1, 1].
+        follows: (n - 1,) whether the next step is one control step later, and both are numbers.
+    """
+
+    at: FloatArray
+    observation: Float32Array
+    action: FloatArray
+    follows: NDArray[np.bool_]
+
+
+def acted_in(log: RobotLog, contract: Contract) -> Acted:
+    """Read it.
+
+    Raises:
+        UserError: a log of another policy, or of one that only watched.
+    """
     _refuse_other_policies(log, contract)
     observations, actions = log["observation"], log["action"]
     _refuse_other_columns(log, observations, ObservationPipeline(contract).names)
@@ -140,19 +161,23 @@ def _of_log(
     action = np.clip(actions.values, -1.0, 1.0)
     whole: NDArray[np.bool_] = np.isfinite(np.concatenate((observation, action), axis=1)).all(axis=1)
     period = 1.0 / contract.control_rate
-    follows = (np.diff(at) < (1.0 + LATE) * period) & whole[:-1] & whole[1:]
-    carried_out = _carried_out(log, contract, action, at)[:-1]
-    previous = np.concatenate((np.zeros((1, action.shape[1])), action[:-1]))
-    began = np.concatenate(([True], ~follows))
-    previous[began] = 0.0
-    reward, terminated = _judged(log, experiment, action, previous, at)
+    return Acted(at, observation, action, (np.diff(at) < (1.0 + LATE) * period) & whole[:-1] & whole[1:])
+
+
+def _of_log(
+    log: RobotLog, experiment: ExperimentConfig, contract: Contract, first_run: int
+) -> Transitions:
+    acted = acted_in(log, contract)
+    follows = acted.follows
+    carried_out = _carried_out(log, contract, acted.action, acted.at)[:-1]
+    reward, terminated = judged(log, experiment, acted)
     keep = follows & carried_out & np.isfinite(reward)
-    run = first_run + np.cumsum(began)[:-1] - 1
+    run = first_run + np.cumsum(np.concatenate(([True], ~follows)))[:-1] - 1
     return Transitions(
-        observation[:-1][keep],
-        action[:-1][keep].astype(np.float32),
+        acted.observation[:-1][keep],
+        acted.action[:-1][keep].astype(np.float32),
         reward[keep].astype(np.float32),
-        observation[1:][keep],
+        acted.observation[1:][keep],
         terminated[keep],
         run[keep],
         int(np.sum(follows & ~carried_out)),
@@ -161,6 +186,8 @@ def _of_log(
 
 
 def _refuse_other_policies(log: RobotLog, contract: Contract) -> None:
+    if log.provenance.get(SHADOW):
+        raise UserError(f"{log.source}: of a shadow run: its commands were not sent to the robot")
     if log.contract is None:
         raise UserError(
             f"{log.source}: carries no contract: what is learned from are logs of `simreal deploy`"
@@ -206,10 +233,17 @@ def _carried_out(
     return fine
 
 
-def _judged(
-    log: RobotLog, experiment: ExperimentConfig, action: FloatArray, previous: FloatArray, at: FloatArray
+def judged(
+    log: RobotLog, experiment: ExperimentConfig, acted: Acted
 ) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """(n - 1,) rewards of the steps, and whether the task was over after them."""
+    """(n - 1,) rewards of the steps of a log, and whether the task was over after them.
+
+    Raises:
+        UserError: a reward that is in no log.
+    """
+    at, action = acted.at, acted.action
+    previous = np.concatenate((np.zeros((1, action.shape[1])), action[:-1]))
+    previous[np.concatenate(([True], ~acted.follows))] = 0.0
     task = find_task(experiment.task, experiment.robot)
     states = _rows(log["joint_position"], at)[1:]
     asked = log["asked"].values[_rows(log["asked"], at)][1:] if "asked" in log else None

@@ -9,7 +9,7 @@ import click
 from rich.box import SIMPLE_HEAD
 
 from simreal.cli.progress import progress
-from simreal.cli.recordings import read_recordings
+from simreal.cli.recordings import read_recordings, refuse_twice
 from simreal.cli_types import OVERRIDE_OPTION, PATH, console, errors, print_json
 from simreal.errors import UserError
 from simreal.tables import folded_table
@@ -132,10 +132,12 @@ def gate(
 
 def _read(logs: tuple[Path, ...], mapping: str | None) -> "list[RobotLog]":
     from simreal.logs.formats import read_logs
+    from simreal.randomization.posterior import sources_of
 
     found = [each for path in logs for each in read_logs(path, mapping)]
     if logs and not found:
         raise UserError(f"{logs[0]}: no log in it")
+    refuse_twice(logs, sources_of(logs), "its flights would be told twice")
     return found
 
 

@@ -36,7 +36,7 @@ def read_recordings(
     if not logs:
         raise UserError(f"{paths[0]}: no log in it")
     sources = sources_of(paths)
-    refuse_twice(paths, sources)
+    refuse_twice(paths, sources, "a fit would be judged by what it was fitted to")
     recordings, left_out = acting_recordings(logs, robot.description, channel)
     for log in logs:
         _refuse_impossible(log, robot)
@@ -45,8 +45,13 @@ def read_recordings(
     return recordings, sources
 
 
-def refuse_twice(paths: Sequence[Path], sources: Sequence["Source"]) -> None:
-    """What is fitted to must not be what the fit is judged by.
+def refuse_twice(paths: Sequence[Path], sources: Sequence["Source"], why: str) -> None:
+    """A log counts once.
+
+    Args:
+        paths: of the logs.
+        sources: what they are, in the same order.
+        why: a second time does harm.
 
     Raises:
         UserError: two logs of the same content.
@@ -55,8 +60,7 @@ def refuse_twice(paths: Sequence[Path], sources: Sequence["Source"]) -> None:
     for path, source in zip(paths, sources, strict=True):
         if source.sha256 in known:
             raise UserError(
-                f"{path}: the same content as {known[source.sha256]}, and a fit would be judged by "
-                "what it was fitted to: give it once"
+                f"{path}: the same content as {known[source.sha256]}, and {why}: give it once"
             )
         known[source.sha256] = path
 

@@ -84,6 +84,7 @@ def _recorded(messages: LogMessages, path: Path) -> RobotLog:
     log.start_ns = min(times[0] for times in messages.times.values() if times)
     if log.contract is not None:
         _name_robot(log, log.contract)
+    log.provenance |= messages.provenance
     for topic in messages.messages:
         if topic == STATE:
             for key in STATE_CHANNELS:

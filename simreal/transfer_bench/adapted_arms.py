@@ -21,7 +21,6 @@ from simreal.identification.fitting import Cutting
 from simreal.identification.identify import Identification, identify
 from simreal.identification.identify import posterior as posterior_of
 from simreal.identification.recording import Recording
-from simreal.make_environment import make_environment
 from simreal.randomization.posterior import Posterior, read_posterior, sources_of, write_posterior
 from simreal.randomization.residual import read_residual, write_residual
 from simreal.robots import load_robot
@@ -101,7 +100,7 @@ def _meet(job: Job, base: Run, path: Path) -> None:
     """Excite the robot, and fly the base policy on it."""
     candidate = load_candidate(base.path)
     experiment = robot_experiment(candidate.experiment)
-    contract = make_environment(experiment.from_start(), 1, threads=1).contract
+    contract = candidate.contract
     commands = Commands(experiment, find_task(experiment.task, experiment.robot))
     meeting, rate, first = find_meeting(job.robot), contract.control_rate, 1000 * job.seed
     robot = HiddenRobot(job.robot, job.target, rate, meeting.held)

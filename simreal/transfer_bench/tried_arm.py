@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simreal.adapt.flown import compare_flights
+from simreal.adapt.flown import Flight, Pair, compare_pairs, flight_of
 from simreal.adapt.gate_measures import Part
 from simreal.adapt.robot_episode import draw_commands, fly
 from simreal.adapt.witness import WitnessDriver
@@ -14,12 +14,13 @@ from simreal.adapt.worlds import robot_experiment
 from simreal.deploy.loop_options import LoopOptions
 from simreal.deploy.policy import Policy, load_policy
 from simreal.evaluate import load_candidate
+from simreal.experiment import ExperimentConfig
 from simreal.export import export
 from simreal.logs.formats import read_logs
-from simreal.logs.robot_log import RobotLog
 from simreal.robots import load_robot
 from simreal.run import Run
 from simreal.run_verdict import BASE
+from simreal.state import FloatArray
 from simreal.transfer_bench.adapted_arms import ROBOT_SECONDS, posterior
 from simreal.transfer_bench.job import Job, Made
 from simreal.transfer_bench.stepped_robot import SteppedRobot
@@ -41,22 +42,20 @@ def tried(job: Job, tell: Tell) -> Made:
     tell(f"base and adapted policy fly in turns, for {left:.0f} s")
     job.path.mkdir(parents=True, exist_ok=True)
     policies = [_exported(run, job.path / f"{name}.onnx") for run, name in zip(runs, NAMES, strict=True)]
-    robot = SteppedRobot(
-        job.robot, job.target, policies[0].contract.control_rate, FIRST_EPISODE + 1000 * job.seed
-    )
+    experiment = robot_experiment(load_candidate(base.path).experiment)
+    robot = SteppedRobot(job.robot, job.target, experiment.control_rate, FIRST_EPISODE + 1000 * job.seed)
     try:
-        logs, violations = _in_turns(job, policies, robot, left)
+        pairs, violations = _in_turns(job, policies, experiment, robot, left)
     finally:
         robot.close()
-    one, other = (load_candidate(run.path) for run in runs)
-    compared = compare_flights(one, other, logs, robot_experiment(one.experiment))
-    better = not isinstance(compared, Part) or compared.measures[0].gain.value >= 0.0
+    compared = compare_pairs(pairs, experiment.control_rate)
+    kept = 0 if isinstance(compared, Part) and compared.measures[0].gain.value < 0.0 else 1
     return Made(
-        runs[better],
+        runs[kept],
         found.robot_seconds + robot.seconds,
         found.resets + robot.resets,
         found.violations + violations,
-        (*found.notes, f"kept the {NAMES[better]} policy: {_told(compared)}"),
+        (*found.notes, f"kept the {NAMES[kept]} policy: {_told(compared)}"),
     )
 
 
@@ -67,22 +66,37 @@ def _exported(run: Run, path: Path) -> Policy:
 
 
 def _in_turns(
-    job: Job, policies: Sequence[Policy], robot: SteppedRobot, seconds: float
-) -> tuple[list[RobotLog], int]:
-    """Logs of flights, as many of each policy as s allow, and control steps beyond a limit."""
-    experiment = robot_experiment(load_candidate(job.path / f"{NAMES[0]}.onnx").experiment)
+    job: Job,
+    policies: Sequence[Policy],
+    experiment: ExperimentConfig,
+    robot: SteppedRobot,
+    seconds: float,
+) -> tuple[list[Pair], int]:
+    """Flights, as many of each policy as s allow, and control steps beyond a limit."""
     witness = WitnessDriver(robot, load_robot(job.robot).config.safety)
-    logs, pair = [], 0
-    # A flight takes longer than its episode: at first the robot rises.
-    while robot.seconds + max(2.0 * experiment.episode_length, robot.seconds / max(1, pair)) <= seconds:
-        asked = draw_commands(policies[0].contract, np.random.default_rng([job.seed, pair]))
-        for name, policy in zip(NAMES, policies, strict=True):
-            log = job.path / f"{name}_{pair:02d}.mcap"
-            log.unlink(missing_ok=True)
-            fly(policy, witness, experiment, experiment.episode_length, log, asked, LoopOptions())
-            logs += read_logs(log)
-        pair += 1
-    return logs, witness.beyond_range + witness.beyond_limits
+    pairs: list[Pair] = []
+    # A flight takes longer than its episode, since at first the robot rises.
+    longest = 2.0 * experiment.episode_length
+    while robot.seconds + longest <= seconds:
+        began, number = robot.seconds, len(pairs)
+        asked = draw_commands(policies[0].contract, np.random.default_rng([job.seed, number]))
+        base, adapted = (
+            _flown(policy, witness, experiment, job.path / f"{name}_{number:02d}.mcap", asked)
+            for name, policy in zip(NAMES, policies, strict=True)
+        )
+        pairs.append((base, adapted))
+        longest = max(longest, robot.seconds - began)
+    return pairs, witness.beyond_range + witness.beyond_limits
+
+
+def _flown(
+    policy: Policy, witness: WitnessDriver, experiment: ExperimentConfig, log: Path, asked: FloatArray
+) -> Flight:
+    log.unlink(missing_ok=True)
+    found = fly(policy, witness, experiment, experiment.episode_length, log, asked, LoopOptions())
+    if found.outcome.ended_by == "interrupt":
+        raise KeyboardInterrupt(f"{log}: interrupted; the same command goes on")
+    return flight_of(read_logs(log)[0], experiment, policy.contract)
 
 
 def _told(compared: Part | str) -> str:

@@ -28,7 +28,7 @@ def test_a_policy_is_not_worse_than_itself(base: Run, identified: Path, log: Rob
     assert [part.name for part in found.parts] == ["old worlds", "identified robot", "real states"]
     assert {part.verdict for part in found.parts} == {"not worse"}
     [missing] = found.not_judged
-    assert missing.startswith("flights of both on the robot: 0 logs of")
+    assert missing.startswith("flights of both on the robot: 0 logs are of")
 
 
 def test_logs_too_short_for_an_interval_judge_nothing(base: Run, log: RobotLog) -> None:

@@ -16,6 +16,7 @@ from simreal.deploy.loop import deploy
 from simreal.deploy.loop_options import LoopOptions, steps_per_action
 from simreal.deploy.policy import load_policy
 from simreal.errors import UserError
+from simreal.logs.formats import read_logs
 from simreal.logs.messages import read_messages
 from simreal.state import DriveReport, FloatArray, RobotState
 
@@ -112,6 +113,7 @@ def test_a_shadow_sends_nothing_at_all(
     assert outcome.ended_by == "duration"
     assert set(driver.asked) == {"disconnect"}
     assert set(read_messages(log).array("/command")[:, 0]) == {2.0}
+    assert read_logs(log)[0].provenance["shadow"] == "true"
     assert outcome.driven_travel == {"arm": 0.0}
 
 
