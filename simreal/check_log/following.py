@@ -25,6 +25,8 @@ LATEST = 0.3
 """s, by which a joint may come after its command: a weak servo under load takes 0.2 s."""
 LAGS = 31
 """That are tried up to then: 10 ms apart, a twentieth of the period of a motion of 5 Hz."""
+ALIKE = 0.03
+"""Share of a motion that times between these, and between samples, may leave unexplained."""
 
 
 def against_commands(subject: Subject) -> Finding | None:
@@ -81,9 +83,15 @@ class _Pairs:
 
     @cached_property
     def _by_lag(self) -> FloatArray:
-        """(lags, joints, joints) correlation of each joint with each command some time before it."""
-        motion = _standard(self.position).T / len(self.time)
-        late = [self.time - lag for lag in np.linspace(0.0, LATEST, LAGS)]
+        """(lags, joints, joints) correlation of each joint with each command some time before it.
+
+        All of the same rows, which know what was commanded before them; of a short log, its second half.
+        """
+        start, end = self.log["commanded_position"].time[0], self.time[-1]
+        latest = min(LATEST, 0.5 * (end - start))
+        rows = self.time >= start + latest
+        motion = _standard(self.position[rows]).T / np.count_nonzero(rows)
+        late = [self.time[rows] - lag for lag in np.linspace(0.0, latest, LAGS)]
         asked = (self.log.at("commanded_position", time, hold=True) for time in late)
         return np.array([motion @ _standard(each) for each in asked])
 
@@ -132,18 +140,20 @@ class _Pairs:
 
         A swing that comes late by half of it does so too, but follows an earlier command far better.
         """
-        if (
-            not self._by_lag[0, row, row] < -FOLLOWS
-        ):  # nor where it is no number: of one that stands still
+        # No number, of a joint that stands still, is not below either.
+        if not self._by_lag[0, row, row] < -FOLLOWS:
             return False
         late, against = self._unexplained(row)
         return not late < CLEARLY * against
 
     def _unexplained(self, row: int) -> tuple[float, float]:
-        """Share of a joint's motion that its command does not explain, as it is and mirrored."""
+        """Share of a joint's motion that its command does not explain, as it is and mirrored.
+
+        A pure swing says nothing either way: mirrored and half of it later, it is the same.
+        """
         own = self._by_lag[:, row, row]
         follows, against = max(0.0, float(own.max())), max(0.0, float(-own.min()))
-        return 1.0 - follows**2, 1.0 - against**2
+        return max(ALIKE, 1.0 - follows**2), max(ALIKE, 1.0 - against**2)
 
     def wrong_sign(self, row: int) -> Finding | None:
         """That a joint moves against its command, which no delay explains as well."""
