@@ -27,7 +27,10 @@ MOST_ENTRIES = 300_000
 """Of a document, aliases counted in full: a few hundred bytes of aliases to aliases are billions."""
 
 MOST_LEVELS = 100
-"""Of keys below keys: what reads them afterwards goes down level by level."""
+"""Of lists and keys below each other, aliases followed: what reads them goes down level by level."""
+
+MOST_SHOWN = 80
+"""Letters of an override that a message shows."""
 
 
 class Config(BaseModel):
@@ -149,12 +152,53 @@ class FileAssignment(str):
         return made
 
 
+class _NestingError(Exception):
+    """Of a document that nests too deeply, or within itself."""
+
+    def __init__(self) -> None:
+        super().__init__(f"nested too deeply (more than {MOST_LEVELS} levels), or within itself")
+
+
+def _refuse_nesting(text: str) -> None:
+    """Refuse such a text by its events: what makes nodes of them goes down in C, until it crashes."""
+    below = [0]  # levels so far, below each of what is open
+    anchors: list[str | None] = []  # of what is open
+    known: dict[str | None, int] = {}  # levels of what has an anchor
+    try:
+        for event in yaml.parse(text, _Loader):
+            if isinstance(event, yaml.CollectionStartEvent):
+                anchors.append(event.anchor)
+                below.append(0)
+            elif isinstance(event, yaml.CollectionEndEvent):
+                known[anchors.pop()] = levels = below.pop() + 1
+                below[-1] = max(below[-1], levels)
+            elif isinstance(event, yaml.ScalarEvent):
+                known[event.anchor] = 0
+            elif isinstance(event, yaml.AliasEvent):
+                if event.anchor in anchors:
+                    raise _NestingError
+                if event.anchor not in known:  # libyaml does not say which
+                    raise yaml.MarkedYAMLError(
+                        problem=f"found undefined alias {event.anchor!r}",
+                        problem_mark=event.start_mark,  # type: ignore[arg-type]  # libyaml's own Mark
+                    )
+                below[-1] = max(below[-1], known[event.anchor])
+            if len(anchors) + below[-1] > MOST_LEVELS:
+                raise _NestingError
+    except yaml.MarkedYAMLError as error:
+        # libyaml may look ahead 1000 levels, from where on version 0.2.6 refuses by itself.
+        if "nesting depth" in str(error.problem):
+            raise _NestingError from None
+        raise
+
+
 def _read(text: str) -> tuple[yaml.Node | None, Any]:
     """A document's nodes, which know their lines, and what they say."""
     try:
-        loader = _Loader(text)
+        _refuse_nesting(text)
     except UnicodeEncodeError as error:  # bytes of a command line that are no text
         raise yaml.YAMLError(error.reason) from None
+    loader = _Loader(text)
     try:
         node = loader.get_single_node()
         return node, None if node is None else loader.construct_document(node)
@@ -189,18 +233,13 @@ class Document:
             raise UserError(f"{where}: not valid YAML: {error.problem}") from None
         except yaml.YAMLError as error:
             raise UserError(f"{source}: not valid YAML: {error}") from None
-        except RecursionError:
-            raise self._too_deep() from None
+        except _NestingError as error:
+            raise UserError(f"{source}: {error}") from None
         if not isinstance(data, dict):
             raise UserError(f"{source}: expected keys with values, found {_kind(data)}")
         self.data: dict[str, Any] = data
 
-    def _too_deep(self) -> UserError:
-        return UserError(f"{self.source}: nested too deeply, or within itself")
-
     def _collect(self, node: yaml.Node | None, at: Location) -> None:
-        if len(at) > MOST_LEVELS:
-            raise self._too_deep()
         if len(self._places) > MOST_ENTRIES:
             raise UserError(
                 f"{self.source}: more than {MOST_ENTRIES:,} entries, aliases counted in full"
@@ -222,7 +261,7 @@ class Document:
                 for key in assignment.brings:
                     self._note((*path, key), assignment.file)
             else:
-                self._note(path, f"override {assignment!r}")
+                self._note(path, _shown(assignment))
         return override(self.data, assignments)
 
     def _note(self, path: tuple[str, ...], place: str) -> None:
@@ -264,6 +303,12 @@ def _keys(path: str) -> list[str]:
     return re.split(r"\.(?![^\[\]]*\])", path.strip())
 
 
+def _shown(assignment: str) -> str:
+    """An override in a message, without the rest of a long value."""
+    cut = assignment if len(assignment) <= MOST_SHOWN else f"{assignment[:MOST_SHOWN]}..."
+    return f"override {cut!r}"
+
+
 def override(data: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
     """Apply ``a.b=value`` assignments to a nested mapping; values are read as YAML.
 
@@ -279,7 +324,7 @@ def override(data: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]
         keys = _keys(path)
         if not separator or not all(keys):
             raise UserError(
-                f"override {assignment!r}: expected key=value or section.key=value "
+                f"{_shown(assignment)}: expected key=value or section.key=value "
                 "(here -o changes the configuration)"
             )
         level = result
@@ -287,12 +332,14 @@ def override(data: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]
             child = level.setdefault(key, {})
             if not isinstance(child, dict):
                 parent = ".".join(keys[: depth + 1])
-                raise UserError(f"override {assignment!r}: {parent} is a value, not a section")
+                raise UserError(f"{_shown(assignment)}: {parent} is a value, not a section")
             level = child
         try:
             level[keys[-1]] = _read(text)[1]
-        except (yaml.YAMLError, RecursionError):
-            raise UserError(f"override {assignment!r}: the value is not valid YAML") from None
+        except _NestingError as error:
+            raise UserError(f"{_shown(assignment)}: {error}") from None
+        except yaml.YAMLError:
+            raise UserError(f"{_shown(assignment)}: the value is not valid YAML") from None
     return result
 
 

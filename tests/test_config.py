@@ -1,15 +1,29 @@
 import json
+import runpy
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 
+from simreal import config
 from simreal.config import Config, Document, override, parse, read_document
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
+
+
+@pytest.fixture(autouse=True, scope="module", params=["libyaml", "python"])
+def loader(request: pytest.FixtureRequest) -> Iterator[None]:
+    """PyYAML has libyaml, or has not."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "python":
+            patch.setattr(yaml, "__with_libyaml__", False)
+            patch.setattr(config, "_Loader", runpy.run_path(config.__file__)["_Loader"])
+        yield
 
 
 class Square(Config):
@@ -225,26 +239,50 @@ def test_a_document_that_is_no_mapping_is_refused(text: str) -> None:
         Document(text, "bad.yaml")
 
 
+NESTED = "nested too deeply (more than 100 levels), or within itself"
+
+
 @pytest.mark.parametrize(
     "text",
     [
-        "a: &x {b: *x}",
-        "a: &x [*x]",
-        "a: " + "[" * 200 + "]" * 200,
-        "a: " + "{b: " * 600 + "}" * 600,
+        "&x {b: *x}",
+        "&x [*x]",
+        "[&x {b: [*x]}]",
+        "[" * 101 + "]" * 101,
+        "{b: " * 101 + "}" * 101,
+        "[" * 100_000,
+        "{b: " * 100_000,
+        "[ " * 100_000,
+        "[&a0 []" + "".join(f", &a{level} [*a{level - 1}]" for level in range(1, 100)) + "]",
     ],
+    ids=lambda text: f"{text[:12]}{len(text)}",
 )
-def test_endless_nesting_is_refused(text: str) -> None:
-    with pytest.raises(UserError, match=r"^bad\.yaml: nested too deeply"):
-        Document(text, "bad.yaml")
+def test_deep_and_endless_nesting_is_refused(text: str) -> None:
+    with pytest.raises(UserError) as caught:
+        Document(f"a: {text}", "bad.yaml")
+    assert str(caught.value) == f"bad.yaml: {NESTED}"
+    with pytest.raises(UserError) as caught:
+        override({}, [f"a={text}"])
+    assert str(caught.value).startswith(f"override 'a={text[:78]}")
+    assert str(caught.value).endswith(f": {NESTED}")
+    assert len(str(caught.value)) < 200
 
 
-@pytest.mark.parametrize("text", ["a: " + "[" * 100_000, "a: " + "{b: " * 100_000, "a: \udcff"])
-def test_what_no_reader_of_yaml_takes_is_refused(text: str) -> None:
+@pytest.mark.parametrize("text", ["[" * 99 + "]" * 99, "{b: " * 99 + "}" * 99, "[&x [], *x]"])
+def test_nesting_up_to_there_is_read(text: str) -> None:
+    assert Document(f"a: {text}", "good.yaml").data == override({}, [f"a={text}"])
+
+
+def test_an_alias_to_nothing_is_named() -> None:
+    with pytest.raises(UserError, match=r"^bad\.yaml:2: .*undefined alias 'nothing'"):
+        Document("a: 1\nb: *nothing\n", "bad.yaml")
+
+
+def test_what_is_no_text_is_refused() -> None:
     with pytest.raises(UserError, match=r"^bad\.yaml"):
-        Document(text, "bad.yaml")
+        Document("a: \udcff", "bad.yaml")
     with pytest.raises(UserError):
-        override({}, [f"key={text}"])
+        override({}, ["key=a: \udcff"])
 
 
 YAML_LIKE = st.text(alphabet="ab01.:-_{}[]?&*!|>%@'\"#,\n \t<=~eExo+", max_size=60)
@@ -384,7 +422,7 @@ def test_an_override_does_not_go_below_a_value() -> None:
         override({"robot": "qube"}, ["robot.name=3"])
 
 
-@pytest.mark.parametrize("value", ["[1", "{", "2001-99-99", "!!python/name:os.system", "[" * 600])
+@pytest.mark.parametrize("value", ["[1", "{", "2001-99-99", "!!python/name:os.system"])
 def test_an_override_that_is_no_yaml_is_refused(value: str) -> None:
     with pytest.raises(UserError, match="the value is not valid YAML"):
         override({}, [f"a={value}"])
