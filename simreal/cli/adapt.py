@@ -51,7 +51,7 @@ def finetune(
     """Train RUN's policy on in a new run, among robots like the one that was identified."""
     from simreal.adapt.finetune import finetune as run_finetuning
     from simreal.adapt.finetune import start_finetuning
-    from simreal.cli.train import conclude, training_progress
+    from simreal.cli.train import conclude, end_interrupted, training_progress
     from simreal.randomization.posterior import BAND
     from simreal.run import Run
     from simreal.train import planned_steps
@@ -77,7 +77,9 @@ def finetune(
         )
     with training_progress(planned) as show:
         finished = run_finetuning(run, show)
-    conclude(run, finished)
+    if not finished:
+        end_interrupted(run)
+    conclude(run)
 
 
 @click.command()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -78,7 +78,9 @@ def train(
     _announce(run, total or run.total_steps, planned)
     with training_progress(planned) as show:
         finished = train_run(run, resume, total, show, find_teacher=find_teacher)
-    conclude(run, finished)
+    if not finished:
+        end_interrupted(run)
+    conclude(run)
 
 
 def _identified(experiment: str, overrides: tuple[str, ...], path: Path) -> str:
@@ -102,14 +104,14 @@ def _announce(run: "Run", asked: int, planned: int) -> None:
     )
 
 
-def conclude(run: "Run", finished: bool) -> None:
-    """Tell what the policy does when it no longer explores, and what to do with it.
+def end_interrupted(run: "Run") -> NoReturn:
+    """Tell how an interrupted training goes on, and end with the exit status of Ctrl-C."""
+    console.print(f"interrupted; go on with: {run.command_to_go_on}", soft_wrap=True)
+    sys.exit(130)
 
-    Of a training that was interrupted: how to go on; then end with the exit status of Ctrl-C.
-    """
-    if not finished:
-        console.print(f"interrupted; go on with: {run.command_to_go_on}", soft_wrap=True)
-        sys.exit(130)
+
+def conclude(run: "Run") -> None:
+    """Tell what the policy does when it no longer explores, and what to do with it."""
     from simreal.evaluate import load_candidate
     from simreal.experiment import ExperimentConfig
     from simreal.run_verdict import BASE

@@ -222,7 +222,7 @@ def test_sac_keeps_its_entropy_weight(tmp_path: Path) -> None:
 def test_what_went_on_after_an_interrupt_is_held_beside_its_base_too(
     adapted: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    conclude(adapted, finished=True)
+    conclude(adapted)
     told = capsys.readouterr().out
     assert "the policy that it began from" in told and f"simreal gate {adapted.path}" in told
     assert "simreal export" not in told  # which would refuse

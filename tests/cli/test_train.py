@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from simreal.cli import train as module
-from simreal.cli.train import conclude, training_progress
+from simreal.cli.train import end_interrupted, training_progress
 from simreal.run import Run
 from simreal.train import TrainingStatus
 
@@ -30,7 +30,7 @@ def test_without_a_terminal_lines_tell_the_pace_and_the_time_left(
 
 def test_who_interrupts_a_training_is_told_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        conclude(Run(Path("runs/mine")), finished=False)
+        end_interrupted(Run(Path("runs/mine")))
     assert ended.value.code == 130
     said = capsys.readouterr().out
     assert said == "interrupted; go on with: simreal train --resume --run runs/mine\n"
