@@ -1,4 +1,8 @@
-"""A copy of the test's process, for what that must not do itself; a fresh one imports torch anew."""
+"""A copy of the test's process, for what that must not do itself; a fresh one imports torch anew.
+
+A copy has none of the process's other threads, and may wait for ever for what one of them held. Tests
+keep torch at one thread, so that there is none that holds anything.
+"""
 
 import multiprocessing
 from collections.abc import Callable
@@ -11,7 +15,7 @@ def in_a_copy(do: Callable[[], str]) -> tuple[int | None, str]:
     """Let a copy of this process do something.
 
     Returns:
-        The copy's exit status, and what it said; an empty text of one that was killed.
+        The copy's exit status, and what it said: nothing if it was killed, or raised (status 1).
     """
     fork = multiprocessing.get_context("fork")
     here, there = fork.Pipe(duplex=False)
@@ -19,7 +23,11 @@ def in_a_copy(do: Callable[[], str]) -> tuple[int | None, str]:
     process.start()
     there.close()
     try:
-        said = here.recv() if here.poll(PATIENCE) else "it hangs"
+        if here.poll(PATIENCE):
+            said = here.recv()
+        else:
+            process.kill()
+            said = "it hangs"
     except EOFError:
         said = ""
     process.join(PATIENCE)
