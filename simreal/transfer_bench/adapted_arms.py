@@ -216,6 +216,7 @@ def _point_of(identified: Posterior) -> Posterior:
     update = {
         "samples": (tuple(map(float, mean)),),
         "weights": None,
+        "coverage": None,  # one sample does not cover what all of them do
         "provenance": f"mean of: {identified.provenance}",
     }
     return identified.model_copy(update=update)
