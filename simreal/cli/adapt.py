@@ -1,5 +1,6 @@
 """`simreal finetune`, `gate` and `fit-actuator`: policies and simulators adapted to a robot."""
 
+import math
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -69,9 +70,12 @@ def finetune(
     )
     if ready.coverage is not None and ready.coverage < BAND:
         errors.print(
-            f"{randomization} covers {100 * ready.coverage:.0f} % of what was held out, where it is to "
-            f"cover {100 * BAND:.0f} %: the robot has something that no parameter describes, and only "
-            "flights of both policies on it tell whether this one is better (simreal gate)",
+            # Rounded down: 89.7 % is not 90.
+            f"{randomization} covers {math.floor(100 * ready.coverage)} % of what was held out, where "
+            f"it is to cover {100 * BAND:.0f} %: the robot may have something that none of its "
+            "parameters describes, or differ by day. simreal identify may find it with more "
+            "--parameters; until then only flights of both policies on it tell whether this one is "
+            "better (simreal gate)",
             style="yellow",
             soft_wrap=True,
         )
