@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ Act = Callable[[Float32Array, Images], NDArray[np.floating[Any]]]
 """Maps (n, size) observations and what cameras show to (n, actuators) actions in [-1, 1]."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, for what is cached
 class Candidate:
     """A policy to evaluate, from a run or from a file.
 
@@ -53,7 +53,7 @@ class Candidate:
     act: Act
     experiment: BaseExperiment
 
-    @property
+    @cached_property
     def contract(self) -> Contract:
         """Of its experiment, which is built for it."""
         return make_environment(self.experiment.from_start(), 1, threads=1).contract

@@ -19,6 +19,11 @@ class Interval(NamedTuple):
     low: float
     high: float
 
+    @property
+    def told(self) -> str:
+        """For people."""
+        return f"{self.value:.3g} ({self.low:.3g} to {self.high:.3g})"
+
 
 def mean_interval(values: Sequence[float]) -> Interval:
     """Mean with the interval of the central limit theorem; no values give nan."""

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from simreal.adapt.gate_measures import RETURN_MARGIN, Measure, Part
 from simreal.adapt.robot_episode import OF_MOTION, stopped_for
-from simreal.adapt.transitions import Acted, acted_in, judged, reward_not_in_logs
+from simreal.adapt.robot_trial import FEWEST
+from simreal.adapt.transitions import ControlSteps, control_steps, judged, reward_not_in_logs
 from simreal.contract import Contract
 from simreal.contract_differences import behaviour_differences
 from simreal.deploy.provenance import POLICY_DIGEST, SHADOW
@@ -27,8 +28,6 @@ from simreal.statistics import student_interval
 
 Values = NDArray[np.float64]
 
-FEWEST = 3
-"""Pairs of flights of which an interval says something."""
 SHORTEST = 1.0
 """s that both of a pair must have flown, if neither fell."""
 SAME = 1e-3
@@ -81,7 +80,7 @@ def flight_of(log: RobotLog, experiment: ExperimentConfig, contract: Contract) -
     Raises:
         UserError: a log of another policy, or rewards that are in no log.
     """
-    acted = acted_in(log, contract)
+    acted = control_steps(log, contract)
     reward, terminated = judged(log, experiment, acted)
     ended = np.flatnonzero(terminated)
     steps = int(ended[0]) + 1 if ended.size else len(reward)
@@ -100,12 +99,12 @@ def flies_as(act: Act, contract: Contract, log: RobotLog) -> bool:
     """Whether the actions in a log are those of a policy on what the log says was observed."""
     if log.contract is None or contract.cameras or behaviour_differences(log.contract, contract):
         return False
-    logged = acted_in(log, contract)
+    logged = control_steps(log, contract)
     apart = np.abs(np.clip(_answers(act, logged), -1.0, 1.0) - logged.action).max(axis=1)
     return bool((apart <= SAME).mean() >= SHARE_SAME)
 
 
-def _answers(act: Act, logged: Acted) -> NDArray[np.floating[Any]]:
+def _answers(act: Act, logged: ControlSteps) -> NDArray[np.floating[Any]]:
     """(steps, actuators) actions of a policy on what was observed."""
     if not hasattr(act, "begin"):  # it carries nothing from step to step
         return act(logged.observation, NO_IMAGES)

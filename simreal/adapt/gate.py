@@ -27,7 +27,6 @@ from simreal.logs.robot_log import RobotLog
 from simreal.randomization.posterior import read_posterior, write_posterior
 from simreal.run import Run
 from simreal.run_verdict import BASE, VERDICT
-from simreal.statistics import Interval
 
 Tell = Callable[[str, int], None]
 
@@ -84,7 +83,7 @@ class Gate:
     def reasons(self) -> list[str]:
         """Why not, a line for each measure that keeps it back."""
         return [
-            f"{part.name}: {measure.name} is {measure.verdict}: gain {_shown(measure.gain)}, "
+            f"{part.name}: {measure.name} is {measure.verdict}: gain {measure.gain.told}, "
             f"a loss of {measure.margin:.3g} would not count"
             for part in self.parts
             for measure in part.measures
@@ -101,10 +100,6 @@ class Gate:
             for each in part.measures
             if each.name == SUCCESS and max(each.base, each.adapted) < FAILS
         ]
-
-
-def _shown(gain: Interval) -> str:
-    return f"{gain.value:.3g} ({gain.low:.3g} to {gain.high:.3g})"
 
 
 def judge(

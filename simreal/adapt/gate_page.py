@@ -27,7 +27,7 @@ def rows(gate: Gate) -> list[list[str]]:
             each.name,
             f"{each.base:.3g}",
             f"{each.adapted:.3g}",
-            f"{each.gain.value:.3g} ({each.gain.low:.3g} to {each.gain.high:.3g})",
+            each.gain.told,
             f"{each.margin:.2g}",
             each.verdict,
         ]

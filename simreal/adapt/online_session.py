@@ -427,8 +427,7 @@ def worse_than_base(episodes: Sequence[FlownEpisode]) -> str | None:
         return None
     return (
         f"it has become worse on the robot: the last {len(latest)} episodes have a mean reward of "
-        f"{other.value:.3g} ({other.low:.3g} to {other.high:.3g}), {len(base)} of the base policy "
-        f"{alone.value:.3g} ({alone.low:.3g} to {alone.high:.3g})"
+        f"{other.told}, {len(base)} of the base policy {alone.told}"
     )
 
 

@@ -130,7 +130,7 @@ def reward_not_in_logs(experiment: ExperimentConfig) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Acted:
+class ControlSteps:
     """What a policy saw and did in one log, in all of its control steps.
 
     Attributes:
@@ -146,7 +146,7 @@ class Acted:
     follows: NDArray[np.bool_]
 
 
-def acted_in(log: RobotLog, contract: Contract) -> Acted:
+def control_steps(log: RobotLog, contract: Contract) -> ControlSteps:
     """Read it.
 
     Raises:
@@ -161,13 +161,15 @@ def acted_in(log: RobotLog, contract: Contract) -> Acted:
     action = np.clip(actions.values, -1.0, 1.0)
     whole: NDArray[np.bool_] = np.isfinite(np.concatenate((observation, action), axis=1)).all(axis=1)
     period = 1.0 / contract.control_rate
-    return Acted(at, observation, action, (np.diff(at) < (1.0 + LATE) * period) & whole[:-1] & whole[1:])
+    return ControlSteps(
+        at, observation, action, (np.diff(at) < (1.0 + LATE) * period) & whole[:-1] & whole[1:]
+    )
 
 
 def _of_log(
     log: RobotLog, experiment: ExperimentConfig, contract: Contract, first_run: int
 ) -> Transitions:
-    acted = acted_in(log, contract)
+    acted = control_steps(log, contract)
     follows = acted.follows
     carried_out = _carried_out(log, contract, acted.action, acted.at)[:-1]
     reward, terminated = judged(log, experiment, acted)
@@ -234,7 +236,7 @@ def _carried_out(
 
 
 def judged(
-    log: RobotLog, experiment: ExperimentConfig, acted: Acted
+    log: RobotLog, experiment: ExperimentConfig, acted: ControlSteps
 ) -> tuple[FloatArray, NDArray[np.bool_]]:
     """(n - 1,) rewards of the steps of a log, and whether the task was over after them.
 

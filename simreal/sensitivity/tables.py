@@ -22,7 +22,7 @@ def _column_row(sweep: Sweep) -> Row:
         for value, summary in (sweep.ranked[0], sweep.ranked[-1])
     )
     returns = sweep.return_drop
-    drop_of_return = f"{returns.value:.3g} ({returns.low:.3g} to {returns.high:.3g})"
+    drop_of_return = returns.told
     return sweep.column.name, worst, best, _share(sweep.drop), drop_of_return
 
 

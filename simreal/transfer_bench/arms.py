@@ -107,6 +107,10 @@ ARMS: dict[str, Arm] = {
 }
 
 
+GO_ON_ON_ROBOT = ("tuned", "tried")
+"""Arms that go on from `posterior` with the robot, for what is left of five minutes."""
+
+
 def make(job: Job, tell: Tell) -> Made:
     """Do what an arm does; training that was interrupted goes on.
 
@@ -127,6 +131,6 @@ def missing(robot: str, arm: str) -> str | None:
     rate = base_experiment(robot).control_rate
     if arm == "residual" and rate * SMOOTHING < 1.0:
         return f"its logs have {rate:g} Hz, and at least {1.0 / SMOOTHING:.0f} tell accelerations"
-    if arm in ("tuned", "tried") and (reward := reward_not_in_logs(base_experiment(robot))) is not None:
+    if arm in GO_ON_ON_ROBOT and (reward := reward_not_in_logs(base_experiment(robot))) is not None:
         return f"its reward {reward} looks at more than joints, actions and commands: no log tells it"
     return None

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from simreal.transfer_bench.adapted_arms import BASE_SHARE
-from simreal.transfer_bench.arms import ARMS
+from simreal.transfer_bench.arms import ARMS, GO_ON_ON_ROBOT
 from simreal.transfer_bench.job import Job
 from simreal.transfer_bench.results import Result
 from simreal.transfer_bench.targets import TARGETS, base_experiment
@@ -17,8 +17,6 @@ SLOWER = {"online": 1.6, "recurrent": 4.7}
 """Times that arms take as long as plain PPO, of the Qube (docs/adaptation_online.md)."""
 JUDGED = 3.0
 """Times that an environment is faster which nothing learns from."""
-ON_ROBOT_AFTER_POSTERIOR = ("tuned", "tried")
-"""Arms that fly for what is left of five minutes."""
 ON_ROBOT = 60.0
 """s of processor time, about, of that for 204 s on a Qube: 156 s of flying took 40 s."""
 IDENTIFICATION = 120.0
@@ -64,7 +62,7 @@ def seconds_left(
 
 def _parts(job: Job) -> dict[tuple[object, ...], float]:
     """S of all that must be done before a job is judged, each by what it is the same for."""
-    simulated = "posterior" if job.arm in ON_ROBOT_AFTER_POSTERIOR else job.arm
+    simulated = "posterior" if job.arm in GO_ON_ON_ROBOT else job.arm
     learns_of = ARMS[job.arm].learns_of
     if learns_of != "measurements":
         target = None if learns_of == "nothing" else job.target
@@ -74,7 +72,7 @@ def _parts(job: Job) -> dict[tuple[object, ...], float]:
         (job.robot, job.target, "identified", job.seed): IDENTIFICATION,
         (job.robot, job.target, simulated, job.seed): _training(job, 1.0 - BASE_SHARE),
     }
-    if job.arm in ON_ROBOT_AFTER_POSTERIOR:
+    if job.arm in GO_ON_ON_ROBOT:
         parts[job.robot, job.target, job.arm, job.seed] = ON_ROBOT
     return parts
 

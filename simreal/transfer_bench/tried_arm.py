@@ -104,8 +104,7 @@ def _told(compared: Part | str) -> str:
     if isinstance(compared, str):
         return compared
     [measure] = compared.measures
-    gain = measure.gain
     return (
         f"mean reward {measure.adapted:.3g} against {measure.base:.3g} in {compared.where}: "
-        f"gain {gain.value:.3g} ({gain.low:.3g} to {gain.high:.3g})"
+        f"gain {measure.gain.told}"
     )

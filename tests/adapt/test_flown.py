@@ -20,7 +20,7 @@ from simreal.adapt.flown import (
 )
 from simreal.adapt.gate import judge
 from simreal.adapt.gate_measures import Part
-from simreal.adapt.transitions import acted_in
+from simreal.adapt.transitions import control_steps
 from simreal.cli.main import cli
 from simreal.deploy.loop import deploy
 from simreal.deploy.policy import load_policy
@@ -133,7 +133,7 @@ def test_a_shadow_run_is_no_flight(base: Run, spoilt: Run, logs: Logs) -> None:
     found = judge(spoilt, base.path, [*watched, *logs[1]], episodes=4)
     assert any("0 logs are of run and 3 of spoilt" in each for each in found.not_judged)
     with pytest.raises(UserError, match="shadow run: its commands were not sent"):
-        acted_in(watched[0], base.contract())
+        control_steps(watched[0], base.contract())
 
 
 def test_steps_count_whoever_limited_their_commands_and_a_fall_ends_them(
