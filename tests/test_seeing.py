@@ -160,9 +160,13 @@ def filmed(path: Path) -> str:
 
 
 def test_a_policy_that_sees_runs_on_a_camera(policy: Policy, tmp_path: Path) -> None:
-    eyes = open_eyes(policy.contract, {"front": filmed(tmp_path / "film.avi")})
-    outcome = deploy(policy, open_driver("sim", "so101", "so101_reach_pixels"), 0.6, eyes=eyes)
-    assert outcome.ended_by == "duration"
+    film = filmed(tmp_path / "film.avi")
+    for _ in range(5):
+        eyes = open_eyes(policy.contract, {"front": film})
+        outcome = deploy(policy, open_driver("sim", "so101", "so101_reach_pixels"), 0.6, eyes=eyes)
+        if outcome.check not in ("gap", "deadline_misses", "stale_state"):
+            break  # a busy machine may stop one flight for its own lateness, not five
+    assert outcome.ended_by == "duration", outcome.fault
     assert outcome.cycles > 10
 
 
