@@ -100,10 +100,8 @@ def start_finetuning(
         changed = experiment_in(began, worlds, file)
         if residual is not None:
             changed = changed.model_copy(update={"residual": ResidualConfig(file=residual)})
-        experiment = _longer(changed, base, steps, overrides)
-        run = start_run(experiment, base.seed + 1 if seed is None else seed, path)
+        run = start_from(base, changed, steps, path, overrides, seed)
     write_atomically(run.path / IDENTIFIED, lambda temporary: shutil.copyfile(identified, temporary))
-    keep_base(run, base)
     run.update_facts(
         adapted=adapted_from("finetune", base)
         | {
@@ -120,6 +118,25 @@ def start_finetuning(
     return Finetuning(run, change, posterior.coverage)
 
 
+def start_from(
+    base: Run,
+    experiment: BaseExperiment,
+    steps: int | None = None,
+    path: Path | None = None,
+    overrides: Sequence[str] = (),
+    seed: int | None = None,
+) -> Run:
+    """Make a run folder in which a policy will go on learning in an experiment; see `start_finetuning`.
+
+    Raises:
+        UserError: an experiment that cannot be trained, or networks that an override has changed.
+    """
+    changed = _longer(experiment, base, steps, overrides)
+    run = start_run(changed, base.seed + 1 if seed is None else seed, path)
+    keep_base(run, base)
+    return run
+
+
 def _told(residual: Path) -> dict[str, Any]:
     """A residual model, and the logs that it was fitted to."""
     logs = [each.model_dump() for each in read_residual(residual).sources]
@@ -127,7 +144,7 @@ def _told(residual: Path) -> dict[str, Any]:
 
 
 def finetune(run: Run, listen: StatusListener | None = None) -> bool:
-    """Train a run that `start_finetuning` made, from its base policy on; see `train`.
+    """Train a run that `start_from` made, from its base policy on; see `train`.
 
     Raises:
         UserError: it cannot begin so, and no folder is left of it; or as `train` does.

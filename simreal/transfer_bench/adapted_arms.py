@@ -74,13 +74,37 @@ class Adaptation:
     falls: int
 
 
+def half_trained(job: Job, tell: Tell) -> Run:
+    """The training of `uniform`, broken off: a seed's policy to go on from, whatever the target."""
+    path = job.folder / job.robot / "base" / f"seed{job.seed}"
+    until = round(BASE_SHARE * job.steps)
+    return trained(job.seed, path, base_experiment(job.robot), job.steps, tell, until=until)
+
+
+def gone_on(job: Job, tell: Tell, begin: Callable[[int, Path], Run]) -> Run:
+    """A half-trained policy, trained on for the rest of the steps; one that was interrupted goes on.
+
+    Args:
+        job: of an arm.
+        tell: hears of it.
+        begin: makes the folder of a run that has not begun, given its steps and its path.
+    """
+    path, steps = job.path / "run", job.steps - round(BASE_SHARE * job.steps)
+    run = begun(path)
+    if run is None:
+        tell(f"{path} goes on from a half-trained policy")
+        run = begin(steps, path)
+        finish(run, finetune(run, tenths(tell)))
+    elif not has_steps(run, steps):
+        tell(f"{path} goes on")
+        finish(run, train(run, resume=True, listen=tenths(tell)))
+    return run
+
+
 def adaptation(job: Job, tell: Tell) -> Adaptation:
     """Train a base policy, meet the robot, identify it; each is done once for all arms of a seed."""
     shared = job.folder / job.robot / job.target / "shared" / f"seed{job.seed}"
-    # The base policy is one of the seed, whatever the target.
-    path = job.folder / job.robot / "base" / f"seed{job.seed}"
-    until = round(BASE_SHARE * job.steps)
-    base = trained(job.seed, path, base_experiment(job.robot), job.steps, tell, until=until)
+    base = half_trained(job, tell)
     if not (shared / LOGS).is_file():
         tell("meeting the robot")
         _meet(job, base, shared / LOGS)
@@ -181,21 +205,15 @@ def _finetuned(
     residual_model: Path | None = None,
     old_share: float = OLD_SHARE,
 ) -> Run:
-    """The base policy, trained on for the rest of the steps; one that was interrupted goes on."""
-    path = job.path / "run"
-    steps = job.steps - round(BASE_SHARE * job.steps)
-    run = begun(path)
-    if run is not None:
-        if not has_steps(run, steps):
-            tell(f"finetuning goes on in {path}")
-            finish(run, train(run, resume=True, listen=tenths(tell)))
-        return run
-    tell(f"finetuning to {path}")
-    made = start_finetuning(
-        shared.base, randomization, old_share, steps, path, (), job.seed, residual_model
-    )
-    finish(made.run, finetune(made.run, tenths(tell)))
-    return made.run
+    """The base policy, trained on in what was identified."""
+
+    def begin(steps: int, path: Path) -> Run:
+        start = start_finetuning(
+            shared.base, randomization, old_share, steps, path, (), job.seed, residual_model
+        )
+        return start.run
+
+    return gone_on(job, tell, begin)
 
 
 def point(job: Job, tell: Tell) -> Made:

@@ -2,15 +2,25 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
+from simreal.adapt.finetune import start_from
 from simreal.adapt.residual_data import SMOOTHING
 from simreal.adapt.transitions import reward_not_in_logs
 from simreal.configs import shipped_experiments
 from simreal.errors import UserError, nearest
 from simreal.evaluate import LARGEST_BULLET_BATCH
 from simreal.experiment import ExperimentConfig, load_experiment, parse_experiment
-from simreal.transfer_bench.adapted_arms import point, posterior, residual, tuned
+from simreal.run import Run
+from simreal.transfer_bench.adapted_arms import (
+    gone_on,
+    half_trained,
+    point,
+    posterior,
+    residual,
+    tuned,
+)
 from simreal.transfer_bench.job import Job, Made
 from simreal.transfer_bench.targets import BASES, base_experiment, find_target, target_experiment
 from simreal.transfer_bench.trainings import Tell, trained
@@ -55,14 +65,17 @@ def _recurrent(job: Job, tell: Tell) -> Made:
 
 
 def _oracle(job: Job, tell: Tell) -> Made:
-    experiment = target_experiment(job.robot, find_target(job.robot, job.target))
-    if experiment.engine == "bullet":
-        # Each simulation takes 30 MB: fewer of them, with rollouts of the same size.
-        few, config = LARGEST_BULLET_BATCH, experiment.ppo
-        longer = config.rollout_steps * max(1, config.simulations // few)
-        update = {"simulations": min(few, config.simulations), "rollout_steps": longer}
-        experiment = experiment.model_copy(update={"ppo": config.model_copy(update=update)})
-    return Made(trained(job.seed, job.path / "run", experiment, job.steps, tell))
+    def begin(steps: int, path: Path) -> Run:
+        experiment = target_experiment(job.robot, find_target(job.robot, job.target))
+        if experiment.engine == "bullet":
+            # Each simulation takes 30 MB: fewer of them, with rollouts of the same size.
+            few, config = LARGEST_BULLET_BATCH, experiment.ppo
+            longer = config.rollout_steps * max(1, config.simulations // few)
+            update = {"simulations": min(few, config.simulations), "rollout_steps": longer}
+            experiment = experiment.model_copy(update={"ppo": config.model_copy(update=update)})
+        return start_from(half_trained(job, tell), experiment, steps, path, seed=job.seed)
+
+    return Made(gone_on(job, tell, begin))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +85,7 @@ class Arm:
     Attributes:
         description: one line for people.
         learns_of: what it gets to know of the target: nothing, so that it is trained once for all of
-            them; what the robot measures, which it meets half trained; or all, as no learner can.
+            them; what the robot measures; or all, as no learner can. Half trained it gets to know it.
         make: does it.
     """
 
@@ -103,7 +116,9 @@ ARMS: dict[str, Arm] = {
         "measurements",
         tuned,
     ),
-    "oracle": Arm("trained on the target itself", "everything", _oracle),
+    "oracle": Arm(
+        "half trained under randomization, and then on the target itself", "everything", _oracle
+    ),
 }
 
 

@@ -1,6 +1,7 @@
 """What a benchmark will cost: an estimate, which the jobs that are done correct."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 
 from simreal.transfer_bench.adapted_arms import BASE_SHARE
@@ -64,14 +65,14 @@ def _parts(job: Job) -> dict[tuple[object, ...], float]:
     """S of all that must be done before a job is judged, each by what it is the same for."""
     simulated = "posterior" if job.arm in GO_ON_ON_ROBOT else job.arm
     learns_of = ARMS[job.arm].learns_of
-    if learns_of != "measurements":
-        target = None if learns_of == "nothing" else job.target
-        return {(job.robot, target, simulated, job.seed): _training(job, 1.0)}
+    if learns_of == "nothing":
+        return {(job.robot, None, simulated, job.seed): _training(job, 1.0)}
     parts: dict[tuple[object, ...], float] = {
-        (job.robot, "base", job.seed): _training(job, BASE_SHARE),
-        (job.robot, job.target, "identified", job.seed): IDENTIFICATION,
+        (job.robot, "base", job.seed): _training(replace(job, arm="uniform"), BASE_SHARE),
         (job.robot, job.target, simulated, job.seed): _training(job, 1.0 - BASE_SHARE),
     }
+    if learns_of == "measurements":
+        parts[job.robot, job.target, "identified", job.seed] = IDENTIFICATION
     if job.arm in GO_ON_ON_ROBOT:
         parts[job.robot, job.target, job.arm, job.seed] = ON_ROBOT
     return parts

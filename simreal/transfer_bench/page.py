@@ -63,8 +63,9 @@ def write_page(results: Sequence[Result], path: Path) -> None:
         "over seeds, 95 % intervals by bootstrap over seeds."
     )
     page.text(
-        "The gap lies between no randomization and an oracle that was trained on the target. Robot "
-        "time: of moving the hidden robot to adapt. Violations: control steps beyond its limits then.",
+        "The gap lies between no randomization and an oracle: a half-trained policy that went on "
+        "learning on the target itself. Robot time: of moving the hidden robot to adapt. Violations: "
+        "control steps beyond its limits then.",
         note=True,
     )
     page.table(HEADER, rows(found))

@@ -214,6 +214,29 @@ def test_a_policy_of_the_identified_posterior_learns_on_the_robot(
     assert "learning on the robot" in (tmp_path / "page.html").read_text("utf-8")
 
 
+@pytest.mark.parametrize("target", ["b", "c"])
+@pytest.mark.usefixtures("small")
+def test_the_oracle_goes_on_from_the_half_trained_policy_on_the_target_itself(
+    tmp_path: Path, target: str
+) -> None:
+    if target == "b":
+        pytest.importorskip("pybullet")
+    job = Job("qube", target, "oracle", 0, 512, tmp_path)
+    run = make(job, lambda text: None).run
+    half = Run.open(tmp_path / "qube" / "base" / "seed0")
+    assert half.steps_kept() >= 256 and run.steps_kept() >= 256
+    kept_base = Run.open(run.path / "base").latest_checkpoint()
+    before, after = (
+        torch.load(path, weights_only=True)["parameters"]["policy"]["action_net.weight"]
+        for path in (half.latest_checkpoint(), kept_base)
+    )
+    assert torch.equal(before, after)
+    own, hidden = run.experiment(), target_experiment("qube", find_target("qube", target))
+    assert isinstance(own, ExperimentConfig)
+    assert (own.engine, own.randomization) == (hidden.engine, hidden.randomization)
+    assert own.ppo.learning_rate < hidden.ppo.learning_rate  # where the schedule was broken off
+
+
 def test_a_folder_in_which_somebody_trains_is_left_alone(tmp_path: Path) -> None:
     run = start_run(base_experiment("qube"), 0, tmp_path / "run")
     with run.lock(), pytest.raises(UserError, match="another process is training here"):
