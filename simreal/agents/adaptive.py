@@ -1,7 +1,8 @@
 """A policy that sees a latent of the world it is in (rapid motor adaptation, Kumar et al., RSS 2021).
 
 Its teacher encodes the drawn parameters, which only a simulator knows; its student estimates the same
-latent from the last steps' observations and actions, which a robot knows, too.
+latent from the last steps' observations and actions, which a robot knows, too. Both end in a
+hyperbolic tangent: an estimate of a robot beyond the ranges stays among the latents that are known.
 """
 
 from typing import Any
@@ -49,8 +50,7 @@ class Estimator(nn.Module):
     def forward(self, history: torch.Tensor) -> torch.Tensor:
         """Estimate."""
         features = self.over_time(self.embed(history).transpose(1, 2))
-        latent: torch.Tensor = self.latent(features.flatten(1))
-        return latent
+        return torch.tanh(self.latent(features.flatten(1)))
 
 
 def recent_frames(history: torch.Tensor, number: int) -> torch.Tensor:
@@ -94,7 +94,9 @@ class AdaptiveExtractor(nn.Module):
         """
         super().__init__()
         widths = list(config.encoder_layers)
-        self.encoder = nn.Sequential(*create_mlp(parameters, config.latent, widths, activation))
+        self.encoder = nn.Sequential(
+            *create_mlp(parameters, config.latent, widths, activation, squash_output=True)
+        )
         actor = MlpExtractor(actor_size + recent + config.latent, layers, activation, "cpu")
         critic = MlpExtractor(size, layers, activation, "cpu")
         self._size, self._actor_size = size, actor_size
@@ -172,7 +174,7 @@ class AdaptivePolicy(AsymmetricPolicy):
         """
         extractor: Any = self.mlp_extractor
         with torch.no_grad():
-            extractor.encoder[-1].weight.mul_(FIRST_LATENT)
+            extractor.encoder[-2].weight.mul_(FIRST_LATENT)
 
     def _build_mlp_extractor(self) -> None:
         extractor: Any = AdaptiveExtractor(

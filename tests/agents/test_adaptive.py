@@ -211,6 +211,15 @@ def test_an_estimator_takes_every_history_that_is_allowed(history: int) -> None:
     assert estimator(torch.zeros(2, history, 5)).shape == (2, 3)
 
 
+def test_no_estimate_of_a_robot_beyond_the_ranges_is_further_out_than_a_latent_can_be() -> None:
+    agent, _ = make()
+    frames = 1e3 * torch.randn(64, agent.policy.estimator.steps, agent.policy.estimator.frame_size)
+    drawn = 1e3 * torch.randn(64, int(agent.observation_space.shape[0]))  # type: ignore[index]
+    with torch.no_grad():
+        for latent in (agent.policy.estimator(frames), agent.policy.encode(drawn)):
+            assert latent.std() > 0.0 and latent.abs().max() <= 1.0
+
+
 def test_histories_for_learning_are_those_that_acted() -> None:
     """Over rollouts and ends of episodes, against a plain recording of each episode."""
     count, history, size = 3, 4, 2
