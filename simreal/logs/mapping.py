@@ -84,6 +84,14 @@ class LogMapping(Config):
     """Regular expression that is searched in ``file:run``; its named groups are provenance, too."""
 
     @model_validator(mode="after")
+    def _each_name_once(self) -> Self:
+        for names in (self.joints, *(source.names or () for source in self.channels.values())):
+            twice = [name for name in names if names.count(name) > 1]
+            if twice:
+                raise ValueError(f"{twice[0]!r} is named {len(twice)} times in {list(names)}")
+        return self
+
+    @model_validator(mode="after")
     def _actuators_drive_joints(self) -> Self:
         for actuator, joint in (self.actuators or {}).items():
             if joint not in self.joints:
@@ -127,14 +135,30 @@ def mapping_of(document: Document) -> LogMapping:
         where = f"{document.where(('channels', channel))}: channels.{channel}"
         for unit in [source.unit] if isinstance(source.unit, str) else source.unit or ():
             _refuse_other_kind(channel, source, unit, where)
-        width = len(source.columns) if source.columns is not None else None
         names = mapping.names_of(channel)
-        for key, given in (("names", names), ("unit", source.unit), ("scale", source.scale)):
-            if isinstance(given, tuple) and width not in (None, len(given)):
-                raise UserError(f"{where}: {width} columns, but {len(given)} {key}: {list(given)}")
-        if channel not in UNITS and source.unit is None and channel.startswith(("joint", "command")):
-            raise UserError(f"{where}: no channel of this name: {nearest(channel, UNITS)}")
+        if source.columns is not None and names is not None and len(names) != len(source.columns):
+            raise UserError(
+                f"{where}: {len(source.columns)} columns, but {len(names)} names: {list(names)}"
+            )
+        if (width := source.columns or names) is not None:
+            refuse_other_widths(source, len(width), where)
+        if channel not in UNITS and source.unit is None:
+            raise UserError(
+                f"{where}: no channel of this name: {nearest(channel, UNITS)} One of your own needs its "
+                'unit, "" if it has none'
+            )
     return mapping
+
+
+def refuse_other_widths(source: ChannelSource, width: int, where: str) -> None:
+    """A list of units, scales or signs has one for each column.
+
+    Raises:
+        UserError: a list of another length; `where` says of which channel.
+    """
+    for key, given in (("unit", source.unit), ("scale", source.scale), ("sign", source.sign)):
+        if isinstance(given, tuple) and len(given) != width:
+            raise UserError(f"{where}: {width} columns, but {len(given)} {key}: {list(given)}")
 
 
 def _refuse_other_kind(channel: str, source: ChannelSource, unit: str, where: str) -> None:

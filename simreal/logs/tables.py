@@ -7,17 +7,21 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from simreal.errors import UserError, nearest
-from simreal.logs.mapping import ChannelSource, LogMapping, TimeSource
+from simreal.files import describe
+from simreal.logs.mapping import ChannelSource, LogMapping, TimeSource, refuse_other_widths
 from simreal.logs.robot_log import UNITS, Channel, RobotLog, units_of
 from simreal.logs.units import to_si
 from simreal.state import FloatArray
 
 RUN = "{run}"
+LATEST = 2**63 / 1e9
+"""s since 1970, up to which ns can be counted."""
 
 
 def read_tables(path: Path, mapping: LogMapping) -> list[RobotLog]:
@@ -74,7 +78,12 @@ class _ArrayRun:
         factor = to_si(time.unit, "time")[1]
         if time.step is not None:
             step = self._array(time.step, "time") if isinstance(time.step, str) else time.step
-            return np.asarray(np.arange(rows) * (factor * float(np.asarray(step).reshape(-1)[0])))
+            if np.size(step) != 1:
+                raise UserError(
+                    f"{self.source}: {time.step} has {np.size(step)} numbers, a step is one; "
+                    "of an array of times, the mapping says time: {array: ...}"
+                )
+            return np.asarray(np.arange(rows) * (factor * np.asarray(step).item()))
         if time.array is None:
             raise UserError(f"{self.source}: the mapping's time names no array")
         return factor * self._array(time.array, "time").reshape(-1)
@@ -86,7 +95,8 @@ class _ArrayRun:
         key = self._key(pattern)
         if key not in self._arrays:
             raise UserError(
-                f"{self.source}: no array {key!r} for {needed_for}: {nearest(key, self._arrays)}"
+                f"{self.source}: no array of numbers {key!r} for {needed_for}: "
+                f"{nearest(key, self._arrays)}"
             )
         return self._arrays[key]
 
@@ -131,9 +141,15 @@ class _CsvRun:
     def _place(self, header: tuple[str, ...], column: int | str, channel: str, file: str | None) -> int:
         if isinstance(column, int) and 0 <= column < len(header):
             return column
+        where = self.source if file is None else self._beside(file).name
+        if header.count(str(column)) > 1:
+            places = [place for place, name in enumerate(header) if name == str(column)]
+            raise UserError(
+                f"{where}: {len(places)} columns are named {column!r}: name the one for {channel} by "
+                f"its number, one of {places}"
+            )
         if column in header:
             return header.index(str(column))
-        where = self.source if file is None else self._beside(file).name
         raise UserError(f"{where}: no column {column!r} for {channel}: {nearest(str(column), header)}")
 
     def _table(self, file: str | None) -> tuple[tuple[str, ...], FloatArray]:
@@ -162,42 +178,79 @@ def read_csv(path: Path) -> tuple[tuple[str, ...], FloatArray]:
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise UserError(f"{path}: the compressed file is cut off or damaged") from None
     except UnicodeDecodeError:
-        raise UserError(f"{path}: not a text file, expected CSV") from None
+        raise UserError(f"{path}: not a text file in UTF-8, expected CSV") from None
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from None
     lines = csv.reader(io.StringIO(text))
-    header = tuple(name.strip() for name in next(lines, ()))
     rows = []
-    for row in filter(None, lines):
-        if len(row) != len(header):
-            raise UserError(
-                f"{path}:{lines.line_num}: {len(row)} of {len(header)} columns; is the file cut off?"
-            )
-        rows.append(
-            [_number(cell, path, lines.line_num, name) for cell, name in zip(row, header, strict=True)]
-        )
+    try:
+        header = _header(next(lines, []), path)
+        for row in filter(None, lines):
+            if len(row) != len(header):
+                fewer = "is the file cut off" if len(row) < len(header) else "commas within numbers"
+                raise UserError(
+                    f"{path}:{lines.line_num}: {len(row)} of {len(header)} columns; {fewer}?"
+                )
+            cells = zip(row, header, strict=True)
+            rows.append([_number(cell, path, lines.line_num, name) for cell, name in cells])
+    except csv.Error as error:  # such as a quote that nothing ends
+        raise UserError(f"{path}:{lines.line_num}: no line of CSV: {error}") from None
     if not rows:
         raise UserError(f"{path}: no rows below the header {', '.join(header) or '(none)'}")
     return header, np.array(rows)
 
 
-def _number(cell: str, path: Path, line: int, column: str) -> float:
+def _header(cells: list[str], path: Path) -> tuple[str, ...]:
+    """The names of columns.
+
+    Raises:
+        UserError: other separators than commas, or numbers in place of names, of which the first row
+            would be lost.
+    """
+    header = tuple(cell.strip() for cell in cells)
+    other = next((mark for mark in (";", "\t") if len(header) == 1 and mark in cells[0]), None)
+    if other is not None:
+        raise UserError(
+            f"{path}:1: columns are separated by {other!r}; CSV is read with commas between columns and "
+            "points in numbers"
+        )
+    counted = header == tuple(map(str, range(len(header))))  # as pandas names columns without names
+    if header and not counted and all(map(_is_number, header)):
+        raise UserError(f"{path}:1: numbers, where the first line must name the columns: t,position,...")
+    return header
+
+
+def _is_number(cell: str) -> bool:
     try:
-        return float(cell) if cell.strip() else np.nan
+        float(cell)
     except ValueError:
-        raise UserError(f"{path}:{line}: column {column}: {cell!r} is no number") from None
+        return False
+    return True
+
+
+def _number(cell: str, path: Path, line: int, column: str) -> float:
+    if not cell.strip():
+        return np.nan
+    if not _is_number(cell):
+        hint = "; numbers have a decimal point" if "," in cell else ""
+        raise UserError(f"{path}:{line}: column {column}: {cell!r} is no number{hint}")
+    return float(cell)
 
 
 def _read_npz(path: Path) -> dict[str, FloatArray]:
+    arrays = {}
     try:
         with np.load(path, allow_pickle=False) as file:
-            return {key: np.asarray(file[key], dtype=np.float64) for key in file.files}
+            for key in file.files:
+                with suppress(ValueError, TypeError):  # text and objects may stand beside numbers
+                    arrays[key] = file[key].astype(np.float64, casting="same_kind")
     except FileNotFoundError:
         raise UserError(f"{path}: no such log") from None
     except (zipfile.BadZipFile, EOFError, zlib.error, OSError):
         raise UserError(f"{path}: the npz file is cut off or damaged") from None
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{path}: arrays of numbers are read, nothing else: {error}") from None
+    except (ValueError, TypeError):
+        raise UserError(f"{path}: {describe(path)}; expected an npz file") from None
+    return arrays
 
 
 def _runs(path: Path, arrays: dict[str, FloatArray], mapping: LogMapping) -> list[str | None]:
@@ -258,6 +311,12 @@ def _channel(run: _ArrayRun | _CsvRun, mapping: LogMapping, name: str, source: C
         )
     if not np.isfinite(time).all():
         raise UserError(f"{run.source}: time of {name} is no number in row {_first(~np.isfinite(time))}")
+    if len(time) and np.abs(time).max() >= LATEST:
+        raise UserError(
+            f"{run.source}: time of {name} goes to {np.abs(time).max():.4g} s: say its unit in the "
+            "mapping's time, such as unit: ns"
+        )
+    refuse_other_widths(source, len(names), f"{run.source}: {name}")
     own = UNITS.get(name, "")
     recorded = source.unit if source.unit is not None else own
     units = recorded if isinstance(recorded, tuple) else (recorded,) * len(names)

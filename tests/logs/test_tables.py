@@ -123,6 +123,18 @@ def test_csv_keeps_every_bit(
         ("t,q\n0,1\n1,2\n", "t,tau\n0,1\n", r"commanded_effort has 1 rows, but there are 2 time stamps"),
         ("t,q\n0,1\n,2\n", "t,tau\n0,1\n1,1\n", r"time of joint_position is no number in row 1"),
         ("", "t,tau\n0,1\n", r"no rows below the header \(none\)"),
+        ("t;q\n0,0;1,0\n", "t,tau\n0,1\n", "one_measured.csv:1: columns are separated by ';'"),
+        ("t\tq\n0\t1\n", "t,tau\n0,1\n", r"columns are separated by '\\t'; CSV is read with commas"),
+        ('t,q\n"0,1",1\n', "t,tau\n0,1\n", "'0,1' is no number; numbers have a decimal point"),
+        ("t,q\n0,1,1\n", "t,tau\n0,1\n", r"one_measured.csv:2: 3 of 2 columns; commas within numbers\?"),
+        (
+            "0.5,1\n0.6,1\n",
+            "t,tau\n0,1\n",
+            "one_measured.csv:1: numbers, where the first line must name",
+        ),
+        ("t,q,q\n0,1,2\n", "t,tau\n0,1\n", r"2 columns are named 'q': .* its number, one of \[1, 2\]"),
+        ('t,q\n0,"' + "1" * 140_000, "t,tau\n0,1\n", "one_measured.csv:2: no line of CSV: field larger"),
+        ("t,q\n1.7e22,1\n", "t,tau\n0,1\n", "time of joint_position goes to 1.7e.19 s: say its unit"),
     ],
 )
 def test_faulty_csv(measured: str, desired: str, message: str, tmp_path: Path) -> None:
@@ -138,9 +150,13 @@ def test_faulty_csv(measured: str, desired: str, message: str, tmp_path: Path) -
     [
         ("{run}/states", "{run}/stats", "no array named {run}/stats"),
         ("columns: [0, 1]", "columns: [0, 3]", "2021-04-01/states has 3 columns, no column 3"),
-        ("dt", "dz", "no array 'dz' for time: valid: "),
+        ("dt", "dz", "no array of numbers 'dz' for time: valid: "),
         ("columns: [0, 1], ", "", "joint_position has 3 columns for 2 names"),
-        ("{run}/actions", "{run}/action", "no array '2021-04-01/action' for commanded_voltage"),
+        (
+            "{run}/actions",
+            "{run}/action",
+            "no array of numbers '2021-04-01/action' for commanded_voltage",
+        ),
     ],
 )
 def test_an_npz_that_the_mapping_does_not_fit(
@@ -160,9 +176,13 @@ def test_an_npz_that_the_mapping_does_not_fit(
         ('run}/actions"', 'run}/actions", unit: A', "commanded_voltage: A is no unit of it, but V, mV"),
         ("unit: deg", "unit: degrees", "mapping.yaml:6: channels.joint_position: no unit 'degrees'"),
         ("motor: arm", "motor: leg", "actuator motor drives 'leg'"),
+        ("[arm, pendulum]", "[arm, arm]", "'arm' is named 2 times in ['arm', 'arm']"),
         ("sign: [1, -1]", "sgn: 1", "unknown key 'sgn': did you mean 'sign'?"),
         ("step: dt", "step: dt, array: t", "time needs exactly one of array, column, step"),
         ("columns: [0, 1]", "columns: [0]", "1 columns, but 2 names"),
+        ("sign: [1, -1]", "sign: [1]", "joint_position: 2 columns, but 1 sign: [1]"),
+        ('run}/actions"', 'run}/actions", scale: [1, 2]', "1 columns, but 2 scale: [1.0, 2.0]"),
+        ("applied_voltage:", "apllied_voltage:", "did you mean 'applied_voltage'"),
         ("joint_position:", "joint_positon:", "did you mean 'joint_position'"),
     ],
 )
@@ -182,8 +202,32 @@ def test_a_cut_or_foreign_npz(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cut off or damaged"):
         read_tables(path, mapping(NPZ))
     np.savez(path, states=np.array([{"a": 1}], dtype=object))
-    with pytest.raises(UserError, match="arrays of numbers"):
+    with pytest.raises(UserError, match="no array named"):
         read_tables(path, mapping(NPZ))
+    with path.open("wb") as file:
+        np.save(file, np.zeros(3))
+    with pytest.raises(UserError, match="a NumPy array; expected an npz file"):
+        read_tables(path, mapping(NPZ))
+
+
+def test_text_and_objects_beside_the_numbers_of_an_npz(tmp_path: Path) -> None:
+    path = write_npz(tmp_path, names=np.array(["arm"]), notes=np.array([{"a": 1}], dtype=object))
+    assert len(read_tables(path, mapping(NPZ))) == 2
+    path = write_npz(tmp_path, dt=np.array(["0.5"]))
+    with pytest.raises(UserError, match="no array of numbers 'dt' for time: valid: "):
+        read_tables(path, mapping(NPZ))
+
+
+def test_a_step_is_one_number(tmp_path: Path) -> None:
+    for step in (np.zeros(0), np.arange(4.0)):
+        with pytest.raises(UserError, match=f"dt has {len(step)} numbers, a step is one"):
+            read_tables(write_npz(tmp_path, dt=step), mapping(NPZ))
+
+
+def test_a_list_that_does_not_fit_an_array_of_ones_own(tmp_path: Path) -> None:
+    text = NPZ.replace("applied_voltage: {", "heat: {unit: [°C, °C], ")
+    with pytest.raises(UserError, match="2021-04-01: heat: 1 columns, but 2 unit"):
+        read_tables(write_npz(tmp_path), mapping(text))
 
 
 def test_shipped_mappings_are_valid() -> None:
