@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 from codecs import getincrementaldecoder
 from collections.abc import Callable
 from contextlib import suppress
@@ -33,6 +34,36 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def write_folder_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary folder beside `path`, and rename it: all of it is there, or nothing.
+
+    Raises:
+        UserError: the disk or the folder above refuses.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        temporary.mkdir(parents=True)
+        write(temporary)
+        temporary.rename(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Say before a long computation that its result could not be written to this file.
+
+    Raises:
+        UserError: it is a folder, or the folder that it is to stand in cannot be, or not be written to.
+    """
+    if path.is_dir():
+        raise UserError(f"{path}: cannot be written: it is a folder")
+    above = next(each for each in path.absolute().parents if each.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise UserError(f"{path}: cannot be written: {above} is no folder that can be written to")
 
 
 def write_text(path: Path, text: str) -> None:

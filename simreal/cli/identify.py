@@ -12,6 +12,7 @@ from simreal.cli.progress import progress
 from simreal.cli.recordings import read_recordings
 from simreal.cli_types import PATH, console, errors, numbers_by_name
 from simreal.errors import UserError, nearest
+from simreal.files import refuse_unwritable
 from simreal.tables import folded_table, keep_names_whole
 
 if TYPE_CHECKING:
@@ -105,6 +106,8 @@ def identify(
     if contract is not None and contract.robot.name != machine.name:
         raise UserError(f"{policy}: a policy of robot {contract.robot.name}, not of {machine.name}")
     _refuse_existing(output)
+    if report is not None:
+        refuse_unwritable(report)
     setup = Setup(machine, fixed_base, timestep, numbers_by_name("--set", held))
     recordings, sources = read_recordings(logs, mapping, machine, channel)
     nested = nested or nested_models(setup.world(1, {}))
@@ -145,6 +148,7 @@ def identify(
 def _refuse_existing(output: Path) -> None:
     if output.exists():
         raise UserError(f"{output}: exists already; give what will be found another name with -o")
+    refuse_unwritable(output)
 
 
 def _next(found: "Identification", robot: str, output: Path) -> str:

@@ -9,6 +9,7 @@ from rich.box import SIMPLE_HEAD
 
 from simreal.cli.progress import progress
 from simreal.cli_types import PATH, console, print_json
+from simreal.files import refuse_unwritable
 from simreal.tables import folded_table
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def check_log(
     from simreal.check_log.subject import make_subject
     from simreal.logs.formats import read_logs
 
+    if report is not None:
+        refuse_unwritable(report)
     found = [(path, log) for path in logs for log in read_logs(path, mapping)]
     results: dict[str, list[Finding]] = {}
     with progress(len(found), "logs") as show:

@@ -1,5 +1,6 @@
 """Which reader a file needs, and which writer a name asks for."""
 
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def _is_ours(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             header = next(iter(StreamReader(file).records), None)
-    except (McapError, EOFError, ValueError, OSError):
+    except (McapError, EOFError, ValueError, OSError, struct.error):
         return True
     return getattr(header, "profile", PROFILE) == PROFILE
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from simreal.errors import UserError
-from simreal.files import write_text
+from simreal.files import write_folder_atomically, write_text
 from simreal.logs.header import HEADER, from_header, header_of
 from simreal.logs.parquet import arrays_of_table, pyarrow
 from simreal.logs.robot_log import APPLIED_CHANNELS, COMMAND_CHANNELS, Channel, RobotLog
@@ -81,23 +81,30 @@ def write_lerobot(logs: Sequence[RobotLog], path: Path) -> list[str]:
         "features": features,
         HEADER: [header_of(log) for log in logs],
     }
-    _write_table(path / DATA.format(chunk_index=0, file_index=0), arrays, arrow)
     task = logs[0].provenance.get("excitation", "log")
-    _write_table(
-        path / "meta/tasks.parquet",
-        {"task_index": arrow.array([0], arrow.int64()), "task": arrow.array([task])},
-        arrow,
-    )
-    _write_episodes(path, table | numbers, lengths, task, arrow)
-    write_text(path / "meta/stats.json", json.dumps(_statistics(table | numbers), indent=1))
-    write_text(path / INFO, json.dumps(info, indent=1))  # last: without it there is no dataset
+
+    def write(folder: Path) -> None:
+        _write_table(folder / DATA.format(chunk_index=0, file_index=0), arrays, arrow)
+        _write_table(
+            folder / "meta/tasks.parquet",
+            {"task_index": arrow.array([0], arrow.int64()), "task": arrow.array([task])},
+            arrow,
+        )
+        _write_episodes(folder, table | numbers, lengths, task, arrow)
+        write_text(folder / "meta/stats.json", json.dumps(_statistics(table | numbers), indent=1))
+        write_text(folder / INFO, json.dumps(info, indent=1))
+
+    write_folder_atomically(path, write)
     return list(dict.fromkeys(losses))
 
 
 def _frames(log: RobotLog, losses: list[str]) -> dict[str, FloatArray]:
     """(n, width) columns of one episode, a row for each joint position."""
-    if "joint_position" not in log or len(log["joint_position"]) < 2:
-        raise UserError(f"{log.source}: no joint_position, which a LeRobot dataset needs")
+    rows = len(log["joint_position"]) if "joint_position" in log else 0
+    if rows < 2:
+        raise UserError(
+            f"{log.source}: {rows} rows of joint_position, of which a LeRobot dataset needs two and more"
+        )
     clock = log["joint_position"]
     columns: dict[str, FloatArray] = {TIME: clock.time[:, None]}
     if clock.logged is not None:
@@ -229,7 +236,7 @@ def read_lerobot(path: Path) -> list[RobotLog]:
     """
     info, episodes = _read(path)
     headers = info.get(HEADER)
-    if headers is not None and len(headers) == len(episodes):
+    if isinstance(headers, list) and len(headers) == len(episodes):
         return [_own(header, arrays, path) for header, arrays in zip(headers, episodes, strict=True)]
     return [_foreign(info, arrays, f"{path.name}:{n}") for n, arrays in enumerate(episodes)]
 
@@ -248,7 +255,8 @@ def _read(path: Path) -> tuple[dict[str, Any], list[dict[str, FloatArray]]]:
     try:
         info = json.loads((path / INFO).read_text("utf-8"))
         version = info["codebase_version"]
-    except (OSError, ValueError, KeyError, TypeError):
+        info["features"].items()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise UserError(f"{path / INFO}: no description of a LeRobot dataset") from None
     if version != VERSION:
         raise UserError(
@@ -325,8 +333,10 @@ def _foreign(info: dict[str, Any], arrays: dict[str, FloatArray], source: str) -
 def _column_names(info: dict[str, Any], feature: str, arrays: dict[str, FloatArray]) -> list[str]:
     if feature not in arrays:
         return []
-    named = info.get("features", {}).get(feature, {}).get("names")
+    named = info["features"].get(feature, {}).get("names")
     if isinstance(named, dict):  # older writers group them: {"motors": [...]}
         named = next(iter(named.values()), None)
     width = arrays[feature].reshape(len(arrays[feature]), -1).shape[1]
-    return list(named) if named and len(named) == width else [f"joint{n}" for n in range(width)]
+    if named and len(named) == len(set(named)) == width:
+        return list(named)
+    return [f"joint{n}" for n in range(width)]

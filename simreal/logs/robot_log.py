@@ -74,6 +74,8 @@ class Channel:
                 f"{self.values.shape} values, {len(self.time)} times, {len(self.names)} names, "
                 f"{len(self.units)} units"
             )
+        if len(set(self.names)) != len(self.names):
+            raise ValueError(f"two columns of one name: {self.names}")
 
     def __len__(self) -> int:
         return len(self.time)

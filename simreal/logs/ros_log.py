@@ -51,7 +51,7 @@ def read_ros(path: Path) -> RobotLog:
     unread: set[str] = set()
     for topic, kind, logged, message in _messages(path, unread):
         stamp = message.header.stamp.sec * NS + message.header.stamp.nanosec or logged
-        entries = _joints(topic, message) if kind == JOINT_STATE else _inertial(message)
+        entries = _joints(path, topic, message) if kind == JOINT_STATE else _inertial(message)
         for channel, values in entries.items():
             rows = found.setdefault(channel, {}).setdefault(topic, _Rows())
             rows.stamps.append(stamp)
@@ -100,15 +100,17 @@ def _messages(path: Path, unread: set[str]) -> Iterator[tuple[str, str, int, Any
         raise UserError(f"{path}: cut off, or no bag that can be read: {text}") from None
 
 
-def _joints(topic: str, message: Any) -> dict[str, dict[str, float]]:
+def _joints(path: Path, topic: str, message: Any) -> dict[str, dict[str, float]]:
     asked = any(word in topic.lower() for word in ASKED)
     entries = {}
+    if len(set(message.name)) != len(message.name):
+        raise UserError(f"{path}: {topic}: two joints of one name: {', '.join(message.name)}")
     for quantity in QUANTITIES:
         values: Sequence[float] = getattr(message, quantity)
         if len(values):
             if len(values) != len(message.name):
                 raise UserError(
-                    f"{topic}: {len(values)} numbers of {quantity} for {len(message.name)} names"
+                    f"{path}: {topic}: {len(values)} numbers of {quantity} for {len(message.name)} names"
                 )
             channel = f"commanded_{quantity}" if asked else f"joint_{quantity}"
             entries[channel] = dict(zip(message.name, map(float, values), strict=True))

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from simreal.bench.identify_truth import synthetic
 from simreal.cli.main import cli
+from simreal.errors import UserError
 from simreal.identification.simulator import Setup
 from simreal.randomization.posterior import read_posterior
 from simreal.robots import load_robot
@@ -142,6 +143,16 @@ def test_a_file_that_is_there_is_refused_before_anything_is_read(tmp_path: Path)
     result = CliRunner().invoke(cli, arguments)
     assert str(result.exception).startswith(f"{output}: exists already")
     assert output.read_text() == "from before"
+
+
+@pytest.mark.parametrize("option", ["-o", "--report"])
+def test_what_cannot_be_written_is_told_before_anything_is_read(option: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    arguments = ["identify", "qube", "--log", str(tmp_path / "none.npz")]
+    for output, said in (("file/x", "file is no folder"), (".", "it is a folder")):
+        result = CliRunner().invoke(cli, [*arguments, option, str(tmp_path / output)])
+        assert isinstance(result.exception, UserError)
+        assert said in str(result.exception) or "exists already" in str(result.exception)
 
 
 @pytest.mark.parametrize(

@@ -218,6 +218,37 @@ def test_lerobot_of_others(tmp_path: Path, a_log: Callable[..., RobotLog]) -> No
     np.testing.assert_allclose(mapped[0]["joint_position"].values, np.deg2rad(expected))
 
 
+def test_a_lerobot_dataset_whose_names_repeat_or_whose_description_is_damaged(
+    tmp_path: Path, a_log: Callable[..., RobotLog]
+) -> None:
+    write_logs([a_log()], tmp_path / "set")
+    path = tmp_path / "set/meta/info.json"
+    info = json.loads(path.read_text())
+    del info["simreal.log"]
+    info["features"]["action"]["names"] = ["motor"]
+    info["features"]["observation.state"]["names"] = ["arm"] * 4
+    path.write_text(json.dumps(info | {"simreal.log": 3}))
+    assert read_logs(tmp_path / "set")[0].joint_names == ("joint0", "joint1", "joint2", "joint3")
+    path.write_text(json.dumps(info | {"features": None}))
+    with pytest.raises(UserError, match=r"info.json: no description of a LeRobot dataset"):
+        read_logs(tmp_path / "set")
+
+
+def test_an_mcap_that_ends_in_its_first_record(tmp_path: Path, a_log: Callable[..., RobotLog]) -> None:
+    path = tmp_path / "log.mcap"
+    write_logs([a_log()], path)
+    content = path.read_bytes()
+    for length in (8, 9, 20, 30):
+        path.write_bytes(content[:length])
+        with pytest.raises(UserError, match="no message of a simreal log before its cut"):
+            read_logs(path)
+
+
+def test_a_channel_has_no_two_columns_of_one_name() -> None:
+    with pytest.raises(ValueError, match="two columns of one name"):
+        Channel(np.zeros(2), np.zeros((2, 2)), ("arm", "arm"), ("rad", "rad"))
+
+
 def test_other_versions_of_lerobot_are_refused(tmp_path: Path, a_log: Callable[..., RobotLog]) -> None:
     write_logs([a_log()], tmp_path / "set")
     path = tmp_path / "set/meta/info.json"
@@ -303,3 +334,28 @@ def test_a_foreign_mcap(tmp_path: Path) -> None:
         writer.finish()
     with pytest.raises(UserError, match="Profile is not ros2"):
         read_logs(tmp_path / "other.mcap")
+
+
+def test_a_lerobot_dataset_is_whole_or_not_there(
+    tmp_path: Path, a_log: Callable[..., RobotLog], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="file/set: cannot be written: "):
+        write_logs([a_log()], tmp_path / "file/set")
+
+    def full(table: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("simreal.logs.lerobot._statistics", full)
+    with pytest.raises(UserError, match="set: cannot be written: No space left on device"):
+        write_logs([a_log()], tmp_path / "set")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_lerobot_dataset_needs_two_rows(tmp_path: Path, a_log: Callable[..., RobotLog]) -> None:
+    log = a_log()
+    log.channels["joint_position"] = log["joint_position"].rows(slice(1))
+    with pytest.raises(
+        UserError, match="1 rows of joint_position, of which a LeRobot dataset needs two"
+    ):
+        write_logs([log], tmp_path / "set")

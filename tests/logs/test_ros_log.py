@@ -115,7 +115,11 @@ def test_faulty_bags(tmp_path: Path) -> None:
         read_logs(path)
     sent = [("/joint_states", EPOCH, joint_state(EPOCH, ["a", "b"], [1], [], []))]
     path = write(tmp_path / "uneven", StoragePlugin.MCAP, {"/joint_states": JOINT_STATE}, sent)
-    with pytest.raises(UserError, match="/joint_states: 1 numbers of position for 2 names"):
+    with pytest.raises(UserError, match="uneven: /joint_states: 1 numbers of position for 2 names"):
+        read_logs(path)
+    sent = [("/joint_states", EPOCH, joint_state(EPOCH, ["a", "a"], [1, 2], [], []))]
+    path = write(tmp_path / "twice", StoragePlugin.MCAP, {"/joint_states": JOINT_STATE}, sent)
+    with pytest.raises(UserError, match="twice: /joint_states: two joints of one name: a, a"):
         read_logs(path)
 
 
