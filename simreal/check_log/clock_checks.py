@@ -23,6 +23,11 @@ BY_CHANCE = 0.03
 COUNTED = 4 * float(np.finfo(np.float32).eps)
 """Share of the largest time by which stamps may leave an even grid and still count as counted: what is
 left of it when single precision has rounded it."""
+SLOWEST = 0.9
+"""s between two readings, from which on times are not believed to be in s."""
+FINER_UNITS = {"ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+LIKELY = 0.2
+"""s between two readings, below which they may well be in that unit."""
 APART_WARN = 0.05
 """Share of the duration by which channels may begin or end apart."""
 
@@ -45,9 +50,9 @@ def clock(subject: Subject) -> Finding:
                 _steps_picture(table, np.flatnonzero(steps <= 0)),
                 blocks=True,
             )
-    jump = _jump(subject)
-    if jump is not None:
-        return jump
+    broken = slow(subject) or _jump(subject)
+    if broken is not None:
+        return broken
     starts = {name: float(table.time[0]) for name, table in channels.items() if len(table)}
     ends = {name: float(table.time[-1]) for name, table in channels.items() if len(table)}
     duration = max((ends[name] - starts[name] for name in starts), default=0.0)
@@ -60,7 +65,7 @@ def clock(subject: Subject) -> Finding:
         (starts[first[-1]] - starts[first[0]], ends[last[-1]] - ends[last[0]]) if sensors else (0.0,)
     )
     numbers = {"duration": duration, "apart": apart}
-    if starts and starts[late] >= ends[early]:
+    if starts and starts[late] > ends[early]:
         text = (
             f"{late} begins at {starts[late]:.6g} s, after {early} ends at {ends[early]:.6g} "
             "s: two clocks"
@@ -72,6 +77,31 @@ def clock(subject: Subject) -> Finding:
         advice = "start and stop all channels together; if they always differ, one of the clocks is off"
         return Finding("clock", "warn", text, numbers, advice)
     return Finding("clock", "pass", f"times grow over {duration:.4g} s", numbers)
+
+
+def slow(subject: Subject) -> Finding | None:
+    """Sensors that are read about once a second or more seldom: nobody does, but times in ms look so."""
+    steps = {
+        name: float(np.median(np.diff(table.time)))
+        for name, table in subject.measured.items()
+        if len(table) > 2
+    }
+    name = max(steps, key=steps.__getitem__, default="")
+    if not name or steps[name] < SLOWEST:
+        return None
+    step = steps[name]
+    unit = next((unit for unit, of in FINER_UNITS.items() if step * of < LIKELY), "ns")
+    return Finding(
+        "clock",
+        "fail",
+        f"{name} comes every {step:.4g} s: are its times in {unit}? That would be "
+        f"{1 / (step * FINER_UNITS[unit]):.4g} Hz",
+        {"step_s": step},
+        f"say it in the mapping, as time: {{..., unit: {unit}}}; a motion that is really seen so seldom "
+        "tells nothing",
+        _steps_picture(subject.measured[name], np.array([], int)),
+        blocks=True,
+    )
 
 
 def _jump(subject: Subject) -> Finding | None:

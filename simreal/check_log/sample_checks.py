@@ -5,7 +5,7 @@ import numpy as np
 from simreal.check_log.finding import Finding, Picture, verdict_of
 from simreal.check_log.pictures import around
 from simreal.check_log.subject import Rows, Subject
-from simreal.logs.robot_log import Channel
+from simreal.logs.robot_log import Channel, describe_unbelievable, is_believable
 from simreal.state import FloatArray
 
 REPEATS_WARN, REPEATS_FAIL = 0.01, 0.1
@@ -35,13 +35,14 @@ def values(subject: Subject) -> Finding:
     constant: list[str] = []
     picture = None
     for name, table in subject.log.channels.items():
-        faulty = ~np.isfinite(table.values)
+        faulty = ~is_believable(table.values)
         if faulty.any() and (name in subject.measured or name in subject.commanded):
             row, column = (int(index[0]) for index in np.nonzero(faulty))
+            told = describe_unbelievable(table.values[row, column])
             return Finding(
                 "values",
                 "fail",
-                f"{name} of {table.names[column]} is no number in row {row}, at {table.time[row]:.3f} s "
+                f"{name} of {table.names[column]} is {told} in row {row}, at {table.time[row]:.3f} s "
                 f"({int(faulty.sum())} such values)",
                 {"not_numbers": float(faulty.sum())},
                 "a reading that failed must be left out or marked; cut it out, or let the reader "
@@ -61,9 +62,11 @@ def values(subject: Subject) -> Finding:
                 f"{name} of {joint}" for joint, rests in zip(table.names, still, strict=True) if rests
             ]
     numbers = {"constant": float(len(constant)), "rowless": float(len(subject.rowless))}
-    if not constant and not subject.rowless:
-        return Finding("values", "pass", "all numbers are finite, all readings vary", numbers)
+    single = [name for name, table in subject.measured.items() if len(table) == 1]
     faults = [f"not a single row: {', '.join(subject.rowless)}"] if subject.rowless else []
+    faults += [f"one row alone: {', '.join(single)}"] if single else []
+    if not constant and not faults:
+        return Finding("values", "pass", "all numbers are finite, all readings vary", numbers)
     advice = "was it recorded? What shall not be looked at is better left out of the log's mapping"
     if constant:
         more = f" and {len(constant) - 4} more" if len(constant) > 4 else ""
@@ -71,7 +74,8 @@ def values(subject: Subject) -> Finding:
         advice = (
             "is the sensor connected? A joint that shall rest is better left out of the log's mapping"
         )
-    return Finding("values", "fail", "; ".join(faults), numbers, advice, picture)
+    text = "; ".join(faults)
+    return Finding("values", "fail", text, numbers, advice, picture, blocks=bool(single))
 
 
 def repeats(subject: Subject) -> Finding:

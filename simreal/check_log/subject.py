@@ -86,6 +86,13 @@ class Subject:
         still = np.ptp(table.values, axis=0) == 0
         return tuple(name for name, rests in zip(table.names, still, strict=True) if rests)
 
+    @property
+    def unknown_robot(self) -> str:
+        """What is said where no robot is known: of a name that is none, the nearest."""
+        if self.log.robot is None:
+            return "the robot is not known"
+        return f"no robot {self.log.robot!r} is known: {nearest(self.log.robot, robot_names())}"
+
     def evenly(self, name: str) -> tuple[FloatArray, FloatArray]:
         """(n,) times in even steps of the median one, and (n, columns) values there, by lines."""
         if name not in self.uniform:

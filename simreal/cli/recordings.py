@@ -66,10 +66,12 @@ def refuse_twice(paths: Sequence[Path], sources: Sequence["Source"], why: str) -
 
 
 def _refuse_impossible(log: "RobotLog", robot: "Robot") -> None:
-    """As `simreal check-log` does: degrees, or another robot."""
+    """As `simreal check-log` does: times in ms, degrees, or another robot."""
+    from simreal.check_log.clock_checks import slow
     from simreal.check_log.joint_checks import position_range
     from simreal.check_log.subject import Subject
 
-    finding = position_range(Subject(log, robot))
-    if finding.verdict == "fail":
-        raise UserError(f"{log.source}: {finding.text}: see simreal check-log")
+    subject = Subject(log, robot)
+    for finding in (slow(subject), position_range(subject)):
+        if finding is not None and finding.verdict == "fail":
+            raise UserError(f"{log.source}: {finding.text}: see simreal check-log")

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from simreal.contract import RobotDescription
 from simreal.errors import UserError, nearest
-from simreal.logs.robot_log import Channel, RobotLog
+from simreal.logs.robot_log import Channel, RobotLog, describe_unbelievable, is_believable
 
 Values = NDArray[np.float64]
 
@@ -129,10 +129,12 @@ def _ordered(log: RobotLog, channel: str, table: Channel, names: Iterable[str]) 
             f"{log.source}: {channel} has no {missing[0]!r}: {nearest(missing[0], table.names)}"
         )
     values = np.stack([table.column(name) for name in names], axis=1)
-    if not np.isfinite(values).all():
-        row, column = np.argwhere(~np.isfinite(values))[0]
+    faulty = np.argwhere(~is_believable(values))
+    if len(faulty):
+        row, column = faulty[0]
+        told = describe_unbelievable(values[row, column])
         raise UserError(
-            f"{log.source}: {channel} of {list(names)[column]} is no number in row {row} "
+            f"{log.source}: {channel} of {list(names)[column]} is {told} in row {row} "
             f"({table.time[row]:.3f} s)"
         )
     return values

@@ -44,6 +44,20 @@ SLIDING = {"rad": "m", "rad/s": "m/s", "N·m": "N"}
 """Unit of a joint that turns to that of one that slides."""
 
 
+LARGEST = 1e12
+"""In SI units, beyond which nothing of a robot is measured or asked: a marker, or a damaged number."""
+
+
+def is_believable(values: FloatArray) -> NDArray[np.bool_]:
+    """Which values are numbers that a robot can have."""
+    return np.asarray(np.abs(values) < LARGEST)
+
+
+def describe_unbelievable(value: float) -> str:
+    """What is said of a value that is not believable."""
+    return f"{value:.3g}, beyond belief," if np.isfinite(value) else "no number"
+
+
 def units_of(channel: str) -> tuple[str, ...]:
     """SI units that a standard channel may have: of joints that turn, and of those that slide."""
     own = UNITS[channel]

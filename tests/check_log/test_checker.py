@@ -174,11 +174,28 @@ def test_a_log_is_checked_without_the_rows_of_any_channel() -> None:
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("rows", [0, 2, 20])
+@pytest.mark.parametrize("rows", [0, 1, 2, 20])
 def test_a_short_log_is_checked_as_far_as_it_goes(rows: int) -> None:
     log = sound("qube", 0)
     short = replace(log, channels={name: each.rows(slice(rows)) for name, each in log.channels.items()})
-    assert by_check(short)["values"].text.startswith("not a single row") == (rows == 0)
+    told = by_check(short)["values"].text
+    assert told.startswith("not a single row") == (rows == 0)
+    assert told.startswith("one row alone: joint_position, joint_velocity") == (rows == 1)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_number_beyond_belief_is_told_like_one_that_is_none() -> None:
+    log = sound("qube", 0)
+    log.channels["joint_position"].values[100, 1] = 1e300
+    findings = by_check(log)
+    text = "joint_position of pendulum is 1e+300, beyond belief, in row 100, at 0.400 s (1 such values)"
+    assert findings["values"].text == text
+    assert findings["drift"].text == "not before values is mended"
+
+
+def test_a_robot_that_nobody_knows_is_named_with_the_nearest_one() -> None:
+    finding = by_check(replace(sound("qube", 0), robot="quube"))["position_range"]
+    assert finding.text.endswith("no robot 'quube' is known: did you mean 'qube'?")
 
 
 def test_a_channel_without_a_row_is_named() -> None:

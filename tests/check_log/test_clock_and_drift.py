@@ -79,3 +79,19 @@ def test_sensors_that_begin_apart_are_told_and_commands_that_do_are_not() -> Non
     late = positions.rows(np.arange(len(positions)) >= 100)
     log.channels["joint_velocity"] = replace(late, units=("rad/s",) * 6)
     assert clock(make_subject(log)).verdict == "warn"
+
+
+def test_times_in_milliseconds_are_not_taken_for_seconds() -> None:
+    log = sagging_arm()
+    for factor, unit in ((1e3, "ms"), (1e6, "us"), (1e9, "ns")):
+        channels = {name: replace(each, time=factor * each.time) for name, each in log.channels.items()}
+        finding = clock(make_subject(replace(log, channels=channels)))
+        assert finding.verdict == "fail" and finding.blocks
+        assert f"are its times in {unit}? That would be 50 Hz" in finding.text
+    assert clock(make_subject(log)).verdict == "pass"
+
+
+def test_a_single_command_with_which_the_log_begins_is_on_its_clock() -> None:
+    log = sagging_arm()
+    log.channels["commanded_position"] = log["commanded_position"].rows(slice(1))
+    assert clock(make_subject(log)).verdict == "pass"

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simreal.cli.recordings import refuse_twice
+from simreal.cli.recordings import read_recordings, refuse_twice
 from simreal.errors import UserError
 from simreal.randomization.posterior import sources_of
+from simreal.robots import load_robot
 
 
 def test_logs_of_the_same_content_are_both_named(tmp_path: Path) -> None:
@@ -35,6 +36,14 @@ def test_too_few_logs_are_refused_before_torch_is_loaded(tmp_path: Path) -> None
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "2 logs: at least four are needed, to hold some out False"
+
+
+def test_times_in_milliseconds_are_refused(tmp_path: Path) -> None:
+    path = logged(tmp_path)[0]
+    arrays = dict(np.load(path))
+    np.savez(path, **(arrays | {"time": 1e3 * arrays["time"]}))
+    with pytest.raises(UserError, match="joint_position comes every 10 s: are its times in ms"):
+        read_recordings([path], str(tmp_path / "mapping.yaml"), load_robot("qube"), None)
 
 
 def logged(folder: Path) -> list[Path]:

@@ -99,6 +99,7 @@ BACKWARDS[100] = BACKWARDS[98]
     ("changes", "said"),
     [
         ({"joint_position": broken_position(7, np.nan)}, "pendulum is no number in row 7"),
+        ({"joint_position": broken_position(7, 1e30)}, "pendulum is 1e.30, beyond belief, in row 7"),
         (
             {"joint_position": Channel(TIME, np.zeros((500, 1)), ("arm",), ("rad",))},
             "joint_position has no 'pendulum'",
