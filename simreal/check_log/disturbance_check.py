@@ -55,8 +55,8 @@ def disturbance(subject: Subject) -> Finding:
     numbers = {"starts": float(len(found.starts)), "pushes": float(len(found.pushes))}
     if not count:
         return Finding("disturbance", "pass", "nothing moves without its motors", numbers)
-    joint = next(iter(log.actuator_joints.values()))
     table = log["joint_position"]
+    joint = next(name for name in (*log.joints_of(channel), *table.names) if name in table.names)
     spans = [(at, at) for at in found.starts] + [(each.begin, each.end) for each in found.pushes]
     picture = Picture("rad", {joint: (table.time, table.column(joint))}, spans)
     advice = (
@@ -76,7 +76,7 @@ def _starts(subject: Subject, motion: Motion, channel: str) -> list[float]:
     sent = log.at(channel, motion.time, hold=True)
     span = np.abs(sent).max(axis=0) + 1e-12
     starts: list[float] = []
-    for column, joint in enumerate(log.actuator_joints.values()):
+    for column, joint in enumerate(log.joints_of(channel)):
         if joint not in motion.names or not (motion.names == (joint,) or still.any()):
             continue
         own = rest[:, motion.names.index(joint)]

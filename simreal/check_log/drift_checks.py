@@ -259,7 +259,7 @@ def _of_servo_errors(subject: Subject) -> Iterator[Finding]:
     table = log["joint_position"]
     asked = log.at("commanded_position", table.time, hold=True)
     sag = _sag(subject)
-    for column, joint in enumerate(log.actuator_joints.values()):
+    for column, joint in enumerate(log.joints_of("commanded_position")):
         if joint not in table.names or np.ptp(asked[:, column]) == 0:
             continue
         error = table.column(joint) - asked[:, column] - sag.get(joint, 0.0)

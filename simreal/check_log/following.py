@@ -213,8 +213,8 @@ def _pairs(log: RobotLog) -> _Pairs | None:
         return None
     table = log["joint_position"]
     asked = log.at("commanded_position", table.time, hold=True)
-    joints = [joint for joint in log.actuator_joints.values() if joint in table.names]
-    if len(joints) != asked.shape[1] or not np.isfinite(asked).all():
+    joints = log.joints_of("commanded_position")
+    if not set(joints) <= set(table.names) or not np.isfinite(asked).all():
         return None
     position = np.stack([table.column(joint) for joint in joints], axis=1)
     return _Pairs(log, joints, table.time, position, asked)

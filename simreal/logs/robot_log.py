@@ -136,8 +136,8 @@ class RobotLog:
         source: the file's name, and after a colon the run within it, for messages and tables.
         channels: by name; those of `UNITS`, and any other that the file holds, such as ``timing``.
         joint_names: in the order of the columns of every ``joint_`` channel.
-        actuator_joints: actuator to joint, in the order of the columns of every ``commanded_`` and
-            ``applied_`` channel; actuators are named like their joints where a log has no other names.
+        actuator_joints: actuator to joint; actuators are named like their joints where a log has no
+            other names. Columns of commands may stand in another order, and be fewer: see `joints_of`.
         robot: name of the robot, if known.
         contract: of the policy that ran, if the log carries one.
         start_ns: ns since 1970 of second 0, or 0 if the log does not say.
@@ -178,6 +178,10 @@ class RobotLog:
     def first(self, names: Iterable[str]) -> str | None:
         """The first of these channels that the log has."""
         return next((name for name in names if name in self.channels), None)
+
+    def joints_of(self, channel: str) -> tuple[str, ...]:
+        """The joint of each column of a command: its actuator's, or that of the column's own name."""
+        return tuple(self.actuator_joints.get(name, name) for name in self[channel].names)
 
     @property
     def duration(self) -> float:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from simreal.check_log.drift_checks import drift
 from simreal.check_log.finding import Finding
 from simreal.check_log.joint_checks import joint_order
 from simreal.check_log.subject import make_subject
@@ -147,3 +148,19 @@ def test_noise_that_hides_whether_a_swing_is_late_or_turned_round_leaves_it_unto
     finding = found(command, command * [1.0, -1.0] + noise)
     assert finding.verdict == "pass"
     assert "not told: elbow comes late by half a swing, or moves the wrong way" in finding.text
+
+
+def test_commands_may_stand_in_another_order_than_joints_and_be_fewer() -> None:
+    command = excited(0)
+    position = weak_servos(command)
+    time, units = PERIOD * np.arange(len(command)), ("rad", "rad")
+    log = RobotLog("servos", joint_names=JOINTS, actuator_joints={name: name for name in JOINTS})
+    log.channels["joint_position"] = Channel(time, position, JOINTS, units)
+    for order in ([1, 0], [1]):
+        names = tuple(JOINTS[column] for column in order)
+        asked = Channel(time, command[:, order], names, units[: len(order)])
+        log.channels["commanded_position"] = asked
+        subject = make_subject(log)
+        assert joint_order(subject).verdict == "pass"
+        assert drift(subject).verdict == "pass"
+    assert log.joints_of("commanded_position") == ("elbow",)
