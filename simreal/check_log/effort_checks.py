@@ -29,7 +29,9 @@ def command_limits(subject: Subject) -> Finding:
     margin = ROUNDING * (high - low)
     beyond = (table.values < low - margin) | (table.values > high + margin)
     share = float(beyond.any(axis=1).mean())
-    row, column = np.unravel_index(np.nanargmax(np.abs(table.values)), table.values.shape)
+    excess = np.maximum(low - table.values, table.values - high)
+    gravest = excess if beyond.any() else np.abs(table.values)
+    row, column = np.unravel_index(np.nanargmax(gravest), table.values.shape)
     largest = float(table.values[row, column])
     unit, name = table.units[column], table.names[column]
     numbers = {"largest": largest, "share": share, "upper": float(high[column])}

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from simreal.check_log.clock_checks import clock
 from simreal.check_log.drift_checks import drift
+from simreal.check_log.effort_checks import command_limits
 from simreal.check_log.subject import make_subject
 from simreal.logs.robot_log import Channel, RobotLog
 from simreal.physics.model import compile_model
@@ -95,3 +96,10 @@ def test_a_single_command_with_which_the_log_begins_is_on_its_clock() -> None:
     log = sagging_arm()
     log.channels["commanded_position"] = log["commanded_position"].rows(slice(1))
     assert clock(make_subject(log)).verdict == "pass"
+
+
+def test_the_command_that_is_beyond_its_limits_is_named_not_the_largest_one() -> None:
+    log = sagging_arm()
+    log.channels["commanded_position"].values[::2, JOINTS.index("gripper")] = -0.3
+    finding = command_limits(make_subject(log))
+    assert finding.text.startswith("gripper is asked for up to -0.3 rad, it can do -0.174533 to")
