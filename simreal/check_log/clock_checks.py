@@ -3,6 +3,7 @@
 import numpy as np
 
 from simreal.check_log.finding import Finding, Picture, verdict_of
+from simreal.check_log.following import seconds_ahead
 from simreal.check_log.subject import Rows, Subject
 from simreal.logs.robot_log import Channel
 from simreal.state import FloatArray
@@ -71,6 +72,16 @@ def clock(subject: Subject) -> Finding:
             "s: two clocks"
         )
         return Finding("clock", "fail", text, numbers, "record all channels on one clock", blocks=True)
+    ahead = seconds_ahead(subject)
+    if ahead is not None:
+        return Finding(
+            "clock",
+            "fail",
+            f"all joints move {ahead:.2g} s before they are told: two clocks, or commands stamped late",
+            numbers | {"ahead_s": ahead},
+            "stamp commands where they are sent, by the clock that stamps measurements",
+            blocks=True,
+        )
     if apart > APART_WARN * duration:
         where = f"{first[-1]} last to begin, {last[0]} first to end"
         text = f"sensors begin or end {apart:.3g} s apart ({where})"

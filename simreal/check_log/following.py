@@ -25,6 +25,9 @@ LATEST = 0.3
 """s, by which a joint may come after its command: a weak servo under load takes 0.2 s."""
 LAGS = 31
 """That are tried up to then: 10 ms apart, a twentieth of the period of a motion of 5 Hz."""
+SOONEST, FURTHEST = 0.1, 1.0
+"""s, between which commands that come after the motion are sought. A robot that is led by hand, whose
+command is where it was a moment ago, is sooner."""
 ALIKE = 0.03
 """Share of a motion that times between these, and between samples, may leave unexplained."""
 
@@ -50,6 +53,23 @@ def against_commands(subject: Subject) -> Finding | None:
     text = f"joints follow their own commands, within {largest:.2g} rad (root mean square)"
     text += f"; not told: {reasons}" if untold else ""
     return Finding("joint_order", "pass", text, pairs.numbers)
+
+
+def seconds_ahead(subject: Subject) -> float | None:
+    """How long before their commands all joints move alike, in s; None where they do not.
+
+    No robot does: then commands are stamped by another clock, or where they arrive.
+    """
+    pairs = _pairs(subject.log)
+    if pairs is None or not pairs.moved.any() or len(pairs.time) < 50:
+        return None
+    leads, alike = pairs.ahead()
+    best, alike = leads[alike.argmax(axis=0)][pairs.moved], alike.max(axis=0)[pairs.moved]
+    before = np.maximum(pairs.likeness.diagonal(), 0.0)[pairs.moved]
+    ahead, behind = (np.maximum(ALIKE, 1.0 - each**2) for each in (alike, before))
+    if alike.min() < PLAINLY or (ahead > CLEARLY * behind).any():
+        return None
+    return float(np.median(best)) if np.ptp(best) < LATEST else None
 
 
 @dataclass(frozen=True)
@@ -94,6 +114,22 @@ class _Pairs:
         late = [self.time[rows] - lag for lag in np.linspace(0.0, latest, LAGS)]
         asked = (self.log.at("commanded_position", time, hold=True) for time in late)
         return np.array([motion @ _standard(each) for each in asked])
+
+    def ahead(self) -> tuple[FloatArray, FloatArray]:
+        """(leads,) s, and (leads, joints) correlation of joints with their commands that much later."""
+        end = min(self.log["commanded_position"].time[-1], self.time[-1])
+        furthest = min(FURTHEST, 0.25 * (end - self.time[0]))
+        leads = np.arange(SOONEST, furthest, 0.01)
+        rows = self.time <= end - furthest
+        motion = _standard(self.position[rows]) / np.count_nonzero(rows)
+        later = (self.log.at("commanded_position", self.time[rows] + lead, hold=True) for lead in leads)
+        return leads, np.array([np.sum(motion * _standard(each), axis=0) for each in later])
+
+    @cached_property
+    def _resemblance(self) -> FloatArray:
+        """(joints, joints) correlation of each joint with each command before it, furthest from 0."""
+        low, high = self._by_lag.min(axis=0), self._by_lag.max(axis=0)
+        return np.asarray(np.where(-low > high, low, high))
 
     @cached_property
     def likeness(self) -> FloatArray:
@@ -170,13 +206,18 @@ class _Pairs:
 
         Legs under load leave their own commands; two that are swapped each follow the other's.
         """
-        name, nearest, likest = self.joints[row], self._nearest(row), int(self.likeness[row].argmax())
+        name, nearest, likest = (
+            self.joints[row],
+            self._nearest(row),
+            int(np.abs(self._resemblance[row]).argmax()),
+        )
         if self._nearer_swapped(row, nearest):
             other, apart = nearest, (self.error[row, nearest], self.error[row, row])
             how = f"error {apart[0]:.3g} rad against {apart[1]:.3g}"
         elif self._liker_swapped(row, likest):
-            other, alike = likest, (self.likeness[row, likest], self.likeness[row, row])
+            other, alike = likest, (self._resemblance[row, likest], self.likeness[row, row])
             how = f"correlation {alike[0]:.2f} against {alike[1]:.2f}"
+            how += ", of the other sign" if alike[0] < 0.0 else ""
         else:
             return None
         text = f"{name} follows the command of {self.joints[other]} ({how}): joints are swapped"
@@ -196,8 +237,8 @@ class _Pairs:
         """Whether neither plainly follows its own command, and both explain far more of the other's."""
         if row == other or self.unfit(other):
             return False
-        pair = self.likeness[np.ix_([row, other], [row, other])]
-        own, swapped = pair.diagonal(), pair[[0, 1], [1, 0]]
+        own = self.likeness[[row, other], [row, other]]
+        swapped = np.abs(self._resemblance[[row, other], [other, row]])
         if (own > PLAINLY).any() or (swapped < FOLLOWS).any():
             return False
         unexplained = np.sum(1.0 - np.maximum(own, 0.0) ** 2), np.sum(1.0 - swapped**2)

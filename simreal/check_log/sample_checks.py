@@ -5,7 +5,7 @@ import numpy as np
 from simreal.check_log.finding import Finding, Picture, verdict_of
 from simreal.check_log.pictures import around
 from simreal.check_log.subject import Rows, Subject
-from simreal.logs.robot_log import Channel, describe_unbelievable, is_believable
+from simreal.logs.robot_log import JOINT_CHANNELS, Channel, describe_unbelievable, is_believable
 from simreal.state import FloatArray
 
 REPEATS_WARN, REPEATS_FAIL = 0.01, 0.1
@@ -24,6 +24,8 @@ CLIP_WARN, CLIP_FAIL = 1e-9, 0.02
 """Share of the samples on flat tops."""
 FEW_STEPS = 40
 """Encoder steps within a joint's range of motion: fewer are too few to fit."""
+BY_CHANCE = 20
+"""Different values, below which all may be multiples of one that is itself several encoder steps."""
 RESOLUTION_TOLERANCE = 0.02
 """By which share the step found may differ from that of the robot's description."""
 MANY_LEVELS = 0.9
@@ -33,6 +35,7 @@ MANY_LEVELS = 0.9
 def values(subject: Subject) -> Finding:
     """Sensors and commands must have rows, each value must be a number, and measured ones must vary."""
     constant: list[str] = []
+    unasked: list[str] = []
     picture = None
     for name, table in subject.log.channels.items():
         faulty = ~is_believable(table.values)
@@ -58,24 +61,37 @@ def values(subject: Subject) -> Finding:
                     table.units[column],
                     {f"{name} of {table.names[column]}": (table.time, table.values[:, column])},
                 )
-            constant += [
-                f"{name} of {joint}" for joint, rests in zip(table.names, still, strict=True) if rests
-            ]
+            for joint in (joint for joint, rests in zip(table.names, still, strict=True) if rests):
+                held = name in JOINT_CHANNELS and joint in subject.unasked
+                (unasked if held else constant).append(f"{name} of {joint}")
     numbers = {"constant": float(len(constant)), "rowless": float(len(subject.rowless))}
     single = [name for name, table in subject.measured.items() if len(table) == 1]
     faults = [f"not a single row: {', '.join(subject.rowless)}"] if subject.rowless else []
     faults += [f"one row alone: {', '.join(single)}"] if single else []
+    if unasked and not constant and not faults:
+        return Finding(
+            "values",
+            "warn",
+            f"constant, like their commands: {_first_few(unasked)}",
+            numbers,
+            "a joint that rests says nothing of itself, not even whether its sensor works",
+            picture,
+        )
     if not constant and not faults:
         return Finding("values", "pass", "all numbers are finite, all readings vary", numbers)
     advice = "was it recorded? What shall not be looked at is better left out of the log's mapping"
     if constant:
-        more = f" and {len(constant) - 4} more" if len(constant) > 4 else ""
-        faults.append(f"constant from beginning to end: {', '.join(constant[:4])}{more}")
+        faults.append(f"constant from beginning to end: {_first_few(constant)}")
         advice = (
             "is the sensor connected? A joint that shall rest is better left out of the log's mapping"
         )
     text = "; ".join(faults)
     return Finding("values", "fail", text, numbers, advice, picture, blocks=bool(single))
+
+
+def _first_few(names: list[str]) -> str:
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return f"{', '.join(names[:4])}{more}"
 
 
 def repeats(subject: Subject) -> Finding:
@@ -213,7 +229,8 @@ def encoder(subject: Subject) -> Finding:
         numbers[f"step_{name}"] = step
         if step and expected and abs(step / expected - 1) > RESOLUTION_TOLERANCE:
             ratio = step / expected
-            if abs(ratio - round(ratio)) < RESOLUTION_TOLERANCE * ratio:
+            whole = abs(ratio - round(ratio)) < RESOLUTION_TOLERANCE * ratio
+            if whole and len(np.unique(position)) < BY_CHANCE:
                 continue  # a joint that moved little need not have met every count
             hint = "; in degrees?" if abs(ratio * np.pi / 180 - 1) < RESOLUTION_TOLERANCE else ""
             return Finding(

@@ -86,6 +86,16 @@ class Subject:
         still = np.ptp(table.values, axis=0) == 0
         return tuple(name for name, rests in zip(table.names, still, strict=True) if rests)
 
+    @cached_property
+    def unasked(self) -> set[str]:
+        """Joints that are commanded, but one and the same all along."""
+        changes = {False: set[str](), True: set[str]()}
+        for channel, table in self.commanded.items():
+            moves = np.ptp(table.values, axis=0) > 0
+            for joint, moved in zip(self.log.joints_of(channel), moves, strict=True):
+                changes[bool(moved)].add(joint)
+        return changes[False] - changes[True]
+
     @property
     def unknown_robot(self) -> str:
         """What is said where no robot is known: of a name that is none, the nearest."""

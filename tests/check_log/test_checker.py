@@ -7,7 +7,7 @@ from simreal.bench.log_faults import FAULTS, Fault, planted, sound
 from simreal.check_log.checker import CHECKS, check_log
 from simreal.check_log.drift_checks import drift
 from simreal.check_log.finding import Finding, worst
-from simreal.check_log.sample_checks import quantum_of
+from simreal.check_log.sample_checks import encoder, quantum_of
 from simreal.check_log.subject import make_subject
 from simreal.logs.robot_log import Channel, RobotLog
 
@@ -227,3 +227,27 @@ def test_an_arm_whose_gripper_rests_is_told_what_the_others_tell() -> None:
     log = sound("arm", 0)
     resting = _changed(log, "joint_position", slice(None), column=-1)
     assert by_check(resting)["excitation"].verdict != "skip"
+
+
+def test_a_joint_that_is_told_to_rest_may_rest() -> None:
+    log = sound("arm", 0)
+    for channel in ("joint_position", "joint_velocity"):
+        log = _changed(log, channel, slice(None), 2)
+    moved = by_check(log)["values"]
+    assert moved.verdict == "fail"
+    for channel in ("commanded_position", "commanded_effort"):
+        log = _changed(log, channel, slice(None), 2)
+    rests = by_check(log)["values"]
+    assert rests.verdict == "warn"
+    told = "constant, like their commands: joint_position of elbow, joint_velocity of elbow"
+    assert rests.text == told
+
+
+@pytest.mark.parametrize(("times", "levels", "verdict"), [(4, 100, "fail"), (4, 10, "pass")])
+def test_an_encoder_that_is_several_times_as_coarse(times: int, levels: int, verdict: str) -> None:
+    log = sound("qube", 0)
+    step = times * 2 * np.pi / 2048
+    table = log["joint_position"]
+    swing = 0.5 * levels * np.sin(2 * np.pi * table.time[:, None] * [0.5, 0.7])
+    log.channels["joint_position"] = replace(table, values=step * np.round(swing))
+    assert encoder(make_subject(log)).verdict == verdict

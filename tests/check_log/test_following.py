@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from simreal.check_log.clock_checks import clock
 from simreal.check_log.drift_checks import drift
 from simreal.check_log.finding import Finding
 from simreal.check_log.joint_checks import joint_order
@@ -164,3 +165,30 @@ def test_commands_may_stand_in_another_order_than_joints_and_be_fewer() -> None:
         assert joint_order(subject).verdict == "pass"
         assert drift(subject).verdict == "pass"
     assert log.joints_of("commanded_position") == ("elbow",)
+
+
+@pytest.mark.parametrize("mirrored", [0, 1])
+def test_joints_that_are_swapped_and_of_the_other_sign(mirrored: int) -> None:
+    command = excited(0)
+    position = weak_servos(command)[:, ::-1] * np.where(np.arange(2) == mirrored, -1.0, 1.0)
+    finding = found(command, position)
+    assert finding.verdict == "fail" and finding.text.endswith("joints are swapped")
+    assert (", of the other sign" in finding.text) == (mirrored == 0)
+
+
+@pytest.mark.parametrize("late", [0.3, 0.6])
+def test_commands_that_come_after_their_motion_are_by_another_clock(late: float) -> None:
+    command = excited(1)
+    time, units = PERIOD * np.arange(len(command)), ("rad", "rad")
+    log = RobotLog("servos", joint_names=JOINTS, actuator_joints={name: name for name in JOINTS})
+    log.channels["joint_position"] = Channel(time, weak_servos(command), JOINTS, units)
+    log.channels["commanded_position"] = Channel(time, command, JOINTS, units)
+    assert clock(make_subject(log)).verdict == "pass"
+    log.channels["commanded_position"].time = time + late
+    finding = clock(make_subject(log))
+    assert finding.verdict == "fail" and finding.blocks
+    assert finding.numbers["ahead_s"] == pytest.approx(late - 0.15, abs=0.05)
+    swing = np.sin(2 * np.pi * (time[:, None] - [0.0, 0.03]))
+    log.channels["commanded_position"] = Channel(time, swing, JOINTS, units)
+    log.channels["joint_position"] = Channel(time, np.roll(swing, 7, axis=0), JOINTS, units)
+    assert clock(make_subject(log)).verdict == "pass"  # each swing resembles the next
