@@ -72,16 +72,9 @@ def clock(subject: Subject) -> Finding:
             "s: two clocks"
         )
         return Finding("clock", "fail", text, numbers, "record all channels on one clock", blocks=True)
-    ahead = seconds_ahead(subject)
-    if ahead is not None:
-        return Finding(
-            "clock",
-            "fail",
-            f"all joints move {ahead:.2g} s before they are told: two clocks, or commands stamped late",
-            numbers | {"ahead_s": ahead},
-            "stamp commands where they are sent, by the clock that stamps measurements",
-            blocks=True,
-        )
+    told_late = late_commands(subject)
+    if told_late is not None:
+        return told_late
     if apart > APART_WARN * duration:
         where = f"{first[-1]} last to begin, {last[0]} first to end"
         text = f"sensors begin or end {apart:.3g} s apart ({where})"
@@ -111,6 +104,21 @@ def slow(subject: Subject) -> Finding | None:
         f"say it in the mapping, as time: {{..., unit: {unit}}}; a motion that is really seen so seldom "
         "tells nothing",
         _steps_picture(subject.measured[name], np.array([], int)),
+        blocks=True,
+    )
+
+
+def late_commands(subject: Subject) -> Finding | None:
+    """Position commands that are stamped after the motion that they cause."""
+    ahead = seconds_ahead(subject)
+    if ahead is None:
+        return None
+    return Finding(
+        "clock",
+        "fail",
+        f"all joints move {ahead:.2g} s before they are told: two clocks, or commands stamped late",
+        {"ahead_s": ahead},
+        "stamp commands where they are sent, by the clock that stamps measurements",
         blocks=True,
     )
 

@@ -39,7 +39,7 @@ def read_recordings(
     refuse_twice(paths, sources, "a fit would be judged by what it was fitted to")
     recordings, left_out = acting_recordings(logs, robot.description, channel)
     for log in logs:
-        _refuse_impossible(log, robot)
+        _refuse_misread(log, robot)
     for line in left_out:
         console.print(line, soft_wrap=True)
     return recordings, sources
@@ -65,13 +65,15 @@ def refuse_twice(paths: Sequence[Path], sources: Sequence["Source"], why: str) -
         known[source.sha256] = path
 
 
-def _refuse_impossible(log: "RobotLog", robot: "Robot") -> None:
-    """As `simreal check-log` does: times in ms, degrees, or another robot."""
-    from simreal.check_log.clock_checks import slow
-    from simreal.check_log.joint_checks import position_range
+def _refuse_misread(log: "RobotLog", robot: "Robot") -> None:
+    """As `simreal check-log` does: times in ms, two clocks, degrees, swapped joints, other signs."""
+    from simreal.check_log.clock_checks import late_commands, slow
+    from simreal.check_log.joint_checks import joint_order, position_range
     from simreal.check_log.subject import Subject
+    from simreal.physics.model import compile_model
 
-    subject = Subject(log, robot)
-    for finding in (slow(subject), position_range(subject)):
+    subject = Subject(log, robot, compile_model(robot))
+    for check in (slow, late_commands, position_range, joint_order):
+        finding = check(subject)
         if finding is not None and finding.verdict == "fail":
             raise UserError(f"{log.source}: {finding.text}: see simreal check-log")

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from simreal.bench.log_faults import sound
 from simreal.cli.recordings import read_recordings, refuse_twice
 from simreal.errors import UserError
+from simreal.logs.parquet import write_parquet
 from simreal.randomization.posterior import sources_of
 from simreal.robots import load_robot
 
@@ -44,6 +46,20 @@ def test_times_in_milliseconds_are_refused(tmp_path: Path) -> None:
     np.savez(path, **(arrays | {"time": 1e3 * arrays["time"]}))
     with pytest.raises(UserError, match="joint_position comes every 10 s: are its times in ms"):
         read_recordings([path], str(tmp_path / "mapping.yaml"), load_robot("qube"), None)
+
+
+def test_joints_of_another_order_or_sign_are_refused(tmp_path: Path) -> None:
+    for name, change in (("sound", [1, 1]), ("mirrored", [1, -1])):
+        log = sound("qube", 0)
+        for channel in ("joint_position", "joint_velocity"):
+            log.channels[channel].values *= change
+        write_parquet(log, tmp_path / f"{name}.parquet")
+    robot = load_robot("qube")
+    assert len(read_recordings([tmp_path / "sound.parquet"], None, robot, None)[0]) == 1
+    with pytest.raises(
+        UserError, match=r"far better with pendulum of the other sign: .*see simreal check"
+    ):
+        read_recordings([tmp_path / "mirrored.parquet"], None, robot, None)
 
 
 def logged(folder: Path) -> list[Path]:
