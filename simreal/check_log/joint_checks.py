@@ -23,6 +23,8 @@ EXPLAINED = 0.6
 """Share of the forces that may be unexplained for another pairing to be believed."""
 SAMPLES = 400
 """At which the model is asked about each other pairing."""
+SHIFTS = np.arange(0.15, 1.01, 0.05)
+"""s, by which commands are tried to be stamped wrong: by more than actuators are late."""
 GRAVITY = 9.81
 GRAVITY_TOLERANCE = 0.25
 """Share by which the mean of an accelerometer may differ from gravity."""
@@ -106,6 +108,7 @@ def _against_model(subject: Subject) -> Finding | None:
         return None
     model, motion, command = asked
     some = np.arange(0, len(motion.time), -(-len(motion.time) // SAMPLES))
+    shifted = {label: each[some] for label, each in _at_other_times(motion, command)}
     motion, command = motion.rows(some), command[some]
 
     def unexplained(moved: Motion, sent: FloatArray) -> float:
@@ -114,6 +117,7 @@ def _against_model(subject: Subject) -> Finding | None:
 
     given = unexplained(motion, command)
     alternatives = dict(_alternatives(motion, command))
+    alternatives |= {label: (motion, each) for label, each in shifted.items()}
     others = {label: unexplained(*each) for label, each in alternatives.items()}
     label = min(others, key=others.__getitem__)
     numbers = {"unexplained": given, "unexplained_otherwise": others[label]}
@@ -124,10 +128,10 @@ def _against_model(subject: Subject) -> Finding | None:
             f"the robot's model explains the motion far better with {label}: "
             f"{100 * others[label]:.0f} % of the forces are unexplained then, {100 * given:.0f} % now",
             numbers,
-            "mend sign, order or unit in the mapping or the driver",
+            "mend sign, order or unit in the mapping or the driver, or the clock that stamps commands",
             _lacking_picture(model, (motion, command), alternatives[label], label),
         )
-    text = f"no other sign, order or unit suits the model better ({100 * given:.0f} % unexplained)"
+    text = f"no other sign, order, unit or time suits the model better ({100 * given:.0f} % unexplained)"
     return Finding("joint_order", "pass", text, numbers)
 
 
@@ -165,6 +169,17 @@ def _alternatives(
         yield label, (_transformed(motion, np.eye(count)[order]), command)
     yield "the command of the other sign", (motion, -command)
     yield "all joints in degrees", (_transformed(motion, np.pi / 180 * np.eye(count)), command)
+
+
+def _at_other_times(motion: Motion, command: FloatArray) -> Iterator[tuple[str, FloatArray]]:
+    """Commands as they would be if they were stamped by another clock."""
+    for apart in SHIFTS:
+        for label, at in (
+            (f"commands {apart:.2f} s later", -apart),
+            (f"commands {apart:.2f} s sooner", apart),
+        ):
+            rows = np.searchsorted(motion.time, motion.time + at)
+            yield label, command[np.minimum(rows, len(command) - 1)]
 
 
 def _transformed(motion: Motion, matrix: FloatArray) -> Motion:

@@ -7,6 +7,7 @@ from simreal.bench.log_faults import FAULTS, Fault, planted, sound
 from simreal.check_log.checker import CHECKS, check_log
 from simreal.check_log.drift_checks import drift
 from simreal.check_log.finding import Finding, worst
+from simreal.check_log.joint_checks import joint_order
 from simreal.check_log.sample_checks import encoder, quantum_of
 from simreal.check_log.subject import make_subject
 from simreal.logs.robot_log import Channel, RobotLog
@@ -251,3 +252,14 @@ def test_an_encoder_that_is_several_times_as_coarse(times: int, levels: int, ver
     swing = 0.5 * levels * np.sin(2 * np.pi * table.time[:, None] * [0.5, 0.7])
     log.channels["joint_position"] = replace(table, values=step * np.round(swing))
     assert encoder(make_subject(log)).verdict == verdict
+
+
+@pytest.mark.parametrize(("late", "told"), [(0.3, "0.30 s sooner"), (-0.5, "0.50 s later")])
+def test_efforts_that_are_stamped_by_another_clock(late: float, told: str) -> None:
+    log = sound("qube", 1)
+    table = log["commanded_voltage"]
+    log.channels["commanded_voltage"] = replace(table, time=table.time + late)
+    finding = joint_order(make_subject(log))
+    assert finding.verdict == "fail" and f"far better with commands {told}" in finding.text
+    log.channels["commanded_voltage"] = replace(table, time=table.time + 0.05)
+    assert joint_order(make_subject(log)).verdict == "pass"  # an amplifier may be as late
