@@ -10,8 +10,9 @@ from rich.console import Console
 
 from simreal.errors import UserError
 
-console = Console(highlight=False, markup=False)
-errors = Console(stderr=True, highlight=False, markup=False)
+# File, run and bounds may stand between colons: flight.npz:x: is no cross.
+console = Console(highlight=False, markup=False, emoji=False)
+errors = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 class _Path(click.ParamType[Path]):

@@ -184,7 +184,10 @@ def _names(stage: str) -> list[str]:
             names.append("")
         else:
             names[-1] += letter
-    return [name.strip() for name in names if name.strip()]
+    found = [name.strip() for name in names if name.strip()]
+    if not found:
+        raise UserError(f"--parameters {stage!r}: no name in it, such as joint_damping or mass[PART]")
+    return found
 
 
 @contextmanager
@@ -245,6 +248,11 @@ def design(
     from simreal.identification.unknowns import read_asked
 
     asked = [read_asked(name) for name in _names(parameters)]
+    if rate < 2.0 * highest:
+        raise UserError(
+            f"--rate {rate:g}: too slow for sines of {highest:g} Hz: at least {2.0 * highest:g} Hz, "
+            "or a lower --highest"
+        )
     setup = Setup(find_robot(robot), fixed_base)
     _refuse_existing(output)
     with progress(GENERATIONS, "generations") as show:

@@ -273,6 +273,12 @@ def test_evaluate_prints_numbers_for_people_and_programs(
         (["bench", "env", "--experiment", "qube_swinup"], "did you mean 'qube_swingup'"),
         (["bench", "solve", "--agent", "pp"], "'ppo'"),
         (["list", "--jsn"], "--json"),
+        (["design", "qube", "--parameters", " , "], "--parameters ' , ': no name in it, such as"),
+        (
+            ["design", "qube", "--parameters", "mass", "--rate", "4"],
+            "too slow for sines of 5 Hz: at least 10",
+        ),
+        (["identify", "qube", "--log", "x.npz", "--parameters", "kp=a:b"], "kp=a:b: expected bounds"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
