@@ -22,7 +22,7 @@ def nearest(name: str, valid: Iterable[str], shown: int = 8) -> str:
     Returns:
         A phrase such as ``did you mean 'mass'?`` or ``valid: mass, friction``.
     """
-    names = sorted(valid)
+    names = sorted(set(valid))
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.55)
     if close:
         return "did you mean " + " or ".join(repr(match) for match in close) + "?"

@@ -26,7 +26,7 @@ def test_one_wrong_letter_never_hides_the_name(name: str, data: st.DataObject) -
 
 
 def test_a_name_like_no_other_gets_the_whole_list() -> None:
-    assert nearest("xyzzy", ["beta", "alpha"]) == "valid: alpha, beta"
+    assert nearest("xyzzy", ["beta", "alpha", "beta"]) == "valid: alpha, beta"
 
 
 def test_a_long_list_is_cut_and_says_so() -> None:

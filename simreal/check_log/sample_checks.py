@@ -1,6 +1,7 @@
 """Checks of single columns: numbers that are none, constant, repeated, clipped, coarse."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simreal.check_log.finding import Finding, Picture, verdict_of
 from simreal.check_log.pictures import around
@@ -28,6 +29,8 @@ BY_CHANCE = 20
 """Different values, below which all may be multiples of one that is itself several encoder steps."""
 RESOLUTION_TOLERANCE = 0.02
 """By which share the step found may differ from that of the robot's description."""
+SPARSE = 0.3
+"""Share of rows without a number, from which on nobody thinks of readings that failed."""
 MANY_LEVELS = 0.9
 """Different values per sample: with more, a column is not quantized as far as can be seen."""
 
@@ -48,8 +51,7 @@ def values(subject: Subject) -> Finding:
                 f"{name} of {table.names[column]} is {told} in row {row}, at {table.time[row]:.3f} s "
                 f"({int(faulty.sum())} such values)",
                 {"not_numbers": float(faulty.sum())},
-                "a reading that failed must be left out or marked; cut it out, or let the reader "
-                "fill it",
+                _advice_for_faulty(faulty),
                 around(table, column, row),
                 blocks=True,
             )
@@ -87,6 +89,12 @@ def values(subject: Subject) -> Finding:
         )
     text = "; ".join(faults)
     return Finding("values", "fail", text, numbers, advice, picture, blocks=bool(single))
+
+
+def _advice_for_faulty(faulty: NDArray[np.bool_]) -> str:
+    if faulty.all(axis=1).mean() > SPARSE:
+        return "is it recorded at another rate? Give it a file or an array of its own, with its own time"
+    return "a reading that failed must be left out or marked; cut it out, or let the reader fill it"
 
 
 def _first_few(names: list[str]) -> str:

@@ -263,3 +263,11 @@ def test_efforts_that_are_stamped_by_another_clock(late: float, told: str) -> No
     assert finding.verdict == "fail" and f"far better with commands {told}" in finding.text
     log.channels["commanded_voltage"] = replace(table, time=table.time + 0.05)
     assert joint_order(make_subject(log)).verdict == "pass"  # an amplifier may be as late
+
+
+def test_a_channel_of_another_rate_in_the_rows_of_the_others_is_told_as_that() -> None:
+    log = sound("qube", 0)
+    log.channels["commanded_voltage"].values[5] = np.nan
+    assert "a reading that failed" in by_check(log)["values"].advice
+    log.channels["commanded_voltage"].values[np.arange(len(log["commanded_voltage"])) % 5 > 0] = np.nan
+    assert "is it recorded at another rate?" in by_check(log)["values"].advice
