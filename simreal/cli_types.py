@@ -1,6 +1,7 @@
 """What all commands share."""
 
 import json
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +23,17 @@ class _Path(click.ParamType[Path]):
 
     def convert(self, value: Any, parameter: Any, context: Any) -> Path:
         return Path(value)
+
+
+class NumberRange(click.FloatRange):
+    """A range of numbers, to which infinity does not belong, nor nan, which no bound holds back."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Read one."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is no finite number", param, ctx)
+        return number
 
 
 PATH = _Path()

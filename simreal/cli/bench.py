@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from simreal.cli_types import OVERRIDE_OPTION, PATH, numbers_by_name, print_json
+from simreal.cli_types import OVERRIDE_OPTION, PATH, NumberRange, numbers_by_name, print_json
 
 if TYPE_CHECKING:
     from simreal.adapt.alignment import LossName
@@ -160,7 +160,7 @@ def bench_logs(seeds: int) -> None:
 @click.argument("randomized", type=PATH)
 @click.argument("plain", type=PATH)
 @click.option("--worlds", type=click.IntRange(min=1), default=200, show_default=True)
-@click.option("--beyond", type=click.FloatRange(min=0.0), default=0.2, show_default=True)
+@click.option("--beyond", type=NumberRange(min=0.0), default=0.2, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 def bench_outside(randomized: Path, plain: Path, worlds: int, beyond: float, seed: int) -> None:
     """A policy trained with randomization against one without, outside of the trained ranges."""
@@ -219,7 +219,7 @@ def bench_online(
 )
 @click.option(
     "--weight",
-    type=click.FloatRange(min=0.0, min_open=True),
+    type=NumberRange(min=0.0, min_open=True),
     default=1.0,
     show_default=True,
     help="Of the loss, beside that of an imitation; other agents align by steps of their own.",
@@ -279,7 +279,7 @@ def bench_alignment(
 @click.option("--target", default="a", show_default=True, help="Of the transfer benchmark.")
 @click.option("--seed", "seeds", type=int, multiple=True, default=(0, 1, 2), show_default=True)
 @click.option("--steps", type=click.IntRange(min=1), default=600_000, show_default=True)
-@click.option("--seconds", type=click.FloatRange(min=10.0), default=300.0, show_default=True)
+@click.option("--seconds", type=NumberRange(min=10.0), default=300.0, show_default=True)
 @click.option("--episodes", type=click.IntRange(min=2), default=200, show_default=True)
 @OVERRIDE_OPTION
 def bench_robot_tuning(
@@ -410,7 +410,7 @@ def bench_bus_unitree(rounds: int) -> None:
     help="Over whose wire; it says which robot is emulated.",
 )
 @click.option("--flights", "number", type=click.IntRange(min=1), default=10, show_default=True)
-@click.option("--duration", type=click.FloatRange(min=1.0), help="s; that of an episode if absent.")
+@click.option("--duration", type=NumberRange(min=1.0), help="s; that of an episode if absent.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="As of `simreal emulate`.")
 def bench_flights(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 from rich.table import Table
 
-from simreal.cli_types import PATH, console, errors, numbers_by_name, print_json
+from simreal.cli_types import PATH, NumberRange, console, errors, numbers_by_name, print_json
 from simreal.errors import UserError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ STILL = 0.02
 )
 @click.option(
     "--duration",
-    type=click.FloatRange(min=0, min_open=True),
+    type=NumberRange(min=0, min_open=True),
     metavar="S",
     help="Until Ctrl-C if absent.",
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.progress import BarColumn, Progress, TextColumn
 
-from simreal.cli_types import PATH, console, errors, override_option
+from simreal.cli_types import PATH, NumberRange, console, errors, override_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option(
     "--budget-seconds",
     required=True,
-    type=click.FloatRange(min=1.0),
+    type=NumberRange(min=1.0),
     help="For which the policy moves the robot, in all sessions together.",
 )
 @click.option(

@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 
 from simreal.cli.progress import progress
 from simreal.cli.recordings import read_recordings
-from simreal.cli_types import PATH, console, errors, numbers_by_name
+from simreal.cli_types import PATH, NumberRange, console, errors, numbers_by_name
 from simreal.errors import UserError, nearest
 from simreal.files import refuse_unwritable
 from simreal.tables import folded_table, keep_names_whole
@@ -59,9 +59,9 @@ def find_robot(name: str) -> "Robot":
 @click.option("--set", "held", multiple=True, metavar="NAME=VALUE", help="A parameter that is known.")
 @click.option("--fixed-base", is_flag=True, help="The robot's base was held.")
 @click.option("--input", "channel", help="Channel that drove the actuators, such as joint_effort.")
-@click.option("--window", type=click.FloatRange(min=0.02), default=0.5, show_default=True, help="s.")
-@click.option("--stride", type=click.FloatRange(min=0.01), help="s between windows; --window if absent.")
-@click.option("--timestep", type=click.FloatRange(min=1e-5), help="s; the model's own if absent.")
+@click.option("--window", type=NumberRange(min=0.02), default=0.5, show_default=True, help="s.")
+@click.option("--stride", type=NumberRange(min=0.01), help="s between windows; --window if absent.")
+@click.option("--timestep", type=NumberRange(min=1e-5), help="s; the model's own if absent.")
 @click.option("--velocities", is_flag=True, help="Let reported velocities count, not positions alone.")
 @click.option(
     "--simulations",
@@ -105,7 +105,7 @@ def identify(
     contract = None if policy is None else load_policy(policy).contract
     if contract is not None and contract.robot.name != machine.name:
         raise UserError(f"{policy}: a policy of robot {contract.robot.name}, not of {machine.name}")
-    _refuse_existing(output)
+    refuse_existing(output)
     if report is not None:
         refuse_unwritable(report)
     setup = Setup(machine, fixed_base, timestep, numbers_by_name("--set", held))
@@ -145,7 +145,8 @@ def identify(
     console.print(f"written: {output}\nnext:\n{_next(found, robot, output)}", soft_wrap=True)
 
 
-def _refuse_existing(output: Path) -> None:
+def refuse_existing(output: Path) -> None:
+    """Raise a `UserError` if something stands where a command is to write what it finds."""
     if output.exists():
         raise UserError(f"{output}: exists already; give what will be found another name with -o")
     refuse_unwritable(output)
@@ -227,9 +228,9 @@ def _print(found: "Identification") -> None:
 @click.option(
     "--parameters", required=True, metavar="NAME[,NAME...]", help="What a log of it is to tell."
 )
-@click.option("--duration", type=click.FloatRange(min=2.0), default=10.0, show_default=True, help="s.")
-@click.option("--rate", type=click.FloatRange(min=1.0), default=100.0, show_default=True, help="Hz.")
-@click.option("--highest", type=click.FloatRange(min=0.4), default=5.0, show_default=True, help="Hz.")
+@click.option("--duration", type=NumberRange(min=2.0), default=10.0, show_default=True, help="s.")
+@click.option("--rate", type=NumberRange(min=1.0), default=100.0, show_default=True, help="Hz.")
+@click.option("--highest", type=NumberRange(min=0.4), default=5.0, show_default=True, help="Hz.")
 @click.option("--fixed-base", is_flag=True, help="The robot's base will be held.")
 @click.option("-o", "--output", type=PATH, default=Path("excitation.yaml"), show_default=True)
 def design(
@@ -254,7 +255,7 @@ def design(
             "or a lower --highest"
         )
     setup = Setup(find_robot(robot), fixed_base)
-    _refuse_existing(output)
+    refuse_existing(output)
     with progress(GENERATIONS, "generations") as show:
         found = design_excitation(setup, asked, duration, rate, highest, show)
     write_excitation(output, found.excitation)

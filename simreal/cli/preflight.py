@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from simreal.cli_types import PATH, console, print_json
+from simreal.cli_types import PATH, NumberRange, console, print_json
 from simreal.errors import UserError
 from simreal.files import write_text
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.option("--allow-motion", is_flag=True, help="Step one joint a little, to measure its latency.")
 @click.option(
     "--patience",
-    type=click.FloatRange(min=0, min_open=True),
+    type=NumberRange(min=0, min_open=True),
     default=30.0,
     show_default=True,
     metavar="S",

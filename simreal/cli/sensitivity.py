@@ -11,7 +11,7 @@ import click
 from rich.box import SIMPLE_HEAD
 from rich.progress import Progress
 
-from simreal.cli_types import PATH, console, errors, print_json
+from simreal.cli_types import PATH, NumberRange, console, errors, print_json
 from simreal.tables import folded_table
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ TELL_SECONDS = 30.0
 )
 @click.option(
     "--beyond",
-    type=click.FloatRange(min=0, max=10),
+    type=NumberRange(min=0, max=10),
     default=0.0,
     show_default=True,
     metavar="SHARE",
