@@ -80,6 +80,26 @@ def sources_of(logs: Sequence[Path]) -> tuple[Source, ...]:
     return tuple(Source(file=path.name, sha256=digest(path)) for path in logs)
 
 
+def refuse_twice(paths: Sequence[Path], sources: Sequence[Source], why: str) -> None:
+    """A log counts once.
+
+    Args:
+        paths: of the logs.
+        sources: what they are, in the same order.
+        why: a second time does harm.
+
+    Raises:
+        UserError: two logs of the same content.
+    """
+    known: dict[str, Path] = {}
+    for path, source in zip(paths, sources, strict=True):
+        if source.sha256 in known:
+            raise UserError(
+                f"{path}: the same content as {known[source.sha256]}, and {why}: give it once"
+            )
+        known[source.sha256] = path
+
+
 def _row_fits(row: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
     """Check one sample against the parameters; here, so that the error names its line."""
     parameters: tuple[PosteriorParameter, ...] = info.data.get("parameters", ())

@@ -71,6 +71,11 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file's content atomically."""
+    write_atomically(target, lambda temporary: shutil.copyfile(source, temporary))
+
+
 def is_taken(folder: Path) -> bool:
     """Whether something stands where a new folder is to be, or in it."""
     return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))

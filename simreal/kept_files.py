@@ -1,12 +1,11 @@
 """Files that an experiment reads, such as a posterior: kept in its run's folder, which is whole then."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from simreal.errors import UserError
-from simreal.files import write_atomically
+from simreal.files import copy_file
 
 READERS = ("posterior", "empirical")
 """Distributions that read a file."""
@@ -25,6 +24,12 @@ def keep_files(data: dict[str, Any], folder: Path) -> None:
             copies[source] = _free_name(source.name, set(copies.values()))
             _copy(source, folder / copies[source])
         entry["file"] = copies[source]
+
+
+def kept_names(data: dict[str, Any]) -> list[str]:
+    """Names in their folder of the files that an experiment's data name, if they are kept there."""
+    named = [Path(entry["file"]) for entry in _readers(data)]
+    return [file.name for file in named if file.parent == Path()]
 
 
 def find_files(data: dict[str, Any], folder: Path) -> None:
@@ -79,4 +84,4 @@ def _free_name(name: str, taken: set[str]) -> str:
 def _copy(source: Path, target: Path) -> None:
     if not source.is_file():
         raise UserError(f"{source}: no such file")
-    write_atomically(target, lambda temporary: shutil.copyfile(source, temporary))
+    copy_file(source, target)

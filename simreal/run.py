@@ -18,7 +18,7 @@ import yaml
 from simreal.config import read_document
 from simreal.contract import Contract
 from simreal.episodes import Episode
-from simreal.errors import UserError
+from simreal.errors import UserError, nearest
 from simreal.experiment import BaseExperiment, parse_kept_experiment
 from simreal.files import is_taken, write_atomically, write_text
 from simreal.kept_files import find_files, keep_files
@@ -56,8 +56,14 @@ class Run:
         self.schedule = path / "schedule.csv"
 
     @classmethod
-    def create(cls, path: Path | None, experiment: BaseExperiment, seed: int) -> "Run":
+    def create(cls, path: Path | None, experiment: BaseExperiment, seed: int, **facts: Any) -> "Run":
         """Make the folder of a new run; a name is chosen if no path is given.
+
+        Args:
+            path: of the folder.
+            experiment: what is to be trained.
+            seed: of the training.
+            facts: more of ``run.json``, which stand there from its beginning, whenever a kill comes.
 
         Raises:
             UserError: something stands there already.
@@ -76,7 +82,7 @@ class Run:
         data = experiment.model_dump(mode="json")
         keep_files(data, path)
         write_text(path / "config.yaml", yaml.safe_dump(data, sort_keys=False))
-        run.update_facts(seed=seed, versions=versions())
+        run.update_facts(seed=seed, versions=versions(), **facts)
         run.checkpoints.mkdir(exist_ok=True)
         return run
 
@@ -88,7 +94,11 @@ class Run:
             UserError: the folder holds no run.
         """
         if not (path / "config.yaml").is_file() or not (path / "run.json").is_file():
-            raise UserError(f"{path}: not a run folder (no config.yaml and run.json in it)")
+            runs = [each.parent.name for each in path.parent.glob("*/run.json")]
+            hint = f"; beside it: {nearest(path.name, runs)}" if runs else ""
+            if path.suffix == ".onnx":
+                hint = "; it seems to be an exported policy: give the folder of its run"
+            raise UserError(f"{path}: not a run folder (no config.yaml and run.json in it){hint}")
         return cls(path)
 
     def experiment(self) -> BaseExperiment:
@@ -187,9 +197,13 @@ class Run:
         """Claim the folder; the end of the process gives it back, too.
 
         Raises:
-            UserError: another process trains in it.
+            UserError: another process trains in it, or it cannot be written.
         """
-        with (self.path / ".lock").open("w") as file:
+        try:
+            file = (self.path / ".lock").open("w")
+        except OSError as error:
+            raise UserError(f"{self.path}: cannot be written: {error.strerror}") from None
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:

@@ -24,7 +24,11 @@ def adapted_from(method: str, base: Run) -> dict[str, Any]:
 
 
 def reasons_against_export(run: Run) -> list[str]:
-    """Why an adapted policy must not be exported; none if it was not adapted, or has passed the gate."""
+    """Why an adapted policy must not be exported; none if it was not adapted, or has passed the gate.
+
+    Where the policy that it began from was adapted, too, that must have passed: not to be worse than
+    what must not leave is nothing.
+    """
     adapted = run.facts().get(ADAPTED)
     if adapted is None:
         return []
@@ -34,11 +38,18 @@ def reasons_against_export(run: Run) -> list[str]:
     command = f"simreal gate {run.path}"
     try:
         verdict: dict[str, Any] = json.loads((run.path / VERDICT).read_text("utf-8"))
-        passed, judged, reasons = verdict["passed"], verdict["policy_sha256"], verdict["reasons"]
+        passed, judged, reasons = verdict["passed"], verdict["policy_sha256"], list(verdict["reasons"])
+        base, held_against = verdict["base"], verdict["base_sha256"]
     except FileNotFoundError:
         return [f"it was adapted and not compared with its base policy yet: {command}"]
     except (OSError, ValueError, KeyError, TypeError):
         return [f"{run.path / VERDICT} cannot be read: {command}"]
     if judged != digest(run.latest_checkpoint()):
         return [f"it was trained on since it was compared with its base policy: {command}"]
-    return [] if passed is True else [str(reason) for reason in reasons]
+    kept = Run(run.path / BASE) if (run.path / BASE).is_dir() else None
+    began_from = {adapted.get("base_sha256"), None if kept is None else digest(kept.latest_checkpoint())}
+    if held_against not in began_from:
+        return [f"it was compared with {base}, not with the policy that it began from: {command}"]
+    if passed is not True or reasons:
+        return [str(reason) for reason in reasons] or [f"it has not passed: {command}"]
+    return [] if kept is None else [f"{BASE}: {each}" for each in reasons_against_export(kept)]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -66,10 +67,10 @@ FindTeacher = Callable[[str, BatchEnv], Teach]
 StatusListener = Callable[[TrainingStatus], None]
 
 
-def start_run(experiment: BaseExperiment, seed: int, path: Path | None = None) -> Run:
-    """Check an experiment by building it, then make its run folder."""
+def start_run(experiment: BaseExperiment, seed: int, path: Path | None = None, **facts: Any) -> Run:
+    """Check an experiment by building it, then make its run folder; see `Run.create`."""
     env = make_environment(experiment, 1, seed, threads=1)
-    run = Run.create(path, experiment, seed)
+    run = Run.create(path, experiment, seed, **facts)
     provenance = env.contract.provenance.model_copy(update={"versions": run.facts()["versions"]})
     run.write_contract(env.contract.model_copy(update={"provenance": provenance}))
     if isinstance(experiment, ExperimentConfig):

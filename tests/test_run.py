@@ -76,8 +76,16 @@ def test_a_damaged_folder_is_a_readable_error(content: str, tmp_path: Path) -> N
 
 def test_other_folders_and_files_are_no_runs(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none", Path(__file__)):
-        with pytest.raises(UserError, match="not a run folder"):
+        with pytest.raises(UserError, match=r"not a run folder \(no config.yaml and run.json in it\)$"):
             Run.open(path)
+
+
+def test_the_nearest_run_is_named_and_an_exported_policy_is_known(tmp_path: Path) -> None:
+    Run.create(tmp_path / "qube", EXPERIMENT, seed=0)
+    with pytest.raises(UserError, match=r"not a run folder .*; beside it: did you mean 'qube'"):
+        Run.open(tmp_path / "qub")
+    with pytest.raises(UserError, match="an exported policy: give the folder of its run"):
+        Run.open(tmp_path / "qube.onnx")
 
 
 def test_a_contract_that_is_missing_or_damaged_is_a_readable_error(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from simreal.adapt.worlds import experiment_in, mix_worlds, robot_experiment
 from simreal.agents.carry_over import Inputs, carry_over
 from simreal.agents.checkpoint import save_tensors
 from simreal.agents.config import PPOConfig
-from simreal.config import override
+from simreal.config import override, read_document
 from simreal.errors import UserError
 from simreal.evaluate import load_candidate
 from simreal.experiment import (
@@ -27,12 +28,13 @@ from simreal.experiment import (
     ResidualConfig,
     parse_any_experiment,
 )
-from simreal.files import digest, write_atomically
+from simreal.files import copy_file, digest, write_atomically
+from simreal.kept_files import kept_names
 from simreal.make_environment import make_environment
 from simreal.randomization.posterior import read_posterior, write_posterior
 from simreal.randomization.residual import read_residual
 from simreal.run import Run
-from simreal.run_verdict import BASE, adapted_from
+from simreal.run_verdict import BASE, VERDICT, adapted_from
 from simreal.train import StatusListener, refuse_residual_policy, start_run, train
 
 OLD_SHARE = 0.3
@@ -100,11 +102,7 @@ def start_finetuning(
         changed = experiment_in(began, worlds, file)
         if residual is not None:
             changed = changed.model_copy(update={"residual": ResidualConfig(file=residual)})
-        run = start_from(base, changed, steps, path, overrides, seed)
-    write_atomically(run.path / IDENTIFIED, lambda temporary: shutil.copyfile(identified, temporary))
-    run.update_facts(
-        adapted=adapted_from("finetune", base)
-        | {
+        adapted = adapted_from("finetune", base) | {
             "identified": {
                 "file": identified.name,
                 "sha256": digest(identified),
@@ -112,8 +110,10 @@ def start_finetuning(
             },
             "old_share": old_share,
         }
-        | ({} if residual is None else {"residual": _told(residual)})
-    )
+        if residual is not None:
+            adapted["residual"] = _told(residual)
+        run = start_from(base, changed, steps, path, overrides, seed, adapted=adapted)
+    copy_file(identified, run.path / IDENTIFIED)
     change = redrawn(began.model_dump(mode="json")["randomization"], posterior)
     return Finetuning(run, change, posterior.coverage)
 
@@ -125,15 +125,19 @@ def start_from(
     path: Path | None = None,
     overrides: Sequence[str] = (),
     seed: int | None = None,
+    **facts: Any,
 ) -> Run:
     """Make a run folder in which a policy will go on learning in an experiment; see `start_finetuning`.
+
+    More of what its ``run.json`` is to say are `facts`.
 
     Raises:
         UserError: an experiment that cannot be trained, or networks that an override has changed.
     """
     changed = _longer(experiment, base, steps, overrides)
-    run = start_run(changed, base.seed + 1 if seed is None else seed, path)
-    keep_base(run, base)
+    run = start_run(changed, base.seed + 1 if seed is None else seed, path, **facts)
+    with whole_or_not_at_all(run):
+        keep_base(run, base)
     return run
 
 
@@ -158,27 +162,42 @@ def finetune(run: Run, listen: StatusListener | None = None) -> bool:
         if isinstance(agent, OffPolicyAlgorithm):
             _act_while_warming_up(agent)
 
-    try:
+    with whole_or_not_at_all(run):
         return train(run, listen=listen, begin=begin)
-    except UserError:
-        if not run.has_checkpoint:
-            shutil.rmtree(run.path)
-        raise
 
 
 def keep_base(run: Run, base: Run) -> None:
     """Put the policy that a run adapts into its folder, as a run of its own without a replay buffer.
 
-    So it can be evaluated, exported and compared whatever becomes of the other folder.
+    So it can be evaluated, exported and compared whatever becomes of the other folder. It is whole or
+    not there; what the gate has found of it holds of the copy, too.
     """
-    kept = run.path / BASE
-    kept.mkdir()
-    for source in sorted([*base.path.glob("*.yaml"), *base.path.glob("*.json")]):
-        shutil.copyfile(source, kept / source.name)
+    kept = run.path / f".{BASE}.partial"
+    shutil.rmtree(kept, ignore_errors=True)
+    names = kept_names(read_document(base.path / "config.yaml").data)
+    named = [base.path / name for name in names]
+    for source in {*base.path.glob("*.yaml"), *base.path.glob("*.json"), *named}:
+        copy_file(source, kept / source.name)
     checkpoint = base.latest_checkpoint()
     content = torch.load(checkpoint, map_location="cpu", weights_only=True)
     content.pop("replay", None)
-    save_tensors(kept / "checkpoints" / checkpoint.name, content)
+    copy = kept / "checkpoints" / checkpoint.name
+    save_tensors(copy, content)
+    if (verdict := kept / VERDICT).is_file():
+        found = verdict.read_bytes().replace(digest(checkpoint).encode(), digest(copy).encode())
+        write_atomically(verdict, lambda temporary: temporary.write_bytes(found))
+    kept.rename(run.path / BASE)
+
+
+@contextmanager
+def whole_or_not_at_all(run: Run) -> Iterator[None]:
+    """Remove a run's new folder where something is refused before it holds a policy."""
+    try:
+        yield
+    except UserError:
+        if not run.has_checkpoint:
+            shutil.rmtree(run.path)
+        raise
 
 
 def _longer(

@@ -11,15 +11,16 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from simreal.adapt.coverage import Check, Coverage, amount, exploration, split, support
-from simreal.adapt.finetune import keep_base
+from simreal.adapt.finetune import keep_base, whole_or_not_at_all
 from simreal.adapt.offline import Actor, Learner, OfflineConfig
 from simreal.adapt.transitions import Transitions, read_transitions
 from simreal.agents.checkpoint import load_checkpoint, save_checkpoint
 from simreal.agents.exported import ExportedPolicy, exported
 from simreal.errors import UserError
 from simreal.experiment import ExperimentConfig
-from simreal.files import digest, is_taken
+from simreal.files import is_taken
 from simreal.logs.formats import read_logs
+from simreal.randomization.posterior import refuse_twice, sources_of
 from simreal.run import Run
 from simreal.run_verdict import adapted_from
 from simreal.train import load_agent, refuse_residual_policy
@@ -73,6 +74,8 @@ def finetune_offline(
     if is_taken(output):
         raise UserError(f"{output}: exists already; give another --run")
     found = [log for path in logs for log in read_logs(path)]
+    sources = sources_of(logs)
+    refuse_twice(logs, sources, "its steps would seem to be more than they are")
     data = _normalised(read_transitions(found, experiment, run.contract()), module)
     learned, kept = split(data)
     actor = Actor(module.network, module.squash)
@@ -84,17 +87,14 @@ def finetune_offline(
     learner.learn(listen)
     coverage = Coverage((*first, *support(learned, kept, base, actor, learner.critics).checks))
     _refuse(coverage.checks, run)
-    made = _write(run, output, experiment, agent)
-    made.update_facts(
-        adapted=adapted_from("finetune-offline", run)
-        | {
-            "config": config.model_dump(mode="json"),
-            "seed": seed,
-            "logs": [{"name": path.name, "sha256": digest(path)} for path in logs],
-            "transitions": len(data),
-            "coverage": {check.name: [check.found, check.bound] for check in coverage.checks},
-        }
-    )
+    adapted = adapted_from("finetune-offline", run) | {
+        "config": config.model_dump(mode="json"),
+        "seed": seed,
+        "logs": [{"name": each.file, "sha256": each.sha256} for each in sources],
+        "transitions": len(data),
+        "coverage": {check.name: [check.found, check.bound] for check in coverage.checks},
+    }
+    made = _write(run, output, experiment, agent, adapted)
     return OfflineTuning(made, (len(learned), len(kept)), data.limited, coverage)
 
 
@@ -138,15 +138,22 @@ def _refuse(checks: Sequence[Check], run: Run) -> None:
         )
 
 
-def _write(run: Run, output: Path, experiment: ExperimentConfig, agent: BaseAlgorithm) -> Run:
-    """A new run with the agent's networks as they are now."""
+def _write(
+    run: Run,
+    output: Path,
+    experiment: ExperimentConfig,
+    agent: BaseAlgorithm,
+    adapted: dict[str, Any],
+) -> Run:
+    """A new run with the agent's networks as they are now, and with what made them."""
     networks: dict[str, Any] = agent.policy.state_dict()
     changed = {name: value.clone() for name, value in networks.items()}
     progress = load_checkpoint(run.latest_checkpoint(), agent, with_replay=False)
     agent.policy.load_state_dict(changed)
-    made = Run.create(output, experiment, run.seed)
-    made.write_contract(run.contract())
-    keep_base(made, run)
-    save_checkpoint(made.checkpoint_path(progress.steps), agent, progress)
+    made = Run.create(output, experiment, run.seed, adapted=adapted)
+    with whole_or_not_at_all(made):
+        made.write_contract(run.contract())
+        keep_base(made, run)
+        save_checkpoint(made.checkpoint_path(progress.steps), agent, progress)
     made.update_facts(steps=progress.steps, total_steps=run.total_steps, finished=True)
     return made

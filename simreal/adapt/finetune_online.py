@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simreal.adapt.finetune import keep_base
+from simreal.adapt.finetune import keep_base, whole_or_not_at_all
 from simreal.adapt.finetune_offline import learnable
 from simreal.adapt.online_learner import FrozenPolicy
 from simreal.adapt.online_session import OnlineConfig, OnRobot, Session, Status
@@ -21,10 +21,11 @@ from simreal.adapt.transitions import read_transitions
 from simreal.agents.config import ResidualPolicyConfig
 from simreal.errors import UserError
 from simreal.experiment import ExperimentConfig, parse_experiment
-from simreal.files import digest, is_taken
+from simreal.files import is_taken
 from simreal.logs.formats import read_logs
+from simreal.randomization.posterior import Source, refuse_twice, sources_of
 from simreal.run import Run
-from simreal.run_verdict import ADAPTED, adapted_from
+from simreal.run_verdict import ADAPTED, BASE, adapted_from
 from simreal.signals import interrupt_flag
 from simreal.train import start_run
 
@@ -88,7 +89,9 @@ def finetune_online(
         if logs
         else None
     )
-    made_of = _made_of(base, logs, config, seed)
+    sources = sources_of(logs)
+    refuse_twice(logs, sources, "its steps would seem to be more than they are")
+    made_of = _made_of(base, sources, config, seed)
     run = _begin_or_go_on(base, output, experiment, config, made_of, seed)
     with run.lock(), interrupt_flag() as interrupt:
         policy = FrozenPolicy(module)
@@ -100,12 +103,12 @@ def finetune_online(
         return OnlineTuning(run, session.ledger, stopped, session.no_filter, session.trial)
 
 
-def _made_of(base: Run, logs: Sequence[Path], config: OnlineConfig, seed: int) -> dict[str, Any]:
+def _made_of(base: Run, sources: Sequence[Source], config: OnlineConfig, seed: int) -> dict[str, Any]:
     """What must be the same when a run goes on."""
     return adapted_from("finetune-online", base) | {
         "config": config.model_dump(mode="json"),
         "seed": seed,
-        "logs": [{"name": path.name, "sha256": digest(path)} for path in logs],
+        "logs": [{"name": each.file, "sha256": each.sha256} for each in sources],
     }
 
 
@@ -120,12 +123,15 @@ def _begin_or_go_on(
     if is_taken(output):
         run = Run.open(output)
         _refuse_other_origin(run, made_of)
+        if not (run.path / BASE).is_dir():  # a kill came before it was kept
+            keep_base(run, base)
         return run
     residual = ResidualPolicyConfig(width=config.bounds.first, hidden_layers=config.hidden_layers)
     data = experiment.model_dump(mode="json") | {"residual_policy": residual.model_dump(mode="json")}
-    run = start_run(parse_experiment(data), seed, output)
-    keep_base(run, base)
-    run.update_facts(total_steps=base.total_steps, adapted=made_of)
+    facts = {"total_steps": base.total_steps, ADAPTED: made_of}
+    run = start_run(parse_experiment(data), seed, output, **facts)
+    with whole_or_not_at_all(run):
+        keep_base(run, base)
     return run
 
 

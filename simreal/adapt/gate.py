@@ -25,6 +25,7 @@ from simreal.experiment import ExperimentConfig
 from simreal.files import digest, write_text
 from simreal.logs.robot_log import RobotLog
 from simreal.randomization.posterior import read_posterior, write_posterior
+from simreal.robots.policies import find_policy
 from simreal.run import Run
 from simreal.run_verdict import BASE, VERDICT
 
@@ -58,6 +59,7 @@ class Gate:
         policy: name of the adapted one.
         policy_sha256: of its checkpoint.
         base: name of the base policy.
+        base_sha256: of its checkpoint, or of its file.
         episodes: of each policy in each simulator.
         seed: of the evaluation.
         parts: that were compared.
@@ -68,6 +70,7 @@ class Gate:
     policy: str
     policy_sha256: str
     base: str
+    base_sha256: str
     episodes: int
     seed: int
     parts: tuple[Part, ...]
@@ -130,8 +133,10 @@ def judge(
         go_on, kept = run.command_to_go_on, run.steps_kept()
         end = f"; or let it end there: {go_on} -o train.total_steps={kept}" if kept else ""
         raise UserError(f"{run.path}: {run.unfinished}; go on with: {go_on}{end}")
-    base = load_candidate(_base_of(run, against))
-    adapted = load_candidate(run.path)
+    place = find_policy(_base_of(run, against))
+    # Before they are loaded: what is trained meanwhile is not judged.
+    judged, held_against = digest(run.latest_checkpoint()), _digest(place)
+    base, adapted = load_candidate(place), load_candidate(run.path)
     one, other = _comparable(base, adapted)
     identified = identified_robot(run, identified)
     parts, missing = [], []
@@ -172,8 +177,9 @@ def judge(
             missing.append(f"{what}: {found}")
     return Gate(
         run.path.name,
-        digest(run.latest_checkpoint()),
+        judged,
         base.name,
+        held_against,
         episodes,
         seed,
         tuple(parts),
@@ -194,6 +200,13 @@ def _base_of(run: Run, against: Path | None) -> Path:
     if not (run.path / BASE).is_dir():
         raise UserError(f"{run.path}: keeps no base policy: name one by --against")
     return run.path / BASE
+
+
+def _digest(policy: Path) -> str:
+    """Of a run's newest checkpoint, or of an exported file; of nothing if there is none."""
+    if policy.is_dir():
+        policy = Run.open(policy).latest_checkpoint()
+    return digest(policy) if policy.is_file() else ""
 
 
 def _comparable(base: Candidate, adapted: Candidate) -> tuple[ExperimentConfig, ExperimentConfig]:

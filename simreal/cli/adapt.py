@@ -10,8 +10,8 @@ import click
 from rich.box import SIMPLE_HEAD
 
 from simreal.cli.progress import progress
-from simreal.cli.recordings import read_recordings, refuse_twice
-from simreal.cli_types import OVERRIDE_OPTION, PATH, console, errors, print_json
+from simreal.cli.recordings import read_recordings
+from simreal.cli_types import OVERRIDE_OPTION, PATH, NumberRange, console, errors, print_json
 from simreal.errors import UserError
 from simreal.tables import folded_table
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--old-share",
-    type=click.FloatRange(0.0, 1.0),
+    type=NumberRange(0.0, 1.0),
     default=0.3,
     show_default=True,
     help="Share of the episodes that stay in the old worlds, against forgetting.",
@@ -127,18 +127,22 @@ def gate(
     errors.print(f"{episodes} episodes x 2 policies x {many}", soft_wrap=True)
     with progress(episodes * 2 * worlds) as show:
         found = verb.judge(run, against, _read(logs, mapping), randomization, episodes, seed, show)
-    write_page(found, verb.write_verdict(run, found).with_suffix(".html"))
     if as_json:
         print_json(verb.as_json(found))
     else:
-        _print(found, run_path)
+        _print(found)
+    # Told before: what took minutes is not lost where the folder cannot be written.
+    page = verb.write_verdict(run, found).with_suffix(".html")
+    write_page(found, page)
+    if not as_json:
+        console.print(f"report: {page}", soft_wrap=True)
     if not found.passed:
         sys.exit(1)
 
 
 def _read(logs: tuple[Path, ...], mapping: str | None) -> "list[RobotLog]":
     from simreal.logs.formats import read_logs
-    from simreal.randomization.posterior import sources_of
+    from simreal.randomization.posterior import refuse_twice, sources_of
 
     found = [each for path in logs for each in read_logs(path, mapping)]
     if logs and not found:
@@ -147,7 +151,7 @@ def _read(logs: tuple[Path, ...], mapping: str | None) -> "list[RobotLog]":
     return found
 
 
-def _print(found: "Gate", run_path: Path) -> None:
+def _print(found: "Gate") -> None:
     from simreal.adapt.gate_page import HEADER, rows, verdict_text
 
     table = folded_table(*HEADER, box=SIMPLE_HEAD)
@@ -161,7 +165,6 @@ def _print(found: "Gate", run_path: Path) -> None:
         console.print(f"  {reason}", soft_wrap=True)
     for note in found.notes:
         errors.print(f"note: {note}", style="yellow", soft_wrap=True)
-    console.print(f"report: {run_path / 'gate.html'}", soft_wrap=True)
 
 
 @click.command("fit-actuator")
@@ -176,7 +179,7 @@ def _print(found: "Gate", run_path: Path) -> None:
     is_flag=True,
     help="Residual dynamics: torques on undriven joints, too.",
 )
-@click.option("--rate", type=click.FloatRange(min=1.0), required=True, help="Control rate, Hz.")
+@click.option("--rate", type=NumberRange(min=1.0), required=True, help="Control rate, Hz.")
 @click.option("--fixed-base", is_flag=True, help="The robot's base was held.")
 @click.option("--input", "channel", help="Channel that drove the actuators, such as joint_effort.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
@@ -195,8 +198,9 @@ def fit_actuator(
 ) -> None:
     """Fit networks to the torque that a robot's model lacks in LOGs, of which it takes four or more."""
     from simreal.adapt.residual_judges import refuse_too_few
-    from simreal.cli.identify import find_robot
+    from simreal.cli.identify import find_robot, refuse_existing
 
+    refuse_existing(output)
     machine = find_robot(robot)
     recordings, sources = read_recordings(logs, mapping, machine, channel)
     refuse_too_few(recordings)

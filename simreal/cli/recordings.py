@@ -30,7 +30,7 @@ def read_recordings(
     """
     from simreal.identification.acting import acting_recordings
     from simreal.logs.formats import read_logs
-    from simreal.randomization.posterior import sources_of
+    from simreal.randomization.posterior import refuse_twice, sources_of
 
     logs = [each for path in paths for each in read_logs(path, mapping)]
     if not logs:
@@ -43,26 +43,6 @@ def read_recordings(
     for line in left_out:
         console.print(line, soft_wrap=True)
     return recordings, sources
-
-
-def refuse_twice(paths: Sequence[Path], sources: Sequence["Source"], why: str) -> None:
-    """A log counts once.
-
-    Args:
-        paths: of the logs.
-        sources: what they are, in the same order.
-        why: a second time does harm.
-
-    Raises:
-        UserError: two logs of the same content.
-    """
-    known: dict[str, Path] = {}
-    for path, source in zip(paths, sources, strict=True):
-        if source.sha256 in known:
-            raise UserError(
-                f"{path}: the same content as {known[source.sha256]}, and {why}: give it once"
-            )
-        known[source.sha256] = path
 
 
 def _refuse_misread(log: "RobotLog", robot: "Robot") -> None:

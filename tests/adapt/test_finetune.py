@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -227,3 +228,56 @@ def test_what_went_on_after_an_interrupt_is_held_beside_its_base_too(
     told = capsys.readouterr().out
     assert "the policy that it began from" in told and f"simreal gate {adapted.path}" in told
     assert "simreal export" not in told  # which would refuse
+
+
+def test_a_base_with_a_residual_model_is_kept_with_it(
+    base: Run, identified: Path, tmp_path: Path
+) -> None:
+    write_residual(tmp_path / "actuator.npz", model())
+    first = start_finetuning(
+        base, identified, steps=128, path=tmp_path / "first", residual=tmp_path / "actuator.npz"
+    ).run
+    finetune(first)
+    second = start_finetuning(first, identified, steps=128, path=tmp_path / "second").run
+    shutil.move(first.path, tmp_path / "elsewhere")
+    assert finetune(second)
+    load_candidate(second.path / "base")
+
+
+def test_a_run_that_is_killed_while_it_is_made_is_known_as_adapted(
+    base: Run, identified: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("simreal.adapt.finetune.save_tensors", die)
+    with pytest.raises(KeyboardInterrupt):
+        start_finetuning(base, identified, steps=128, path=tmp_path / "new")
+    run = Run.open(tmp_path / "new")
+    assert run.facts()["adapted"]["method"] == "finetune"
+    assert not (run.path / "base").exists()
+    with pytest.raises(UserError, match="delete the folder, and give the command"):
+        train(run, resume=True)
+
+
+def test_a_base_that_finds_no_room_leaves_no_folder(
+    base: Run, identified: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusal = Mock(side_effect=UserError("No space left on device"))
+    monkeypatch.setattr("simreal.adapt.finetune.copy_file", refusal)
+    with pytest.raises(UserError, match="No space left"):
+        start_finetuning(base, identified, steps=128, path=tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_policy_of_no_numbers_is_refused_before_a_folder_is_made(
+    base: Run, identified: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(base.path, tmp_path / "spoilt")
+    spoilt = Run.open(tmp_path / "spoilt")
+    content = torch.load(spoilt.latest_checkpoint(), weights_only=True)
+    content["parameters"]["policy"]["action_net.bias"][0] = float("nan")
+    torch.save(content, spoilt.latest_checkpoint())
+    with pytest.raises(UserError, match=r"action_net\.bias holds what is no finite number"):
+        start_finetuning(spoilt, identified, steps=128, path=tmp_path / "new")
+    assert not (tmp_path / "new").exists()

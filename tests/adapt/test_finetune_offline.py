@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from click.testing import CliRunner
 
 from simreal.action import ActionPipeline
 from simreal.adapt import coverage
-from simreal.adapt.finetune_offline import finetune_offline
+from simreal.adapt.finetune_offline import _write, finetune_offline, learnable
 from simreal.adapt.gate import judge, write_verdict
 from simreal.adapt.offline import OfflineConfig
 from simreal.adapt.transitions import read_transitions
@@ -227,3 +228,22 @@ def test_the_command_says_what_speaks_against_it(run: Run, tmp_path: Path) -> No
     wrong = CliRunner().invoke(cli, [*arguments, "-o", "algoritm=iql"])
     assert isinstance(wrong.exception, UserError) and "algorithm" in str(wrong.exception)
     assert json.loads((run.path / "run.json").read_text())["finished"]
+
+
+def test_a_log_that_is_given_twice_is_refused(run: Run, tmp_path: Path) -> None:
+    """It would seem to hold twice the steps that a change needs."""
+    path = record(tmp_path / "a.mcap", run, 0.3, steps=60)
+    with pytest.raises(UserError, match="the same content as"):
+        finetune_offline(run, [path, path], tmp_path / "new", QUICK)
+
+
+def test_what_is_killed_while_it_is_written_is_known_as_adapted_and_no_room_leaves_nothing(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment, agent, _ = learnable(run)
+    for error, left in ((KeyboardInterrupt, True), (UserError, False)):
+        monkeypatch.setattr("simreal.adapt.finetune_offline.save_checkpoint", Mock(side_effect=error))
+        with pytest.raises(error):
+            _write(run, tmp_path / error.__name__, experiment, agent, {"method": "finetune-offline"})
+        assert (tmp_path / error.__name__).exists() == left
+    assert reasons_against_export(Run.open(tmp_path / "KeyboardInterrupt"))

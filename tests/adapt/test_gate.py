@@ -8,6 +8,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from simreal.adapt.finetune import finetune, start_finetuning
 from simreal.adapt.gate import Gate, judge, write_verdict
 from simreal.adapt.gate_measures import Measure, Part
 from simreal.adapt.gate_page import write_page
@@ -108,7 +109,7 @@ def test_undecided_passes_no_gate() -> None:
     wide = Measure("success", 0.5, 0.5, Interval(0.0, -0.2, 0.2), 0.05)
     better = Measure("return", 1.0, 2.0, Interval(1.0, 0.5, 1.5), 0.05)
     part = Part("old worlds", "", (better, wide))
-    assert not Gate("a", "", "b", 2, 0, (part,), (), {}).passed
+    assert not Gate("a", "", "b", "", 2, 0, (part,), (), {}).passed
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_no_worse_than_a_policy_that_fails_is_told_as_such(
     base: float, adapted: float, told: bool, tmp_path: Path
 ) -> None:
     success = Measure("success", base, adapted, Interval(0.01, -0.02, 0.03), 0.05)
-    found = Gate("mine", "", "base", 64, 0, (Part("old worlds", "", (success,)),), (), {})
+    found = Gate("mine", "", "base", "", 64, 0, (Part("old worlds", "", (success,)),), (), {})
     said = [
         "old worlds: base succeeds in 11 % of the episodes, mine in 12 %: not to be worse than that "
         "says little"
@@ -152,3 +153,52 @@ def test_the_commands_lead_from_a_run_to_a_verdict(base: Run, identified: Path, 
     verdict = json.loads((new / "gate.json").read_text())
     assert judged.exit_code == (0 if verdict["passed"] else 1)
     assert verdict["made_by"]["identified"]["file"] == "identified.yaml"
+
+
+def passed(run: Run, against: Path | None = None) -> None:
+    """A verdict that lets a policy leave, whatever its episodes say."""
+    part = Part("old worlds", "", (Measure("success", 0.9, 0.9, Interval(0.0, -0.01, 0.01), 0.05),))
+    write_verdict(run, replace(judge(run, against, episodes=2), parts=(part,)))
+
+
+def test_a_verdict_against_another_policy_releases_nothing(adapted: Run) -> None:
+    passed(adapted, adapted.path)
+    [reason] = reasons_against_export(adapted)
+    assert reason.startswith("it was compared with adapted, not with the policy that it began from")
+    passed(adapted)
+    assert reasons_against_export(adapted) == []
+
+
+def test_what_goes_on_from_a_policy_that_may_not_leave_may_not_leave_either(
+    adapted: Run, base: Run, identified: Path, tmp_path: Path
+) -> None:
+    """A worse policy that trains on for a step is not worse than itself."""
+    again = start_finetuning(adapted, identified, steps=128, path=tmp_path / "again").run
+    finetune(again)
+    passed(again)
+    [reason] = reasons_against_export(again)
+    assert reason.startswith("base: it was adapted and not compared with its base policy yet")
+    kept = Run.open(again.path / "base")
+    passed(kept, base.path)
+    assert reasons_against_export(again) == []
+
+
+def test_a_base_policy_that_had_passed_can_be_brought_back(
+    adapted: Run, identified: Path, tmp_path: Path
+) -> None:
+    passed(adapted)
+    again = start_finetuning(adapted, identified, steps=128, path=tmp_path / "again").run
+    assert reasons_against_export(Run.open(again.path / "base")) == []
+
+
+@pytest.mark.parametrize(
+    "change", [{"passed": True}, {"reasons": []}, {"reasons": None}, {"base_sha256": ""}]
+)
+def test_a_verdict_that_does_not_agree_with_itself_releases_nothing(
+    change: dict[str, object], adapted: Run
+) -> None:
+    passed(adapted)
+    verdict = adapted.path / "gate.json"
+    content = json.loads(verdict.read_text()) | {"passed": False, "reasons": ["it is worse"]}
+    verdict.write_text(json.dumps(content | change))
+    assert reasons_against_export(adapted)

@@ -8,22 +8,10 @@ import numpy as np
 import pytest
 
 from simreal.bench.log_faults import sound
-from simreal.cli.recordings import read_recordings, refuse_twice
+from simreal.cli.recordings import read_recordings
 from simreal.errors import UserError
 from simreal.logs.parquet import write_parquet
-from simreal.randomization.posterior import sources_of
 from simreal.robots import load_robot
-
-
-def test_logs_of_the_same_content_are_both_named(tmp_path: Path) -> None:
-    paths = [tmp_path / name for name in ("a.mcap", "b.mcap", "copy.mcap")]
-    for path, content in zip(paths, ("one", "two", "one"), strict=True):
-        path.write_text(content)
-    refuse_twice(paths[:2], sources_of(paths[:2]), "why")
-    for twice in (paths, [paths[0], paths[0]]):
-        with pytest.raises(UserError) as raised:
-            refuse_twice(twice, sources_of(twice), "why")
-        assert str(raised.value).startswith(f"{twice[-1]}: the same content as {paths[0]}, and why:")
 
 
 def test_too_few_logs_are_refused_before_torch_is_loaded(tmp_path: Path) -> None:

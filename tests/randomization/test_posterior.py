@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from simreal.errors import UserError
-from simreal.randomization.posterior import Posterior, read_posterior, write_posterior
+from simreal.randomization.posterior import (
+    Posterior,
+    read_posterior,
+    refuse_twice,
+    sources_of,
+    write_posterior,
+)
 
 GOOD = """\
 format: simreal-posterior
@@ -201,3 +207,14 @@ def test_a_posterior_made_in_python_is_checked_too(changes: dict[str, Any]) -> N
     Posterior.model_validate(data)
     with pytest.raises(ValidationError):
         Posterior.model_validate(data | changes)
+
+
+def test_logs_of_the_same_content_are_both_named(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("a.mcap", "b.mcap", "copy.mcap")]
+    for path, content in zip(paths, ("one", "two", "one"), strict=True):
+        path.write_text(content)
+    refuse_twice(paths[:2], sources_of(paths[:2]), "why")
+    for twice in (paths, [paths[0], paths[0]]):
+        with pytest.raises(UserError) as raised:
+            refuse_twice(twice, sources_of(twice), "why")
+        assert str(raised.value).startswith(f"{twice[-1]}: the same content as {paths[0]}, and why:")
