@@ -162,7 +162,7 @@ def read_residual(path: Path) -> ResidualModel:
             model = _from_arrays(header, {name: file[name] for name in file.files})
     except UserError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile):
         raise UserError(f"{path}: {describe(path)}; expected what simreal fit-actuator writes") from None
     _check(model, path)
     return model
@@ -189,7 +189,12 @@ def _check(model: ResidualModel, path: Path) -> None:
     try:
         if not all(np.isfinite(each).all() for pair in model.weights for each in pair):
             raise ValueError
+        if not (model.period > 0.0 and np.isfinite([model.period, model.strength]).all()):
+            raise ValueError
+        if model.history * (joints + actuators) > len(model.mean):
+            raise ValueError
         still = np.zeros((1, joints))
+        model.signal(np.zeros((1, actuators)), still)
         rows = np.zeros((1, model.history, joints)), np.zeros((1, model.history, actuators))
         torque, _ = model.torque(model.features(still, *rows))
         if torque.shape != (1, len(model.outputs)) or not np.isfinite(torque).all():

@@ -66,9 +66,10 @@ class ActionBounds:
     """Width below which exploration is at an end."""
 
     def __init__(self, config: BoundsConfig, state: BoundsState | None = None) -> None:
-        """Begin at the first width, or go on from a state."""
+        """Begin at the first width, or go on from a state, within the largest width in any case."""
         self._config = config
-        self.state = state or BoundsState(config.first)
+        state = state or BoundsState(config.first)
+        self.state = replace(state, width=min(state.width, config.largest))
 
     @property
     def closed(self) -> bool:

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from simreal.adapt.offline import HIDDEN, TARGETS, Critics
 from simreal.adapt.transitions import Transitions
-from simreal.agents.checkpoint import save_tensors
+from simreal.agents.checkpoint import fault_in_file, save_tensors
 from simreal.agents.exported import ExportedPolicy
 from simreal.agents.residual_policy import ResidualPolicy
+from simreal.errors import UserError
 
 CRITICS = 10
 TARGET_RATE = 0.02
@@ -271,11 +272,19 @@ class OnlineLearner:
         save_tensors(path, content)
 
     def load(self, path: Path) -> None:
-        """Go on from what was written."""
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        self.updates = content["updates"]
-        for name in ("critics", "targets", "residual"):
-            getattr(self, name).load_state_dict(content[name])
-        for name, each in self._optimizers.items():
-            each.load_state_dict(content["optimizers"][name])
-        self._random.set_state(content["random"])
+        """Go on from what was written.
+
+        Raises:
+            UserError: it is damaged, or of something else.
+        """
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+            self.updates = content["updates"]
+            for name in ("critics", "targets", "residual"):
+                getattr(self, name).load_state_dict(content[name])
+            for name, each in self._optimizers.items():
+                each.load_state_dict(content["optimizers"][name])
+            self._random.set_state(content["random"])
+        except Exception as error:  # torch raises many kinds: see `load_checkpoint`
+            fault = fault_in_file(error)
+            raise UserError(f"{path}: cannot be read ({fault}): begin another --run") from None

@@ -8,7 +8,7 @@ import numpy as np
 
 from simreal.column_names import parameter_of, split_column
 from simreal.contract import Contract, TrainedRange
-from simreal.errors import UserError
+from simreal.errors import UserError, nearest
 from simreal.identification.unknowns import noticeable
 from simreal.randomization.build import build_world
 from simreal.randomization.parameters import PARAMETERS, operate
@@ -109,8 +109,14 @@ def _beyond_trained(posterior: Posterior, contract: Contract) -> Iterator[_Beyon
 
 
 def default_value(world: World, name: str) -> np.ndarray[Any, Any] | None:
-    """(1,) compiled value of a column's part; None if the robot has no such part."""
+    """(1,) compiled value of a column's part; None if the robot has no such part.
+
+    Raises:
+        UserError: there is no such parameter.
+    """
     parameter_name, part = split_column(name)
+    if parameter_name not in PARAMETERS:
+        raise UserError(f"no parameter {parameter_name!r}: {nearest(parameter_name, PARAMETERS)}")
     parameter = PARAMETERS[parameter_name]
     names = parameter.elements(world)
     if part and part not in names:

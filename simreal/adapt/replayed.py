@@ -59,7 +59,10 @@ def states_of(log: RobotLog, contract: Contract) -> tuple[list[RobotState], Valu
     robot = contract.robot
     log.refuse_other_robot(robot.name)
     table = log["joint_position"]
-    time = np.arange(table.time[0], table.time[-1], 1.0 / contract.control_rate)
+    start, end = table.time[[0, -1]].tolist() if len(table) else (0.0, 0.0)
+    time = np.arange(start, end, 1.0 / contract.control_rate)
+    if len(time) < 2:
+        raise UserError(f"{log.source}: joint_position lasts {end - start:.3g} s: nothing to replay")
     position = _columns(log, "joint_position", robot.joint_names, time)
     if "joint_velocity" in log:
         velocity = _columns(log, "joint_velocity", robot.joint_names, time)

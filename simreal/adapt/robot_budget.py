@@ -1,11 +1,13 @@
 """What learning on a robot may cost and has cost, over all sessions: kept so that no kill forgets it."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+
+from pydantic import TypeAdapter
 
 from simreal.adapt.action_bounds import BoundsState
 from simreal.errors import UserError
@@ -110,7 +112,11 @@ class Ledger:
     @property
     def seconds(self) -> float:
         """What is spent of the budget, s."""
-        return sum(each.seconds for each in self.episodes) + (self.in_flight or 0.0)
+        return sum(self._times)
+
+    @property
+    def _times(self) -> list[float]:
+        return [*(each.seconds for each in self.episodes), self.in_flight or 0.0]
 
     @property
     def falls(self) -> int:
@@ -169,12 +175,10 @@ class Ledger:
             UserError: it is damaged: then nobody knows what the robot has done.
         """
         try:
-            data: dict[str, Any] = json.loads(path.read_text("utf-8"))
-            return cls(
-                BoundsState(**data["bounds"]),
-                [FlownEpisode(**each) for each in data["episodes"]],
-                data["in_flight"],
-                data["drivers"],
-            )
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise UserError(f"{path}: cannot be read ({error}): begin another --run") from None
+            found = TypeAdapter(cls).validate_json(path.read_bytes())
+            if not all(0.0 <= each < math.inf for each in found._times):
+                raise ValueError("seconds that nobody can have flown")
+        except (OSError, ValueError) as error:
+            reason = ": ".join(line.strip() for line in str(error).splitlines()[:3])
+            raise UserError(f"{path}: cannot be read ({reason}): begin another --run") from None
+        return found

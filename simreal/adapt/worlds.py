@@ -57,7 +57,7 @@ def mix_worlds(
         rows: how many.
 
     Raises:
-        UserError: a posterior of another robot.
+        UserError: a posterior of another robot, or of what this one does not have.
     """
     experiment = robot_experiment(base)
     if identified.robot != experiment.robot:
@@ -67,7 +67,10 @@ def mix_worlds(
     old = _old_columns(randomizer, world, replaced, rows)
     new = _identified_columns(identified, path, rows)
     number = round(old_share * rows)
-    columns = [_joined(name, new.get(name), old.get(name), world, number) for name in {**new, **old}]
+    try:
+        columns = [_joined(name, new.get(name), old.get(name), world, number) for name in {**new, **old}]
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     posterior = Posterior(
         robot=identified.robot,
         parameters=tuple(column.described for column in columns),

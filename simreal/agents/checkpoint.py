@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,7 @@ def load_checkpoint(path: Path, agent: BaseAlgorithm, with_replay: bool = True) 
                 f"expected {type(agent).__name__}, format {FORMAT}"
             )
         agent.set_parameters(content["parameters"], exact_match=True, device="cpu")
+        _refuse_no_numbers(path, agent.policy.state_dict())
         restore_entropy_weight(agent, content)
         progress = Progress(
             content["steps"],
@@ -103,10 +105,22 @@ def load_checkpoint(path: Path, agent: BaseAlgorithm, with_replay: bool = True) 
         raise
     except Exception as error:
         # torch raises many kinds for a file that is cut, corrupt, hostile or of other shapes.
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UserError(f"{path}: not a usable checkpoint: {reason}") from None
+        raise UserError(f"{path}: not a usable checkpoint: {fault_in_file(error)}") from None
     agent.num_timesteps = progress.steps
     return progress
+
+
+def fault_in_file(error: Exception) -> str:
+    """What torch has against a file, in a line; its own would advise to run what is in it."""
+    if isinstance(error, UnpicklingError):
+        return "it is damaged, or holds more than tensors and numbers"
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def _refuse_no_numbers(path: Path, policy: dict[str, torch.Tensor]) -> None:
+    for name, values in policy.items():
+        if not torch.isfinite(values).all():
+            raise UserError(f"{path}: {name} holds what is no finite number: its policy cannot act")
 
 
 def _entropy_weight(agent: BaseAlgorithm) -> torch.Tensor | None:

@@ -72,3 +72,8 @@ def test_where_exploration_was_worse_they_go_back_a_step_and_never_that_far_agai
         bounds.worsened()
     assert bounds.state.width == pytest.approx(0.1)  # where they began
     assert not bounds.closed
+
+
+def test_no_state_goes_on_wider_than_the_largest_width() -> None:
+    bounds = ActionBounds(BoundsConfig(first=0.1, largest=0.3), BoundsState(1.5))
+    assert bounds.state.width == 0.3

@@ -18,6 +18,7 @@ from simreal.adapt.online_learner import (
 from simreal.adapt.transitions import Transitions
 from simreal.agents.config import ResidualPolicyConfig
 from simreal.agents.residual_policy import ResidualPolicy
+from simreal.errors import UserError
 
 torch.set_num_threads(1)
 SIZE, ACTUATORS, DISCOUNT = 3, 2, 0.9
@@ -206,3 +207,14 @@ def test_it_takes_a_bias_from_a_frozen_policy_with_few_steps() -> None:
     _, after = drift(made, 30, explores=False)
     assert before < -0.08
     assert after > 0.3 * before
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80\x04\x95 a pickle", None])
+def test_a_damaged_or_hostile_state_is_one_message(content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "learner.pt"
+    if content is None:
+        torch.save({"updates": 3}, path)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=r"learner\.pt: cannot be read \(.*begin another --run"):
+        learner().load(path)

@@ -39,3 +39,11 @@ def test_a_log_of_another_robot_or_without_what_is_seen_is_refused(log: RobotLog
     log.channels["joint_position"] = Channel(np.arange(3.0), np.zeros((3, 1)), ("arm",), ("rad",))
     with pytest.raises(UserError, match="has no 'pendulum'"):
         states_of(log, contract)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2])
+def test_a_log_of_a_moment_is_refused(rows: int, log: RobotLog) -> None:
+    contract = make_environment(load_experiment("qube_swingup"), 1, threads=1).contract
+    log.channels["joint_position"] = log["joint_position"].rows(slice(rows))
+    with pytest.raises(UserError, match=r"swing: joint_position lasts .* s: nothing to replay"):
+        states_of(log, contract)

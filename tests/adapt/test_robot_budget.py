@@ -1,14 +1,17 @@
 """The ledger of what a robot has done: it adds up, survives the disk, and forgets no episode."""
 
+import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simreal.adapt.action_bounds import BoundsState
 from simreal.adapt.robot_budget import Budget, FlownEpisode, Ledger, falls_in_a_row
+from simreal.errors import UserError
 
 ENDS = ("duration", "interrupt", "killed", "arm_beyond_limit", "supervisor: tilt")
 EPISODES = st.lists(
@@ -70,3 +73,25 @@ def test_falls_in_a_row_are_those_at_the_end() -> None:
     fall = replace(made, ended_by="supervisor: tilt")
     ledger = Ledger(BoundsState(0.1), [fall, made, fall, fall])
     assert (ledger.falls, falls_in_a_row(ledger.episodes)) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"in_flight": -1e3},
+        {"in_flight": float("nan")},
+        {"in_flight": "a while"},
+        {"bounds": {"width": "wide"}},
+        {"episodes": [{"number": 0}]},
+        {"episodes": None},
+    ],
+)
+def test_a_ledger_that_was_edited_to_nonsense_is_one_message(
+    change: dict[str, object], tmp_path: Path
+) -> None:
+    """Seconds below zero, or none at all, would let a robot move for ever."""
+    path = tmp_path / "ledger.json"
+    Ledger(BoundsState(0.1), [], 2.0, ["sim"]).write(path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(UserError, match=r"ledger\.json: cannot be read \(.*begin another --run"):
+        Ledger.read(path)

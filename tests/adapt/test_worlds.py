@@ -63,3 +63,12 @@ def test_another_robot_is_refused(identified: Path) -> None:
     experiment = load_experiment("go2_velocity")
     with pytest.raises(UserError, match="identified on robot qube, not on go2"):
         mix_worlds(experiment, read_posterior(identified), identified, 0.3)
+
+
+def test_a_parameter_or_a_part_that_there_is_not_is_refused_by_the_file_s_name(identified: Path) -> None:
+    for name, told in (("mas[arm]", "did you mean 'mass'"), ("mass[elbow]", "qube has no 'elbow'")):
+        text = identified.read_text().replace("mass[arm]", name)
+        wrong = identified.with_name("wrong.yaml")
+        wrong.write_text(text)
+        with pytest.raises(UserError, match=rf"wrong\.yaml: .*{told}"):
+            mix_worlds(load_experiment("qube_swingup"), read_posterior(wrong), wrong, 0.5)

@@ -132,9 +132,19 @@ def test_other_files_and_damaged_ones_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "pickle.npz", header=np.array([{"format": "x"}], dtype=object))
     with pytest.raises(UserError, match="expected what simreal fit-actuator writes"):
         read_residual(tmp_path / "pickle.npz")
-    write_residual(tmp_path / "bad.npz", replace(model(), mean=np.zeros(3)))
-    with pytest.raises(UserError, match="do not fit together"):
-        read_residual(tmp_path / "bad.npz")
+    np.savez(tmp_path / "list.npz", header=np.array("[]"))
+    with pytest.raises(UserError, match="expected what simreal fit-actuator writes"):
+        read_residual(tmp_path / "list.npz")
+    for change in (
+        {"mean": np.zeros(3)},
+        {"strength": np.nan},
+        {"period": np.nan},
+        {"history": 10**12},
+        {"driven": np.array([7])},
+    ):
+        write_residual(tmp_path / "bad.npz", replace(model(), **change))
+        with pytest.raises(UserError, match="do not fit together"):
+            read_residual(tmp_path / "bad.npz")
 
 
 def test_another_robot_and_another_rate_are_refused(tmp_path: Path) -> None:
