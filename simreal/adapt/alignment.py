@@ -175,8 +175,9 @@ def separability(simulated: NDArray[np.floating[Any]], real: NDArray[np.floating
         real: (m, d).
 
     Raises:
-        UserError: too few to judge.
+        UserError: too few to judge, or what is no numbers, and would seem to be alike.
     """
+    _refuse_no_numbers(simulated, real)
     if min(len(simulated), len(real)) < 20:
         raise UserError(f"{len(simulated)} simulated and {len(real)} real features: at least 20 of each")
     parts = [np.array_split(np.asarray(each, dtype=np.float32), 2) for each in (simulated, real)]
@@ -199,6 +200,13 @@ def separability(simulated: NDArray[np.floating[Any]], real: NDArray[np.floating
     accuracy = 0.5 * (1.0 - right[0] + right[1])
     number = 2 * min(map(len, judge))
     return share_interval(accuracy * number, number)
+
+
+def _refuse_no_numbers(*inputs: NDArray[Any]) -> None:
+    for each in inputs:
+        bad = int(np.sum(~np.isfinite(each.reshape(len(each), -1)).all(axis=1)))
+        if bad:
+            raise UserError(f"{bad} of {len(each)} rows hold numbers that are none: leave them out")
 
 
 class Aligner:
@@ -224,8 +232,9 @@ class Aligner:
             seed: of the batches.
 
         Raises:
-            UserError: too few real inputs, or an encoder that is frozen.
+            UserError: too few real inputs, or such that are no numbers, or an encoder that is frozen.
         """
+        _refuse_no_numbers(real)
         if not any(each.requires_grad for each in encoder.parameters()):
             raise UserError("a frozen encoder cannot be aligned: image_encoder_frozen: false")
         if len(real) < config.batch_size:

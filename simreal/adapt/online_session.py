@@ -234,6 +234,8 @@ class Session:
                 "violations have closed the bounds of exploration: there is nothing left to explore; "
                 "another --run would begin anew"
             )
+        if not all(each.isfinite().all() for each in self._residual.state_dict().values()):
+            return "what was learned is no numbers: another --run with a smaller learning_rate"
         # What ended an earlier session in these ways, a person has seen to who begins another.
         flown = self.ledger.episodes[self._flown_before :]
         if (falls := falls_in_a_row(flown)) >= FALLS_IN_A_ROW:
@@ -367,8 +369,9 @@ class Session:
     def _deploy(self) -> None:
         """Put into the policy what was learned, if a trial has shown it to be better; else nothing."""
         self._deployed.load_state_dict(self._residual.state_dict())
-        if not self.trial.better:
-            self._deployed.width.fill_(0.0)
+        if not self.trial.better:  # a width of zero alone would pass on what is no number
+            for values in self._deployed.state_dict().values():
+                values.zero_()
 
     def _save(self) -> None:
         """Learner and ledger first, then the policy, and what `run.json` tells of it."""

@@ -195,3 +195,14 @@ def test_agents_with_other_networks_and_too_few_inputs_are_refused() -> None:
         ActorFeatures(agent)
     with pytest.raises(UserError, match="fewer than a batch"):
         Aligner(nn.Linear(2, 2), np.zeros((10, 2), np.float32), AlignmentConfig())
+
+
+def test_what_is_no_number_is_neither_alike_nor_aligned() -> None:
+    """A log has none where a measurement is missing; a discriminator would be at chance."""
+    rows = np.random.default_rng(0).standard_normal((64, 3)).astype(np.float32)
+    gap = rows.copy()
+    gap[5, 1] = np.nan
+    with pytest.raises(UserError, match="1 of 64 rows hold numbers that are none"):
+        separability(rows, gap)
+    with pytest.raises(UserError, match="1 of 64 rows hold numbers that are none"):
+        Aligner(nn.Linear(3, 2), gap, AlignmentConfig(batch_size=16))

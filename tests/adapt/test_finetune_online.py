@@ -1,6 +1,7 @@
 """Sessions on a robot: real loop, supervisor and recorder; budgets that no kill forgets; refusals."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simreal.adapt.finetune_online import OnlineTuning, finetune_online
+from simreal.adapt.online_learner import OnlineLearner
 from simreal.adapt.online_session import (
     FALLS_IN_A_ROW,
     OnlineConfig,
@@ -349,3 +351,23 @@ def test_the_command_flies_the_simulated_robot_in_real_time(base: Run, tmp_path:
     assert "stopped: " in result.output and "0 commands beyond a range" in result.output
     agent, _ = load_agent(Run.open(tmp_path / "run"))
     assert agent.policy.residual is not None
+
+
+def test_a_learner_whose_numbers_run_off_ends_the_session_with_the_base_policy(
+    base: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_off(learner: OnlineLearner, *_: object) -> None:
+        torch.nn.init.constant_(learner.residual.out.bias, float("nan"))
+
+    monkeypatch.setattr(OnlineLearner, "learn", run_off)
+    for _ in range(2):
+        found = tune(base, ToyQube(), tmp_path / "run", Budget(11.0))
+        assert "a smaller learning_rate" in found.stopped
+        assert not found.ledger.episodes  # nothing moves
+        observation = np.random.default_rng(0).standard_normal((64, 7)).astype(np.float32)
+        np.testing.assert_array_equal(
+            acts(found.run.path, observation), np.clip(acts(base.path, observation), -1, 1)
+        )
+        shutil.rmtree(found.run.path / "base")  # as if a kill had come before it was kept
+    tune(base, ToyQube(), tmp_path / "run", Budget(11.0))
+    load_candidate(found.run.path / "base")
