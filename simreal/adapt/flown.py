@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.adapt.gate_measures import RETURN_MARGIN, Measure, Part
-from simreal.adapt.robot_episode import OF_MOTION, stopped_for
+from simreal.adapt.robot_budget import OF_POLICY
+from simreal.adapt.robot_episode import stopped_for
 from simreal.adapt.robot_trial import FEWEST
 from simreal.adapt.transitions import ControlSteps, control_steps, judged, reward_not_in_logs
 from simreal.contract import Contract
@@ -36,16 +37,6 @@ SHARE_SAME = 0.95
 """Of the actions: some measurements are no numbers."""
 ASKED_DIGITS = 6
 """To which two flights are asked the same."""
-OF_POLICY = (
-    *OF_MOTION,
-    "policy_output",
-    "saturated_action",
-    "command_jump",
-    "stall",
-    "temperature",
-    "emergency_stop",
-)
-"""Checks of the supervisor that say something of the policy: where they end a flight, it fell."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -333,9 +333,9 @@ class Session:
 
     def _judge_bounds(self, episode: FlownEpisode) -> None:
         """Safe time widens them; what went wrong, or cost too much, makes them narrower."""
-        if episode.fell or episode.beyond_limits or episode.beyond_range:
+        if (episode.fell and episode.tells) or episode.beyond_limits or episode.beyond_range:
             self._bounds.violated()
-        elif cost_too_much(episode, self.ledger.episodes):
+        elif episode.tells and cost_too_much(episode, self.ledger.episodes):
             self._bounds.worsened()
         else:
             self._bounds.elapsed(episode.seconds)
@@ -414,8 +414,8 @@ def cost_too_much(episode: FlownEpisode, episodes: Sequence[FlownEpisode]) -> bo
 
 
 def _rewards(episodes: Sequence[FlownEpisode], kind: str) -> list[float]:
-    """Mean rewards of a kind's whole episodes, of those that tell of one."""
-    found = (each.mean_reward for each in episodes if each.whole and each.kind == kind)
+    """Mean rewards of a kind's episodes, of those that tell of one."""
+    found = (each.mean_reward for each in episodes if each.tells and each.kind == kind)
     return [each for each in found if each is not None]
 
 

@@ -7,11 +7,33 @@ from dataclasses import asdict, dataclass, field
 from itertools import takewhile
 from pathlib import Path
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from simreal.adapt.action_bounds import BoundsState
 from simreal.errors import UserError
 from simreal.files import write_text
+
+OF_MOTION = (
+    "joint_position",
+    "joint_velocity",
+    "joint_effort",
+    "angular_velocity",
+    "tilt",
+    "motor_fault",
+)
+"""Checks of the supervisor that say something of what the policy did: after them, nothing follows."""
+OF_POLICY = (
+    *OF_MOTION,
+    "policy_output",
+    "saturated_action",
+    "command_jump",
+    "stall",
+    "temperature",
+    "emergency_stop",
+)
+"""Checks of the supervisor that say something of the policy: where they end a flight, it fell."""
+SUPERVISOR = "supervisor: "
+"""Before the check that ended an episode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +97,12 @@ class FlownEpisode:
     def whole(self) -> bool:
         """Whether it ended by itself."""
         return self.ended_by not in ("interrupt", "killed")
+
+    @property
+    def tells(self) -> bool:
+        """Whether it says something of who flew it, as a silent robot or a busy machine does not."""
+        check = self.ended_by.removeprefix(SUPERVISOR)
+        return self.whole and (check == self.ended_by or check in OF_POLICY)
 
     @property
     def told_reward(self) -> str:
@@ -178,7 +206,11 @@ class Ledger:
             found = TypeAdapter(cls).validate_json(path.read_bytes())
             if not all(0.0 <= each < math.inf for each in found._times):
                 raise ValueError("seconds that nobody can have flown")
+        except ValidationError as error:
+            first = error.errors()[0]
+            reason = ": ".join([".".join(map(str, first["loc"])), first["msg"]]).removeprefix(": ")
         except (OSError, ValueError) as error:
-            reason = ": ".join(line.strip() for line in str(error).splitlines()[:3])
-            raise UserError(f"{path}: cannot be read ({reason}): begin another --run") from None
-        return found
+            reason = str(error)
+        else:
+            return found
+        raise UserError(f"{path}: cannot be read ({reason}): begin another --run")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from simreal.adapt.robot_budget import OF_MOTION, SUPERVISOR
 from simreal.adapt.transitions import Transitions, read_transitions
 from simreal.adapt.witness import TaskEnd, WitnessDriver
 from simreal.contract import Contract
@@ -20,16 +21,6 @@ from simreal.experiment import ExperimentConfig
 from simreal.logs.formats import read_logs
 from simreal.logs.robot_log import RobotLog
 from simreal.state import FloatArray
-
-OF_MOTION = (
-    "joint_position",
-    "joint_velocity",
-    "joint_effort",
-    "angular_velocity",
-    "tilt",
-    "motor_fault",
-)
-"""Checks of the supervisor that say something of what the policy did: after them, nothing follows."""
 
 
 class UntilOver:
@@ -79,7 +70,7 @@ class Flown:
     def ended_by(self) -> str:
         """In one word, or two."""
         if self.outcome.check is not None:
-            return f"supervisor: {self.outcome.check}"
+            return f"{SUPERVISOR}{self.outcome.check}"
         return self.over or self.outcome.ended_by
 
 

@@ -23,7 +23,7 @@ class Trial:
     """What pairs of episodes came to.
 
     Attributes:
-        pairs: that were flown to their end.
+        pairs: that were flown to their end, or to one that a policy answers for.
         gain: of the mean reward of a control step, with the bounds below and above which it lies with
             `CONFIDENCE` each.
         falls: of what was learned, and of the base policy: with more of them nothing is better.
@@ -53,7 +53,7 @@ def trial_of(episodes: Sequence[FlownEpisode], updates: int) -> Trial:
     """The trial of a policy after so many updates of its learner."""
     pairs: dict[int, dict[str, FlownEpisode]] = {}
     for each in episodes:
-        if each.pair is not None and each.updates == updates and each.whole:
+        if each.pair is not None and each.updates == updates and each.tells:
             pairs.setdefault(each.pair, {})[each.kind] = each
     whole = [(both["learned"], both["base"]) for both in pairs.values() if len(both) == 2]
     gains = [

@@ -4,7 +4,10 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -13,12 +16,14 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simreal.adapt.action_bounds import ActionBounds, BoundsConfig
 from simreal.adapt.finetune_online import OnlineTuning, finetune_online
 from simreal.adapt.online_learner import OnlineLearner
 from simreal.adapt.online_session import (
     FALLS_IN_A_ROW,
     OnlineConfig,
     OnRobot,
+    Session,
     cost_too_much,
     worse_than_base,
 )
@@ -371,3 +376,21 @@ def test_a_learner_whose_numbers_run_off_ends_the_session_with_the_base_policy(
         shutil.rmtree(found.run.path / "base")  # as if a kill had come before it was kept
     tune(base, ToyQube(), tmp_path / "run", Budget(11.0))
     load_candidate(found.run.path / "base")
+
+
+@pytest.mark.parametrize(
+    ("ended", "width"),
+    [("stale_state", 0.2), ("lost_driver", 0.2), ("tilt", 0.1), ("policy_output", 0.1)],
+)
+def test_a_silent_robot_narrows_no_bounds(ended: str, width: float) -> None:
+    """A busy machine is no evidence against exploration; four such episodes closed it nearly."""
+    flown = FlownEpisode(
+        0, "explore", 1, 9, -9.0, f"supervisor: {ended}", 0.2, 0.1, 0, 0, 0, 0, 0, False
+    )
+    base = replace(flown, kind="base", mean_reward=0.5, ended_by="duration")
+    bounds = ActionBounds(BoundsConfig(first=0.2))
+    ledger = Ledger(bounds.state, [base])
+    session = SimpleNamespace(_bounds=bounds, ledger=ledger, _residual=Mock())
+    Session._judge_bounds(session, flown)  # type: ignore[arg-type]
+    assert bounds.state.width == width
+    assert flown.fell  # a person puts it back, and four in a row end the session

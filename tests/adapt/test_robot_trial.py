@@ -88,3 +88,11 @@ def test_a_policy_that_is_as_good_passes_as_seldom_as_said() -> None:
     random = np.random.default_rng(0)
     passed = np.mean([trial_of(pairs(list(random.normal(0.0, 0.1, 7))), 7).better for _ in range(2000)])
     assert passed == pytest.approx(1.0 - CONFIDENCE, abs=0.02)
+
+
+def test_a_silent_robot_speaks_neither_for_nor_against_who_flew_it() -> None:
+    silent = [flown("learned", 0.0, 4, ended="supervisor: stale_state"), flown("base", 0.9, 4)]
+    found = trial_of(pairs([0.05, 0.04, 0.06, 0.05]) + silent, 7)
+    assert found.better and (found.pairs, found.falls) == (4, (0, 0))
+    stopped = [flown("learned", 0.0, 4, ended="supervisor: tilt"), flown("base", 0.9, 4)]
+    assert trial_of(pairs([0.05, 0.04, 0.06, 0.05]) + stopped, 7).falls == (1, 0)
