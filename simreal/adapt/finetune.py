@@ -180,9 +180,11 @@ def keep_base(run: Run, base: Run) -> None:
         copy_file(source, kept / source.name)
     checkpoint = base.latest_checkpoint()
     content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    content.pop("replay", None)
     copy = kept / "checkpoints" / checkpoint.name
-    save_tensors(copy, content)
+    if content.pop("replay", None) is None:
+        copy_file(checkpoint, copy)  # every byte, so that its SHA-256 is that in run.json
+    else:
+        save_tensors(copy, content)
     if (verdict := kept / VERDICT).is_file():
         found = verdict.read_bytes().replace(digest(checkpoint).encode(), digest(copy).encode())
         write_atomically(verdict, lambda temporary: temporary.write_bytes(found))

@@ -8,6 +8,7 @@ shown. That is not taken for equality.
 """
 
 import json
+import math
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -32,6 +33,10 @@ from simreal.run_verdict import BASE, VERDICT
 Tell = Callable[[str, int], None]
 
 EPISODES = 256
+ROUND = 64
+"""Episodes to which their number is rounded up, where more are asked for."""
+OLD, IDENTIFIED_ROBOT = "old worlds", "identified robot"
+"""Names of the parts that episodes tell of."""
 FAILS = 0.5
 """Share of success below which a policy fails more often than not."""
 FEWEST_BLOCKS = 6
@@ -95,13 +100,27 @@ class Gate:
 
     @property
     def notes(self) -> list[str]:
-        """Where both policies fail so often that "not worse" says little."""
-        return [
+        """What would tell more, and where both fail so often that "not worse" says little."""
+        failing = [
             f"{part.name}: {self.base} succeeds in {100 * each.base:.0f} % of the episodes, "
             f"{self.policy} in {100 * each.adapted:.0f} %: not to be worse than that says little"
             for part in self.parts
             for each in part.measures
             if each.name == SUCCESS and max(each.base, each.adapted) < FAILS
+        ]
+        return [*self._how_many_would_tell, *failing]
+
+    @property
+    def _how_many_would_tell(self) -> list[str]:
+        """Of episodes, where some measure of them is undecided, and none is worse."""
+        of_episodes = [part for part in self.parts if part.name in (OLD, IDENTIFIED_ROBOT)]
+        measures = [each for part in of_episodes for each in part.measures]
+        most = max((each.share_to_tell for each in measures), default=1.0)
+        if most <= 1.0 or any(each.verdict == "worse" for each in measures):
+            return []
+        more = math.ceil(most * self.episodes / ROUND) * ROUND
+        return [
+            f"{self.episodes} episodes leave it undecided; some {more} would tell: --episodes {more}"
         ]
 
 
@@ -159,7 +178,7 @@ def judge(
             done += episodes
         return Part(name, where, compare_episodes(*found))
 
-    parts.append(compare("old worlds", f"{episodes} episodes as {base.name} was trained", one))
+    parts.append(compare(OLD, f"{episodes} episodes as {base.name} was trained", one))
     if identified is None:
         missing.append("the identified robot: neither --randomization nor an identified.yaml in the run")
     else:
@@ -169,7 +188,7 @@ def judge(
             write_posterior(file, worlds.posterior)
             where = f"{episodes} episodes as {identified.name} says"
             robot = experiment_in(one, worlds, file).model_copy(update={"residual": other.residual})
-            parts.append(compare("identified robot", where, robot))
+            parts.append(compare(IDENTIFIED_ROBOT, where, robot))
     for what, found in (("states of the real robot", real), ("flights of both on the robot", flown)):
         if isinstance(found, Part):
             parts.append(found)

@@ -23,6 +23,8 @@ RETURN_MARGIN = 0.05
 JUMP_MARGIN = 0.1
 """Of the base's mean change of actions; at least `SMALLEST_JUMP`."""
 SMALLEST_JUMP = 0.005
+POWER = (1.96 + 0.84) / 1.96
+"""By which a margin must be wider than half an interval, so that four of five equal policies pass."""
 BLOCK = 50
 """Control steps of a log that count as one: neighbouring ones are alike."""
 
@@ -44,6 +46,13 @@ class Measure:
     adapted: float
     gain: Interval
     margin: float
+
+    @property
+    def share_to_tell(self) -> float:
+        """How many times as many would tell of four of five policies that are as good, that they are."""
+        if self.verdict != "undecided" or not self.margin:
+            return 1.0
+        return float((POWER * (self.gain.value - self.gain.low) / self.margin) ** 2)
 
     @property
     def verdict(self) -> Verdict:

@@ -18,6 +18,7 @@ from simreal.tables import folded_table
 if TYPE_CHECKING:
     from simreal.adapt.gate import Gate
     from simreal.logs.robot_log import RobotLog
+    from simreal.run import Run
 
 
 @click.command()
@@ -57,10 +58,10 @@ def finetune(
     from simreal.run import Run
     from simreal.train import planned_steps
 
-    ready = start_finetuning(
-        Run.open(base), randomization, old_share, steps, run_path, overrides, seed, residual
-    )
+    began = Run.open(base)
+    ready = start_finetuning(began, randomization, old_share, steps, run_path, overrides, seed, residual)
     run = ready.run
+    tell_if_kept_back(began)
     planned = planned_steps(run)
     console.print(
         f"{base} goes on for {planned:,} steps in {run.path}: {100 * (1 - old_share):.0f} % of "
@@ -84,6 +85,18 @@ def finetune(
     if not finished:
         end_interrupted(run)
     conclude(run)
+
+
+def tell_if_kept_back(base: "Run") -> None:
+    """Say of a policy that may not leave that nothing which goes on from it may, either."""
+    from simreal.run_verdict import reasons_against_export
+
+    for reason in reasons_against_export(base)[:1]:
+        errors.print(
+            f"note: {base.path} may not be exported, nor what goes on from it: {reason}",
+            style="yellow",
+            soft_wrap=True,
+        )
 
 
 @click.command()

@@ -27,9 +27,10 @@ def export(run_path: Path, output: Path, force: bool) -> None:
     if reasons := reasons_against_export(run):
         listed = "\n  ".join(reasons)
         if not force:
+            base = run_path / BASE
             raise UserError(
-                f"{run_path}: not exported (--force would):\n  {listed}\n"
-                f"the policy that it began from: simreal export {run_path / BASE}"
+                f"{run_path}: not exported (--force would):\n  {listed}\nthe policy that it began from: "
+                + (f"simreal export {base}" if base.is_dir() else "no longer in its folder")
             )
         errors.print(f"exported in spite of:\n  {listed}", style="yellow", soft_wrap=True)
     if run.unfinished:

@@ -30,15 +30,16 @@ def finetune_offline(
     """
     from simreal.adapt.finetune_offline import finetune_offline as tune
     from simreal.adapt.offline import OfflineConfig
+    from simreal.cli.adapt import tell_if_kept_back
     from simreal.config import override, parse
     from simreal.run import Run
 
     config = parse(OfflineConfig, override({}, overrides))
+    base = Run.open(run_path)
+    tell_if_kept_back(base)
     with Progress(console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("learning from logs", total=config.updates)
-        found = tune(
-            Run.open(run_path), logs, output, config, seed, lambda done: bar.update(task, completed=done)
-        )
+        found = tune(base, logs, output, config, seed, lambda done: bar.update(task, completed=done))
     learned, kept = found.transitions
     console.print(
         f"{learned} steps learned from, {kept} kept to judge by, {found.left_out} left out since a "

@@ -64,6 +64,7 @@ def finetune_online(
     from simreal.adapt.finetune_online import finetune_online as tune
     from simreal.adapt.online_session import OnlineConfig, OnRobot
     from simreal.adapt.robot_budget import Budget
+    from simreal.cli.adapt import tell_if_kept_back
     from simreal.config import override, parse
     from simreal.deploy.drivers import open_driver
     from simreal.deploy.loop_options import LoopOptions
@@ -72,6 +73,7 @@ def finetune_online(
 
     config = parse(OnlineConfig, override({}, overrides))
     base = Run.open(run_path)
+    tell_if_kept_back(base)
     contract = base.contract()
     robot = OnRobot(
         open_driver(driver, contract.robot.name, contract.provenance.task),

@@ -247,10 +247,7 @@ def test_a_base_with_a_residual_model_is_kept_with_it(
 def test_a_run_that_is_killed_while_it_is_made_is_known_as_adapted(
     base: Run, identified: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def die(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("simreal.adapt.finetune.save_tensors", die)
+    monkeypatch.setattr("simreal.adapt.finetune.copy_file", Mock(side_effect=KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         start_finetuning(base, identified, steps=128, path=tmp_path / "new")
     run = Run.open(tmp_path / "new")
@@ -281,3 +278,12 @@ def test_a_policy_of_no_numbers_is_refused_before_a_folder_is_made(
     with pytest.raises(UserError, match=r"action_net\.bias holds what is no finite number"):
         start_finetuning(spoilt, identified, steps=128, path=tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_what_goes_on_from_a_policy_that_may_not_leave_is_told_at_once(
+    adapted: Run, identified: Path, tmp_path: Path
+) -> None:
+    arguments = f"--randomization {identified} --steps 128 --run {tmp_path}/run"
+    found = CliRunner().invoke(cli, f"finetune {adapted.path} {arguments}")
+    assert found.exit_code == 0, found.output
+    assert "may not be exported, nor what goes on from it: it was adapted and not" in found.stderr
