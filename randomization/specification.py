@@ -13,6 +13,7 @@ from simreal.config import Config
 from simreal.errors import UserError, nearest
 from simreal.randomization.joint_distributions import AnyDistribution, Correlated, PosteriorSamples
 from simreal.randomization.parameters import PARAMETERS, Operation, Parameter, operate
+from simreal.randomization.posterior import Posterior
 
 
 class ParameterConfig(Config):
@@ -98,6 +99,7 @@ def members(name: str, config: ParameterConfig) -> list[Member]:
     operations: tuple[Operation | None, ...] = (config.operation,) * distribution.size
     columns = config.parameters
     if isinstance(distribution, PosteriorSamples):
+        refuse_other_units(distribution.posterior)
         columns = tuple(distribution.posterior.names)
         operations = tuple(each.operation for each in distribution.posterior.parameters)
     found = []
@@ -107,6 +109,15 @@ def members(name: str, config: ParameterConfig) -> list[Member]:
         operation = given or parameter.operation
         found.append(Member(parameter, target or "*", operation, float(low), float(high)))
     return found
+
+
+def refuse_other_units(posterior: Posterior) -> None:
+    """Raise a `UserError` if a posterior says a parameter in another unit: nothing converts."""
+    for each in posterior.parameters:
+        parameter = _find(each.name, parameter_of(each.name))
+        unit = "1" if each.operation == "scale" else parameter.unit
+        if each.unit != unit:
+            raise UserError(f"{each.name}: {each.unit} is no unit of it ({each.operation}), but {unit}")
 
 
 def _find(entry: str, name: str) -> Parameter:

@@ -19,6 +19,7 @@ from simreal.randomization.joint_distributions import PosteriorSamples
 from simreal.randomization.parameters import PARAMETERS, Operation, operate
 from simreal.randomization.posterior import Posterior, PosteriorParameter
 from simreal.randomization.randomizer import Randomizer
+from simreal.randomization.specification import refuse_other_units
 from simreal.randomization.world import World
 from simreal.robots import load_robot
 
@@ -62,6 +63,10 @@ def mix_worlds(
     experiment = robot_experiment(base)
     if identified.robot != experiment.robot:
         raise UserError(f"{path}: identified on robot {identified.robot}, not on {experiment.robot}")
+    try:
+        refuse_other_units(identified)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     world, randomizer = _old_randomizer(experiment)
     replaced = replaced_entries(base.model_dump(mode="json")["randomization"], identified)
     old = _old_columns(randomizer, world, replaced, rows)

@@ -66,8 +66,14 @@ def test_another_robot_is_refused(identified: Path) -> None:
 
 
 def test_a_parameter_or_a_part_that_there_is_not_is_refused_by_the_file_s_name(identified: Path) -> None:
-    for name, told in (("mas[arm]", "did you mean 'mass'"), ("mass[elbow]", "qube has no 'elbow'")):
-        text = identified.read_text().replace("mass[arm]", name)
+    whole, arm = identified.read_text(), "mass[arm]"
+    for change, told in (
+        ((arm, "mas[arm]"), "did you mean 'mass'"),
+        ((arm, "mass[elbow]"), "qube has no 'elbow'"),
+        (("unit: ms", "unit: s"), r"action_latency_ms: s is no unit of it \(absolute\), but ms"),
+    ):
+        text = whole.replace(*change)
+        assert text != whole
         wrong = identified.with_name("wrong.yaml")
         wrong.write_text(text)
         with pytest.raises(UserError, match=rf"wrong\.yaml: .*{told}"):
