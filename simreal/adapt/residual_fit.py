@@ -17,7 +17,7 @@ from simreal.identification.fitting import LEAD, Cutting, starts_from_leads
 from simreal.identification.recording import Recording
 from simreal.identification.residuals import errors
 from simreal.identification.simulator import Setup
-from simreal.identification.unknowns import Asked, read_asked
+from simreal.identification.unknowns import Asked, read_asked, resolve
 from simreal.identification.windows import Windows, cut
 from simreal.randomization.posterior import read_posterior
 from simreal.randomization.residual import ResidualModel
@@ -61,7 +61,8 @@ def known_robot(robot: Robot, fixed_base: bool, identified: Path | None) -> Know
     """A robot, and the mean of what was identified of it, if a posterior file is given.
 
     Raises:
-        UserError: a posterior of another robot.
+        UserError: a posterior of another robot, or one that says a parameter in another way than
+            identification does, whose numbers would be taken for others.
     """
     setup = Setup(robot, fixed_base)
     if identified is None:
@@ -71,6 +72,12 @@ def known_robot(robot: Robot, fixed_base: bool, identified: Path | None) -> Know
         raise UserError(f"{identified}: identified on robot {posterior.robot}, not on {robot.name}")
     samples, weights = posterior.weighted_samples()
     asked = tuple(read_asked(name) for name in posterior.names)
+    for given, unknown in zip(posterior.parameters, resolve(asked, setup.world(1, {})), strict=True):
+        if (given.operation, given.unit) != (unknown.operation, unknown.unit):
+            raise UserError(
+                f"{identified}: {given.name} is {given.operation}, in {given.unit}; simreal identify "
+                f"writes {unknown.operation}, in {unknown.unit}"
+            )
     return Known(setup, asked, np.average(samples, axis=0, weights=weights))
 
 

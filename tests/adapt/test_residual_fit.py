@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from simreal.adapt.residual_data import blank_model, lessons, smooth_motion
-from simreal.adapt.residual_fit import Known, fit_residual, predict
+from simreal.adapt.residual_fit import Known, fit_residual, known_robot, predict
 from simreal.adapt.residual_judges import hold_out
 from simreal.adapt.residual_simulator import ResidualSimulator, sent_commands
 from simreal.errors import UserError
@@ -16,7 +17,8 @@ from simreal.identification.recording import Recording
 from simreal.identification.simulator import Setup, Simulator
 from simreal.identification.unknowns import read_asked
 from simreal.identification.windows import cut
-from simreal.robots import Robot
+from simreal.randomization.posterior import PosteriorParameter, read_posterior, write_posterior
+from simreal.robots import Robot, load_robot
 
 Record = Callable[..., Recording]
 
@@ -108,3 +110,20 @@ def test_judges_are_of_every_group_and_never_fitted(record: Record) -> None:
 def test_few_logs_are_refused(link: Robot, record: Record) -> None:
     with pytest.raises(UserError, match="at least four"):
         fit_residual(known(link), logs(record, {}, 3), 0.01)
+
+
+def test_an_identified_file_that_says_values_for_factors_is_refused(identified: Path) -> None:
+    """A mass of 0.1 kg would be taken for a tenth of the model's."""
+    robot, found = load_robot("qube"), read_posterior(identified)
+    mass, _, latency = found.parameters
+    rows = tuple((row[0], row[2]) for row in found.samples)
+
+    def written(first: PosteriorParameter) -> Path:
+        update = {"parameters": (first, latency), "samples": rows}
+        write_posterior(identified, found.model_copy(update=update))
+        return identified
+
+    assert known_robot(robot, False, written(mass)).values[0] == pytest.approx(1.1, rel=0.02)
+    absolute = mass.model_copy(update={"operation": "absolute", "unit": "kg"})
+    with pytest.raises(UserError, match=r"mass\[arm\] is absolute, in kg; .* writes scale, in 1"):
+        known_robot(robot, False, written(absolute))
