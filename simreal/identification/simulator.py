@@ -33,6 +33,8 @@ Values = NDArray[np.float64]
 
 MOST_NUMBERS = 4e7
 """Of a trace in memory; more candidates than fit are simulated in turns."""
+ROUNDING = 0.05
+"""Share by which time stamps may come sooner than the physics steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,20 @@ class Setup:
         return build_world(robot, count, immediate, {}, rate, scene=self.edit)
 
 
+def _refuse_unpredictable(setup: Setup, bare: World, windows: Windows) -> None:
+    if bare.physics.free_bodies:
+        raise UserError(
+            f"robot {setup.robot.name}: has a free base, and no log of its joints tells how that moved; "
+            "log it with the base held, as on a stand, and give --fixed-base"
+        )
+    period = float(np.median(np.diff(windows.time, axis=1)[windows.valid[:, 1:]]))
+    if bare.physics.timestep > period * (1.0 + ROUNDING):
+        raise UserError(
+            f"robot {setup.robot.name}: physics steps of {bare.physics.timestep:g} s are longer than "
+            f"the {period:.4g} s between measurements; nearest: --timestep {period:.4g}"
+        )
+
+
 class Simulator:
     """Predicts what the sensors would have read in each window, for any values of the unknowns.
 
@@ -113,12 +129,14 @@ class Simulator:
                 value holds for all windows.
 
         Raises:
-            UserError: names that do not fit the robot.
+            UserError: names that do not fit the robot, a base that is free, or a timestep that is
+                coarser than the measurements.
         """
         self.setup, self.windows = setup, windows
         self._held = held_entries(setup.held or {})
         bare = setup.world(1, {})
         self.timestep = bare.physics.timestep
+        _refuse_unpredictable(setup, bare, windows)
         Randomizer(self._held, bare)  # refuses what the robot does not have
         self.unknowns: list[Unknown] = resolve(asked, bare)
         if by_group:

@@ -89,7 +89,7 @@ def spoilt(files: list[str], change: Callable[[np.ndarray], np.ndarray]) -> list
 @pytest.mark.filterwarnings("error")
 def test_nobody_is_told_to_train_where_simulations_run_off(files: list[str], tmp_path: Path) -> None:
     """A pendulum that nothing limits, in units of nobody's."""
-    files = spoilt(files, lambda position: position * np.array([1.0, 1e12]))
+    files = spoilt(files, lambda position: position * np.array([1.0, 1e5]))
     output = tmp_path / "identified.yaml"
     arguments = ["--parameters", "torque_constant", "-o", str(output)]
     result = CliRunner().invoke(cli, ["identify", "qube", *files, *arguments])
@@ -185,3 +185,15 @@ def test_what_is_wrong_is_told_in_one_message(files: list[str], tmp_path: Path) 
     ):
         result = CliRunner().invoke(cli, [*arguments, "-o", str(tmp_path / "x.yaml")])
         assert said in str(result.exception)
+
+
+def test_a_base_that_is_free_is_not_predicted_from_joints(tmp_path: Path) -> None:
+    arguments = ["design", "go2", "--parameters", "joint_damping", "-o", str(tmp_path / "e.yaml")]
+    result = CliRunner().invoke(cli, arguments)
+    assert "has a free base" in str(result.exception) and "--fixed-base" in str(result.exception)
+
+
+def test_physics_steps_longer_than_a_measurement_are_refused(files: list[str], tmp_path: Path) -> None:
+    arguments = ["--timestep", "1", "-o", str(tmp_path / "identified.yaml")]
+    result = CliRunner().invoke(cli, ["identify", "qube", *files, *arguments])
+    assert "nearest: --timestep 0.004" in str(result.exception)
