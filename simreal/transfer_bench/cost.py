@@ -12,7 +12,7 @@ from simreal.transfer_bench.targets import TARGETS, base_experiment
 
 TRAINED = {"qube": 36_000.0, "so101": 18_000.0, "go2": 9_600.0}
 """Environment steps/s of training in MuJoCo, quiet cores: docs/figures.md, docs/adaptation_online.md."""
-IN_BULLET = {"qube": 1000.0, "so101": 600.0, "go2": 360.0}
+IN_BULLET = {"qube": 3000.0, "so101": 600.0, "go2": 360.0}
 """Environment steps/s in PyBullet, by processor time of one core, however many are simulated."""
 SLOWER = {"online": 1.6, "recurrent": 4.7}
 """Times that arms take as long as plain PPO, of the Qube (docs/adaptation_online.md)."""
