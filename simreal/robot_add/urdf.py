@@ -13,6 +13,7 @@ import mujoco
 from simreal.lint.finding import Finding
 from simreal.lint.model_file import ModelFile, Written, written_elements
 from simreal.robot_add.source import Source, parse_xml
+from simreal.robot_add.urdf_joints import check_joints
 
 MESHES = (".stl", ".obj", ".msh")
 """What MuJoCo reads."""
@@ -72,6 +73,8 @@ def read_urdf(source: Source, scratch: Path, base: Base | None) -> tuple[Urdf | 
     """
     root = parse_xml(source.path)
     found = list(_settle_meshes(root, source.path, scratch))
+    if of_joints := check_joints(root, source.path):
+        return None, [*found, *of_joints]
     massless = tuple(_massless_links(root))
     _ask_mujoco_for_all(root)
     copy = scratch / source.path.name
@@ -231,7 +234,7 @@ def _places(name: str, folder: Path) -> list[Path]:
     above = [folder, *folder.parents][:5]
     packages = [each / package / rest for each in above if (each / package).is_dir()]
     named_so = [each / rest for each in above if each.name == package]
-    return (named_so + packages) or [each / rest for each in above[:3]]
+    return list(dict.fromkeys(named_so + packages)) or [each / rest for each in above[:3]]
 
 
 def _places_of_meshes(path: Path) -> dict[str, str]:

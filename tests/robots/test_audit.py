@@ -178,6 +178,30 @@ def test_numbers_that_are_the_same_everywhere_are_placeholders(own_folder: Path,
     assert any("every joint has" in each.what for each in of_check(audit(path), "limits"))
 
 
+@pytest.mark.parametrize(
+    ("edit", "line", "check", "says"),
+    [
+        ((URDF_LIMIT, '<limit lower="2" upper="-2" effort="5" velocity="8"/>'), 36, "limits", "above"),
+        (('<joint name="elbow"', '<joint name="shoulder"'), 36, "name", "2 joints are called shoulder"),
+        ((URDF_LIMIT, URDF_LIMIT + '<mimic joint="sholder"/>'), 36, "joint", "mimics 'sholder'"),
+        ((URDF_LIMIT, URDF_LIMIT + '<mimic joint="elbow"/>'), 36, "joint", "mimics itself"),
+        (
+            ('<parent link="upper"/><child link="tool"/>', '<parent link="fore"/><child link="upper"/>'),
+            33,
+            "joint",
+            "link upper is the child of joint shoulder and of joint mount",
+        ),
+    ],
+)
+def test_joints_of_a_urdf_that_mujoco_would_take_for_others_are_errors(
+    own_folder: Path, write_urdf, edit: tuple[str, str], line: int, check: str, says: str
+) -> None:
+    path = write_urdf(edit)
+    (error,) = (each for each in audit(path) if each.severity == "error")
+    assert (error.where, error.check) == (f"{path}:{line}", check)
+    assert says in error.what
+
+
 def test_degrees_in_a_urdf_are_found(own_folder: Path, write_urdf) -> None:
     path = write_urdf((URDF_LIMIT, '<limit lower="-90" upper="90" effort="5" velocity="8"/>'))
     (found,) = of_check(audit(path), "unit")
