@@ -127,6 +127,20 @@ class _Loader(SafeLoader):
             ) from None
 
 
+def _plain_number(loader: _Loader, node: yaml.ScalarNode) -> int | float:
+    """YAML 1.1 reads 010 as 8 and 1:30 as 90, which hardly anybody means who writes that."""
+    whole = node.tag.endswith("int")
+    read: int | float = (loader.construct_yaml_int if whole else loader.construct_yaml_float)(node)
+    if ":" in node.value or (whole and re.match(r"[-+]?0[0-9_]", node.value)):
+        raise yaml.constructor.ConstructorError(
+            None, None, f"{node.value} would be {read}: write that, or quote a text", node.start_mark
+        )
+    return read
+
+
+for _tag in ("int", "float"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _plain_number)
+
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)$"),

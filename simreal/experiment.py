@@ -421,7 +421,10 @@ def read_experiment(name: str, extended_by: tuple[str, ...] = ()) -> Document:
         base = str(path.parent / base)
     if base in extended_by:
         raise UserError(f"{where}: extends: {base} extends itself")
-    return document.over(read_experiment(base, (*extended_by, base)))
+    try:
+        return document.over(read_experiment(base, (*extended_by, base)))
+    except UserError as error:
+        raise UserError(f"{where}: extends: {error}") from None
 
 
 def parse_experiment(data: Mapping[str, object], document: Document | None = None) -> ExperimentConfig:

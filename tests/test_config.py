@@ -1,4 +1,5 @@
 import json
+import re
 import runpy
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,6 +134,21 @@ def test_all_faults_are_told_at_once() -> None:
 @pytest.mark.parametrize("number", [".nan", ".inf", "-.inf", "1e400"])
 def test_numbers_are_finite(number: str) -> None:
     assert "finite" in fault(f"robot: q\ncontrol_rate: {number}\n")
+
+
+@pytest.mark.parametrize(
+    ("number", "read"), [("010", "8"), ("-007", "-7"), ("1:30", "90"), ("1:30.5", "90.5")]
+)
+def test_numbers_that_yaml_reads_as_others_are_refused(number: str, read: str) -> None:
+    said = f"bad.yaml:2: not valid YAML: {number} would be {read}: write that, or quote a text"
+    with pytest.raises(UserError, match=re.escape(said)):
+        Document(f"a: 1\nb: {number}\n", "bad.yaml")
+
+
+def test_numbers_in_other_notations_are_read() -> None:
+    text = "a: 0\nb: 0x10\nc: 1_000\nd: 0.5\ne: '010'\nf: 00.5\n"
+    expected = {"a": 0, "b": 16, "c": 1000, "d": 0.5, "e": "010", "f": 0.5}
+    assert Document(text, "good.yaml").data == expected
 
 
 @pytest.mark.parametrize("truth", ["true", "false", "yes", "Off"])

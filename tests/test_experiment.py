@@ -39,7 +39,8 @@ def test_a_chain_of_files_is_followed_from_each_files_folder(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("extends: qube_swngup\n", "did you mean 'qube_swingup'"),
+        ("extends: qube_swngup\n", r"mine\.yaml:1: extends: .*did you mean 'qube_swingup'"),
+        ("extends: lost.yaml\n", r"mine\.yaml:1: extends: .*lost\.yaml: no such file"),
         ("extends: 3\n", r"mine\.yaml:1: extends: expected the name"),
         ("extends: mine.yaml\n", "extends itself"),
         ("extends: qube_swingup\ntask: tennis\n", r"mine\.yaml:2: task: no task 'tennis'"),
