@@ -1,6 +1,7 @@
 """Checkpoints of agents: tensors and plain numbers only, read without pickle's power to run code."""
 
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -84,7 +85,7 @@ def load_checkpoint(path: Path, agent: BaseAlgorithm, with_replay: bool = True) 
         UserError: not a checkpoint, of another agent, or of another format.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = _load_tensors(path)
         if content["format"] != FORMAT or content["algorithm"] != type(agent).__name__:
             raise UserError(
                 f"{path}: a checkpoint of {content['algorithm']}, format {content['format']}; "
@@ -121,6 +122,12 @@ def _refuse_no_numbers(path: Path, policy: dict[str, torch.Tensor]) -> None:
     for name, values in policy.items():
         if not torch.isfinite(values).all():
             raise UserError(f"{path}: {name} holds what is no finite number: its policy cannot act")
+
+
+def _load_tensors(path: Path) -> dict[str, Any]:
+    with warnings.catch_warnings(action="ignore"):  # of foreign files, which are refused anyway
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return content
 
 
 def _entropy_weight(agent: BaseAlgorithm) -> torch.Tensor | None:

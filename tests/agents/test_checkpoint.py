@@ -146,7 +146,6 @@ class Bomb:
         return Path.write_text, (self._target, "boom")
 
 
-@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("container", ["torch", "pickle", "inside"])
 def test_a_checkpoint_that_would_run_code_is_refused_unrun(container: str, tmp_path: Path) -> None:
     target, path = tmp_path / "executed", tmp_path / "step.pt"
@@ -191,7 +190,6 @@ def test_a_truncated_checkpoint_is_refused(
         load_checkpoint(cut, fresh)
 
 
-@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @settings(max_examples=60)
 @given(place=st.floats(0, 1, exclude_max=True), junk=st.binary(min_size=1, max_size=40))
 def test_a_damaged_checkpoint_is_a_readable_error_at_worst(
