@@ -25,6 +25,8 @@ from simreal.kept_files import find_files, keep_files
 
 PACKAGES = ("simreal", "mujoco", "numpy", "torch", "stable-baselines3", "gymnasium")
 CHECKPOINT = re.compile(r"step_(\d+)\.pt")
+LARGEST_SEED = 2**32 - 1
+"""That NumPy's and stable-baselines3's generators take."""
 
 
 def versions() -> dict[str, str]:
@@ -133,8 +135,11 @@ class Run:
         """The content of ``run.json``."""
         try:
             facts: dict[str, Any] = json.loads((self.path / "run.json").read_text("utf-8"))
-            if not isinstance(facts, dict) or not isinstance(facts.get("seed"), int):
-                raise ValueError("it names no seed")
+            seed = facts.get("seed") if isinstance(facts, dict) else None
+            if not isinstance(seed, int) or not 0 <= seed <= LARGEST_SEED:
+                raise ValueError(f"it names no seed from 0 to {LARGEST_SEED}")
+            if not isinstance(facts.get("total_steps", 0), int):
+                raise ValueError("total_steps is no whole number")
         except (OSError, ValueError) as error:
             raise UserError(f"{self.path / 'run.json'}: cannot be read: {error}") from None
         return facts
@@ -248,10 +253,20 @@ def _write_rows(path: Path, rows: list[list[str]]) -> None:
         csv.writer(file).writerows(rows)
 
 
+@contextmanager
+def _refused_if_damaged(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, KeyError, csv.Error) as error:
+        raise UserError(
+            f"{path}: damaged: {error}; without this file, the training goes on with a new one"
+        ) from None
+
+
 def _rows_until(path: Path, step: int) -> list[list[str]]:
     if not path.exists():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
+    with _refused_if_damaged(path), path.open(newline="", encoding="utf-8") as file:
         header, *rows = list(csv.reader(file)) or [[]]
         return [row for row in rows if len(row) == len(header) and int(row[0]) <= step]
 
@@ -273,10 +288,14 @@ def episode_row(episode: Episode) -> list[Any]:
 
 
 def last_episodes(path: Path, number: int) -> list[Episode]:
-    """The newest of the episodes in an ``episodes.csv``, oldest first, without their metrics."""
-    with path.open(newline="", encoding="utf-8") as file:
+    """The newest of the episodes in an ``episodes.csv``, oldest first, without their metrics.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    with _refused_if_damaged(path), path.open(newline="", encoding="utf-8") as file:
         header, *rows = list(csv.reader(file))
-    return [_episode(dict(zip(header[1:], row[1:], strict=True))) for row in rows[-number:]]
+        return [_episode(dict(zip(header[1:], row[1:], strict=True))) for row in rows[-number:]]
 
 
 def _episode(row: dict[str, str]) -> Episode:

@@ -31,7 +31,7 @@ from simreal.experiment import BaseExperiment, ExperimentConfig
 from simreal.make_environment import make_environment
 from simreal.randomization.schedule_interface import HistoryRow
 from simreal.robots.loader import load_robot
-from simreal.run import EPISODE_COLUMNS, Run, Table, episode_row, last_episodes
+from simreal.run import EPISODE_COLUMNS, LARGEST_SEED, Run, Table, episode_row, last_episodes
 from simreal.run_verdict import ADAPTED
 from simreal.signals import Interrupt, interrupt_flag
 from simreal.spaces import STATE
@@ -68,7 +68,13 @@ StatusListener = Callable[[TrainingStatus], None]
 
 
 def start_run(experiment: BaseExperiment, seed: int, path: Path | None = None, **facts: Any) -> Run:
-    """Check an experiment by building it, then make its run folder; see `Run.create`."""
+    """Check an experiment by building it, then make its run folder; see `Run.create`.
+
+    Raises:
+        UserError: what is wrong with it, with the seed, or with the folder.
+    """
+    if seed > LARGEST_SEED:
+        raise UserError(f"seed {seed}: at most {LARGEST_SEED}")
     env = make_environment(experiment, 1, seed, threads=1)
     run = Run.create(path, experiment, seed, **facts)
     provenance = env.contract.provenance.model_copy(update={"versions": run.facts()["versions"]})

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
-from simreal.run import Run, Table
+from simreal.run import EPISODE_COLUMNS, Run, Table, last_episodes
 
 EXPERIMENT = load_experiment("qube_swingup", ["agent=td3", "pins.mass=1.1"])
 
@@ -66,7 +66,16 @@ def test_a_folder_that_cannot_be_made_is_a_readable_error(tmp_path: Path) -> Non
         Run.create(tmp_path / "file" / "run", EXPERIMENT, 0)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"seed": "x"}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        *(f'{{"seed": {each}}}' for each in ('"x"', -1, 2**32, '0, "total_steps": "x"')),
+    ],
+)
 def test_a_damaged_folder_is_a_readable_error(content: str, tmp_path: Path) -> None:
     run = Run.create(tmp_path / "run", EXPERIMENT, 0)
     (run.path / "run.json").write_text(content)
@@ -181,6 +190,18 @@ def test_a_table_that_was_cut_in_a_row_loses_that_row_alone(
     Table(path, ["number", "text"], after_step=complete - 1).close()
     expected = [[str(step), str(0.5 + step), "x"] for step in range(complete)]
     assert rows_of(path) == [["step", "number", "text"], *expected]
+
+
+@pytest.mark.parametrize(
+    "row", [b"soon,1,2.0,3,0.5,1,limit", b"7,1,much,3,0.5,1,limit", b"7,1,2.0,3,0.5,1,\xff"]
+)
+def test_damaged_episodes_are_told_and_left_as_they_are(row: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "episodes.csv"
+    path.write_bytes(",".join(["step", *EPISODE_COLUMNS]).encode() + b"\r\n" + row + b"\r\n")
+    with pytest.raises(UserError, match=r"episodes\.csv: damaged: .*goes on with a new one"):
+        Table(path, list(EPISODE_COLUMNS), after_step=9).close()
+        last_episodes(path, 5)
+    assert path.read_bytes().endswith(row + b"\r\n")
 
 
 def test_a_table_begins_anew_unless_it_goes_on(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Builds agents of stable-baselines3 from their configurations."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,10 @@ def build_agent(
         UserError: a symmetric policy for a robot or a task without a mirror image.
     """
     common = _common(config, env, seed, tensorboard)
-    agent = _agent(config, env, common, rma, teacher)
+    with warnings.catch_warnings():
+        # Of a last batch that is smaller; in an evaluation, nothing is learned in batches.
+        warnings.filterwarnings("ignore", "You have specified a mini-batch size")
+        agent = _agent(config, env, common, rma, teacher)
     if config.image_encoder_frozen:
         freeze(agent.policy)
     return agent

@@ -82,7 +82,7 @@ class PPOConfig(AgentConfig):
     total_steps: Count = 2_000_000
     learning_rate: Positive = 1e-3
     final_learning_rate_share: Share = 0.2
-    batch_size: Count = 2048
+    batch_size: Annotated[int, Field(ge=2)] = 2048
     hidden_layers: tuple[Count, ...] = (64, 64)
     activation: Literal["tanh", "relu", "elu"] = "tanh"
     rollout_steps: Count = 16
@@ -101,10 +101,17 @@ class PPOConfig(AgentConfig):
     """Longer gradients are shortened to it."""
     target_kl: Positive | None = None
     """Ends an update's epochs once the policy has moved by 1.5 times this divergence."""
-    initial_log_std: float = 0.0
+    initial_log_std: float = Field(default=0.0, ge=-20, le=5)
     """Natural logarithm of the standard deviation of the exploration, on actions in [-1, 1]."""
     symmetric: bool = False
     """Whether the policy acts alike on both sides, by construction, on a robot with a mirror image."""
+
+    @model_validator(mode="after")
+    def _learns_from_several(self) -> Self:
+        """An advantage is what one transition has before others of its gradient step."""
+        if self.simulations * self.rollout_steps < 2:
+            raise ValueError("simulations and rollout_steps: at least one of them above 1")
+        return self
 
 
 class RecurrentPPOConfig(PPOConfig):
@@ -120,6 +127,17 @@ class RecurrentPPOConfig(PPOConfig):
     def _has_no_image(self) -> Self:
         if self.symmetric:
             raise ValueError("symmetric: what a memory holds has no mirror image")
+        return self
+
+    @model_validator(mode="after")
+    def _leaves_more_than_one(self) -> Self:
+        """sb3-contrib makes nan of the advantage of a single transition."""
+        rollout = self.simulations * self.rollout_steps
+        if rollout % self.batch_size == 1:
+            raise ValueError(
+                f"batch_size {self.batch_size} leaves 1 of the rollout's {rollout} transitions alone: "
+                "another one, best one that divides them"
+            )
         return self
 
 

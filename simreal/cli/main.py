@@ -84,6 +84,9 @@ def main() -> None:
     except (UserError, DriverError) as error:
         errors.print(f"error: {error}", style="red", soft_wrap=True)
         sys.exit(2)
+    except MemoryError as error:
+        errors.print(f"error: not enough memory: {error}", style="red", soft_wrap=True)
+        sys.exit(2)
     except ModuleNotFoundError as error:
         errors.print(f"error: {_missing_module(error)}", soft_wrap=True)
         sys.exit(2)

@@ -94,6 +94,8 @@ class _Handle:
         config, error = _Config(threads, 0), ctypes.create_string_buffer(_ERROR_SIZE)
         made = _ENGINE.mjb_makeBatch(model._address, count, ctypes.byref(config), error, _ERROR_SIZE)
         if not made:
+            if b"bad_alloc" in error.value:
+                raise MemoryError(f"for {count:,} simulations")
             raise EngineError(error.value.decode())
         self.pointer: int = made
 

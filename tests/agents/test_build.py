@@ -13,6 +13,7 @@ from simreal.agents.build import build_agent
 from simreal.agents.exported import ExportedChooser, ExportedPolicy, find_normalizer
 from simreal.agents.normalizer import Normalizer
 from simreal.env import BatchEnv
+from simreal.errors import UserError
 from simreal.experiment import load_experiment
 from simreal.vec_env import SimrealVecEnv
 
@@ -126,3 +127,25 @@ def test_the_learning_rate_falls_to_its_share(name: str) -> None:
     assert agent.lr_schedule(1.0) == pytest.approx(0.01)
     assert agent.lr_schedule(0.5) == pytest.approx(0.00625)
     assert agent.lr_schedule(0.0) == pytest.approx(0.0025)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (["agent=ppo", "ppo.batch_size=1"], "greater than or equal to 2"),
+        (["agent=ppo", "ppo.simulations=1", "ppo.rollout_steps=1"], "at least one of them above 1"),
+        (["agent=ppo", "ppo.initial_log_std=-1000"], "greater than or equal to -20"),
+        (
+            ["agent=recurrent_ppo", "recurrent_ppo={simulations: 3, rollout_steps: 8, batch_size: 23}"],
+            "batch_size 23 leaves 1 of the rollout's 24 transitions alone",
+        ),
+    ],
+)
+def test_what_no_gradient_can_be_made_of_is_refused(overrides: list[str], says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        load_experiment("qube_swingup", overrides)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_last_batch_may_be_smaller() -> None:
+    make("ppo", "ppo.batch_size=100").learn(128)

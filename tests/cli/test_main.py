@@ -262,6 +262,7 @@ def test_evaluate_prints_numbers_for_people_and_programs(
         (["train", "qube_swingup", "--pin", "masss=1"], "did you mean 'mass'"),
         (["train", "qube_swingup", "--pin", "mass"], "key=value"),
         (["train", "qube_swingup", "--seed", "-1"], "--seed"),
+        (["train", "qube_swingup", "--seed", str(2**32)], "seed 4294967296: at most 4294967295"),
         (["train", "qube_swingup", "--sed", "1"], "--seed"),
         (["train", "--resume"], "--resume needs --run"),
         (["train", "--resume", "--run", "nowhere"], "nowhere: not a run folder"),
@@ -292,6 +293,22 @@ def test_a_mistake_is_answered_with_what_is_meant(
     monkeypatch.chdir(tmp_path)
     assert hint in mistake(*arguments)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["-o", "ppo.simulations=2147483647"],
+        ["-o", "agent=sac", "-o", "sac.replay_size=1000000000000000"],
+    ],
+    ids=["simulations", "replay"],
+)
+def test_what_takes_more_memory_than_there_is_is_told_in_one_line(
+    overrides: list[str], simreal: Run, tmp_path: Path
+) -> None:
+    status, _, told = simreal("train", "qube_swingup", *overrides, "--run", tmp_path / "run")
+    assert status == 2
+    assert told.startswith("error: not enough memory: ")
 
 
 @pytest.mark.parametrize(
