@@ -87,6 +87,10 @@ def main() -> None:
     except MemoryError as error:
         errors.print(f"error: not enough memory: {error}", style="red", soft_wrap=True)
         sys.exit(2)
+    except OSError as error:  # of a disk as a rule, which may be behind the output, too
+        where = error.filename or "the output, or another file"
+        errors.print(f"error: {where}: {error.strerror or error}", style="red", soft_wrap=True)
+        sys.exit(2)
     except ModuleNotFoundError as error:
         errors.print(f"error: {_missing_module(error)}", soft_wrap=True)
         sys.exit(2)

@@ -502,6 +502,16 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_full_disk_behind_the_output_is_told_in_one_line(options: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [SIMREAL, "list", *options], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 2
+    assert done.stderr == "error: the output, or another file: No space left on device\n"
+
+
 def test_lint_tells_faults_with_their_lines_and_by_its_exit_status(simreal: Run, tmp_path: Path) -> None:
     assert simreal("lint", "qube_swingup", *OPTIONS) == (0, "nothing found\n", "")
     path = tmp_path / "mine.yaml"
