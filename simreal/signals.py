@@ -1,11 +1,13 @@
-"""SIGINT and SIGTERM as a flag, so that work ends where it can end cleanly."""
+"""SIGINT, SIGTERM and SIGHUP as a flag, so that work ends where it can end cleanly."""
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+ASKS_TO_END = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(slots=True)
@@ -15,40 +17,38 @@ class Interrupt:
     requested: bool = False
 
 
-_raised: list[Callable[[], None]] = []
-"""What a signal does to each flag that stands, the innermost last."""
+_flags: list[Interrupt] = []
+"""Those that stand."""
 
 
 @contextmanager
 def interrupt_flag() -> Iterator[Interrupt]:
-    """Note the first SIGINT or SIGTERM in a flag, and in those around it; a second one acts as usual.
+    """Note the first signal in a flag, and in those around it; a second one is a KeyboardInterrupt.
 
-    Outside of the main thread signals are somebody else's, and the flag stays down.
+    A terminal that is closed is no second one: the kernel and the shell each tell of it. What `nohup`
+    started does not hear of it at all. Outside of the main thread signals are somebody else's, and the
+    flag stays down.
     """
     flag = Interrupt()
-    before: dict[int, Any] = {}
-
-    def restore() -> None:
-        while before:
-            signal.signal(*before.popitem())
-
-    def note() -> None:
-        flag.requested = True
-        restore()
-
     if threading.current_thread() is not threading.main_thread():
         yield flag
         return
-    _raised.append(note)
+    before: dict[int, Any] = {}
+    _flags.append(flag)
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, _note_all)
+        if len(_flags) == 1:
+            for number in ASKS_TO_END:
+                if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                    before[number] = signal.signal(number, _note)
         yield flag
     finally:
-        _raised.remove(note)
-        restore()
+        _flags.pop()
+        while before:
+            signal.signal(*before.popitem())
 
 
-def _note_all(number: int, frame: object) -> None:
-    for note in reversed(_raised):
-        note()
+def _note(number: int, frame: object) -> None:
+    for flag in _flags:
+        flag.requested = True
+    for again in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(again, signal.default_int_handler)

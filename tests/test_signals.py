@@ -42,6 +42,31 @@ def test_a_flag_that_was_not_raised_leaves_the_one_around_it_in_place() -> None:
     assert signal.getsignal(signal.SIGTERM) is usual
 
 
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_a_terminal_that_is_closed_asks_to_end_and_then_a_second_signal_unwinds(second: int) -> None:
+    """Motors are made passive as the stack unwinds: no signal but SIGKILL may skip that."""
+    usual = [signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGTERM)]
+    with pytest.raises(KeyboardInterrupt), interrupt_flag() as flag:
+        for _ in range(2):  # of the kernel, and of the shell
+            os.kill(os.getpid(), signal.SIGHUP)
+            time.sleep(0.01)
+        assert flag.requested
+        os.kill(os.getpid(), second)
+        time.sleep(1.0)
+    assert [signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGTERM)] == usual
+
+
+def test_what_nohup_started_survives_its_terminal() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interrupt_flag() as flag:
+            os.kill(os.getpid(), signal.SIGHUP)
+            time.sleep(0.01)
+            assert not flag.requested
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_in_another_thread_a_flag_stays_down() -> None:
     found: list[Interrupt] = []
 
