@@ -128,7 +128,7 @@ class ControlLoop:
                 began = clock.deadline
             # The next cycle would begin after the end.
             acted = 0 if began is None else clock.deadline + clock.period - began
-            if duration is not None and acted >= round(duration * 1e9):
+            if duration is not None and acted >= duration * 1e9 - 0.5:  # whose product may be infinite
                 return "duration"
         return "interrupt"
 

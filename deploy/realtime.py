@@ -143,7 +143,7 @@ def _stay_on(cpu: int | None) -> str | None:
         return None
     try:
         os.sched_setaffinity(0, {cpu})
-    except (OSError, ValueError):
+    except (OSError, ValueError, OverflowError):
         allowed = ", ".join(map(str, sorted(os.sched_getaffinity(0))))
         return f"--cpu with one of {allowed}: processor {cpu} is not there or not allowed"
     return None

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from simreal.deploy.policy import Runnable
     from simreal.deploy.timing import Outcome
 
+LONGEST = 1e9
+"""s that a run may be asked to last: some thirty years."""
 STILL = 0.02
 """rad or m that a driven joint travels if its motor does anything; one that is dead settles by less."""
 
@@ -114,8 +116,11 @@ def deploy(
     from simreal.deploy.phase_lines import phase_lines
     from simreal.deploy.realtime import RealTime
 
-    if duration is not None and not math.isfinite(duration):
-        raise UserError(f"--duration {duration}: expected seconds; leave it out to run until Ctrl-C")
+    if duration is not None and not duration <= LONGEST:  # nor a number
+        raise UserError(
+            f"--duration {duration}: expected seconds, at most {LONGEST:g}; "
+            "leave it out to run until Ctrl-C"
+        )
     if log is not None and log.is_file():
         raise UserError(f"{log}: exists already; give the log another name")
     loaded, name, own_duration = _what_runs(policy, excite)

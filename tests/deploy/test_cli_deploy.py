@@ -177,6 +177,8 @@ def test_a_plain_onnx_file_is_one_message(policy_file: WriteFile, simreal: Simre
         (("--log", "/dev/full"), "error: /dev/full: cannot be written: No space left on device\n"),
         (("--duration", "nan"), "error: --duration nan: expected seconds"),
         (("--duration", "inf"), "error: --duration inf: expected seconds"),
+        (("--duration", "1e308"), "error: --duration 1e+308: expected seconds, at most 1e+09;"),
+        (("--log", "a" * 300), f"error: {'a' * 300}: File name too long\n"),
         (("--duration", "0"), "Usage: "),
         (("--drivr", "sim"), "Usage: "),
     ],
@@ -189,6 +191,14 @@ def test_a_wrong_option_is_one_message(
     assert error.startswith(message)
     assert error == message or not message.endswith("\n")
     assert "Traceback" not in error
+
+
+def test_a_processor_beyond_all_numbers_is_one_that_is_not_there(
+    policy_file: WriteFile, simreal: Simreal
+) -> None:
+    status, _, error = simreal("deploy", policy_file(), "--duration", "0.1", "--cpu", 10**11)
+    assert status == 0
+    assert f"processor {10**11} is not there or not allowed" in error
 
 
 def test_a_policy_for_another_robot_is_refused_with_reasons_by_name(

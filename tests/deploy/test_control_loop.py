@@ -12,7 +12,7 @@ from simreal.deploy.clock import SteppedTime
 from simreal.deploy.command_source import Wish
 from simreal.deploy.drivers import Driver
 from simreal.deploy.loop import deploy
-from simreal.deploy.policy import load_policy
+from simreal.deploy.policy import Policy, load_policy
 from simreal.robots import load_robot
 from simreal.state import FloatArray, RobotCommand, RobotState
 
@@ -70,8 +70,8 @@ class Person:
 
 
 @pytest.fixture
-def told(policy_file: Callable[..., Path]) -> Callable[..., list[tuple[str, int]]]:
-    """What an arm is told by a person's wishes: what, and how many times in a row."""
+def policy(policy_file: Callable[..., Path]) -> Policy:
+    """Of an arm."""
     contract = Contract(
         robot=ARM.description,
         control_rate=RATE,
@@ -79,7 +79,12 @@ def told(policy_file: Callable[..., Path]) -> Callable[..., list[tuple[str, int]
         action=ActionMapping(scale=(0.1,) * 6, offset=ARM.description.default_position),
         provenance=Provenance(task="any", agent="none", seed=0, training_steps=0, versions={}),
     )
-    policy = load_policy(policy_file(contract=contract))
+    return load_policy(policy_file(contract=contract))
+
+
+@pytest.fixture
+def told(policy: Policy) -> Callable[..., list[tuple[str, int]]]:
+    """What an arm is told by a person's wishes: what, and how many times in a row."""
 
     def run(*wishes: Wish | None) -> list[tuple[str, int]]:
         arm = Arm()
@@ -108,3 +113,10 @@ def test_where_there_is_no_fault_to_clear_the_motors_are_left_as_they_are(
 ) -> None:
     found = told(Wish.RUN, *PATIENTLY, Wish.CLEAR, None, Wish.HOLD, None, Wish.CLEAR, None, Wish.END)
     assert [what for what, _ in found] == ["follow", "hold", "damp", "off"]
+
+
+@pytest.mark.parametrize("duration", [1e308, np.inf])
+def test_a_run_may_be_asked_to_last_for_ever(policy: Policy, duration: float) -> None:
+    """Nanoseconds of it are no number, which a robot must not learn while it moves."""
+    person = Person(Wish.RUN, *PATIENTLY, Wish.END)
+    assert deploy(policy, Arm(), duration, source=person).ended_by == "operator"
