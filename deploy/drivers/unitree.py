@@ -18,7 +18,7 @@ from simreal.deploy.unitree.arrival import ArrivalClock
 from simreal.deploy.unitree.command import CommandFrame
 from simreal.deploy.unitree.link import LARGEST_DOMAIN, refuse_interface
 from simreal.deploy.unitree.measurement import Health, Reader, messages_of
-from simreal.deploy.unitree.messages import MESSAGES, STATE_TOPIC, Messages
+from simreal.deploy.unitree.messages import COMMAND_TOPIC, MESSAGES, STATE_TOPIC, Messages
 from simreal.deploy.unitree.services import (
     RELEASE_MODE,
     SPORT,
@@ -45,6 +45,8 @@ HOLDABLE = 0.1
 """s, the age of a measured posture that may still be held."""
 LAST_WORDS = 3
 POLL = 2e-3
+LISTENING = 0.3
+"""s for another program's commands: the slowest loop sends one each 0.1 s."""
 
 
 class _Mode(Enum):
@@ -137,7 +139,8 @@ class UnitreeDriver(Driver):
         What a robot says does not tell which joints it has: the description is that of its `robot.yaml`.
 
         Raises:
-            DriverError: the robot is silent, its battery is low, or a controller of its own is active.
+            DriverError: the robot is silent, its battery is low, or a controller of its own or another
+                program drives it.
         """
         try:
             self._wire = self._open()
@@ -148,6 +151,7 @@ class UnitreeDriver(Driver):
             self._refuse_low_battery()
             if self._controller != "ignore":
                 self._see_to_controller()
+            self._refuse_others()
         except WireError as error:
             self.disconnect()
             raise DriverError(str(error)) from None
@@ -197,6 +201,19 @@ class UnitreeDriver(Driver):
             self._wire.call(SWITCHER, RELEASE_MODE, {})
             time.sleep(1.0)
             name = active_controller(self._wire)
+        self._look()
+
+    def _refuse_others(self) -> None:
+        """The robot obeys whoever sends: of two programs each would undo what the other does."""
+        assert self._wire is not None
+        until = time.monotonic() + LISTENING
+        while time.monotonic() < until:
+            if self._wire.hears_others():
+                raise DriverError(
+                    f"another program commands this robot, on {COMMAND_TOPIC}: end it first, or the two "
+                    "fight for the motors"
+                )
+            time.sleep(POLL)
         self._look()
 
     def _look(self) -> RobotState | None:

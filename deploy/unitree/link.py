@@ -61,11 +61,12 @@ class Link:
         return writer
 
     def reader(
-        self, topic: str, kind: type, depth: int = 1, reliable: bool = False
+        self, topic: str, kind: type, depth: int = 1, reliable: bool = False, foreign: bool = False
     ) -> "DataReader[Any]":
-        """Of the newest messages of a kind, so many at most."""
+        """Of the newest messages of a kind, so many at most; perhaps only of those of others."""
         reliability = Policy.Reliability.Reliable(0) if reliable else Policy.Reliability.BestEffort
-        quality = Qos(reliability, Policy.History.KeepLast(depth))
+        ignored = Policy.IgnoreLocal.Participant if foreign else Policy.IgnoreLocal.Nothing
+        quality = Qos(reliability, Policy.History.KeepLast(depth), ignored)
         reader: DataReader[Any] = DataReader(self._participant, self._topic(topic, kind), quality)
         self._entities.append(reader)
         return reader

@@ -30,6 +30,9 @@ class Wire(Protocol):
     def newest(self) -> Received | None:
         """The newest state, if one has come since the last call; raises `WireError`."""
 
+    def hears_others(self) -> bool:
+        """Whether another program has sent a command since the last call; raises `WireError`."""
+
     def call(self, service: str, api: int, parameter: dict[str, Any]) -> Any:
         """Call a service of the robot, which may take a second; see `Services.call`."""
 
@@ -51,6 +54,7 @@ class DdsWire:
             self._link = Link(interface, domain)
             self._writer = self._link.writer(COMMAND_TOPIC, self._kind)
             self._reader = self._link.reader(STATE_TOPIC, packed_type(messages.state))
+            self._others = self._link.reader(COMMAND_TOPIC, self._kind, foreign=True)
             self._services = DdsServices(self._link, (SWITCHER, SPORT))
         except DDSException as error:
             raise WireError(
@@ -74,6 +78,13 @@ class DdsWire:
             return None  # a sample without data says that a sender has gone
         return Received(samples[0].payload, samples[0].sample_info.source_timestamp)
 
+    def hears_others(self) -> bool:
+        """See `Wire.hears_others`."""
+        try:
+            return any(sample.sample_info.valid_data for sample in self._others.take(1))
+        except DDSException as error:
+            raise WireError(f"DDS cannot read {COMMAND_TOPIC}: {error.msg}") from None
+
     def call(self, service: str, api: int, parameter: dict[str, Any]) -> Any:
         """See `Wire.call`."""
         try:
@@ -83,5 +94,5 @@ class DdsWire:
 
     def close(self) -> None:
         """See `Wire.close`."""
-        del self._writer, self._reader, self._services
+        del self._writer, self._reader, self._others, self._services
         self._link.close()

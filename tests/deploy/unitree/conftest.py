@@ -31,7 +31,7 @@ class Bench:
         self.robot, self.faults = robot, faults
         self.sent: list[bytes] = []
         self.calls: list[tuple[str, int]] = []
-        self.silent = self.mute = False
+        self.silent = self.mute = self.commanded_by_others = False
         self.sender_offset = 5e8
         self._arrived: Received | None = None
         self._incoming, self._outgoing = Outbox(), Outbox()
@@ -74,6 +74,9 @@ class Bench:
     def newest(self) -> Received | None:
         arrived, self._arrived = self._arrived, None
         return arrived
+
+    def hears_others(self) -> bool:
+        return self.commanded_by_others
 
     def call(self, service: str, api: int, parameter: dict[str, Any]) -> Any:
         self.calls.append((service, api))

@@ -117,7 +117,9 @@ def test_a_robot_that_is_gone_grows_old_and_does_not_end_the_driver(emulator: Em
         assert time.monotonic() - float(driver.read().time) > 0.25
 
 
-def test_a_controller_that_is_killed_leaves_a_robot_that_brakes(emulator: Emulator) -> None:
+def test_one_controller_alone_is_let_in_and_one_that_is_killed_leaves_a_robot_that_brakes(
+    emulator: Emulator,
+) -> None:
     specification = f"unitree:domain={_domain()}"
     controller = subprocess.Popen(
         [sys.executable, "-c", CONTROLLER, specification], stdout=subprocess.PIPE, text=True
@@ -126,6 +128,8 @@ def test_a_controller_that_is_killed_leaves_a_robot_that_brakes(emulator: Emulat
     assert controller.stdout is not None
     for _ in range(100):
         last = float(controller.stdout.readline())
+    with pytest.raises(DriverError, match="another program commands this robot"):
+        open_it().connect()
     os.kill(controller.pid, signal.SIGKILL)
     rest = controller.stdout.read().split("\n")
     last = max([last, *(float(line) for line in rest[:-1] if line)])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from simreal.deploy.bounds import StateBounds
 from simreal.deploy.drivers import DriverError, open_driver
-from simreal.deploy.drivers.unitree import UnitreeDriver
+from simreal.deploy.drivers.unitree import LISTENING, UnitreeDriver
 from simreal.deploy.emulators.faults import parse_fault
 from simreal.deploy.emulators.unitree import codec as written_out
 from simreal.deploy.unitree.arrival import ArrivalClock
@@ -274,7 +274,8 @@ def test_a_clock_that_overflows_is_no_restart() -> None:
 
 
 def test_what_a_motor_missed_makes_its_joint_older(go2: MakeBench) -> None:
-    bench, driver = go2(parse_fault("drop:FL_calf=1@0.1-0.11"))
+    begin = LISTENING + 0.1  # connecting takes so long
+    bench, driver = go2(parse_fault(f"drop:FL_calf=1@{begin}-{begin + 0.01}"))
     with driver:
         bench.sleep(0.08)
         driver.read()
@@ -293,6 +294,14 @@ def test_a_controller_of_the_robots_own_is_refused(go2: MakeBench) -> None:
         driver.connect()
     assert not bench.sent
     assert bench.robot.controller == "normal"
+
+
+def test_a_robot_that_another_program_commands_is_refused(go2: MakeBench) -> None:
+    bench, driver = go2()
+    bench.commanded_by_others = True
+    with pytest.raises(DriverError, match="another program commands this robot, on rt/lowcmd"):
+        driver.connect()
+    assert not bench.sent
 
 
 def test_it_is_released_after_the_robot_has_lain_down(go2: MakeBench) -> None:
