@@ -71,12 +71,12 @@ def preflight(
         (lambda text: None) if as_json else (lambda text: console.print(text, soft_wrap=True)),
     )
     content = asdict(verdict) | {"ready": verdict.ready, "verdict": verdict.sentence()}
-    if output is not None:
-        write_text(output, json.dumps(content, indent=2) + "\n")
     if as_json:
         print_json(content)
     else:
         console.print(f"verdict: {verdict.sentence()}", style="green" if verdict.ready else "red")
+    if output is not None:  # last: a folder that may not be written costs nobody the verdict
+        write_text(output, json.dumps(content, indent=2) + "\n")
     if not verdict.ready:
         sys.exit(1 if any(finding.result == "fail" for finding in verdict.findings) else 3)
 

@@ -24,6 +24,7 @@ from simreal.deploy.preflight.motion import UnsafeMotionError, motion_latency, o
 from simreal.deploy.preflight.timing import BusTimes, bus_finding, latency_finding, trained_latency
 from simreal.deploy.preflight.verdict import Finding, Verdict
 from simreal.deploy.preflight.wiggle import Wiggle, judge, order_and_signs
+from simreal.errors import UserError
 from simreal.joint_directions import joint_directions
 from simreal.robots import load_robot
 from simreal.state import FloatArray, RobotState
@@ -337,3 +338,14 @@ def test_preflight_of_the_qube_on_the_command_line(
     failed = "fail" in results.values()
     assert done.exit_code == (1 if failed else 0)
     assert f"verdict: {found['verdict']}".split()[:2] == done.output.splitlines()[-1].split()[:2]
+
+
+def test_a_report_that_cannot_be_written_costs_nobody_the_verdict(
+    policy_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    report = tmp_path / "file" / "preflight.json"
+    arguments = ["preflight", str(policy_file()), "--driver", "sim", "--hand", "nobody"]
+    done = CliRunner().invoke(cli, [*arguments, "--output", str(report)])
+    assert isinstance(done.exception, UserError)
+    assert "verdict: nothing failed" in done.output
