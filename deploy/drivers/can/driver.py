@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from simreal.contract import Actuator, RobotDescription
 from simreal.deploy.drivers.can.bus import POLL_INTERVAL, CanBus
 from simreal.deploy.drivers.can.mit import MitCommand
 from simreal.deploy.drivers.can.node import Node
-from simreal.deploy.drivers.can.protocols import EXTENDED, ZERO, speak_to
+from simreal.deploy.drivers.can.protocols import EXTENDED, ZERO, Reading, speak_to
 from simreal.deploy.drivers.can.setup import BRAKING, set_up, settle, usable
 from simreal.deploy.drivers.driver import Driver, DriverError
 from simreal.deploy.drivers.options import whole_number
@@ -24,6 +24,9 @@ PASSIVE_WAIT = 0.02
 """s"""
 STALE_POSTURE = 0.1
 """s, beyond which a posture is too old to be held."""
+LEFT_OVER, LISTEN = 0.02, 0.12
+"""s after a bus was opened, until which an adapter may give what was sent before, and until which nobody
+else's motors may answer. Who commands motors does so ten times a second and more."""
 OPTIONS = ("robot", "interface", "channel", "clear_faults")
 
 
@@ -87,7 +90,9 @@ class CanDriver(Driver):
         try:
             for channel in self._channels:
                 self._buses.append(CanBus(self._interface, channel, self._config.bitrate))
-            self._nodes = [self._node(each) for each in self._robot.description.actuators]
+            nodes = [self._node(each) for each in self._robot.description.actuators]
+            self._refuse_another_program(nodes)
+            self._nodes = nodes
             for node in self._nodes:
                 self._speakers.setdefault((node.bus, node.protocol.answers_on), []).append(node)
             watchdog_ms = self._robot.config.safety.watchdog_ms
@@ -106,6 +111,22 @@ class CanDriver(Driver):
         config = self._config.motors[actuator.name]
         joint = self._robot.description.joint_names.index(actuator.joint)
         return Node(actuator, joint, self._buses[config.bus], speak_to(config))
+
+    def _refuse_another_program(self, nodes: Sequence[Node]) -> None:
+        """Before anything is sent: motors made passive would let fall what another program holds up."""
+        began = time.monotonic()
+        while (elapsed := time.monotonic() - began) < LISTEN:
+            for bus in self._buses:
+                frame = bus.receive()
+                if frame is None:
+                    bus.wait(min(LISTEN - elapsed, POLL_INTERVAL))
+                    continue
+                for node in nodes if elapsed > LEFT_OVER else ():
+                    if node.bus is bus and isinstance(node.protocol.decode(frame), Reading):
+                        raise DriverError(
+                            f"motor {node.place} answers, and was not asked: another program commands "
+                            "this robot; end that one first"
+                        )
 
     def _refuse_faults(self) -> None:
         faults = self._faults()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from simreal.deploy.drivers import DriverError
-from simreal.deploy.drivers.can.driver import open_driver
+from simreal.deploy.drivers.can.driver import CanDriver, open_driver
 from simreal.deploy.emulators.can.can_leg import can_config
 from simreal.deploy.emulators.can.motors.damiao import PMAX, TIMEOUT, VMAX, DamiaoFirmware
 from simreal.deploy.emulators.can.motors.motor import CanFrame
@@ -84,6 +84,29 @@ def test_motors_with_gear_offset_and_sign_see_the_same_leg(can_world: Make, mode
         np.testing.assert_allclose(state.joint_position, world.robot.body.position, atol=2e-3)
         np.testing.assert_allclose(state.joint_effort, world.robot.body.effort, atol=0.05)
         assert world.robot.motors[HIP].last.stiffness == pytest.approx(15.0 / 4, abs=0.13)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_robot_that_another_program_commands_is_left_to_it(
+    can_world: Make, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with can_world(model) as world:
+        world.driver.connect()
+        _follow(world, 30)
+        exchange, due = world._exchange, [world.now]
+
+        def meanwhile() -> None:
+            if world.now >= due[0]:
+                due[0] += PERIOD
+                world.driver.read()
+                world.driver.write(_command())
+            exchange()
+
+        monkeypatch.setattr(world, "_exchange", meanwhile)
+        second = CanDriver(world.driver._robot, "virtual", world.driver._channels)
+        with pytest.raises(DriverError, match="another program commands this robot"):
+            second.connect()
+        assert all(motor.enabled for motor in world.robot.motors)
 
 
 @pytest.mark.parametrize("model", MODELS)
