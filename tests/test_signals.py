@@ -14,10 +14,12 @@ from simreal.signals import Interrupt, interrupt_flag
 
 @pytest.fixture
 def usual() -> Iterator[Any]:
-    """As in a program of its own: what runs tests may ignore signals."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """As in a program of its own: what runs tests may ignore signals, as `nohup` does."""
+    own = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    before = [(number, signal.signal(number, handler)) for number, handler in own.items()]
     yield signal.default_int_handler
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before:
+        signal.signal(number, handler)
 
 
 def test_the_first_signal_raises_all_flags_and_the_second_acts_as_usual(usual: Any) -> None:
@@ -42,10 +44,11 @@ def test_a_flag_that_was_not_raised_leaves_the_one_around_it_in_place() -> None:
     assert signal.getsignal(signal.SIGTERM) is usual
 
 
+@pytest.mark.usefixtures("usual")
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
 def test_a_terminal_that_is_closed_asks_to_end_and_then_a_second_signal_unwinds(second: int) -> None:
     """Motors are made passive as the stack unwinds: no signal but SIGKILL may skip that."""
-    usual = [signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGTERM)]
+    before = [signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGTERM)]
     with pytest.raises(KeyboardInterrupt), interrupt_flag() as flag:
         for _ in range(2):  # of the kernel, and of the shell
             os.kill(os.getpid(), signal.SIGHUP)
@@ -53,7 +56,7 @@ def test_a_terminal_that_is_closed_asks_to_end_and_then_a_second_signal_unwinds(
         assert flag.requested
         os.kill(os.getpid(), second)
         time.sleep(1.0)
-    assert [signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGTERM)] == usual
+    assert [signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGTERM)] == before
 
 
 def test_what_nohup_started_survives_its_terminal() -> None:

@@ -35,7 +35,7 @@ STILL = 0.02
 )
 @click.option(
     "--duration",
-    type=NumberRange(min=0, min_open=True),
+    type=NumberRange(min=0, min_open=True, max=LONGEST),
     metavar="S",
     help="Until Ctrl-C if absent.",
 )
@@ -116,11 +116,6 @@ def deploy(
     from simreal.deploy.phase_lines import phase_lines
     from simreal.deploy.realtime import RealTime
 
-    if duration is not None and not duration <= LONGEST:  # nor a number
-        raise UserError(
-            f"--duration {duration}: expected seconds, at most {LONGEST:g}; "
-            "leave it out to run until Ctrl-C"
-        )
     if log is not None and log.is_file():
         raise UserError(f"{log}: exists already; give the log another name")
     loaded, name, own_duration = _what_runs(policy, excite)
