@@ -11,6 +11,9 @@ ADAPTED = "adapted"
 BASE = "base"
 """Folder in an adapted run, itself a run, that holds the policy which it began from."""
 VERDICT = "gate.json"
+KEPT_BACK = "kept_back"
+"""Key in ``run.json`` of a kept base: why it was not to leave when it was kept. What it began from
+itself is not kept with it, and cannot be asked any more."""
 
 
 def adapted_from(method: str, base: Run) -> dict[str, Any]:
@@ -29,13 +32,14 @@ def reasons_against_export(run: Run) -> list[str]:
     Where the policy that it began from was adapted, too, that must have passed: not to be worse than
     what must not leave is nothing.
     """
-    adapted = run.facts().get(ADAPTED)
-    if adapted is None:
+    adapted, before = run.facts().get(ADAPTED), run.facts().get(KEPT_BACK)
+    if adapted is None or before == []:
         return []
     robot = adapted.get("robot")
     if robot is not None and robot.get("better") is not True:  # whatever a simulator says of it
         return [f"{robot.get('trial')}: its base policy is {run.path / BASE}"]
-    command = f"simreal gate {run.path}"
+    kept = Run(run.path / BASE) if (run.path / BASE).is_dir() else None
+    command = f"simreal gate {run.path}" + ("" if kept else f" --against {adapted.get('base')}")
     try:
         verdict: dict[str, Any] = json.loads((run.path / VERDICT).read_text("utf-8"))
         passed, judged, reasons = verdict["passed"], verdict["policy_sha256"], list(verdict["reasons"])
@@ -46,10 +50,11 @@ def reasons_against_export(run: Run) -> list[str]:
         return [f"{run.path / VERDICT} cannot be read: {command}"]
     if judged != digest(run.latest_checkpoint()):
         return [f"it was trained on since it was compared with its base policy: {command}"]
-    kept = Run(run.path / BASE) if (run.path / BASE).is_dir() else None
     began_from = {adapted.get("base_sha256"), None if kept is None else digest(kept.latest_checkpoint())}
     if held_against not in began_from:
         return [f"it was compared with {base}, not with the policy that it began from: {command}"]
     if passed is not True or reasons:
         return [str(reason) for reason in reasons] or [f"it has not passed: {command}"]
-    return [] if kept is None else [f"{BASE}: {each}" for each in reasons_against_export(kept)]
+    if kept is not None:
+        return [f"{BASE}: {each}" for each in reasons_against_export(kept)]
+    return [each for each in before or () if each.startswith(f"{BASE}: ")]

@@ -206,6 +206,7 @@ class UnitreeDriver(Driver):
     def _refuse_others(self) -> None:
         """The robot obeys whoever sends: of two programs each would undo what the other does."""
         assert self._wire is not None
+        self._wire.hears_others()  # the newest of before: of the controller that has just let go, say
         until = time.monotonic() + LISTENING
         while time.monotonic() < until:
             if self._wire.hears_others():

@@ -33,8 +33,8 @@ from simreal.kept_files import kept_names
 from simreal.make_environment import make_environment
 from simreal.randomization.posterior import read_posterior, write_posterior
 from simreal.randomization.residual import read_residual
-from simreal.run import Run
-from simreal.run_verdict import BASE, VERDICT, adapted_from
+from simreal.run import LARGEST_SEED, Run
+from simreal.run_verdict import BASE, KEPT_BACK, VERDICT, adapted_from, reasons_against_export
 from simreal.train import StatusListener, refuse_residual_policy, start_run, train
 
 OLD_SHARE = 0.3
@@ -113,7 +113,8 @@ def start_finetuning(
         if residual is not None:
             adapted["residual"] = _told(residual)
         run = start_from(base, changed, steps, path, overrides, seed, adapted=adapted)
-    copy_file(identified, run.path / IDENTIFIED)
+    with whole_or_not_at_all(run):
+        copy_file(identified, run.path / IDENTIFIED)
     change = redrawn(began.model_dump(mode="json")["randomization"], posterior)
     return Finetuning(run, change, posterior.coverage)
 
@@ -135,7 +136,8 @@ def start_from(
         UserError: an experiment that cannot be trained, or networks that an override has changed.
     """
     changed = _longer(experiment, base, steps, overrides)
-    run = start_run(changed, base.seed + 1 if seed is None else seed, path, **facts)
+    following = (base.seed + 1) % (LARGEST_SEED + 1)
+    run = start_run(changed, following if seed is None else seed, path, **facts)
     with whole_or_not_at_all(run):
         keep_base(run, base)
     return run
@@ -188,6 +190,7 @@ def keep_base(run: Run, base: Run) -> None:
     if (verdict := kept / VERDICT).is_file():
         found = verdict.read_bytes().replace(digest(checkpoint).encode(), digest(copy).encode())
         write_atomically(verdict, lambda temporary: temporary.write_bytes(found))
+    Run(kept).update_facts(**{KEPT_BACK: reasons_against_export(base)})
     kept.rename(run.path / BASE)
 
 
@@ -196,7 +199,7 @@ def whole_or_not_at_all(run: Run) -> Iterator[None]:
     """Remove a run's new folder where something is refused before it holds a policy."""
     try:
         yield
-    except UserError:
+    except (UserError, KeyboardInterrupt):
         if not run.has_checkpoint:
             shutil.rmtree(run.path)
         raise

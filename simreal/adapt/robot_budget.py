@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from itertools import takewhile
 from pathlib import Path
 
@@ -203,7 +203,10 @@ class Ledger:
             UserError: it is damaged: then nobody knows what the robot has done.
         """
         try:
-            found = TypeAdapter(cls).validate_json(path.read_bytes())
+            text = path.read_bytes()
+            found = TypeAdapter(cls).validate_json(text)
+            if missing := {each.name for each in fields(cls)} - set(json.loads(text)):
+                raise ValueError(f"{', '.join(sorted(missing))} is missing")
             if not all(0.0 <= each < math.inf for each in found._times):
                 raise ValueError("seconds that nobody can have flown")
         except ValidationError as error:

@@ -63,11 +63,15 @@ def seconds_ahead(subject: Subject) -> float | None:
     pairs = _pairs(subject.log)
     if pairs is None or not pairs.moved.any() or len(pairs.time) < 50:
         return None
-    leads, alike = pairs.ahead()
+    leads = pairs.shifts()
+    if len(leads) == 0:
+        return None
+    alike = pairs.shifted(leads)
     best, alike = leads[alike.argmax(axis=0)][pairs.moved], alike.max(axis=0)[pairs.moved]
-    before = np.maximum(pairs.likeness.diagonal(), 0.0)[pairs.moved]
+    # Of either sign, and as much later: what repeats itself, or turns the other way, looks alike ahead.
+    before = np.abs(pairs.shifted(-np.append(0.0, leads))).max(axis=0)[pairs.moved]
     ahead, behind = (np.maximum(ALIKE, 1.0 - each**2) for each in (alike, before))
-    if alike.min() < PLAINLY or (ahead > CLEARLY * behind).any():
+    if not alike.min() >= PLAINLY or (ahead > CLEARLY * behind).any():
         return None
     return float(np.median(best)) if np.ptp(best) < LATEST else None
 
@@ -115,15 +119,19 @@ class _Pairs:
         asked = (self.log.at("commanded_position", time, hold=True) for time in late)
         return np.array([motion @ _standard(each) for each in asked])
 
-    def ahead(self) -> tuple[FloatArray, FloatArray]:
-        """(leads,) s, and (leads, joints) correlation of joints with their commands that much later."""
-        end = min(self.log["commanded_position"].time[-1], self.time[-1])
-        furthest = min(FURTHEST, 0.25 * (end - self.time[0]))
-        leads = np.arange(SOONEST, furthest, 0.01)
-        rows = self.time <= end - furthest
-        motion = _standard(self.position[rows]) / np.count_nonzero(rows)
+    def shifts(self) -> FloatArray:
+        """(leads,) s by which a log of this length can tell commands that come after the motion."""
+        table = self.log["commanded_position"]
+        length = min(table.time[-1], self.time[-1]) - max(table.time[0], self.time[0])
+        return np.arange(SOONEST, min(FURTHEST, 0.25 * length), 0.01)
+
+    def shifted(self, leads: FloatArray) -> FloatArray:
+        """(leads, joints) correlation of joints with their own commands so many s later."""
+        table = self.log["commanded_position"]
+        rows = (self.time + leads.min() >= table.time[0]) & (self.time + leads.max() <= table.time[-1])
+        motion = _standard(self.position[rows]) / max(1, int(rows.sum()))
         later = (self.log.at("commanded_position", self.time[rows] + lead, hold=True) for lead in leads)
-        return leads, np.array([np.sum(motion * _standard(each), axis=0) for each in later])
+        return np.array([np.sum(motion * _standard(each), axis=0) for each in later])
 
     @cached_property
     def _resemblance(self) -> FloatArray:

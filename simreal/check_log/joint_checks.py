@@ -24,7 +24,7 @@ EXPLAINED = 0.6
 SAMPLES = 400
 """At which the model is asked about each other pairing."""
 SHIFTS = np.arange(0.15, 1.01, 0.05)
-"""s, by which commands are tried to be stamped wrong: by more than actuators are late."""
+"""s, by which commands are tried to be stamped wrong: by more than efforts and voltages are late."""
 GRAVITY = 9.81
 GRAVITY_TOLERANCE = 0.25
 """Share by which the mean of an accelerometer may differ from gravity."""

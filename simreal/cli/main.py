@@ -1,5 +1,6 @@
 """The command line: one thin command per verb. Heavy imports wait until a verb needs them."""
 
+import errno
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,6 +50,9 @@ TRAIN_MODULES = (
     "tensorboard",
 )
 
+OF_A_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPIPE)
+"""Faults that are told without a traceback, even if the file has no name: the output has none."""
+
 
 class _Commands(click.Group):
     """A group that names the nearest command for one that it does not know."""
@@ -88,6 +92,8 @@ def main() -> None:
         errors.print(f"error: not enough memory: {error}", style="red", soft_wrap=True)
         sys.exit(2)
     except OSError as error:  # of a disk as a rule, which may be behind the output, too
+        if error.filename is None and error.errno not in OF_A_DISK:
+            raise
         where = error.filename or "the output, or another file"
         errors.print(f"error: {where}: {error.strerror or error}", style="red", soft_wrap=True)
         sys.exit(2)

@@ -94,9 +94,9 @@ def _refuse_unpredictable(setup: Setup, bare: World, windows: Windows) -> None:
             "log it with the base held, as on a stand, and give --fixed-base"
         )
     period = float(np.median(np.diff(windows.time, axis=1)[windows.valid[:, 1:]]))
-    if bare.physics.timestep > period * (1.0 + ROUNDING):
+    if setup.timestep is not None and setup.timestep > period * (1.0 + ROUNDING):
         raise UserError(
-            f"robot {setup.robot.name}: physics steps of {bare.physics.timestep:g} s are longer than "
+            f"robot {setup.robot.name}: physics steps of {setup.timestep:g} s are longer than "
             f"the {period:.4g} s between measurements; nearest: --timestep {period:.4g}"
         )
 

@@ -20,6 +20,8 @@ from simreal.logs.units import to_si
 from simreal.state import FloatArray
 
 RUN = "{run}"
+NUMBERS = "biufM"
+"""Kinds of NumPy's arrays that are read as numbers; times of day count from 1970, in their own unit."""
 LATEST = 2**63 / 1e9
 """s since 1970, up to which ns can be counted."""
 
@@ -242,8 +244,10 @@ def _read_npz(path: Path) -> dict[str, FloatArray]:
     try:
         with np.load(path, allow_pickle=False) as file:
             for key in file.files:
-                with suppress(ValueError, TypeError):  # text and objects may stand beside numbers
-                    arrays[key] = file[key].astype(np.float64, casting="same_kind")
+                with suppress(ValueError):  # objects may stand beside numbers, and text
+                    values = file[key]
+                    if values.dtype.kind in NUMBERS:
+                        arrays[key] = np.asarray(values, dtype=np.float64)
     except FileNotFoundError:
         raise UserError(f"{path}: no such log") from None
     except (zipfile.BadZipFile, EOFError, zlib.error, OSError):

@@ -192,3 +192,28 @@ def test_commands_that_come_after_their_motion_are_by_another_clock(late: float)
     log.channels["commanded_position"] = Channel(time, swing, JOINTS, units)
     log.channels["joint_position"] = Channel(time, np.roll(swing, 7, axis=0), JOINTS, units)
     assert clock(make_subject(log)).verdict == "pass"  # each swing resembles the next
+
+
+@pytest.mark.parametrize("late", [0.0, 0.35])
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_a_sine_that_comes_late_or_the_wrong_way_is_no_other_clock(late: float, sign: float) -> None:
+    time = PERIOD * np.arange(1000)
+    asked = np.sin(2 * np.pi * time[:, None] * [1.0, 1.0])
+    moved = sign * np.sin(2 * np.pi * (time[:, None] - late) * [1.0, 1.0])
+    log = RobotLog("servos", joint_names=JOINTS, actuator_joints={name: name for name in JOINTS})
+    log.channels["joint_position"] = Channel(time, moved, JOINTS, ("rad", "rad"))
+    log.channels["commanded_position"] = Channel(time, asked, JOINTS, ("rad", "rad"))
+    assert clock(make_subject(log)).verdict == "pass"
+    moved[500] = np.nan
+    assert "all joints move" not in clock(make_subject(log)).text
+
+
+def test_commands_that_end_soon_or_logs_that_are_short_tell_nothing_of_their_clock() -> None:
+    time, few = PERIOD * np.arange(1000), PERIOD * np.arange(20)
+    for seen in (time, few[-1] * np.linspace(0.0, 1.0, 60)):
+        log = RobotLog("servos", joint_names=JOINTS, actuator_joints={name: name for name in JOINTS})
+        swing = np.sin(2 * np.pi * seen[:, None] * [1.0, 2.0])
+        log.channels["joint_position"] = Channel(seen, swing, JOINTS, ("rad", "rad"))
+        asked = np.sin(2 * np.pi * few[:, None] * [1.0, 2.0])
+        log.channels["commanded_position"] = Channel(few, asked, JOINTS, ("rad", "rad"))
+        assert "all joints move" not in clock(make_subject(log)).text

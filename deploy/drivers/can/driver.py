@@ -24,7 +24,7 @@ PASSIVE_WAIT = 0.02
 """s"""
 STALE_POSTURE = 0.1
 """s, beyond which a posture is too old to be held."""
-LEFT_OVER, LISTEN = 0.02, 0.12
+LEFT_OVER, LISTEN = 0.02, 0.32
 """s after a bus was opened, until which an adapter may give what was sent before, and until which nobody
 else's motors may answer. Who commands motors does so ten times a second and more."""
 OPTIONS = ("robot", "interface", "channel", "clear_faults")

@@ -1,0 +1,55 @@
+"""Whether a policy that was adapted, perhaps from one that was, may leave its run."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from simreal.adapt.finetune import start_from
+from simreal.files import digest
+from simreal.run import Run
+from simreal.run_verdict import BASE, VERDICT, adapted_from, reasons_against_export
+
+
+def adapted(base: Run, path: Path) -> Run:
+    """A run that begins from another's policy, and has learned nothing yet."""
+    run = start_from(base, base.experiment(), 64, path, adapted=adapted_from("finetune", base))
+    checkpoint = base.latest_checkpoint()
+    run.checkpoints.mkdir(exist_ok=True)
+    shutil.copyfile(checkpoint, run.checkpoints / checkpoint.name)
+    return run
+
+
+def passed(run: Run, against: Run | None = None) -> Run:
+    """The same, as the gate leaves a policy that is not worse."""
+    base = against or Run(run.path / BASE)
+    verdict = {
+        "passed": True,
+        "reasons": [],
+        "policy_sha256": digest(run.latest_checkpoint()),
+        "base": base.path.name,
+        "base_sha256": digest(base.latest_checkpoint()),
+    }
+    (run.path / VERDICT).write_text(json.dumps(verdict), "utf-8")
+    return run
+
+
+@pytest.mark.parametrize("judged", [True, False])
+def test_all_that_a_policy_was_adapted_from_must_have_passed(
+    run_and_policy: tuple[Path, Path], tmp_path: Path, judged: bool
+) -> None:
+    first = Run.open(run_and_policy[0])
+    second = adapted(first, tmp_path / "second")
+    if judged:
+        passed(second)
+    third = passed(adapted(second, tmp_path / "third"))
+    fourth = passed(adapted(third, tmp_path / "fourth"))
+    for run in (second, third, fourth):
+        assert (reasons_against_export(run) == []) == judged
+    if not judged:
+        assert f"simreal gate {third.path / BASE} --against {first.path}" in "".join(
+            reasons_against_export(third)
+        )
+        passed(Run(third.path / BASE), first)  # as that command finds
+        assert reasons_against_export(third) == [] and reasons_against_export(fourth)
