@@ -199,7 +199,7 @@ def whole_or_not_at_all(run: Run) -> Iterator[None]:
     """Remove a run's new folder where something is refused before it holds a policy."""
     try:
         yield
-    except (UserError, KeyboardInterrupt):
+    except UserError:
         if not run.has_checkpoint:
             shutil.rmtree(run.path)
         raise
