@@ -1,5 +1,6 @@
 """Files that are whole or not there."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -10,6 +11,8 @@ from pathlib import Path
 
 from simreal.errors import UserError
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Faults of a disk that takes no more."""
 BLOCK = 2**20
 """Bytes that are read at once."""
 

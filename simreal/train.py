@@ -1,6 +1,5 @@
 """Training: agent and environment brought together, with progress, checkpoints and resume."""
 
-import errno
 import math
 import time
 from collections import deque
@@ -28,6 +27,7 @@ from simreal.env import BatchEnv
 from simreal.episodes import Environment, Episode
 from simreal.errors import UserError
 from simreal.experiment import BaseExperiment, ExperimentConfig
+from simreal.files import NO_ROOM
 from simreal.make_environment import make_environment
 from simreal.randomization.schedule_interface import HistoryRow
 from simreal.robots.loader import load_robot
@@ -39,7 +39,6 @@ from simreal.vec_env import SimrealVecEnv
 
 RECENT_EPISODES = 200
 LARGEST_WEIGHT = 1e6
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 METRIC_COLUMNS = ["wall_time_s", "return", "success", "goal_share", "steps_per_second"]
 
 

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from simreal.adapt.posterior_override import Redrawn, redrawn
 from simreal.adapt.worlds import experiment_in, mix_worlds, robot_experiment
 from simreal.agents.carry_over import Inputs, carry_over
-from simreal.agents.checkpoint import save_tensors
+from simreal.agents.checkpoint import load_tensors, save_tensors
 from simreal.agents.config import PPOConfig
 from simreal.config import override, read_document
 from simreal.errors import UserError
@@ -28,7 +27,7 @@ from simreal.experiment import (
     ResidualConfig,
     parse_any_experiment,
 )
-from simreal.files import copy_file, digest, write_atomically
+from simreal.files import copy_file, digest, write_atomically, write_folder_atomically
 from simreal.kept_files import kept_names
 from simreal.make_environment import make_environment
 from simreal.randomization.posterior import read_posterior, write_posterior
@@ -157,7 +156,7 @@ def finetune(run: Run, listen: StatusListener | None = None) -> bool:
     """
     base = Run.open(run.path / BASE)
     old, new = _inputs(base), _inputs(run)
-    content = torch.load(base.latest_checkpoint(), map_location="cpu", weights_only=True)
+    content = load_tensors(base.latest_checkpoint())
 
     def begin(agent: BaseAlgorithm) -> None:
         carry_over(content, agent, old, new)
@@ -174,24 +173,25 @@ def keep_base(run: Run, base: Run) -> None:
     So it can be evaluated, exported and compared whatever becomes of the other folder. It is whole or
     not there; what the gate has found of it holds of the copy, too.
     """
-    kept = run.path / f".{BASE}.partial"
-    shutil.rmtree(kept, ignore_errors=True)
     names = kept_names(read_document(base.path / "config.yaml").data)
     named = [base.path / name for name in names]
-    for source in {*base.path.glob("*.yaml"), *base.path.glob("*.json"), *named}:
-        copy_file(source, kept / source.name)
     checkpoint = base.latest_checkpoint()
-    content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    copy = kept / "checkpoints" / checkpoint.name
-    if content.pop("replay", None) is None:
-        copy_file(checkpoint, copy)  # every byte, so that its SHA-256 is that in run.json
-    else:
-        save_tensors(copy, content)
-    if (verdict := kept / VERDICT).is_file():
-        found = verdict.read_bytes().replace(digest(checkpoint).encode(), digest(copy).encode())
-        write_atomically(verdict, lambda temporary: temporary.write_bytes(found))
-    Run(kept).update_facts(**{KEPT_BACK: reasons_against_export(base)})
-    kept.rename(run.path / BASE)
+    content = load_tensors(checkpoint)
+
+    def write(kept: Path) -> None:
+        for source in {*base.path.glob("*.yaml"), *base.path.glob("*.json"), *named}:
+            copy_file(source, kept / source.name)
+        copy = kept / "checkpoints" / checkpoint.name
+        if content.pop("replay", None) is None:
+            copy_file(checkpoint, copy)  # every byte, so that its SHA-256 is that in run.json
+        else:
+            save_tensors(copy, content)
+        if (verdict := kept / VERDICT).is_file():
+            found = verdict.read_bytes().replace(digest(checkpoint).encode(), digest(copy).encode())
+            write_atomically(verdict, lambda temporary: temporary.write_bytes(found))
+        Run(kept).update_facts(**{KEPT_BACK: reasons_against_export(base)})
+
+    write_folder_atomically(run.path / BASE, write)
 
 
 @contextmanager

@@ -74,8 +74,7 @@ def finetune_offline(
     if is_taken(output):
         raise UserError(f"{output}: exists already; give another --run")
     found = [log for path in logs for log in read_logs(path)]
-    sources = sources_of(logs)
-    refuse_twice(logs, sources, "its steps would seem to be more than they are")
+    sources = sources_to_learn_from(logs)
     data = _normalised(read_transitions(found, experiment, run.contract()), module)
     learned, kept = split(data)
     actor = Actor(module.network, module.squash)
@@ -90,7 +89,7 @@ def finetune_offline(
     adapted = adapted_from("finetune-offline", run) | {
         "config": config.model_dump(mode="json"),
         "seed": seed,
-        "logs": [{"name": each.file, "sha256": each.sha256} for each in sources],
+        "logs": sources,
         "transitions": len(data),
         "coverage": {check.name: [check.found, check.bound] for check in coverage.checks},
     }
@@ -127,6 +126,13 @@ def _normalised(data: Transitions, module: ExportedPolicy) -> Transitions:
             for each in (data.observation, data.next_observation)
         ]
     return dataclasses.replace(data, observation=both[0], next_observation=both[1])
+
+
+def sources_to_learn_from(logs: Sequence[Path]) -> list[dict[str, str]]:
+    """Name and SHA-256 of each, for ``run.json``; raises a `UserError` if one is given twice."""
+    sources = sources_of(logs)
+    refuse_twice(logs, sources, "its steps would seem to be more than they are")
+    return [{"name": each.file, "sha256": each.sha256} for each in sources]
 
 
 def _refuse(checks: Sequence[Check], run: Run) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from simreal.adapt.finetune import keep_base, whole_or_not_at_all
-from simreal.adapt.finetune_offline import learnable
+from simreal.adapt.finetune_offline import learnable, sources_to_learn_from
 from simreal.adapt.online_learner import FrozenPolicy
 from simreal.adapt.online_session import OnlineConfig, OnRobot, Session, Status
 from simreal.adapt.robot_budget import Budget, Ledger
@@ -23,7 +23,6 @@ from simreal.errors import UserError
 from simreal.experiment import ExperimentConfig, parse_experiment
 from simreal.files import is_taken
 from simreal.logs.formats import read_logs
-from simreal.randomization.posterior import Source, refuse_twice, sources_of
 from simreal.run import Run
 from simreal.run_verdict import ADAPTED, BASE, adapted_from
 from simreal.signals import interrupt_flag
@@ -89,9 +88,7 @@ def finetune_online(
         if logs
         else None
     )
-    sources = sources_of(logs)
-    refuse_twice(logs, sources, "its steps would seem to be more than they are")
-    made_of = _made_of(base, sources, config, seed)
+    made_of = _made_of(base, logs, config, seed)
     run = _begin_or_go_on(base, output, experiment, config, made_of, seed)
     with run.lock(), interrupt_flag() as interrupt:
         policy = FrozenPolicy(module)
@@ -103,12 +100,12 @@ def finetune_online(
         return OnlineTuning(run, session.ledger, stopped, session.no_filter, session.trial)
 
 
-def _made_of(base: Run, sources: Sequence[Source], config: OnlineConfig, seed: int) -> dict[str, Any]:
+def _made_of(base: Run, logs: Sequence[Path], config: OnlineConfig, seed: int) -> dict[str, Any]:
     """What must be the same when a run goes on."""
     return adapted_from("finetune-online", base) | {
         "config": config.model_dump(mode="json"),
         "seed": seed,
-        "logs": [{"name": each.file, "sha256": each.sha256} for each in sources],
+        "logs": sources_to_learn_from(logs),
     }
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from simreal.adapt.offline import HIDDEN, TARGETS, Critics
 from simreal.adapt.transitions import Transitions
-from simreal.agents.checkpoint import fault_in_file, save_tensors
+from simreal.agents.checkpoint import fault_in_file, load_tensors, save_tensors
 from simreal.agents.exported import ExportedPolicy
 from simreal.agents.residual_policy import ResidualPolicy
 from simreal.errors import UserError
@@ -278,7 +278,7 @@ class OnlineLearner:
             UserError: it is damaged, or of something else.
         """
         try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            content = load_tensors(path)
             self.updates = content["updates"]
             for name in ("critics", "targets", "residual"):
                 getattr(self, name).load_state_dict(content[name])

@@ -173,7 +173,7 @@ class AdaptivePolicy(AsymmetricPolicy):
         of its business; some trainings failed by it (docs/figures.md, hidden robots).
         """
         extractor: Any = self.mlp_extractor
-        with torch.no_grad():
+        with torch.no_grad():  # of the last layer with weights, before the tangent
             extractor.encoder[-2].weight.mul_(FIRST_LATENT)
 
     def _build_mlp_extractor(self) -> None:

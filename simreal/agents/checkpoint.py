@@ -73,6 +73,13 @@ def save_tensors(path: Path, content: dict[str, Any]) -> None:
         raise UserError(f"{path}: cannot be written; is the disk full? {told}") from None
 
 
+def load_tensors(path: Path) -> dict[str, Any]:
+    """Read what `save_tensors` wrote, without pickle's power to run code; raises what torch does."""
+    with warnings.catch_warnings(action="ignore"):  # of foreign files, which are refused anyway
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return content
+
+
 def load_checkpoint(path: Path, agent: BaseAlgorithm, with_replay: bool = True) -> Progress:
     """Put a checkpoint's content into an agent of the same configuration.
 
@@ -85,7 +92,7 @@ def load_checkpoint(path: Path, agent: BaseAlgorithm, with_replay: bool = True) 
         UserError: not a checkpoint, of another agent, or of another format.
     """
     try:
-        content = _load_tensors(path)
+        content = load_tensors(path)
         if content["format"] != FORMAT or content["algorithm"] != type(agent).__name__:
             raise UserError(
                 f"{path}: a checkpoint of {content['algorithm']}, format {content['format']}; "
@@ -122,12 +129,6 @@ def _refuse_no_numbers(path: Path, policy: dict[str, torch.Tensor]) -> None:
     for name, values in policy.items():
         if not torch.isfinite(values).all():
             raise UserError(f"{path}: {name} holds what is no finite number: its policy cannot act")
-
-
-def _load_tensors(path: Path) -> dict[str, Any]:
-    with warnings.catch_warnings(action="ignore"):  # of foreign files, which are refused anyway
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    return content
 
 
 def _entropy_weight(agent: BaseAlgorithm) -> torch.Tensor | None:

@@ -33,6 +33,7 @@ from simreal.cli.transfer_bench import transfer_benchmark
 from simreal.cli.watch import watch
 from simreal.cli_types import PATH, console, errors, print_json
 from simreal.errors import UserError, missing_extra, nearest
+from simreal.files import NO_ROOM
 from simreal.fresh_module import fresh_module_hint
 from simreal.tables import folded_table, keep_names_whole
 
@@ -50,7 +51,7 @@ TRAIN_MODULES = (
     "tensorboard",
 )
 
-OF_A_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPIPE)
+OF_A_DISK = (*NO_ROOM, errno.EIO, errno.EROFS, errno.EACCES, errno.EPIPE)
 """Faults that are told without a traceback, even if the file has no name: the output has none."""
 
 

@@ -231,12 +231,11 @@ def _is_number(cell: str) -> bool:
 
 
 def _number(cell: str, path: Path, line: int, column: str) -> float:
-    if not cell.strip():
-        return np.nan
-    if not _is_number(cell):
+    try:
+        return float(cell) if cell.strip() else np.nan
+    except ValueError:
         hint = "; numbers have a decimal point" if "," in cell else ""
-        raise UserError(f"{path}:{line}: column {column}: {cell!r} is no number{hint}")
-    return float(cell)
+        raise UserError(f"{path}:{line}: column {column}: {cell!r} is no number{hint}") from None
 
 
 def _read_npz(path: Path) -> dict[str, FloatArray]:

@@ -21,9 +21,7 @@ def _column_row(sweep: Sweep) -> Row:
         f"{summary.success.value:.0%} at {describe(sweep.column, value)}"
         for value, summary in (sweep.ranked[0], sweep.ranked[-1])
     )
-    returns = sweep.return_drop
-    drop_of_return = returns.told
-    return sweep.column.name, worst, best, _share(sweep.drop), drop_of_return
+    return sweep.column.name, worst, best, _share(sweep.drop), sweep.return_drop.told
 
 
 def pair_rows(result: Sensitivity) -> list[Row]:
