@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from simreal.adapt.identified_robot import refuse_misfits, refuse_other_robot
 from simreal.column_names import parameter_of
 from simreal.config import FileAssignment
-from simreal.errors import UserError
 from simreal.experiment import read_experiment
+from simreal.randomization.build import build_world
 from simreal.randomization.posterior import Posterior, read_posterior
+from simreal.robots import load_robot
 
 ENTRY = "identified"
 """Key of the posterior in an experiment's randomization."""
@@ -61,12 +63,12 @@ def randomization_override(
         The override, and what it changes: entries that draw the same parameters are replaced.
 
     Raises:
-        UserError: a file that is none, or of another robot.
+        UserError: a file that is none, of another robot, or of one that cannot be.
     """
     posterior = read_posterior(path)
     data = read_experiment(experiment).override(overrides)
-    if data.get("robot", posterior.robot) != posterior.robot:
-        raise UserError(f"{path}: identified on robot {posterior.robot}, not on {data['robot']}")
+    refuse_other_robot(posterior, path, str(data.get("robot", posterior.robot)))
+    refuse_misfits(posterior, path, build_world(load_robot(posterior.robot), 1, {}, {}, threads=1))
     entries: dict[str, Any] = dict(data.get("randomization") or {})
     change = redrawn(entries, posterior)
     kept = {name: entries[name] for name in change.kept}

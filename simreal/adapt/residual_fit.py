@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from simreal.adapt.identified_robot import refuse_misfits
 from simreal.adapt.residual_data import Lessons, blank_model, lessons
 from simreal.adapt.residual_judges import SHARE_HELD_OUT, hold_out, refuse_too_few
 from simreal.adapt.residual_simulator import ResidualSimulator
@@ -68,8 +69,7 @@ def known_robot(robot: Robot, fixed_base: bool, identified: Path | None) -> Know
     if identified is None:
         return Known(setup, (), np.zeros(0))
     posterior = read_posterior(identified)
-    if posterior.robot != robot.name:
-        raise UserError(f"{identified}: identified on robot {posterior.robot}, not on {robot.name}")
+    refuse_misfits(posterior, identified, setup.world(1, {}))
     samples, weights = posterior.weighted_samples()
     asked = tuple(read_asked(name) for name in posterior.names)
     for given, unknown in zip(posterior.parameters, resolve(asked, setup.world(1, {})), strict=True):

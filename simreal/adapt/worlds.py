@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simreal.adapt.identified_robot import refuse_misfits, refuse_other_robot
 from simreal.adapt.outside_trained import default_value
 from simreal.adapt.posterior_override import BANDWIDTH, ENTRY, replaced_entries
-from simreal.column_names import parameter_of, split_column
+from simreal.column_names import parameter_of
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError
 from simreal.experiment import BaseExperiment, ExperimentConfig, parse_any_experiment
@@ -19,7 +20,6 @@ from simreal.randomization.joint_distributions import PosteriorSamples
 from simreal.randomization.parameters import PARAMETERS, Operation, operate
 from simreal.randomization.posterior import Posterior, PosteriorParameter
 from simreal.randomization.randomizer import Randomizer
-from simreal.randomization.specification import refuse_other_units
 from simreal.randomization.world import World
 from simreal.robots import load_robot
 
@@ -58,24 +58,17 @@ def mix_worlds(
         rows: how many.
 
     Raises:
-        UserError: a posterior of another robot, or of what this one does not have.
+        UserError: a posterior of another robot, of what this one does not have, or of what none has.
     """
     experiment = robot_experiment(base)
-    if identified.robot != experiment.robot:
-        raise UserError(f"{path}: identified on robot {identified.robot}, not on {experiment.robot}")
-    try:
-        refuse_other_units(identified)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+    refuse_other_robot(identified, path, experiment.robot)
     world, randomizer = _old_randomizer(experiment)
+    refuse_misfits(identified, path, world)
     replaced = replaced_entries(base.model_dump(mode="json")["randomization"], identified)
     old = _old_columns(randomizer, world, replaced, rows)
     new = _identified_columns(identified, path, rows)
     number = round(old_share * rows)
-    try:
-        columns = [_joined(name, new.get(name), old.get(name), world, number) for name in {**new, **old}]
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+    columns = [_joined(name, new.get(name), old.get(name), world, number) for name in {**new, **old}]
     posterior = Posterior(
         robot=identified.robot,
         parameters=tuple(column.described for column in columns),
@@ -189,8 +182,7 @@ def _identified_columns(identified: Posterior, path: Path, rows: int) -> dict[st
 def _joined(name: str, new: _Column | None, old: _Old | None, world: World, number: int) -> _Column:
     """One column: its first `number` rows as before, the others as identified, where it is."""
     default = default_value(world, name)
-    if default is None:
-        raise UserError(f"{name}: robot {world.robot.name} has no {split_column(name)[1]!r}")
+    assert default is not None  # of all names, somebody has seen to it
     if new is None:
         assert old is not None
         if len(old.operations) == 1:

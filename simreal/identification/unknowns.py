@@ -106,6 +106,8 @@ REACH: dict[str, _Reach] = {
 
 NOTICEABLE = 0.05
 """Share of a compiled value by which a factor on it changes noticeably."""
+BEYOND_REACH = 100.0
+"""Times the default bounds, beyond which a value is no robot's, whatever bounds somebody gave."""
 TORQUES = {"joint_frictionloss", "torque_offset", "joint_damping", "joint_stiffness"}
 """Absolute bounds of these are for a joint of some N·m, and shrink or grow with the actuators."""
 
@@ -260,6 +262,26 @@ def noticeable(name: str, default: float, world: World) -> float:
     if reach is None or (reach.scale is not None and default != 0.0):
         return NOTICEABLE * abs(default)
     return reach.step * _size(name, world)
+
+
+def believable(name: str, operation: Operation, default: float, world: World) -> tuple[float, float]:
+    """Lowest and highest number that may be meant of a parameter: far beyond its default bounds.
+
+    Args:
+        name: of the parameter.
+        operation: by which the number acts on the compiled value.
+        default: that compiled value.
+        world: of the robot.
+    """
+    reach = REACH.get(name, _Reach(WIDE))
+    lowest, highest = reach.scale or WIDE
+    if operation == "scale":
+        return lowest / BEYOND_REACH, highest * BEYOND_REACH
+    size = highest * abs(default) if math.isfinite(default) else 0.0
+    if reach.absolute is not None:
+        size = max(size, *(abs(end) * _size(name, world) for end in reach.absolute))
+    largest = BEYOND_REACH * size if size > 0.0 else math.inf  # nothing is known of it
+    return -largest, largest
 
 
 def _size(name: str, world: World) -> float:
