@@ -6,7 +6,9 @@ no control loop waits for learning. What stands in the folder is all there is: t
 each episode and after it, the logs, and the learner's state. The same command goes on from it.
 """
 
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +16,19 @@ from typing import Any
 from simreal.adapt.finetune import keep_base, whole_or_not_at_all
 from simreal.adapt.finetune_offline import learnable, sources_to_learn_from
 from simreal.adapt.online_learner import FrozenPolicy
-from simreal.adapt.online_session import OnlineConfig, OnRobot, Session, Status
+from simreal.adapt.online_session import (
+    EPISODE_LOGS,
+    FOLDER,
+    OnlineConfig,
+    OnRobot,
+    Session,
+    Status,
+)
 from simreal.adapt.robot_budget import Budget, Ledger
 from simreal.adapt.robot_trial import Trial
 from simreal.adapt.transitions import read_transitions
 from simreal.agents.config import ResidualPolicyConfig
+from simreal.deploy.drivers import DriverError
 from simreal.errors import UserError
 from simreal.experiment import ExperimentConfig, parse_experiment
 from simreal.files import is_taken
@@ -89,8 +99,9 @@ def finetune_online(
         else None
     )
     made_of = _made_of(base, logs, config, seed)
+    is_new = not is_taken(output)
     run = _begin_or_go_on(base, output, experiment, config, made_of, seed)
-    with run.lock(), interrupt_flag() as interrupt:
+    with _gone_unless_flown(run, is_new), run.lock(), interrupt_flag() as interrupt:
         policy = FrozenPolicy(module)
         session = Session(run, base, agent, policy, robot, config, seed, experiment, interrupt, warn)
         session.listen = listen
@@ -98,6 +109,17 @@ def finetune_online(
             session.learn_from(prior)
         stopped = session.until_stopped(budget)
         return OnlineTuning(run, session.ledger, stopped, session.no_filter, session.trial)
+
+
+@contextmanager
+def _gone_unless_flown(run: Run, is_new: bool) -> Iterator[None]:
+    """Remove a new folder where something is refused before the robot has flown once."""
+    try:
+        yield
+    except (UserError, DriverError):
+        if is_new and not any((run.path / FOLDER).glob(EPISODE_LOGS)):
+            shutil.rmtree(run.path)
+        raise
 
 
 def _made_of(base: Run, logs: Sequence[Path], config: OnlineConfig, seed: int) -> dict[str, Any]:

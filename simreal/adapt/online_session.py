@@ -50,7 +50,8 @@ WORSE_MARGIN = 0.3
 """Of the base's mean reward, by which a mean reward on the robot may be lower, exploration and all."""
 COST_MARGIN = 0.1
 """Of the base's mean reward, that an episode with exploration may cost."""
-EPISODE_LOG = "episode_{:05d}.mcap"
+EPISODE_LOG, EPISODE_LOGS = "episode_{:05d}.mcap", "episode_*.mcap"
+"""Name of an episode's log by its number, and the pattern of all of them."""
 Put = Callable[[], bool]
 
 
@@ -181,7 +182,7 @@ class Session:
     def _read_episodes(self) -> Experience:
         """All that was flown before, from the logs."""
         found = self._experience(_nothing(self._contract))
-        for path in sorted(self._folder.glob("episode_*.mcap")):
+        for path in sorted(self._folder.glob(EPISODE_LOGS)):
             try:
                 data = transitions_of(path, self._experiment, self._contract)
             except UserError as error:  # as a power cut leaves it; the ledger counts the episode

@@ -183,8 +183,24 @@ def test_a_robot_that_was_not_there_yet_costs_nothing(base: Run, tmp_path: Path)
     for _ in range(2):
         with pytest.raises(DriverError, match="cable"):
             tune(base, driver, tmp_path / "run", Budget(1.5))
+        assert not (tmp_path / "run").exists()
     driver.silent = False
     assert tune(base, driver, tmp_path / "run", Budget(1.5)).ledger.episodes[0].number == 0
+
+
+def test_a_wrong_parameter_of_the_driver_leaves_no_new_folder_and_takes_none_away(
+    base: Run, tmp_path: Path
+) -> None:
+    arguments = ["finetune-online", str(base.path), "--budget-seconds", "2", "--no-real-time"]
+    given = [part for each in QUICK for part in ("-o", each)]
+    command = [*arguments, *given, "--run", str(tmp_path / "run"), "--driver"]
+    wrong = CliRunner().invoke(cli, [*command, "sim:mas=1.1"])
+    assert isinstance(wrong.exception, UserError) and "no parameter 'mas'" in str(wrong.exception)
+    assert not (tmp_path / "run").exists()
+    flown = tune(base, ToyQube(), tmp_path / "run", Budget(1.5)).ledger
+    wrong = CliRunner().invoke(cli, [*command, "sim:mas=1.1", "--budget-seconds", "4"])
+    assert isinstance(wrong.exception, UserError)
+    assert Ledger.read(tmp_path / "run" / "robot" / "ledger.json").episodes == flown.episodes
 
 
 def test_a_log_that_cannot_be_read_is_told_and_left_out(base: Run, tmp_path: Path) -> None:
