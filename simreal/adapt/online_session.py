@@ -1,7 +1,7 @@
 """A session of learning on a robot: it flies, learns and keeps books in turns, until it is over."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
@@ -13,7 +13,7 @@ from simreal.adapt.action_bounds import ActionBounds, BoundsConfig, BoundsState
 from simreal.adapt.action_filter import FilterConfig
 from simreal.adapt.explorer import CommandFilter, Explorer, Noise
 from simreal.adapt.online_learner import Experience, FrozenPolicy, OnlineLearner
-from simreal.adapt.robot_budget import Budget, FlownEpisode, Ledger, falls_in_a_row
+from simreal.adapt.robot_budget import Budget, FlownEpisode, Ledger, cut_short_in_a_row
 from simreal.adapt.robot_episode import Flown, draw_commands, fly, transitions_of
 from simreal.adapt.robot_trial import Trial, next_in_trial, trial_of
 from simreal.adapt.transitions import Transitions, mean_reward
@@ -40,8 +40,8 @@ FOLDER, LEDGER, LEARNER = "robot", "ledger.json", "learner.pt"
 """What a run keeps of the robot, in its folder."""
 SHORTEST = 1.0
 """s of an episode that is worth to be flown."""
-FALLS_IN_A_ROW = 4
-"""Episodes, one after the other, that were ended for the robot's sake: then something is wrong."""
+CUT_SHORT_IN_A_ROW = 4
+"""Episodes, one after the other, that ended before their time: then something is wrong."""
 LIMITED_SHARE = 0.5
 """Of an episode's cycles in which the supervisor changed commands: beyond, it is what flies."""
 COMPARED = 4
@@ -239,8 +239,8 @@ class Session:
             return "what was learned is no numbers: another --run with a smaller learning_rate"
         # What ended an earlier session in these ways, a person has seen to who begins another.
         flown = self.ledger.episodes[self._flown_before :]
-        if (falls := falls_in_a_row(flown)) >= FALLS_IN_A_ROW:
-            return f"{falls} episodes in a row ended for the robot's sake"
+        if (number := cut_short_in_a_row(flown)) >= CUT_SHORT_IN_A_ROW:
+            return f"{number} episodes in a row were cut short, the last by {flown[-1].ended_by}"
         if flown and _is_limited(flown[-1]):
             return (
                 f"the supervisor limited {flown[-1].limited} of {flown[-1].steps} commands: its limits "
@@ -249,17 +249,36 @@ class Session:
         return worse_than_base(self.ledger.episodes)
 
     def _ready(self) -> str | None:
-        """Have the robot put back after a fall; why that is not possible."""
+        """Have the robot put back where it did not end its time; why that is not possible."""
         put_back, episodes = self._robot.put_back, self.ledger.episodes
-        if put_back is None or not episodes or not episodes[-1].fell or put_back():
+        if put_back is None or not episodes or not episodes[-1].cut_short or put_back():
             return None
         return "nobody put the robot back"
 
     def _fly(self, seconds: float, kind: str, pair: int | None) -> str | None:
         """One episode, into log and ledger; why it was the last."""
         ledger, number = self.ledger, len(self.ledger.episodes)
-        reset = self._robot.starts_anew or bool(ledger.episodes and ledger.episodes[-1].fell)
-        ledger.in_flight = seconds
+        reset = self._robot.starts_anew or bool(ledger.episodes and ledger.episodes[-1].cut_short)
+        width = 0.0 if kind == "base" else self._bounds.state.width
+        killed = FlownEpisode(
+            number=number,
+            kind=kind,
+            seconds=seconds,
+            steps=0,
+            mean_reward=None,
+            ended_by="killed",
+            width=width,
+            furthest=0.0,
+            filtered=0,
+            recovered=0,
+            limited=0,
+            beyond_range=0,
+            beyond_limits=0,
+            reset=reset,
+            updates=self._learner.updates,
+            pair=pair,
+        )
+        ledger.in_flight = killed
         ledger.write(self._folder / LEDGER)
         self.listen(Status("flying", ledger))
         witness = WitnessDriver(self._robot.driver, load_robot(self._contract.robot.name).config.safety)
@@ -298,26 +317,19 @@ class Session:
                 ledger.write(self._folder / LEDGER)
             raise
         steps = max(1, round(seconds * self._experiment.control_rate))
-        episode = FlownEpisode(
-            number=number,
-            kind=kind,
+        episode = replace(
+            killed,
             seconds=flown.outcome.cycles / self._contract.control_rate,
             steps=flown.outcome.cycles,
             mean_reward=None if flown.transitions is None else mean_reward(flown.transitions, steps),
             ended_by=flown.ended_by,
-            width=0.0 if kind == "base" else self._bounds.state.width,
             furthest=explorer.furthest,
             filtered=0 if self._keeps is None else self._keeps.changes - before,
             recovered=explorer.recovered,
             limited=flown.outcome.limited,
             beyond_range=witness.beyond_range,
             beyond_limits=witness.beyond_limits,
-            reset=reset,
-            updates=self._learner.updates,
-            pair=pair,
         )
-        if _is_limited(episode):
-            self.warn(f"episode {number}: {flown.outcome.limited_told}")
         if flown.transitions is not None:
             self._robots = self._robots.then(self._experience(flown.transitions))
         if kind == "explore":
@@ -325,6 +337,8 @@ class Session:
         ledger.episodes.append(episode)
         ledger.bounds, ledger.in_flight = self._bounds.state, None
         self._save()
+        if _is_limited(episode):  # told when the books are kept: a terminal may be gone
+            self.warn(f"episode {number}: {flown.outcome.limited_told}")
         return _last(flown)
 
     def _noise(self, number: int) -> Noise:
@@ -334,11 +348,11 @@ class Session:
 
     def _judge_bounds(self, episode: FlownEpisode) -> None:
         """Safe time widens them; what went wrong, or cost too much, makes them narrower."""
-        if (episode.fell and episode.tells) or episode.beyond_limits or episode.beyond_range:
+        if episode.fell or episode.beyond_limits or episode.beyond_range:
             self._bounds.violated()
         elif episode.tells and cost_too_much(episode, self.ledger.episodes):
             self._bounds.worsened()
-        else:
+        elif episode.tells:
             self._bounds.elapsed(episode.seconds)
         self._residual.width.fill_(self._bounds.state.width)
 

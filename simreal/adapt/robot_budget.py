@@ -42,7 +42,7 @@ class Budget:
 
     Attributes:
         seconds: s that it moves under the policy.
-        falls: episodes that the task's end or the supervisor ended; any number if None.
+        falls: episodes that ended for what the policy did; any number if None.
         resets: how often it may be put back to its start; any number if None.
     """
 
@@ -110,14 +110,19 @@ class FlownEpisode:
         return "-" if self.mean_reward is None else f"{self.mean_reward:.3f}"
 
     @property
-    def fell(self) -> bool:
-        """Whether something other than time or a person ended it."""
+    def cut_short(self) -> bool:
+        """Whether something other than time or a person ended it: then the robot is not at its start."""
         return self.whole and self.ended_by != "duration"
 
+    @property
+    def fell(self) -> bool:
+        """Whether it was cut short, and who flew it answers for that."""
+        return self.cut_short and self.tells
 
-def falls_in_a_row(episodes: Sequence[FlownEpisode]) -> int:
+
+def cut_short_in_a_row(episodes: Sequence[FlownEpisode]) -> int:
     """At the end of what was flown."""
-    return len(list(takewhile(lambda each: each.fell, reversed(episodes))))
+    return len(list(takewhile(lambda each: each.cut_short, reversed(episodes))))
 
 
 @dataclass(slots=True)
@@ -127,14 +132,14 @@ class Ledger:
     Attributes:
         episodes: all of them, in order.
         bounds: of exploration, now.
-        in_flight: s that the episode may take which is being flown; it counts in full if nobody comes
-            back from it.
+        in_flight: the episode that is being flown, as it counts if nobody comes back from it: killed,
+            with all the seconds that were set aside for it.
         drivers: that it was done through.
     """
 
     bounds: BoundsState
     episodes: list[FlownEpisode] = field(default_factory=list)
-    in_flight: float | None = None
+    in_flight: FlownEpisode | None = None
     drivers: list[str] = field(default_factory=list)
 
     @property
@@ -144,11 +149,12 @@ class Ledger:
 
     @property
     def _times(self) -> list[float]:
-        return [*(each.seconds for each in self.episodes), self.in_flight or 0.0]
+        flying = [] if self.in_flight is None else [self.in_flight]
+        return [each.seconds for each in (*self.episodes, *flying)]
 
     @property
     def falls(self) -> int:
-        """Episodes that were ended for the robot's sake."""
+        """Episodes that ended for what the policy did, and not since a computer or a cable failed."""
         return sum(each.fell for each in self.episodes)
 
     @property
@@ -170,24 +176,7 @@ class Ledger:
         """Count an episode that nobody came back from, in full; whether there was one."""
         if self.in_flight is None:
             return False
-        # Whatever happened in it, it is over, and was no longer than was set aside for it.
-        lost = FlownEpisode(
-            number=len(self.episodes),
-            kind="explore",
-            seconds=self.in_flight,
-            steps=0,
-            mean_reward=None,
-            ended_by="killed",
-            width=self.bounds.width,
-            furthest=float("nan"),
-            filtered=0,
-            recovered=0,
-            limited=0,
-            beyond_range=0,
-            beyond_limits=0,
-            reset=False,
-        )
-        self.episodes.append(lost)
+        self.episodes.append(self.in_flight)
         self.in_flight = None
         return True
 

@@ -7,6 +7,7 @@ time is set aside for this.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import NamedTuple
 
 from simreal.adapt.robot_budget import FlownEpisode
@@ -75,8 +76,11 @@ class Next(NamedTuple):
 
 def next_in_trial(episodes: Sequence[FlownEpisode], updates: int) -> Next:
     """What a trial goes on with, of a policy after so many updates of its learner."""
-    flown = [each.kind for each in episodes if each.pair is not None and each.updates == updates]
-    pair, is_second = divmod(len(flown), 2)
-    if is_second:
-        return Next(pair, "base" if flown[-1] == "learned" else "learned", 1)
-    return Next(pair, "base" if pair % 2 else "learned", 2)
+    halves: dict[int, set[str]] = {}
+    for each in episodes:  # one that tells nothing of who flew it is flown again
+        if each.pair is not None and each.updates == updates and each.tells:
+            halves.setdefault(each.pair, set()).add(each.kind)
+    pair = next(number for number in count() if len(halves.get(number, ())) < 2)
+    order = ("base", "learned") if pair % 2 else ("learned", "base")
+    left = [kind for kind in order if kind not in halves.get(pair, ())]
+    return Next(pair, left[0], len(left))

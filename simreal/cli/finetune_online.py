@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     default=20,
     show_default=True,
-    help="Episodes that the task's end or the supervisor ended, of all sessions.",
+    help="Episodes that ended for what the policy did, of all sessions.",
 )
 @click.option(
     "--max-resets", type=click.IntRange(min=1), help="How often it is put back; any if absent."
@@ -40,7 +40,11 @@ if TYPE_CHECKING:
 @click.option("--log", "logs", multiple=True, type=PATH, help="Half of each batch; may be repeated.")
 @click.option("--run", "output", required=True, type=PATH, help="Folder of the run, new or to go on in.")
 @override_option("Such as noise=0.3, bounds.largest=0.2, filter=null.")
-@click.option("--ask/--no-ask", default=True, help="After a fall, wait until a person has put it back.")
+@click.option(
+    "--ask/--no-ask",
+    default=True,
+    help="After an episode that was cut short, wait until a person has put the robot back.",
+)
 @click.option("--real-time/--no-real-time", "wants_real_time", default=True, help="As of `deploy`.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 def finetune_online(
@@ -100,7 +104,11 @@ def finetune_online(
 def _ask() -> bool:
     """Whether a person has put the robot back; no answer is a no."""
     try:
-        return click.confirm("\nthe robot fell; is it back at its start?", default=True, err=True)
+        return click.confirm(
+            "\nthe episode ended before its time; is the robot back at its start?",
+            default=True,
+            err=True,
+        )
     except click.Abort:
         return False
 

@@ -20,7 +20,7 @@ from simreal.adapt.action_bounds import ActionBounds, BoundsConfig
 from simreal.adapt.finetune_online import OnlineTuning, finetune_online
 from simreal.adapt.online_learner import OnlineLearner
 from simreal.adapt.online_session import (
-    FALLS_IN_A_ROW,
+    CUT_SHORT_IN_A_ROW,
     OnlineConfig,
     OnRobot,
     Session,
@@ -246,7 +246,8 @@ def test_after_a_kill_the_whole_episode_counts_and_what_was_flown_is_learned_fro
     done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True)
     assert done.returncode == -9, done.stderr
     left = Ledger.read(tmp_path / "run" / "robot" / "ledger.json")
-    assert (len(left.episodes), left.in_flight) == (1, 1.0)
+    assert len(left.episodes) == 1 and left.in_flight is not None
+    assert (left.in_flight.kind, left.in_flight.seconds) == ("explore", 1.0)
     assert left.seconds == pytest.approx(1.99)
     driver = ToyQube()
     found = tune(base, driver, tmp_path / "run", Budget(4.0)).ledger
@@ -263,7 +264,7 @@ def test_after_a_kill_the_whole_episode_counts_and_what_was_flown_is_learned_fro
 def test_falls_stop_it_and_narrow_the_bounds(base: Run, tmp_path: Path) -> None:
     found = tune(base, ToyQube(push=200.0), tmp_path / "run", Budget(60.0), more=("base_every=2",))
     episodes = found.ledger.episodes
-    assert f"{FALLS_IN_A_ROW} episodes in a row" in found.stopped
+    assert f"{CUT_SHORT_IN_A_ROW} episodes in a row" in found.stopped
     assert {each.ended_by for each in episodes} == {"supervisor: joint_position"}
     assert found.ledger.bounds.width == pytest.approx(0.05)  # halved by two that explored
     assert found.ledger.bounds.violations == 2
@@ -395,18 +396,27 @@ def test_a_learner_whose_numbers_run_off_ends_the_session_with_the_base_policy(
 
 
 @pytest.mark.parametrize(
-    ("ended", "width"),
-    [("stale_state", 0.2), ("lost_driver", 0.2), ("tilt", 0.1), ("policy_output", 0.1)],
+    ("ended", "width", "fell"),
+    [
+        ("supervisor: stale_state", 0.2, False),
+        ("supervisor: overrun", 0.2, False),
+        ("supervisor: lost_driver", 0.2, False),
+        ("interrupt", 0.2, False),
+        ("supervisor: tilt", 0.1, True),
+        ("supervisor: policy_output", 0.1, True),
+        ("duration", 0.3, False),
+    ],
 )
-def test_a_silent_robot_narrows_no_bounds(ended: str, width: float) -> None:
-    """A busy machine is no evidence against exploration; four such episodes closed it nearly."""
-    flown = FlownEpisode(
-        0, "explore", 1, 9, -9.0, f"supervisor: {ended}", 0.2, 0.1, 0, 0, 0, 0, 0, False
-    )
+def test_a_silent_robot_moves_no_bounds_and_is_no_fall(ended: str, width: float, fell: bool) -> None:
+    """A busy machine is no evidence, neither against exploration nor for it."""
+    reward = 0.5 if ended == "duration" else -9.0
+    flown = FlownEpisode(0, "explore", 9, 9, reward, ended, 0.2, 0.1, 0, 0, 0, 0, 0, False)
     base = replace(flown, kind="base", mean_reward=0.5, ended_by="duration")
-    bounds = ActionBounds(BoundsConfig(first=0.2))
+    bounds = ActionBounds(BoundsConfig(first=0.2, evidence_s=9.0, growth=1.5, largest=0.5))
     ledger = Ledger(bounds.state, [base])
     session = SimpleNamespace(_bounds=bounds, ledger=ledger, _residual=Mock())
     Session._judge_bounds(session, flown)  # type: ignore[arg-type]
-    assert bounds.state.width == width
-    assert flown.fell  # a person puts it back, and four in a row end the session
+    assert bounds.state.width == pytest.approx(width)
+    assert flown.fell is fell
+    # A person puts it back whoever was to blame, and four in a row end the session.
+    assert flown.cut_short is ended.startswith("supervisor")

@@ -40,6 +40,17 @@ def test_turns_are_taken_and_a_pair_that_was_begun_is_ended() -> None:
     assert next_in_trial(episodes, 8) == (0, "learned", 2)  # of what has been learned since
 
 
+@pytest.mark.parametrize("ended", ["supervisor: stale_state", "killed", "interrupt"])
+def test_what_a_computer_or_a_person_ended_is_flown_again(ended: str) -> None:
+    first = flown("learned", 0.5, 0, ended=ended)
+    assert next_in_trial([first], 7) == (0, "learned", 2)
+    second = [flown("learned", 0.5, 0), flown("base", 0.5, 0, ended=ended)]
+    assert next_in_trial(second, 7) == (0, "base", 1)
+    again = [*second, flown("base", 0.4, 0)]
+    assert next_in_trial(again, 7) == (1, "base", 2)
+    assert trial_of(again, 7).gain.value == pytest.approx(0.1)
+
+
 def test_a_gain_that_is_larger_than_its_spread_is_one() -> None:
     found = trial_of(pairs([0.05, 0.04, 0.06, 0.05]), 7)
     assert found.better and found.pairs == 4
