@@ -1,10 +1,13 @@
 """Signals as flags, one within another."""
 
 import os
+import pty
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,6 +45,43 @@ def test_a_flag_that_was_not_raised_leaves_the_one_around_it_in_place() -> None:
         time.sleep(0.01)
         assert session.requested and not loop.requested
     assert signal.getsignal(signal.SIGTERM) is usual
+
+
+def test_what_begins_after_a_signal_is_asked_to_end_from_its_beginning() -> None:
+    """As the last flight of a session in which Ctrl-C came between two of them."""
+    with interrupt_flag() as session:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+        with interrupt_flag() as loop:
+            assert loop.requested
+    with interrupt_flag() as another:
+        assert session.requested and not another.requested
+
+
+ON_A_TERMINAL = """
+import sys, time
+from pathlib import Path
+from simreal.signals import interrupt_flag
+with interrupt_flag() as flag:
+    print("ready", flush=True)
+    while not flag.requested:
+        time.sleep(0.01)
+    for output in (sys.stdout, sys.stderr):
+        print("over", file=output, flush=True)
+    Path(sys.argv[1]).write_text("the books are kept")
+"""
+
+
+def test_to_print_on_a_terminal_that_was_closed_is_no_fault(tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    child, terminal = pty.fork()
+    if child == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        os.execv(sys.executable, [sys.executable, "-c", ON_A_TERMINAL, str(done)])
+    assert b"ready" in os.read(terminal, 100)
+    os.close(terminal)
+    assert os.waitpid(child, 0)[1] == 0
+    assert done.read_text() == "the books are kept"
 
 
 @pytest.mark.usefixtures("usual")
