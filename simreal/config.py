@@ -131,11 +131,14 @@ def _plain_number(loader: _Loader, node: yaml.ScalarNode) -> int | float:
     """YAML 1.1 reads 010 as 8 and 1:30 as 90, which hardly anybody means who writes that."""
     whole = node.tag.endswith("int")
     read: int | float = (loader.construct_yaml_int if whole else loader.construct_yaml_float)(node)
-    if ":" in node.value or (whole and re.match(r"[-+]?0[0-9_]", node.value)):
-        raise yaml.constructor.ConstructorError(
-            None, None, f"{node.value} would be {read}: write that, or quote a text", node.start_mark
-        )
-    return read
+    if ":" in node.value:
+        why, mend = "in sixties", str(read)
+    elif whole and re.match(r"[-+]?0[0-9_]", node.value):
+        why, mend = "in base 8", "a number without a leading zero"
+    else:
+        return read
+    told = f"YAML reads {node.value} {why}, as {read}: put a text in quotes, '{node.value}'"
+    raise yaml.constructor.ConstructorError(None, None, f"{told}, or write {mend}", node.start_mark)
 
 
 for _tag in ("int", "float"):
@@ -352,8 +355,9 @@ def override(data: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]
             level[keys[-1]] = _read(text)[1]
         except _NestingError as error:
             raise UserError(f"{_shown(assignment)}: {error}") from None
-        except yaml.YAMLError:
-            raise UserError(f"{_shown(assignment)}: the value is not valid YAML") from None
+        except yaml.YAMLError as error:
+            problem = getattr(error, "problem", None) or error
+            raise UserError(f"{_shown(assignment)}: the value is not valid YAML: {problem}") from None
     return result
 
 

@@ -31,8 +31,8 @@ def interrupt_flag() -> Iterator[Interrupt]:
     A flag within one that is raised is raised from its beginning.
 
     A terminal that is closed is no second one: the kernel and the shell each tell of it; what is printed
-    from then on goes nowhere, and is no fault. What `nohup` started does not hear of it at all. Outside of the main thread signals are somebody else's, and the
-    flag stays down.
+    from then on goes nowhere, and is no fault. What `nohup` started does not hear of it at all. Outside
+    of the main thread signals are somebody else's, and the flag stays down.
     """
     flag = Interrupt()
     if threading.current_thread() is not threading.main_thread():

@@ -137,12 +137,23 @@ def test_numbers_are_finite(number: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "read"), [("010", "8"), ("-007", "-7"), ("1:30", "90"), ("1:30.5", "90.5")]
+    ("number", "why", "mend"),
+    [
+        ("010", "in base 8, as 8", "a number without a leading zero"),
+        ("-007", "in base 8, as -7", "a number without a leading zero"),
+        ("12:30", "in sixties, as 750", "750"),
+        ("1:30.5", "in sixties, as 90.5", "90.5"),
+    ],
 )
-def test_numbers_that_yaml_reads_as_others_are_refused(number: str, read: str) -> None:
-    said = f"bad.yaml:2: not valid YAML: {number} would be {read}: write that, or quote a text"
-    with pytest.raises(UserError, match=re.escape(said)):
+def test_numbers_that_yaml_reads_as_others_are_refused(number: str, why: str, mend: str) -> None:
+    said = f"YAML reads {number} {why}: put a text in quotes, '{number}', or write {mend}"
+    with pytest.raises(UserError, match=re.escape(f"bad.yaml:2: not valid YAML: {said}")):
         Document(f"a: 1\nb: {number}\n", "bad.yaml")
+    with pytest.raises(
+        UserError, match=re.escape(f"override 'b={number}': the value is not valid YAML: {said}")
+    ):
+        override({}, [f"b={number}"])
+    assert Document(f"b: '{number}'\n", "good.yaml").data == {"b": number}
 
 
 def test_numbers_in_other_notations_are_read() -> None:
