@@ -333,10 +333,17 @@ def _foreign(info: dict[str, Any], arrays: dict[str, FloatArray], source: str) -
 def _column_names(info: dict[str, Any], feature: str, arrays: dict[str, FloatArray]) -> list[str]:
     if feature not in arrays:
         return []
-    named = info["features"].get(feature, {}).get("names")
-    if isinstance(named, dict):  # older writers group them: {"motors": [...]}
-        named = next(iter(named.values()), None)
+    described = info["features"].get(feature)
+    named = _flat(described.get("names")) if isinstance(described, dict) else []
     width = arrays[feature].reshape(len(arrays[feature]), -1).shape[1]
     if named and len(named) == len(set(named)) == width:
-        return list(named)
+        return named
     return [f"joint{n}" for n in range(width)]
+
+
+def _flat(named: Any) -> list[str]:
+    """Names in their order; some writers group them, ``{"motors": [...]}``, or nest them as arrays."""
+    if isinstance(named, str):
+        return [named]
+    inner = named.values() if isinstance(named, dict) else named if isinstance(named, list) else ()
+    return [name for each in inner for name in _flat(each)]

@@ -218,6 +218,30 @@ def test_lerobot_of_others(tmp_path: Path, a_log: Callable[..., RobotLog]) -> No
     np.testing.assert_allclose(mapped[0]["joint_position"].values, np.deg2rad(expected))
 
 
+@pytest.mark.parametrize(
+    ("names", "joints"),
+    [
+        ({"motors": ["a.pos", "b.pos", "a.vel", "b.vel"]}, ("a", "b")),
+        ({"left": ["a.pos", "a.vel"], "right": {"arm": ["b.pos", "b.vel"]}}, ("a", "b")),
+        ([["a.pos", "b.pos"], ["a.vel", "b.vel"]], ("a", "b")),
+        ([["a", "b"], 3], ("joint0", "joint1", "joint2", "joint3")),
+        (4, ("joint0", "joint1", "joint2", "joint3")),
+        ({"axes": None}, ("joint0", "joint1", "joint2", "joint3")),
+    ],
+)
+def test_names_in_a_lerobot_dataset_may_be_nested_and_are_found_where_there_are_enough(
+    names: object, joints: tuple[str, ...], tmp_path: Path, a_log: Callable[..., RobotLog]
+) -> None:
+    write_logs([a_log()], tmp_path / "set")
+    path = tmp_path / "set/meta/info.json"
+    info = json.loads(path.read_text())
+    del info["simreal.log"]
+    info["features"]["observation.state"]["names"] = names
+    path.write_text(json.dumps(info))
+    [log] = read_logs(tmp_path / "set")
+    assert log.joint_names == joints
+
+
 def test_a_lerobot_dataset_whose_names_repeat_or_whose_description_is_damaged(
     tmp_path: Path, a_log: Callable[..., RobotLog]
 ) -> None:
