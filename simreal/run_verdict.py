@@ -46,8 +46,11 @@ def reasons_against_export(run: Run) -> list[str]:
         base, held_against = verdict["base"], verdict["base_sha256"]
     except FileNotFoundError:
         return [f"it was adapted and not compared with its base policy yet: {command}"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return [f"{run.path / VERDICT} cannot be read: {command}"]
+    except KeyError as error:
+        told = f"{run.path / VERDICT} does not say {error.args[0]}, as those of older versions"
+        return [f"{told}: judge it again: {command}"]
+    except (OSError, ValueError, TypeError):
+        return [f"{run.path / VERDICT} cannot be read: judge it again: {command}"]
     if judged != digest(run.latest_checkpoint()):
         return [f"it was trained on since it was compared with its base policy: {command}"]
     began_from = {adapted.get("base_sha256"), None if kept is None else digest(kept.latest_checkpoint())}

@@ -53,3 +53,18 @@ def test_all_that_a_policy_was_adapted_from_must_have_passed(
         )
         passed(Run(third.path / BASE), first)  # as that command finds
         assert reasons_against_export(third) == [] and reasons_against_export(fourth)
+
+
+def test_a_verdict_of_an_older_version_is_to_be_made_again(
+    run_and_policy: tuple[Path, Path], tmp_path: Path
+) -> None:
+    run = passed(adapted(Run.open(run_and_policy[0]), tmp_path / "run"))
+    verdict = json.loads((run.path / VERDICT).read_text())
+    del verdict["base_sha256"]
+    (run.path / VERDICT).write_text(json.dumps(verdict))
+    [reason] = reasons_against_export(run)
+    assert "does not say base_sha256, as those of older versions" in reason
+    assert reason.endswith(f"judge it again: simreal gate {run.path}")
+    (run.path / VERDICT).write_text("[]")
+    [reason] = reasons_against_export(run)
+    assert reason == f"{run.path / VERDICT} cannot be read: judge it again: simreal gate {run.path}"
