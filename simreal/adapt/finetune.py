@@ -15,7 +15,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from simreal.adapt.posterior_override import Redrawn, redrawn
 from simreal.adapt.worlds import experiment_in, mix_worlds, robot_experiment
 from simreal.agents.carry_over import Inputs, carry_over
-from simreal.agents.checkpoint import load_tensors, save_tensors
+from simreal.agents.checkpoint import read_checkpoint, save_tensors
 from simreal.agents.config import PPOConfig
 from simreal.config import override, read_document
 from simreal.errors import UserError
@@ -154,16 +154,16 @@ def finetune(run: Run, listen: StatusListener | None = None) -> bool:
     Raises:
         UserError: it cannot begin so, and no folder is left of it; or as `train` does.
     """
-    base = Run.open(run.path / BASE)
-    old, new = _inputs(base), _inputs(run)
-    content = load_tensors(base.latest_checkpoint())
-
-    def begin(agent: BaseAlgorithm) -> None:
-        carry_over(content, agent, old, new)
-        if isinstance(agent, OffPolicyAlgorithm):
-            _act_while_warming_up(agent)
-
     with whole_or_not_at_all(run):
+        base = Run.open(run.path / BASE)
+        old, new = _inputs(base), _inputs(run)
+        content = read_checkpoint(base.latest_checkpoint())
+
+        def begin(agent: BaseAlgorithm) -> None:
+            carry_over(content, agent, old, new)
+            if isinstance(agent, OffPolicyAlgorithm):
+                _act_while_warming_up(agent)
+
         return train(run, listen=listen, begin=begin)
 
 
@@ -176,7 +176,7 @@ def keep_base(run: Run, base: Run) -> None:
     names = kept_names(read_document(base.path / "config.yaml").data)
     named = [base.path / name for name in names]
     checkpoint = base.latest_checkpoint()
-    content = load_tensors(checkpoint)
+    content = read_checkpoint(checkpoint)
 
     def write(kept: Path) -> None:
         for source in {*base.path.glob("*.yaml"), *base.path.glob("*.json"), *named}:

@@ -80,6 +80,26 @@ def load_tensors(path: Path) -> dict[str, Any]:
     return content
 
 
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Content of a checkpoint, as it was written.
+
+    Raises:
+        UserError: it is damaged, of something else, or of another format.
+    """
+    try:
+        content = load_tensors(path)
+        if content["format"] != FORMAT:
+            raise UserError(
+                f"{path}: a checkpoint of format {content['format']}; expected format {FORMAT}"
+            )
+    except UserError:
+        raise
+    except Exception as error:
+        # torch raises many kinds for a file that is cut, corrupt or hostile.
+        raise UserError(f"{path}: not a usable checkpoint: {fault_in_file(error)}") from None
+    return content
+
+
 def load_checkpoint(path: Path, agent: BaseAlgorithm, with_replay: bool = True) -> Progress:
     """Put a checkpoint's content into an agent of the same configuration.
 
@@ -91,12 +111,11 @@ def load_checkpoint(path: Path, agent: BaseAlgorithm, with_replay: bool = True) 
     Raises:
         UserError: not a checkpoint, of another agent, or of another format.
     """
+    content = read_checkpoint(path)
     try:
-        content = load_tensors(path)
-        if content["format"] != FORMAT or content["algorithm"] != type(agent).__name__:
+        if content["algorithm"] != type(agent).__name__:
             raise UserError(
-                f"{path}: a checkpoint of {content['algorithm']}, format {content['format']}; "
-                f"expected {type(agent).__name__}, format {FORMAT}"
+                f"{path}: a checkpoint of {content['algorithm']}; expected {type(agent).__name__}"
             )
         agent.set_parameters(content["parameters"], exact_match=True, device="cpu")
         _refuse_no_numbers(path, agent.policy.state_dict())
@@ -112,7 +131,7 @@ def load_checkpoint(path: Path, agent: BaseAlgorithm, with_replay: bool = True) 
     except UserError:
         raise
     except Exception as error:
-        # torch raises many kinds for a file that is cut, corrupt, hostile or of other shapes.
+        # It is none of ours, or torch and the agent raise what they will for other shapes.
         raise UserError(f"{path}: not a usable checkpoint: {fault_in_file(error)}") from None
     agent.num_timesteps = progress.steps
     return progress

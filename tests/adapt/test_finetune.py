@@ -11,7 +11,7 @@ import torch
 import yaml
 from click.testing import CliRunner
 
-from simreal.adapt.finetune import finetune, start_finetuning
+from simreal.adapt.finetune import finetune, start_finetuning, start_from
 from simreal.agents.checkpoint import load_checkpoint
 from simreal.agents.exported import find_normalizer
 from simreal.cli.main import cli
@@ -278,6 +278,22 @@ def test_a_policy_of_no_numbers_is_refused_before_a_folder_is_made(
     with pytest.raises(UserError, match=r"action_net\.bias holds what is no finite number"):
         start_finetuning(spoilt, identified, steps=128, path=tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x80\x04\x95 no pickle", b"PK\x03\x04 cut"])
+def test_a_kept_base_that_was_damaged_is_told_by_its_file(
+    base: Run, identified: Path, tmp_path: Path, damage: bytes
+) -> None:
+    run = start_finetuning(base, identified, steps=128, path=tmp_path / "new").run
+    Run(run.path / "base").latest_checkpoint().write_bytes(damage)
+    with pytest.raises(UserError, match=r"base/checkpoints/step_\d+\.pt: not a usable checkpoint: \S"):
+        finetune(run)
+    assert not run.path.exists()
+    shutil.copytree(base.path, tmp_path / "damaged")
+    Run(tmp_path / "damaged").latest_checkpoint().write_bytes(damage)
+    with pytest.raises(UserError, match=r"step_\d+\.pt: not a usable checkpoint: \S"):
+        start_from(Run(tmp_path / "damaged"), base.experiment(), 128, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
 
 
 def test_what_goes_on_from_a_policy_that_may_not_leave_is_told_at_once(
