@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from simreal.cli_types import console
 from simreal.errors import UserError
 
@@ -39,21 +41,40 @@ def read_recordings(
         raise UserError(f"{paths[0]}: no log in it")
     sources = sources_of(paths)
     refuse_twice(paths, sources, "a fit would be judged by what it was fitted to")
-    recordings, left_out = acting_recordings(logs, robot.description, channel)
+    recordings: list[Recording] = []
     model = compile_model(robot)
     for log in logs:
-        _refuse_misread(Subject(log, robot, model))
-    for line in left_out:
-        console.print(line, soft_wrap=True)
+        parts, left_out = acting_recordings([log], robot.description, channel)
+        _refuse_misread(Subject(log, robot, model), parts)
+        recordings += parts
+        for line in left_out:
+            console.print(line, soft_wrap=True)
     return recordings, sources
 
 
-def _refuse_misread(subject: "Subject") -> None:
-    """As `simreal check-log` does: times in ms, two clocks, degrees, swapped joints, other signs."""
+def _refuse_misread(subject: "Subject", parts: Sequence["Recording"]) -> None:
+    """As `simreal check-log` does: times in ms, two clocks, degrees, swapped joints, other signs.
+
+    What joints did is looked at where it is fitted to: a hand may have moved a robot that was off.
+    """
     from simreal.check_log.clock_checks import late_commands, slow
     from simreal.check_log.joint_checks import joint_order, position_range
+    from simreal.check_log.subject import Subject
 
-    for check in (slow, late_commands, position_range, joint_order):
-        finding = check(subject)
+    log = subject.log
+    acted = [
+        Subject(
+            log.between(part.time[0], np.nextafter(part.time[-1], np.inf)), subject.robot, subject.model
+        )
+        for part in parts
+    ]
+    longest = max(acted, key=lambda each: each.log.duration)
+    found = (
+        slow(subject),
+        late_commands(subject),
+        *map(position_range, acted),
+        joint_order(longest),  # all of a log was written by one hand
+    )
+    for finding in found:
         if finding is not None and finding.verdict == "fail":
-            raise UserError(f"{subject.log.source}: {finding.text}: see simreal check-log")
+            raise UserError(f"{log.source}: {finding.text}: see simreal check-log")

@@ -11,6 +11,7 @@ from simreal.bench.log_faults import sound
 from simreal.cli.recordings import read_recordings
 from simreal.errors import UserError
 from simreal.logs.parquet import write_parquet
+from simreal.logs.robot_log import Channel
 from simreal.robots import load_robot
 
 
@@ -48,6 +49,25 @@ def test_joints_of_another_order_or_sign_are_refused(tmp_path: Path) -> None:
         UserError, match=r"far better with pendulum of the other sign: .*see simreal check"
     ):
         read_recordings([tmp_path / "mirrored.parquet"], None, robot, None)
+
+
+@pytest.mark.parametrize(("authority", "fits"), [(0.0, True), (1.0, False)])
+def test_joints_are_checked_where_they_are_fitted_to(
+    authority: float, fits: bool, tmp_path: Path
+) -> None:
+    """A hand that moves a robot which is off is in no fit."""
+    log = sound("qube", 0)
+    time, position = log["joint_position"].time, log["joint_position"].values
+    after = time > time[0] + 0.6 * (time[-1] - time[0])
+    position[after, 0] += np.linspace(0.0, 10.0, int(after.sum()))
+    log.channels["authority"] = Channel(time, np.where(after, authority, 1.0)[:, None], ("all",), ("",))
+    write_parquet(log, tmp_path / "log.parquet")
+    if fits:
+        [recording], _ = read_recordings([tmp_path / "log.parquet"], None, load_robot("qube"), None)
+        assert recording.time[-1] < time[after][0] + 0.1
+    else:
+        with pytest.raises(UserError, match=r"arm goes to .* beyond its limits"):
+            read_recordings([tmp_path / "log.parquet"], None, load_robot("qube"), None)
 
 
 def logged(folder: Path) -> list[Path]:
