@@ -23,7 +23,7 @@ from simreal.env import BatchEnv
 from simreal.episodes import begin_episodes
 from simreal.errors import UserError
 from simreal.experiment import ExperimentConfig
-from simreal.files import write_atomically
+from simreal.files import refuse_taken, write_atomically
 from simreal.run import Run
 from simreal.train import load_agent
 
@@ -69,8 +69,7 @@ def export(run: Run, path: Path) -> Exported:
     Raises:
         UserError: no checkpoint, no parity, or the file exists or cannot be written.
     """
-    if path.exists():
-        raise UserError(f"{path}: exists already; give another -o")
+    refuse_taken(path, "-o")
     if not isinstance(experiment := run.experiment(), ExperimentConfig):
         raise UserError(
             f"{run.path}: a policy of {experiment.task} observes what only dm_control computes, so that "

@@ -64,7 +64,28 @@ def refuse_unwritable(path: Path) -> None:
     """
     if path.is_dir():
         raise UserError(f"{path}: cannot be written: it is a folder")
-    above = next(each for each in path.absolute().parents if each.exists())
+    _refuse_closed(path, path.absolute().parent)
+
+
+def refuse_taken(path: Path, another: str, folder: bool = False) -> None:
+    """Say before a long computation that its result would have no place: nothing is written over.
+
+    Args:
+        path: of the file, or the folder, that is to be new.
+        another: what to give instead, such as ``-o`` or ``--run``.
+        folder: whether it will be one, for which an empty one is as good as none.
+
+    Raises:
+        UserError: something stands there already, or nothing can be written there.
+    """
+    if is_taken(path) if folder else path.exists():
+        raise UserError(f"{path}: exists already; give another {another}")
+    _refuse_closed(path, path.absolute())
+
+
+def _refuse_closed(path: Path, place: Path) -> None:
+    """Raise a `UserError` if nothing can be made at a place, or in the nearest folder above."""
+    above = next(each for each in (place, *place.parents) if each.exists())
     if not above.is_dir() or not os.access(above, os.W_OK):
         raise UserError(f"{path}: cannot be written: {above} is no folder that can be written to")
 

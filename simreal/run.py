@@ -20,7 +20,7 @@ from simreal.contract import Contract
 from simreal.episodes import Episode
 from simreal.errors import UserError, nearest
 from simreal.experiment import BaseExperiment, parse_kept_experiment
-from simreal.files import is_taken, write_atomically, write_text
+from simreal.files import refuse_taken, write_atomically, write_text
 from simreal.kept_files import find_files, keep_files
 
 PACKAGES = ("simreal", "mujoco", "numpy", "torch", "stable-baselines3", "gymnasium")
@@ -68,7 +68,7 @@ class Run:
             facts: more of ``run.json``, which stand there from its beginning, whenever a kill comes.
 
         Raises:
-            UserError: something stands there already.
+            UserError: something stands there already, or nothing can be written there.
         """
         if path is None:
             stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
@@ -76,11 +76,9 @@ class Run:
                 Path("runs")
                 / f"{experiment.task.replace('/', '_')}_{experiment.agent}_{stamp}_seed{seed}"
             )
-        if is_taken(path):
-            go_on = f", or go on with it: {cls(path).command_to_go_on}"
-            is_run = (path / "run.json").is_file()
-            raise UserError(f"{path}: exists already; give another --run{go_on if is_run else ''}")
         run = cls(path)
+        go_on = f", or go on with it: {run.command_to_go_on}"
+        refuse_taken(path, f"--run{go_on if (path / 'run.json').is_file() else ''}", folder=True)
         data = experiment.model_dump(mode="json")
         keep_files(data, path)
         write_text(path / "config.yaml", yaml.safe_dump(data, sort_keys=False))

@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simreal.errors import UserError
-from simreal.files import describe, write_atomically, write_text
+from simreal.files import describe, refuse_taken, write_atomically, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -200,3 +201,28 @@ def test_any_bytes_can_be_described(tmp_path_factory: pytest.TempPathFactory, co
     path = tmp_path_factory.getbasetemp() / "any.bin"
     path.write_bytes(content)
     assert describe(path).startswith(("a ", "an "))
+
+
+def test_a_result_without_a_place_is_refused_before_it_is_computed(tmp_path: Path) -> None:
+    file, full, empty = tmp_path / "file", tmp_path / "full", tmp_path / "empty"
+    file.write_text("precious")
+    (full / "inside").mkdir(parents=True)
+    empty.mkdir()
+    for path, folder in ((file, False), (empty, False), (file, True), (full, True)):
+        with pytest.raises(UserError, match=r": exists already; give another --run$"):
+            refuse_taken(path, "--run", folder)
+    for folder in (False, True):
+        with pytest.raises(UserError, match=r"cannot be written: .*file is no folder that can be"):
+            refuse_taken(file / "new" / "result", "-o", folder)
+        refuse_taken(tmp_path / "new" / "result", "-o", folder)
+    refuse_taken(empty, "--run", folder=True)
+
+
+def test_a_folder_that_may_not_be_written_to_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may write everywhere, so that here the kernel's answer is another."""
+    monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path)
+    for folder in (False, True):
+        with pytest.raises(UserError, match=f"cannot be written: {re.escape(str(tmp_path))} is no"):
+            refuse_taken(tmp_path / "new", "-o", folder)

@@ -18,7 +18,7 @@ from simreal.agents.checkpoint import load_checkpoint, save_checkpoint
 from simreal.agents.exported import ExportedPolicy, exported
 from simreal.errors import UserError
 from simreal.experiment import ExperimentConfig
-from simreal.files import is_taken
+from simreal.files import refuse_taken
 from simreal.logs.formats import read_logs
 from simreal.randomization.posterior import refuse_twice, sources_of
 from simreal.run import Run
@@ -66,13 +66,12 @@ def finetune_offline(
         listen: hears the number of updates.
 
     Raises:
-        UserError: a policy or a task of which logs alone cannot teach, or logs that do not support a
-            change; nothing is written.
+        UserError: no place for the new run, a policy or a task of which logs alone cannot teach, or logs
+            that do not support a change; nothing is written.
     """
     config = config or OfflineConfig()
+    refuse_taken(output, "--run", folder=True)
     experiment, agent, module = learnable(run)
-    if is_taken(output):
-        raise UserError(f"{output}: exists already; give another --run")
     found = [log for path in logs for log in read_logs(path)]
     sources = sources_to_learn_from(logs)
     data = _normalised(read_transitions(found, experiment, run.contract()), module)

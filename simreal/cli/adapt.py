@@ -13,6 +13,7 @@ from simreal.cli.progress import progress
 from simreal.cli.recordings import read_recordings
 from simreal.cli_types import OVERRIDE_OPTION, PATH, NumberRange, console, errors, print_json
 from simreal.errors import UserError
+from simreal.files import refuse_taken
 from simreal.tables import folded_table
 
 if TYPE_CHECKING:
@@ -211,9 +212,9 @@ def fit_actuator(
 ) -> None:
     """Fit networks to the torque that a robot's model lacks in LOGs, of which it takes four or more."""
     from simreal.adapt.residual_judges import refuse_too_few
-    from simreal.cli.identify import find_robot, refuse_existing
+    from simreal.cli.identify import find_robot
 
-    refuse_existing(output)
+    refuse_taken(output, "-o")
     machine = find_robot(robot)
     recordings, sources = read_recordings(logs, mapping, machine, channel)
     refuse_too_few(recordings)

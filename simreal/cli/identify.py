@@ -12,7 +12,7 @@ from simreal.cli.progress import progress
 from simreal.cli.recordings import read_recordings
 from simreal.cli_types import PATH, NumberRange, console, errors, numbers_by_name
 from simreal.errors import UserError, nearest
-from simreal.files import refuse_unwritable
+from simreal.files import refuse_taken, refuse_unwritable
 from simreal.tables import folded_table, keep_names_whole
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def identify(
     contract = None if policy is None else load_policy(policy).contract
     if contract is not None and contract.robot.name != machine.name:
         raise UserError(f"{policy}: a policy of robot {contract.robot.name}, not of {machine.name}")
-    refuse_existing(output)
+    refuse_taken(output, "-o")
     if report is not None:
         refuse_unwritable(report)
     setup = Setup(machine, fixed_base, timestep, numbers_by_name("--set", held))
@@ -143,13 +143,6 @@ def identify(
     if contract is not None:
         _hold_against(contract, str(policy), output)
     console.print(f"written: {output}\nnext:\n{_next(found, robot, output)}", soft_wrap=True)
-
-
-def refuse_existing(output: Path) -> None:
-    """Raise a `UserError` if something stands where a command is to write what it finds."""
-    if output.exists():
-        raise UserError(f"{output}: exists already; give what will be found another name with -o")
-    refuse_unwritable(output)
 
 
 def _next(found: "Identification", robot: str, output: Path) -> str:
@@ -255,7 +248,7 @@ def design(
             "or a lower --highest"
         )
     setup = Setup(find_robot(robot), fixed_base)
-    refuse_existing(output)
+    refuse_taken(output, "-o")
     with progress(GENERATIONS, "generations") as show:
         found = design_excitation(setup, asked, duration, rate, highest, show)
     write_excitation(output, found.excitation)

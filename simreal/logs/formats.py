@@ -8,7 +8,7 @@ from mcap.exceptions import McapError
 from mcap.stream_reader import StreamReader
 
 from simreal.errors import UserError, nearest
-from simreal.files import describe
+from simreal.files import describe, refuse_taken
 from simreal.logs.messages import PROFILE
 from simreal.logs.robot_log import RobotLog
 
@@ -121,8 +121,7 @@ def write_logs(logs: Sequence[RobotLog], path: Path) -> list[str]:
     Raises:
         UserError: no such format, or the file exists.
     """
-    if path.exists():
-        raise UserError(f"{path}: exists already; give the log another name")
+    refuse_taken(path, "name")
     if path.suffix == ".mcap":
         from simreal.logs.mcap_log import write_mcap
 

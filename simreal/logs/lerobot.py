@@ -40,11 +40,9 @@ def write_lerobot(logs: Sequence[RobotLog], path: Path) -> list[str]:
         What the format cannot hold of them.
 
     Raises:
-        UserError: the folder exists, or the logs are not of one kind.
+        UserError: the logs are not of one kind, or the disk refuses.
     """
     arrow = pyarrow()
-    if path.exists():
-        raise UserError(f"{path}: exists already; give the dataset another name")
     losses: list[str] = []
     frames = [_frames(log, losses) for log in logs]
     kinds = {name: column.shape[1] for name, column in frames[0].items()}

@@ -230,6 +230,13 @@ def test_the_command_says_what_speaks_against_it(run: Run, tmp_path: Path) -> No
     assert json.loads((run.path / "run.json").read_text())["finished"]
 
 
+def test_an_output_without_a_place_is_told_before_anything_is_read(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("precious")
+    for output, told in (("file", "exists already; give another --run"), ("file/new", "cannot be")):
+        with pytest.raises(UserError, match=f"{output}: {told}"):
+            finetune_offline(run, [tmp_path / "no_such.mcap"], tmp_path / output)
+
+
 def test_a_log_that_is_given_twice_is_refused(run: Run, tmp_path: Path) -> None:
     """It would seem to hold twice the steps that a change needs."""
     path = record(tmp_path / "a.mcap", run, 0.3, steps=60)

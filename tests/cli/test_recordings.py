@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from simreal.bench.log_faults import sound
+from simreal.cli.main import cli
 from simreal.cli.recordings import read_recordings
 from simreal.errors import UserError
 from simreal.logs.parquet import write_parquet
@@ -27,6 +29,18 @@ def test_too_few_logs_are_refused_before_torch_is_loaded(tmp_path: Path) -> None
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "2 logs: at least four are needed, to hold some out False"
+
+
+@pytest.mark.parametrize(
+    ("output", "told"), [("one.npz", "exists already"), ("one.npz/new", "cannot be")]
+)
+def test_an_output_without_a_place_is_told_before_anything_is_fitted(
+    output: str, told: str, tmp_path: Path
+) -> None:
+    logged(tmp_path)
+    command = ["fit-actuator", "no_such.npz", "--robot", "qube", "--rate", "100", "-o"]
+    found = CliRunner().invoke(cli, [*command, str(tmp_path / output)])
+    assert isinstance(found.exception, UserError) and f"{output}: {told}" in str(found.exception)
 
 
 def test_times_in_milliseconds_are_refused(tmp_path: Path) -> None:
