@@ -16,7 +16,14 @@ from simreal.adapt.gate_measures import RETURN_MARGIN, Measure, Part
 from simreal.adapt.robot_budget import OF_POLICY
 from simreal.adapt.robot_episode import stopped_for
 from simreal.adapt.robot_trial import FEWEST
-from simreal.adapt.transitions import ControlSteps, control_steps, judged, reward_not_in_logs
+from simreal.adapt.transitions import (
+    ControlSteps,
+    control_steps,
+    judged,
+    mean_with_end,
+    reward_not_in_logs,
+    worth_after_end,
+)
 from simreal.contract import Contract
 from simreal.contract_differences import behaviour_differences
 from simreal.deploy.provenance import POLICY_DIGEST, SHADOW
@@ -176,22 +183,20 @@ def mean_reward(flight: Flight, seconds: float, period: float, worst: float) -> 
         worst: what a step after a fall is worth.
     """
     within = flight.reward[flight.time <= seconds + 0.5 * period]
+    lost = max(0, round((seconds - flight.seconds) / period)) if flight.fell else 0
     told = within[np.isfinite(within)]
-    lost = round((seconds - flight.seconds) / period) if flight.fell else 0
-    steps = len(told) + max(0, lost)
-    return float(told.sum() + max(0, lost) * worst) / steps if steps else worst
+    return mean_with_end(told, len(within), len(within) + lost, worst)
 
 
 def compare_pairs(pairs: Sequence[Pair], rate: float) -> Part | str:
     """What pairs of flights at Hz show; or why that is nothing.
 
-    A step after a fall is worth as little as the worst that was flown, and nothing at best: where
-    rewards are negative, a fall would be worth something.
+    What a step after a fall is worth, all of them say together: see `worth_after_end`.
     """
     if len(pairs) < FEWEST:
         return f"{len(pairs)} pairs that were asked the same and are long enough; {FEWEST} would tell"
     rewards = np.concatenate([each.reward for pair in pairs for each in pair])
-    worst = min(0.0, float(np.nanmin(rewards))) if np.isfinite(rewards).any() else 0.0
+    worst = worth_after_end(rewards)
     one, other = (
         np.array([mean_reward(pair[place], compared(pair), 1.0 / rate, worst) for pair in pairs])
         for place in (0, 1)

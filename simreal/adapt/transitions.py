@@ -104,14 +104,35 @@ def read_transitions(
 def mean_reward(transitions: Transitions, steps: int) -> float:
     """Of each of the control steps that an episode could have had, of which it has one at least.
 
-    Steps that were flown and tell nothing, since the supervisor limited their commands or the next one
-    is not in the log, count as the others do on the mean. Those after an early end count as the worst
-    that was flown, and as nothing at best: where rewards are negative, an end would be worth something.
+    Steps that tell nothing are those whose commands the supervisor limited, and those whose next one is
+    not in the log; see `mean_with_end`.
     """
     reward = transitions.reward.astype(np.float64)
     flown = min(steps, len(reward) + transitions.limited + transitions.broken)
-    missing = (steps - flown) * min(0.0, float(reward.min()))
-    return (flown * float(reward.mean()) + missing) / steps
+    return mean_with_end(reward, flown, steps, worth_after_end(reward))
+
+
+def worth_after_end(reward: FloatArray) -> float:
+    """What a step after an early end is worth: the worst that was flown, and nothing at best.
+
+    Where rewards are negative, an end would be worth something else.
+    """
+    told = reward[np.isfinite(reward)]
+    return min(0.0, float(told.min(initial=0.0)))
+
+
+def mean_with_end(told: FloatArray, flown: int, steps: int, after_end: float) -> float:
+    """Mean reward of the steps that an episode could have had, which may have ended early.
+
+    Args:
+        told: rewards of those that were flown and tell one; the others count as these do on the mean.
+        flown: number of steps that were flown.
+        steps: that there could have been.
+        after_end: what each of the others is worth.
+    """
+    if not len(told):
+        return after_end
+    return (flown * float(told.mean()) + (steps - flown) * after_end) / steps
 
 
 def reward_not_in_logs(experiment: ExperimentConfig) -> str | None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from simreal.adapt import transitions
 from simreal.adapt.flown import (
     Flight,
     compare_pairs,
@@ -20,7 +21,7 @@ from simreal.adapt.flown import (
 )
 from simreal.adapt.gate import judge
 from simreal.adapt.gate_measures import Part
-from simreal.adapt.transitions import control_steps
+from simreal.adapt.transitions import Transitions, control_steps
 from simreal.cli.main import cli
 from simreal.deploy.loop import deploy
 from simreal.deploy.policy import load_policy
@@ -195,6 +196,17 @@ def test_a_pair_is_compared_over_the_same_time_and_a_fall_costs_what_is_left_of_
     assert mean_reward(fell, 10.0, 1.0, -5.0) == pytest.approx((4.0 - 30.0) / 10.0)
     assert mean_reward(flight([], fell=True), 10.0, 1.0, -5.0) == -5.0
     assert mean_reward(flight([1.0, np.nan, 3.0]), 3.0, 1.0, 0.0) == 2.0
+
+
+def test_steps_that_tell_nothing_count_alike_in_the_gate_and_while_it_is_learned() -> None:
+    """Else a fall would cost less in a flight of which less is known."""
+    fell = flight([2.0, np.nan, 2.0, 2.0], fell=True)
+    nothing = np.zeros((3, 1), np.float32)
+    steps = Transitions(
+        nothing, nothing, np.full(3, 2.0), nothing, np.zeros(3, bool), np.zeros(3, int), limited=1
+    )
+    assert mean_reward(fell, 10.0, 1.0, 0.0) == pytest.approx(0.8)
+    assert transitions.mean_reward(steps, 10) == pytest.approx(0.8)
 
 
 def test_a_fall_at_once_is_never_better_than_to_fly() -> None:
