@@ -46,7 +46,9 @@ def find_robot(name: str) -> "Robot":
 @click.command()
 @click.argument("robot", metavar="ROBOT|EXPERIMENT")
 @click.option("--log", "logs", type=PATH, multiple=True, required=True, help="A log; may be repeated.")
-@click.option("--mapping", help="How to read CSV and npz files: a name, or a YAML file.")
+@click.option(
+    "--mapping", help="How to read CSV and npz files, or which topics of a bag: a name, or a YAML file."
+)
 @click.option(
     "--parameters",
     "stages",

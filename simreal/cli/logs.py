@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 MAPPING_OPTION = click.option(
     "--mapping",
     metavar="FILE|NAME",
-    help="Which column is which channel, for CSV and npz: a file, or a name that ships (docs/logs.md).",
+    help="Which column is which channel, for CSV and npz, or which topics of a bag: a file, or a name "
+    "that ships (docs/logs.md).",
 )
 STYLES = {"pass": "green", "warn": "yellow", "fail": "red", "skip": "dim"}
 

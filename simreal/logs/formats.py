@@ -22,8 +22,9 @@ def read_logs(path: Path, mapping: str | Path | None = None) -> list[RobotLog]:
 
     Args:
         path: file or folder.
-        mapping: name of a mapping that ships, or a mapping file; which CSV and npz need, and with which
-            Parquet tables and LeRobot datasets of others are read by column.
+        mapping: name of a mapping that ships, or a mapping file; which CSV and npz need, with which
+            Parquet tables and LeRobot datasets of others are read by column, and which chooses among
+            the topics of a bag.
 
     Raises:
         UserError: no such log, of no known format, or a faulty one; says what and where.
@@ -43,7 +44,7 @@ def read_logs(path: Path, mapping: str | Path | None = None) -> list[RobotLog]:
         from simreal.logs.parquet import read_parquet
 
         return [read_parquet(path)]
-    if path.suffix in (".db3", ".bag") or (describe(path) == "an MCAP log" and not _is_ours(path)):
+    if _is_bag(path):
         from simreal.logs.ros_log import read_ros
 
         return [read_ros(path)]
@@ -59,7 +60,7 @@ def _read_folder(path: Path) -> list[RobotLog]:
 
     if is_lerobot(path):
         return read_lerobot(path)
-    if (path / "metadata.yaml").is_file():
+    if _is_bag(path):
         from simreal.logs.ros_log import read_ros
 
         return [read_ros(path)]
@@ -69,9 +70,14 @@ def _read_folder(path: Path) -> list[RobotLog]:
 
 
 def _read_mapped(path: Path, mapping: str | Path) -> list[RobotLog]:
-    from simreal.logs.mapping import read_mapping
+    from simreal.logs.mapping import read_bag_mapping, read_mapping
     from simreal.logs.tables import read_arrays, read_tables
 
+    if _is_bag(path):
+        from simreal.logs.ros_log import read_ros
+
+        chosen = read_bag_mapping(mapping)
+        return [read_ros(path, chosen.topics, chosen.robot)]
     read = read_mapping(mapping)
     if path.is_dir():
         from simreal.logs.lerobot import read_lerobot_arrays
@@ -82,8 +88,17 @@ def _read_mapped(path: Path, mapping: str | Path) -> list[RobotLog]:
 
         return read_arrays(path, read_parquet_arrays(path), read)
     if not path.name.endswith(TABLES):
-        raise UserError(f"{path}: a mapping is for {', '.join(TABLES)}, .parquet and LeRobot folders")
+        raise UserError(
+            f"{path}: a mapping is for {', '.join(TABLES)}, .parquet, LeRobot folders and bags"
+        )
     return read_tables(path, read)
+
+
+def _is_bag(path: Path) -> bool:
+    """Whether this is of ROS: a folder of rosbag2, or a file that may stand alone."""
+    if path.is_dir():
+        return (path / "metadata.yaml").is_file()
+    return path.suffix in (".db3", ".bag") or (describe(path) == "an MCAP log" and not _is_ours(path))
 
 
 def _is_ours(path: Path) -> bool:

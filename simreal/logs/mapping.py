@@ -1,4 +1,7 @@
-"""Mapping files: which column of a CSV or npz file is which channel of a log, in which unit."""
+"""Mapping files: which column of a CSV or npz file is which channel of a log, in which unit.
+
+Of a ROS bag, whose topics say that by themselves, which topics are read.
+"""
 
 from pathlib import Path
 from typing import Literal, Self
@@ -113,19 +116,46 @@ class LogMapping(Config):
         return tuple(self.actuator_joints) if channel.startswith(("commanded_", "applied_")) else None
 
 
+class BagMapping(Config):
+    """Which topics of a ROS bag are read, where several tell the same."""
+
+    topics: tuple[str, ...] = Field(min_length=1)
+    """Of joint states and IMUs; any other is left out."""
+    robot: str | None = None
+
+
+def read_bag_mapping(name: str | Path) -> BagMapping:
+    """Read a mapping file of a bag.
+
+    Raises:
+        UserError: no such file, one for columns, or a fault in it, with file and line.
+    """
+    document = _read(name)
+    if "topics" not in document.data:
+        raise UserError(
+            f"{document.source}: is for columns; of a ROS bag, a mapping names topics, as in "
+            "topics: [/joint_states]"
+        )
+    return parse(BagMapping, document.data, document)
+
+
 def read_mapping(name: str | Path) -> LogMapping:
     """Read a mapping file, or one that ships with simreal, by its name.
 
     Raises:
         UserError: no such file, or a fault in it, with file and line.
     """
+    return mapping_of(_read(name))
+
+
+def _read(name: str | Path) -> Document:
     path = Path(name)
     shipped = log_mappings.shipped_mappings()
     if not path.exists() and path.suffix == "":
         if str(name) not in shipped:
             raise UserError(f"no mapping {str(name)!r}: {nearest(str(name), shipped)}, or a file")
         path = log_mappings.FOLDER / f"{name}.yaml"
-    return mapping_of(read_document(path))
+    return read_document(path)
 
 
 def mapping_of(document: Document) -> LogMapping:

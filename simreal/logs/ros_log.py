@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from simreal.errors import UserError, missing_extra
+from simreal.errors import UserError, missing_extra, nearest
 from simreal.logs.robot_log import UNITS, Channel, RobotLog
 
 JOINT_STATE, IMU = "sensor_msgs/msg/JointState", "sensor_msgs/msg/Imu"
@@ -41,15 +41,20 @@ class _Rows:
     values: list[dict[str, float]] = field(default_factory=list)
 
 
-def read_ros(path: Path) -> RobotLog:
+def read_ros(path: Path, topics: Sequence[str] | None = None, robot: str | None = None) -> RobotLog:
     """Read joint states and IMU of a bag.
+
+    Args:
+        path: of it.
+        topics: that are read; all of these types if None.
+        robot: whose log it is, if that is known.
 
     Raises:
         UserError: no bag, cut off, no such topics, or several topics for one thing.
     """
     found: dict[str, dict[str, _Rows]] = {}
     unread: set[str] = set()
-    for topic, kind, logged, message in _messages(path, unread):
+    for topic, kind, logged, message in _messages(path, topics, unread):
         stamp = message.header.stamp.sec * NS + message.header.stamp.nanosec or logged
         entries = _joints(path, topic, message) if kind == JOINT_STATE else _inertial(message)
         for channel, values in entries.items():
@@ -60,12 +65,15 @@ def read_ros(path: Path) -> RobotLog:
     if not found:
         others = f"; it has {', '.join(sorted(unread)[:6])}" if unread else ""
         raise UserError(f"{path}: no message of type {JOINT_STATE} or {IMU}{others}")
-    log = RobotLog(path.name)
-    log.start_ns = min(rows.stamps[0] for topics in found.values() for rows in topics.values())
-    for channel, topics in found.items():
-        if len(topics) > 1:
-            raise UserError(f"{path}: several topics for {channel}: {', '.join(sorted(topics))}")
-        [rows] = topics.values()
+    log = RobotLog(path.name, robot=robot)
+    log.start_ns = min(rows.stamps[0] for tellers in found.values() for rows in tellers.values())
+    for channel, tellers in found.items():
+        if len(tellers) > 1:
+            raise UserError(
+                f"{path}: several topics for {channel}: {', '.join(sorted(tellers))}: choose by a "
+                f"--mapping file that says topics: [{sorted(tellers)[0]}]"
+            )
+        [rows] = tellers.values()
         log.channels[channel] = _channel(channel, rows, log.start_ns)
     _share_clocks(log)
     first = log.first(("joint_position", "joint_velocity", "joint_effort", "commanded_position"))
@@ -76,7 +84,9 @@ def read_ros(path: Path) -> RobotLog:
     return log
 
 
-def _messages(path: Path, unread: set[str]) -> Iterator[tuple[str, str, int, Any]]:
+def _messages(
+    path: Path, topics: Sequence[str] | None, unread: set[str]
+) -> Iterator[tuple[str, str, int, Any]]:
     """Topic, type, ns and message; of other topics, their names."""
     try:
         from rosbags.highlevel import AnyReader, AnyReaderError
@@ -87,6 +97,11 @@ def _messages(path: Path, unread: set[str]) -> Iterator[tuple[str, str, int, Any
         # Old bags carry no definitions: then the messages of a long-term release are meant.
         with AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE)) as reader:
             wanted = [each for each in reader.connections if each.msgtype in (JOINT_STATE, IMU)]
+            known = {each.topic for each in wanted}
+            for topic in topics or ():
+                if topic not in known:
+                    raise UserError(f"{path}: no topic {topic!r} to read: {nearest(topic, known)}")
+            wanted = [each for each in wanted if topics is None or each.topic in topics]
             unread |= {f"{c.topic} ({c.msgtype})" for c in reader.connections if c not in wanted}
             if not wanted:
                 return  # an empty choice would mean all

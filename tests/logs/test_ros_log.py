@@ -104,11 +104,44 @@ def test_joints_of_several_publishers_leave_gaps(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("plugin", list(StoragePlugin))
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_mapping_chooses_among_topics(plugin: StoragePlugin, alone: bool, tmp_path: Path) -> None:
+    values = {"/left/joint_states": 1.0, "/right/joint_states": 2.0, "/imu": 0.0}
+    sent = [
+        (topic, EPOCH, imu(EPOCH) if topic == "/imu" else joint_state(EPOCH, ["a"], [value], [], []))
+        for topic, value in values.items()
+    ]
+    kinds = {topic: IMU if topic == "/imu" else JOINT_STATE for topic in values}
+    path = write(tmp_path / "two", plugin, kinds, sent)
+    if alone:
+        [path] = [each for each in path.iterdir() if each.suffix != ".yaml"]
+    mapping = tmp_path / "right.yaml"
+    mapping.write_text("{topics: [/right/joint_states], robot: qube}")
+    [log] = read_logs(path, mapping)
+    assert (log.robot, list(log.channels)) == ("qube", ["joint_position"])
+    np.testing.assert_array_equal(log["joint_position"].values, [[2.0]])
+    assert log.provenance["unread_topics"].startswith("/imu (sensor_msgs/msg/Imu), /left/joint_states (")
+    mapping.write_text("topics: [/rigth/joint_states]")
+    with pytest.raises(
+        UserError, match=r"no topic '/rigth/joint_states' to read: did you mean '/right/j"
+    ):
+        read_logs(path, mapping)
+    mapping.write_text("topics: []")
+    with pytest.raises(UserError, match=r"right\.yaml:1: topics: "):
+        read_logs(path, mapping)
+    with pytest.raises(UserError, match=r"is for columns; of a ROS bag, a mapping names topics"):
+        read_logs(path, "simple_pendulum")
+
+
 def test_faulty_bags(tmp_path: Path) -> None:
     two = {"/left/joint_states": JOINT_STATE, "/right/joint_states": JOINT_STATE}
     sent = [(topic, EPOCH, joint_state(EPOCH, ["a"], [1], [], [])) for topic in two]
     path = write(tmp_path / "two", StoragePlugin.SQLITE3, two, sent)
-    with pytest.raises(UserError, match="several topics for joint_position: /left/joint_states, /right"):
+    with pytest.raises(
+        UserError,
+        match=r"several topics for joint_position: /left/joint_states, /right.* says topics: \[/l",
+    ):
         read_logs(path)
     path = write(tmp_path / "empty", StoragePlugin.SQLITE3, {"/other": "std_msgs/msg/Header"}, [])
     with pytest.raises(UserError, match=r"no message of type .*; it has /other \(std_msgs/msg/Header\)"):
