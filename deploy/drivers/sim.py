@@ -77,12 +77,17 @@ class SimDriver(Driver):
         self.process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._joints = self._actuators = 0
+        self._forget()
+
+    def _forget(self) -> None:
+        """A robot counts its packets by itself: of another one, what was heard before says nothing."""
         self._newest: RobotState | None = None
         self._sequence = -1
         self._sent = 0
 
     def connect(self) -> RobotDescription:
         """Start the robot and wait for its hello and its first state."""
+        self._forget()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         arguments = json.dumps(self._arguments | {"socket": theirs.fileno()})
         # -P: the working folder must not shadow the installed package.

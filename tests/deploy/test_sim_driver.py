@@ -183,6 +183,16 @@ def test_before_and_after_its_connection_a_driver_says_that_it_has_none() -> Non
     assert driver.process.poll() == 0
 
 
+def test_a_driver_that_connects_again_hears_the_new_robot() -> None:
+    """As each episode of learning on it does; of the new one, all was taken for overtaken."""
+    driver = SimDriver("qube", {})
+    for _ in range(2):
+        with driver:
+            states = _watch(driver, 0.4, volts=2.0)
+            assert states[0].joint_position[ARM] == 0.0 < states[-1].joint_position[ARM]
+            assert states[-1].time > states[0].time + 0.2
+
+
 def test_a_robot_that_cannot_be_is_one_message_and_no_process_stays(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
