@@ -42,6 +42,7 @@ FAILS = 0.5
 FEWEST_BLOCKS = 6
 """Of which an interval says something."""
 WORLDS_OF_BASE = (
+    "engine",
     "randomization",
     "pins",
     "schedule",

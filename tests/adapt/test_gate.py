@@ -10,11 +10,12 @@ import torch
 from click.testing import CliRunner
 
 from simreal.adapt.finetune import finetune, start_finetuning
-from simreal.adapt.gate import Gate, judge, write_verdict
+from simreal.adapt.gate import Gate, in_worlds_of, judge, write_verdict
 from simreal.adapt.gate_measures import Measure, Part
 from simreal.adapt.gate_page import write_page
 from simreal.cli.main import cli
 from simreal.errors import UserError
+from simreal.experiment import ExperimentConfig, load_experiment
 from simreal.export import export
 from simreal.logs.robot_log import RobotLog
 from simreal.run import Run
@@ -104,6 +105,13 @@ def test_runs_that_are_not_adapted_need_no_gate(base: Run) -> None:
 )
 def test_verdicts_follow_from_the_interval_and_the_margin(gain: Interval, verdict: str) -> None:
     assert Measure("success", 0.0, 0.0, gain, 0.05).verdict == verdict
+
+
+def test_both_are_judged_in_the_engine_of_the_base() -> None:
+    """A policy that goes on in another one would be judged there, and its base here."""
+    base, own = (load_experiment("qube_swingup", [f"engine={each}"]) for each in ("bullet", "mujoco"))
+    assert isinstance(base, ExperimentConfig) and isinstance(own, ExperimentConfig)
+    assert in_worlds_of(own, base).engine == "bullet"
 
 
 def test_undecided_passes_no_gate() -> None:
