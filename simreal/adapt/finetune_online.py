@@ -25,7 +25,7 @@ from simreal.adapt.online_session import (
     Status,
 )
 from simreal.adapt.robot_budget import Budget, Ledger
-from simreal.adapt.robot_trial import Trial
+from simreal.adapt.robot_trial import Trial, shows_nothing
 from simreal.adapt.transitions import read_transitions
 from simreal.agents.config import ResidualPolicyConfig
 from simreal.deploy.drivers import DriverError
@@ -82,7 +82,8 @@ def finetune_online(
         config: how to learn.
         seed: of everything random.
         listen: hears how far it is.
-        warn: hears what the kernel did not permit, and which logs cannot be read.
+        warn: hears what the kernel did not permit, which logs cannot be read, and that a budget is too
+            small to show anything.
 
     Raises:
         UserError: a policy or a task that cannot learn so, logs of another policy, or a folder that was
@@ -99,6 +100,8 @@ def finetune_online(
         else None
     )
     made_of = _made_of(base, logs, config, seed)
+    if (why := shows_nothing(budget.seconds, config.trial_share, experiment.episode_length)) is not None:
+        warn(why)
     is_new = not is_taken(output)
     run = _begin_or_go_on(base, output, experiment, config, made_of, seed)
     with _gone_unless_flown(run, is_new), run.lock(), interrupt_flag() as interrupt:

@@ -66,6 +66,26 @@ def trial_of(episodes: Sequence[FlownEpisode], updates: int) -> Trial:
     return Trial(len(gains), student_interval(gains, CONFIDENCE), falls)
 
 
+def shows_nothing(seconds: float, share: float, episode: float) -> str | None:
+    """Why a budget is too small for a trial to show anything, for people; None if it is not.
+
+    Args:
+        seconds: of the whole budget, s.
+        share: of it that is the trial's.
+        episode: how long one lasts, s.
+    """
+    needed = 2 * FEWEST * episode
+    if share * seconds >= needed:
+        return None
+    told = (
+        f"nothing that is learned will be used: a trial takes {FEWEST} pairs of episodes, {needed:g} s"
+    )
+    if share == 0.0:
+        return f"{told}, and trial_share is 0"
+    told += f", and has {share * seconds:g} s of the budget"
+    return f"{told}; --budget-seconds {needed / share:g} would do"
+
+
 class Next(NamedTuple):
     """An episode of a trial: number of its pair, what flies it, how many it takes to end the pair."""
 

@@ -49,7 +49,7 @@ def train(
     from simreal.experiment import load_any_experiment
     from simreal.run import Run
     from simreal.teacher import find_teacher
-    from simreal.train import planned_steps, start_run
+    from simreal.train import planned_steps, refuse_residual_policy, start_run
     from simreal.train import train as train_run
 
     total = None
@@ -62,6 +62,7 @@ def train(
             )
         total = _resumed_steps(overrides)
         run = Run.open(run_path)
+        refuse_residual_policy(run)
         _refuse_less_than_done(run, total)
     else:
         if experiment is None:

@@ -210,6 +210,7 @@ def test_a_log_that_cannot_be_read_is_told_and_left_out(base: Run, tmp_path: Pat
     robot = OnRobot(ToyQube(), "toy", starts_anew=True)
     again = finetune_online(base, robot, Budget(3.0), (), tmp_path / "run", config(), warn=told.append)
     assert again.ledger.seconds > 2.0
+    assert "nothing that is learned will be used" in told[0]
     assert any(
         "nothing is learned from this episode" in each and "episode_00000" in each for each in told
     )
@@ -323,6 +324,8 @@ def test_what_cannot_learn_on_a_robot_is_refused(
     ):
         with pytest.raises(UserError, match="changed on a robot"):
             refused()
+    resumed = CliRunner().invoke(cli, ["train", "--resume", "--run", str(run.path)])
+    assert isinstance(resumed.exception, UserError) and resumed.output == ""
     with pytest.raises(UserError, match="none of finetune-online"):
         tune(base, driver, base.path, Budget(2.0))
     bad = tmp_path / "bad"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from simreal.adapt.robot_budget import FlownEpisode
-from simreal.adapt.robot_trial import CONFIDENCE, next_in_trial, trial_of
+from simreal.adapt.robot_trial import CONFIDENCE, next_in_trial, shows_nothing, trial_of
 
 
 def flown(
@@ -49,6 +49,13 @@ def test_what_a_computer_or_a_person_ended_is_flown_again(ended: str) -> None:
     again = [*second, flown("base", 0.4, 0)]
     assert next_in_trial(again, 7) == (1, "base", 2)
     assert trial_of(again, 7).gain.value == pytest.approx(0.1)
+
+
+def test_a_budget_that_can_show_nothing_is_told_with_one_that_can() -> None:
+    assert shows_nothing(72.0, 0.5, 6.0) is None
+    told = shows_nothing(60.0, 0.5, 6.0)
+    assert told is not None and "36 s, and has 30 s of the budget; --budget-seconds 72 would do" in told
+    assert "trial_share is 0" in str(shows_nothing(1e3, 0.0, 6.0))
 
 
 def test_a_gain_that_is_larger_than_its_spread_is_one() -> None:
