@@ -39,7 +39,7 @@ def asked_of(names: Sequence[str], by_group: Sequence[str] = ()) -> list[Asked]:
     Raises:
         UserError: one of those is no unknown here, or cannot differ.
     """
-    labels = [name.partition("=")[0] for name in names]
+    labels = [name.partition("=")[0].partition("@")[0] for name in names]
     for wanted in by_group:
         if wanted not in labels:
             raise UserError(f"--by-group {wanted}: {nearest(wanted, labels)}")

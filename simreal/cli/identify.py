@@ -54,8 +54,8 @@ def find_robot(name: str) -> "Robot":
     "stages",
     multiple=True,
     metavar="NAME[,NAME...]",
-    help="What to find: NAME, NAME[PATTERN], NAME=LOW:HIGH, NAME@group (differs by day and excitation). "
-    "Repeated, each adds to the model before.",
+    help="What to find: NAME, NAME[PATTERN], NAME=LOW:HIGH, NAME@group (differs by day and excitation), "
+    "NAME@log. Repeated, each adds to the model before.",
 )
 @click.option("--hold-out", multiple=True, metavar="PATTERN", help="Logs or groups to judge by.")
 @click.option("--set", "held", multiple=True, metavar="NAME=VALUE", help="A parameter that is known.")

@@ -49,10 +49,10 @@ class Fitted:
 
     Attributes:
         simulator: of the windows that it was fitted to.
-        fit: the result; of what varies by group of logs, the mean.
+        fit: the result; of what varies by group of logs, or by log, the mean.
         spreads: of what varies.
         at_bounds: unknowns that the search would have taken further, and those at zero, their physical
-            end; of what varies, those of a group.
+            end; of what varies, those of a group or log.
     """
 
     simulator: Simulator
@@ -83,12 +83,12 @@ def fit_model(
     """
     resolution = setup.robot.config.sensing.encoder_resolution
     windows = _unpushed(cut(recordings, cutting.length, cutting.stride, resolution))
-    simulator = Simulator(setup, windows, asked, by_group=True)
+    simulator = Simulator(setup, windows, asked, by_part=True)
     values = starts(simulator.unknowns, given)
     if given is None:
         stride = cutting.stride or cutting.length
         short = _unpushed(cut(recordings, SHORT * cutting.length, stride, resolution))
-        beginner = Simulator(setup, short, asked, by_group=True)
+        beginner = Simulator(setup, short, asked, by_part=True)
         told = _staged(tell, short, SHORT_ITERATIONS)
         if any(parameter_of(unknown.name) in ROUGH for unknown in beginner.unknowns):
             values = search_population(beginner, values, cutting.velocities, _staged(tell, short))

@@ -1,8 +1,9 @@
-"""Parameters that differ from one group of logs to another: a random effect.
+"""Parameters that differ from one group of logs to another, or from log to log: a random effect.
 
-What lies elsewhere on another day, as a cable does that pulls an arm, has no one value. Each group of
-logs, of an excitation and a day, then has its own; their mean predicts a group that nobody has seen,
-and how far they lie apart says how far that may be off.
+What lies elsewhere on another day, as a cable does that pulls an arm, or is set anew for each log, as an
+encoder's zero, has no one value. Each group of logs, of an excitation and a day, or each log then has
+its own; their mean predicts one that nobody has seen, and how far they lie apart says how far that may
+be off.
 """
 
 from collections.abc import Sequence
@@ -14,30 +15,35 @@ from scipy.optimize import brentq
 from scipy.stats import t as student
 
 from simreal.identification.least_squares import Fit
-from simreal.identification.unknowns import Unknown
+from simreal.identification.unknowns import Scope, Unknown
 from simreal.statistics import Z_90
 
 Values = NDArray[np.float64]
 
 OUTSIDE = 0.05
 """Share of a distribution beyond either edge of its 90 % interval."""
+MOST_TOLD = 8
+"""Parts whose values are told one by one; of more, the lowest and the highest."""
+NOUNS: dict[Scope, str] = {"group": "group of logs", "log": "log"}
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """One parameter's values over groups of logs.
+    """One parameter's values over groups of logs, or over logs.
 
     Attributes:
         name: of the parameter.
-        groups: of the logs that were fitted to.
-        values: (groups,) found.
-        mean: over all groups there may be.
-        between: standard deviation of groups around it.
+        scope: of each value.
+        parts: groups or names of the logs that were fitted to.
+        values: (parts,) found.
+        mean: over all parts there may be.
+        between: standard deviation of parts around it.
         error: standard deviation of the mean.
     """
 
     name: str
-    groups: tuple[str, ...]
+    scope: Scope
+    parts: tuple[str, ...]
     values: Values
     mean: float
     between: float
@@ -45,10 +51,10 @@ class Spread:
 
     @property
     def unseen(self) -> float:
-        """Standard deviation of a normal distribution that stands for the value of an unseen group.
+        """Standard deviation of a normal distribution that stands for the value of an unseen part.
 
-        Few groups say little of how far they lie apart: its 90 % interval is Student's, of one degree of
-        freedom less than there are groups (after Higgins, Thompson and Spiegelhalter, J. R. Statist.
+        Few parts say little of how far they lie apart: its 90 % interval is Student's, of one degree of
+        freedom less than there are parts (after Higgins, Thompson and Spiegelhalter, J. R. Statist.
         Soc. A 172, 2009).
         """
         wider = float(student.ppf(1.0 - OUTSIDE, len(self.values) - 1)) / Z_90
@@ -56,21 +62,25 @@ class Spread:
 
     def describe(self) -> str:
         """For people."""
-        each = ", ".join(
-            f"{value:.4g} ({group})" for group, value in zip(self.groups, self.values, strict=True)
-        )
+        order = np.argsort(self.values)
+        told = range(len(order)) if len(order) <= MOST_TOLD else order[[0, -1]]
+        each = [f"{self.values[place]:.4g} ({self.parts[place]})" for place in told]
+        listed = ", ".join(each) if len(order) <= MOST_TOLD else " to ".join(each)
         return (
-            f"{self.name} differs by group of logs: {each}; mean {self.mean:.4g}, "
-            f"between groups ± {self.between:.2g}, for one that was not seen ± {self.unseen:.2g}"
+            f"{self.name} differs by {NOUNS[self.scope]}: {listed}; mean {self.mean:.4g}, "
+            f"between {len(order)} of them ± {self.between:.2g}, for one that was not seen "
+            f"± {self.unseen:.2g}"
         )
 
 
-def spread_over(name: str, groups: Sequence[str], values: Values, variances: Values) -> Spread:
-    """Mean and spread of a population from (groups,) values of some members and what each is known to.
+def spread_over(
+    name: str, scope: Scope, parts: Sequence[str], values: Values, variances: Values
+) -> Spread:
+    """Mean and spread of a population from (parts,) values of some members and what each is known to.
 
     By Paule and Mandel (J. Res. Natl. Bur. Stand. 87, 1982): values lie apart by as much as what they
     are known to and the spread together explain. One that is hardly known hardly counts.
-    At least two groups are needed.
+    At least two parts are needed.
     """
 
     def excess(between: float) -> float:
@@ -82,14 +92,14 @@ def spread_over(name: str, groups: Sequence[str], values: Values, variances: Val
     between = float(brentq(excess, 0.0, most, rtol=1e-6)) if excess(0.0) > 0.0 else 0.0
     weights = 1.0 / (variances + between)
     mean, error = float(weights @ values / weights.sum()), float(weights.sum() ** -0.5)
-    return Spread(name, tuple(groups), values, mean, between**0.5, error)
+    return Spread(name, scope, tuple(parts), values, mean, between**0.5, error)
 
 
 def pooled(fit: Fit, unknowns: Sequence[Unknown]) -> tuple[Fit, tuple[Spread, ...]]:
-    """A fit with one value for each parameter, the mean over groups of those that vary.
+    """A fit with one value for each parameter, the mean over groups or logs of those that vary.
 
     Args:
-        fit: of unknowns that are one for each group where they vary.
+        fit: of unknowns that are one for each group, or log, where they vary.
         unknowns: of it.
 
     Returns:
@@ -103,11 +113,12 @@ def pooled(fit: Fit, unknowns: Sequence[Unknown]) -> tuple[Fit, tuple[Spread, ..
     spreads = []
     for number, (name, own) in enumerate(places.items()):
         values[number] = fit.values[own[0]]
-        if unknowns[own[0]].varies:
-            groups = [unknowns[place].group or "" for place in own]
-            spreads.append(spread_over(name, groups, fit.values[own], variances[own]))
+        scope = unknowns[own[0]].varies
+        if scope is not None:
+            parts = [unknowns[place].part or "" for place in own]
+            spreads.append(spread_over(name, scope, parts, fit.values[own], variances[own]))
             values[number] = spreads[-1].mean
-    # One value for all groups acts on the windows of each.
+    # One value for all of them acts on the windows of each.
     jacobian = np.stack(
         [fit.derivatives.jacobian[..., own].sum(axis=-1) for own in places.values()], axis=-1
     )

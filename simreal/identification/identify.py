@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from simreal.errors import UserError
 from simreal.identification.ensemble import Draw, Ensemble, draw_members
 from simreal.identification.fitting import Cutting, Prediction, predict_windows
+from simreal.identification.groups import NOUNS
 from simreal.identification.held_out import Split, split
 from simreal.identification.inference import ROUNDS, draw_learned, learned_posterior
 from simreal.identification.model_choice import Candidate, compare, simplest
@@ -109,12 +110,14 @@ def identify(
 
     Raises:
         UserError: names that do not fit the robot, logs that do not suffice or lack velocities that
-            shall count, or simulation-based inference of what varies by group of logs.
+            shall count, or simulation-based inference of what differs by group of logs or by log.
     """
-    if simulations is not None and (varying := [a.name for each in nested for a in each if a.varies]):
-        raise UserError(
-            f"{varying[0]}@group: --simulations knows no value that differs by group of logs"
-        )
+    for asked in (asked for each in nested for asked in each):
+        if simulations is not None and asked.varies is not None:
+            raise UserError(
+                f"{asked.name}@{asked.varies}: --simulations knows no value that differs by "
+                f"{NOUNS[asked.varies]}"
+            )
     for each in recordings if cutting.velocities else ():
         if each.velocity is None:
             raise UserError(

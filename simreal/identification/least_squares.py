@@ -128,6 +128,9 @@ class Search:
         self._low = np.array([each.low for each in unknowns])
         self._high = np.array([each.high for each in unknowns])
         self._step = np.array([each.step for each in unknowns])
+        names = [each.name for each in unknowns]
+        distinct = list(dict.fromkeys(names))
+        self._name = np.array([distinct.index(name) for name in names], dtype=np.int64)
         self._evaluations = 0
 
     def run(self, values: Values, noise: Noise | None = None, iterations: int = MOST_ITERATIONS) -> Fit:
@@ -198,29 +201,48 @@ class Search:
             (windows, samples, channels), and (unknowns or 2 joints, windows, samples, channels) twice.
         """
         deviation = self.simulator.windows.start_deviation
-        own = len(values) if of_unknowns else 0
+        shifted = self._shifted(values) if of_unknowns else np.empty((0, len(values)))
+        own = len(shifted)
         of_start = 0 if self._starts_known else int(np.prod(deviation.shape[1:]))
-        candidates = np.tile(values, (1 + own + of_start, 1))
-        change = PERTURBATION * self._step[:own]
-        # Away from a bound, so that it stays within.
-        sign = np.where(values[:own] + change > self._high[:own], -1.0, 1.0)
-        candidates[1 + np.arange(own), np.arange(own)] += sign * change
+        candidates = np.concatenate((values[None], shifted, np.tile(values, (of_start, 1))))
         all_starts = np.repeat(starts[None], len(candidates), axis=0)
         flat = all_starts.reshape(len(candidates), len(starts), -1)
         moved = PERTURBATION * deviation.reshape(len(starts), -1)
         for column in range(of_start):
             flat[1 + own + column, :, column] += moved[:, column]
         error = self._predict(candidates, all_starts)
-        slopes = (error[1:] - error[0]) / PERTURBATION
-        slopes[:own] *= sign[:, None, None, None]
-        if exact:
-            # From both sides: what unknowns do that only trade places must cancel.
-            ahead = candidates[1 : 1 + own]
-            behind = np.clip(2.0 * values - ahead, self._low, self._high)
-            other = self._predict(behind, all_starts[1 : 1 + own])
-            apart = np.diag(ahead - behind) / self._step
-            slopes[:own] = (error[1 : 1 + own] - other) / apart[:, None, None, None]
-        return error[0], slopes[:own], slopes[own:]
+        by_starts = (error[1 + own :] - error[0]) / PERTURBATION
+        if not exact:
+            return error[0], self._slopes(error[1 : 1 + own] - error[0], shifted - values), by_starts
+        # From both sides: what unknowns do that only trade places must cancel.
+        behind = np.clip(2.0 * values - shifted, self._low, self._high)
+        other = self._predict(behind, all_starts[1 : 1 + own])
+        return error[0], self._slopes(error[1 : 1 + own] - other, shifted - behind), by_starts
+
+    def _shifted(self, values: Values) -> Values:
+        """(names, unknowns) values with those of one name shifted a little, within their bounds.
+
+        What differs by group or log acts on other windows in each: one simulation of all of them
+        differentiates by every one.
+        """
+        change = PERTURBATION * self._step
+        change = np.where(values + change > self._high, -change, change)
+        of_name = np.arange(self._name.max(initial=-1) + 1)[:, None] == self._name
+        result: Values = values + np.where(of_name, change, 0.0)
+        return result
+
+    def _slopes(self, difference: Values, change: Values) -> Values:
+        """(unknowns, windows, samples, channels) by steps of the unknowns, each on its own windows.
+
+        Args:
+            difference: (names, windows, samples, channels) of errors that a change makes.
+            change: (names, unknowns) of the values.
+        """
+        own = self._name if len(change) else self._name[:0]
+        apart = change[own, np.arange(len(own))] / self._step[: len(own)]
+        acts = self.simulator.acts_on[: len(own)]
+        result: Values = difference[own] / apart[:, None, None, None] * acts[:, :, None, None]
+        return result
 
     def _derivatives(
         self, error: Values, jacobian: Values, by_starts: Values, starts: Values, noise: Noise

@@ -15,7 +15,7 @@ from simreal.identification.recording import Recording
 from simreal.identification.unknowns import (
     Asked,
     Unknown,
-    each_group,
+    each_part,
     held_entries,
     resolve,
     specification,
@@ -113,11 +113,12 @@ class Simulator:
         setup: of the robot.
         windows: that are predicted.
         unknowns: in the order of candidates' columns.
+        acts_on: (unknowns, windows) which windows each one acts on.
         timestep: s.
     """
 
     def __init__(
-        self, setup: Setup, windows: Windows, asked: Sequence[Asked], by_group: bool = False
+        self, setup: Setup, windows: Windows, asked: Sequence[Asked], by_part: bool = False
     ) -> None:
         """Resolve names against the robot.
 
@@ -125,8 +126,8 @@ class Simulator:
             setup: of the robot.
             windows: to predict.
             asked: the unknowns.
-            by_group: whether those that vary are one for each group of the windows' recordings; else a
-                value holds for all windows.
+            by_part: whether those that vary are one for each group of the windows' recordings, or for
+                each of these; else a value holds for all windows.
 
         Raises:
             UserError: names that do not fit the robot, a base that is free, or a timestep that is
@@ -139,9 +140,9 @@ class Simulator:
         _refuse_unpredictable(setup, bare, windows)
         Randomizer(self._held, bare)  # refuses what the robot does not have
         self.unknowns: list[Unknown] = resolve(asked, bare)
-        if by_group:
-            self.unknowns = each_group(self.unknowns, [each.group for each in windows.recordings])
-        self._groups = np.array(windows.groups)
+        if by_part:
+            self.unknowns = each_part(self.unknowns, windows.parts)
+        self.acts_on = self._acting()
         self._entries = self._held | specification(self.unknowns)
         self._steps = int(np.ceil(windows.length / self.timestep - 1e-9))
         self._worlds: dict[int, tuple[World, Randomizer]] = {}
@@ -152,6 +153,15 @@ class Simulator:
     def names(self) -> list[str]:
         """Of the unknowns."""
         return [unknown.label for unknown in self.unknowns]
+
+    def _acting(self) -> NDArray[np.bool_]:
+        windows = self.windows
+        labels = {scope: np.array(names)[windows.source] for scope, names in windows.parts.items()}
+        acts = np.ones((len(self.unknowns), len(windows)), dtype=bool)
+        for place, unknown in enumerate(self.unknowns):
+            if unknown.varies is not None and unknown.part is not None:
+                acts[place] = labels[unknown.varies] == unknown.part
+        return acts
 
     def predict(self, values: Values, starts: Values | None = None) -> Values:
         """Simulate all windows for some candidates.
@@ -207,7 +217,7 @@ class Simulator:
         drawn = np.zeros((len(values), len(self.windows), len(randomizer.columns)))
         drawn[:] = [float(low) for low in randomizer.space.low]  # of what is held
         for place, unknown in enumerate(self.unknowns):
-            own = slice(None) if unknown.group is None else self._groups == unknown.group
+            own = self.acts_on[place]
             for column in unknown.columns:
                 # An entry for one part is labelled by itself, with the part behind it once more.
                 drawn[:, own, _column(randomizer, column)] = values[:, [place]]

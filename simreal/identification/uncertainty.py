@@ -100,7 +100,7 @@ def uncertainty(fitted: Fitted) -> Uncertainty:
     white = np.linalg.inv(total + ridge)
     spread = _at_least(spread, white)
     covariance = spread * (prior[:, None] * prior)
-    # Another group of logs has another value of what varies.
+    # Another group of logs, or another log, has another value of what varies.
     for each in fitted.spreads:
         place = fitted.simulator.names.index(each.name)
         covariance[place, place] += each.unseen**2

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from simreal.randomization.specification import ParameterConfig, constant
 from simreal.randomization.world import World
 
 Values = NDArray[np.float64]
+Scope = Literal["group", "log"]
+"""Of what a value may be: each group of logs, of an excitation and a day, or each log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,8 @@ class Unknown:
         low: lower bound.
         high: upper bound.
         step: by which it changes noticeably; errors and steps are measured in it.
-        varies: whether it differs from one group of logs to another.
-        group: of logs whose value it is; None where it is that of all.
+        varies: from one group of logs, or log, to another; None where one value is that of all.
+        part: group, or name of the log, whose value it is; None where it is that of all.
     """
 
     name: str
@@ -42,13 +44,13 @@ class Unknown:
     low: float
     high: float
     step: float
-    varies: bool = False
-    group: str | None = None
+    varies: Scope | None = None
+    part: str | None = None
 
     @property
     def label(self) -> str:
-        """Its name, and its group."""
-        return self.name if self.group is None else f"{self.name} of {self.group}"
+        """Its name, and its group or log."""
+        return self.name if self.part is None else f"{self.name} of {self.part}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,19 +116,19 @@ TORQUES = {"joint_frictionloss", "torque_offset", "joint_damping", "joint_stiffn
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A parameter as a command line has it: ``NAME[PATTERN]@group=LOW:HIGH``, all but the name optional.
+    """A parameter as a command line has it: ``NAME[PATTERN]@SCOPE=LOW:HIGH``, all but the name optional.
 
     Attributes:
         name: of the parameter.
         pattern: of its parts; each part has a value of its own if absent.
         bounds: as given.
-        varies: whether each group of logs, of an excitation and a day, has a value of its own.
+        varies: what has a value of its own, each group of logs or each log; None if all have one.
     """
 
     name: str
     pattern: str | None
     bounds: tuple[float, float] | None
-    varies: bool = False
+    varies: Scope | None = None
 
 
 def read_asked(text: str) -> Asked:
@@ -137,9 +139,9 @@ def read_asked(text: str) -> Asked:
     """
     label, _, given = text.partition("=")
     label, at, scope = label.partition("@")
-    if at and scope != "group":
+    if at and scope not in get_args(Scope):
         raise UserError(
-            f"{text}: a value may differ by @group, that is excitation and day; got @{scope}"
+            f"{text}: a value may differ by @group, that is excitation and day, or by @log; got @{scope}"
         )
     name, _, pattern = label.partition("[")
     if name not in PARAMETERS:
@@ -151,7 +153,8 @@ def read_asked(text: str) -> Asked:
     if at and name in latencies.ALL:
         raise UserError(f"{text}: a latency is one for all logs")
     bounds = _bounds(text, given) if given else None
-    return Asked(name, pattern.removesuffix("]") or None, bounds, bool(at))
+    varies: Scope | None = None if not at else "log" if scope == "log" else "group"
+    return Asked(name, pattern.removesuffix("]") or None, bounds, varies)
 
 
 def _bounds(text: str, given: str) -> tuple[float, float]:
@@ -181,24 +184,30 @@ def resolve(asked: Sequence[Asked], world: World) -> list[Unknown]:
     return found
 
 
-def each_group(unknowns: Sequence[Unknown], groups: Sequence[str]) -> list[Unknown]:
-    """The same, but one for each group of what varies.
+def each_part(unknowns: Sequence[Unknown], parts: Mapping[Scope, Sequence[str]]) -> list[Unknown]:
+    """The same, but one for each group of logs, or log, of what varies.
+
+    Args:
+        unknowns: of all logs.
+        parts: group and name of each log.
 
     Raises:
-        UserError: something varies, and there is but one group.
+        UserError: something varies, and there is but one group or log.
     """
-    distinct = list(dict.fromkeys(groups))
+    result = []
     for unknown in unknowns:
-        if unknown.varies and len(distinct) < 2:
+        if unknown.varies is None:
+            result.append(unknown)
+            continue
+        distinct = list(dict.fromkeys(parts[unknown.varies]))
+        if len(distinct) < 2:
+            one = "is one log" if unknown.varies == "log" else "are of one group"
             raise UserError(
-                f"{unknown.name}@group: all logs are of one group ({distinct[0]}); "
+                f"{unknown.name}@{unknown.varies}: all that is fitted to {one} ({distinct[0]}); "
                 "at least two tell how it differs"
             )
-    return [
-        replace(unknown, group=group)
-        for unknown in unknowns
-        for group in (distinct if unknown.varies else [None])
-    ]
+        result += [replace(unknown, part=part) for part in distinct]
+    return result
 
 
 def _of(asked: Asked, world: World) -> list[Unknown]:

@@ -1,6 +1,7 @@
 """Parameters that differ by group of logs: each group's value, and honesty about groups not seen."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def test_each_days_value_is_found_and_what_does_not_differ_is_one(fitted: Fitted
     assert fitted.simulator.names == ["joint_damping[hinge]", "torque_offset[motor]"]
     assert fitted.by_name["joint_damping[hinge]"] == pytest.approx(1.5, rel=0.05)
     (spread,) = fitted.spreads
-    assert spread.groups == tuple(f"day {day}" for day in range(6))
+    assert spread.parts == tuple(f"day {day}" for day in range(6))
     np.testing.assert_allclose(spread.values, OFFSETS, atol=0.01)
     assert spread.mean == pytest.approx(OFFSETS.mean(), abs=0.005)
     assert spread.between == pytest.approx(OFFSETS.std(ddof=1), rel=0.1)
@@ -81,12 +82,41 @@ def test_the_spread_is_told_and_drawn_in_training(link: Robot, record: Record, t
     assert drawn.std() > 0.06
 
 
+def test_each_logs_value_is_found_where_one_of_the_day_would_not_do(link: Robot, record: Record) -> None:
+    zeros = [0.05, -0.02, 0.01, -0.04]
+    logs = [
+        replace(
+            record({"joint_damping": 1.5, "encoder_bias": zero}, 2.0, seed, group="one day"),
+            name=f"log {seed}",
+        )
+        for seed, zero in enumerate(zeros)
+    ]
+    asked = [read_asked("joint_damping"), read_asked("encoder_bias@log")]
+    fitted = fit_model(Setup(link), logs, asked, Cutting(0.5))
+    assert fitted.by_name["joint_damping[hinge]"] == pytest.approx(1.5, rel=0.05)
+    (spread,) = fitted.spreads
+    assert spread.parts == tuple(each.name for each in logs)
+    np.testing.assert_allclose(spread.values, zeros, atol=0.005)
+    assert spread.describe().startswith("encoder_bias[hinge] differs by log: 0.0")
+    with pytest.raises(UserError, match=r"all that is fitted to is one log"):
+        fit_model(Setup(link), logs[:1], asked, Cutting(0.5))
+
+
+def test_of_many_values_the_lowest_and_the_highest_are_told() -> None:
+    spread = spread_over(
+        "x", "log", [f"log {number}" for number in range(12)], np.arange(12.0), np.full(12, 1e-6)
+    )
+    assert (
+        "x differs by log: 0 (log 0) to 11 (log 11); mean 5.5, between 12 of them" in spread.describe()
+    )
+
+
 def test_a_spread_counts_what_is_hardly_known_hardly() -> None:
     values, names = np.array([1.0, 2.0, 3.0, 40.0]), tuple("abcd")
-    spread = spread_over("x", names, values, np.array([1e-9, 1e-9, 1e-9, 1e6]))
+    spread = spread_over("x", "group", names, values, np.array([1e-9, 1e-9, 1e-9, 1e6]))
     assert spread.mean == pytest.approx(2.0, abs=0.01)
     assert spread.between == pytest.approx(np.sqrt(2.0 / 3.0 * 1.5), rel=0.3)
-    alike = spread_over("x", names[:2], np.array([1.0, 1.1]), np.array([0.04, 0.04]))
+    alike = spread_over("x", "group", names[:2], np.array([1.0, 1.1]), np.array([0.04, 0.04]))
     assert alike.between == 0.0
     assert alike.error == pytest.approx(np.sqrt(0.02))
 
@@ -96,7 +126,7 @@ def test_an_unseen_value_lies_within_the_interval_as_often_as_it_says() -> None:
     random, inside = np.random.default_rng(0), []
     for _ in range(2000):
         values, unseen = random.normal(size=4), random.normal()
-        spread = spread_over("x", tuple("abcd"), values, np.full(4, 1e-6))
+        spread = spread_over("x", "group", tuple("abcd"), values, np.full(4, 1e-6))
         inside.append(abs(unseen - spread.mean) <= 1.645 * spread.unseen)
     assert np.mean(inside) == pytest.approx(0.9, abs=0.02)
 
@@ -104,9 +134,11 @@ def test_an_unseen_value_lies_within_the_interval_as_often_as_it_says() -> None:
 def test_what_cannot_differ_by_group_is_refused(link: Robot, record: Record) -> None:
     with pytest.raises(UserError, match="a latency is one for all logs"):
         read_asked("action_latency_ms@group")
-    with pytest.raises(UserError, match="by @group, that is excitation and day; got @day"):
+    with pytest.raises(UserError, match="by @group, that is excitation and day, or by @log; got @day"):
         read_asked("torque_offset@day")
-    with pytest.raises(UserError, match=r"all logs are of one group \(day 0\); at least two"):
+    with pytest.raises(
+        UserError, match=r"all that is fitted to are of one group \(day 0\); at least two"
+    ):
         fit_model(Setup(link), days(record, OFFSETS[:1]), VARYING, Cutting(0.5))
     with pytest.raises(UserError, match="--simulations knows no value that differs"):
         identify(Setup(link), days(record, OFFSETS[:3]), [VARYING], Cutting(0.5), simulations=100)
