@@ -1,5 +1,6 @@
 """Posterior retraining: a trained policy goes on learning among robots like the identified one."""
 
+import math
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -37,7 +38,9 @@ from simreal.run_verdict import BASE, KEPT_BACK, VERDICT, adapted_from, reasons_
 from simreal.train import StatusListener, refuse_residual_policy, start_run, train
 
 OLD_SHARE = 0.3
-"""Of the episodes, in the old worlds."""
+"""Of the episodes, in the old worlds, where identified robots cover the real one."""
+COVERED, NOT_COVERED = 0.85, 0.5
+"""Of what was held out, where identified robots count in full, and where they are no robots like it."""
 STEPS_SHARE = 0.25
 """Of the base policy's training, for which it goes on."""
 RATE_SHARE = 1.0 / 3.0
@@ -56,17 +59,38 @@ class Finetuning:
         run: new.
         change: what becomes of the entries of the old randomization.
         coverage: of what was held out, by the identified robot, if known.
+        old_share: of the episodes, that are drawn as before.
     """
 
     run: Run
     change: Redrawn
     coverage: float | None
+    old_share: float
+
+
+def old_share_for(coverage: float | None) -> float:
+    """Share of the episodes that stay in the old worlds, the larger the less identification covers.
+
+    A robot that has what no parameter describes is fitted by others, which it does not have. A policy
+    that trusts them unlearns what it could, as of hidden robots with backlash and an actuator's own
+    dynamics (docs/figures.md, hidden robots).
+
+    Args:
+        coverage: of what was held out; as if it were covered if not known.
+
+    Returns:
+        `OLD_SHARE` where it is covered, 1 where it is not.
+    """
+    if coverage is None:
+        return OLD_SHARE
+    doubt = (COVERED - coverage) / (COVERED - NOT_COVERED)
+    return OLD_SHARE + (1.0 - OLD_SHARE) * min(1.0, max(0.0, doubt))
 
 
 def start_finetuning(
     base: Run,
     identified: Path,
-    old_share: float = OLD_SHARE,
+    old_share: float | None = None,
     steps: int | None = None,
     path: Path | None = None,
     overrides: Sequence[str] = (),
@@ -78,7 +102,8 @@ def start_finetuning(
     Args:
         base: run of the policy.
         identified: what `simreal identify` wrote of the robot.
-        old_share: of the episodes, that are drawn as before.
+        old_share: of the episodes, that are drawn as before; by `old_share_for` if absent, and as if it
+            were covered with a residual, which is there for what the parameters lack.
         steps: environment steps; a share of the base's if absent.
         path: of the new run; a name is chosen if absent.
         overrides: ``key=value`` changes of the experiment.
@@ -86,14 +111,17 @@ def start_finetuning(
         residual: what `simreal fit-actuator` wrote of the robot; acts in old worlds, too.
 
     Raises:
-        UserError: an agent that cannot go on, a posterior of another robot, or networks that an
-            override has changed.
+        UserError: an agent that cannot go on, a posterior of another robot, one that covers so little
+            that no episode would meet its robots, or networks that an override has changed.
     """
     refuse_residual_policy(base)
     began = robot_experiment(load_candidate(base.path).experiment)
     if began.agent not in AGENTS:
         raise UserError(f"{base.path}: agent {began.agent}; only {', '.join(AGENTS)} can be finetuned")
     posterior = read_posterior(identified)
+    if old_share is None:
+        old_share = OLD_SHARE if residual is not None else old_share_for(posterior.coverage)
+        _refuse_uncovered(identified, posterior.coverage, old_share)
     worlds = mix_worlds(began, posterior, identified, old_share)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / WORLDS
@@ -115,7 +143,17 @@ def start_finetuning(
     with whole_or_not_at_all(run):
         copy_file(identified, run.path / IDENTIFIED)
     change = redrawn(began.model_dump(mode="json")["randomization"], posterior)
-    return Finetuning(run, change, posterior.coverage)
+    return Finetuning(run, change, posterior.coverage, old_share)
+
+
+def _refuse_uncovered(identified: Path, coverage: float | None, old_share: float) -> None:
+    if coverage is not None and old_share == 1.0:
+        raise UserError(
+            f"{identified} covers {math.floor(100 * coverage)} % of what was held out, less than half: "
+            "policies that were trained among such robots were no better on the real one than before. "
+            "simreal identify may find what is lacking with more --parameters; --old-share "
+            f"{OLD_SHARE:g} trains among them all the same"
+        )
 
 
 def start_from(

@@ -30,9 +30,8 @@ if TYPE_CHECKING:
 @click.option(
     "--old-share",
     type=NumberRange(0.0, 1.0),
-    default=0.3,
-    show_default=True,
-    help="Share of the episodes that stay in the old worlds, against forgetting.",
+    help="Share of the episodes that stay in the old worlds, against forgetting; if absent 0.3, and "
+    "more the less of what was held out the identified robots cover.",
 )
 @click.option(
     "--steps", type=click.IntRange(min=1), help="Environment steps; a quarter of RUN's if absent."
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
 def finetune(
     base: Path,
     randomization: Path,
-    old_share: float,
+    old_share: float | None,
     steps: int | None,
     residual: Path | None,
     run_path: Path | None,
@@ -65,7 +64,7 @@ def finetune(
     tell_if_kept_back(began)
     planned = planned_steps(run)
     console.print(
-        f"{base} goes on for {planned:,} steps in {run.path}: {100 * (1 - old_share):.0f} % of "
+        f"{base} goes on for {planned:,} steps in {run.path}: {100 * (1 - ready.old_share):.0f} % of "
         f"the robots are drawn from {randomization} ({ready.change.describe()}), the others as for "
         f"{base}",
         soft_wrap=True,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from simreal.adapt.finetune import OLD_SHARE, finetune, start_finetuning
+from simreal.adapt.finetune import NOT_COVERED, finetune, start_finetuning
 from simreal.adapt.finetune_online import finetune_online
 from simreal.adapt.online_session import OnRobot
 from simreal.adapt.residual_fit import fit_residual, known_robot
@@ -174,27 +174,39 @@ def _identify(robot: str, recordings: Sequence[Recording], tell: Tell) -> Identi
     return identify(meeting.setup(robot), recordings, nested, cutting, hold_out, tell)
 
 
-def _adapted(job: Job, tell: Tell, go_on: Callable[[Adaptation, Path], Made]) -> Made:
+def _adapted(
+    job: Job, tell: Tell, go_on: Callable[[Adaptation, Path], Made], least_covered: float = 0.0
+) -> Made:
     """Meet the robot and go on from there, with what that took.
 
     Args:
         job: of an arm.
         tell: hears of it.
         go_on: from what is shared and the posterior's file; nothing else was done with the robot.
+        least_covered: of what was held out; of less, nothing is made.
     """
     shared = adaptation(job, tell)
-    if shared.identified is None:
-        # What `simreal identify` advises then: to train without it. That is the uniform arm.
+    useless = _useless(shared, least_covered)
+    if useless is not None or shared.identified is None:
+        # What identify and finetune advise then is to train without it: the uniform arm.
         path = replace(job, arm="uniform").target_free
         run = trained(job.seed, path, base_experiment(job.robot), job.steps, tell)
-        made = Made(
-            run, notes=("the model as it is was offered: the policy is that of the uniform arm",)
-        )
+        made = Made(run, notes=(f"{useless}: the policy is that of the uniform arm",))
     else:
         job.path.mkdir(parents=True, exist_ok=True)
         made = go_on(shared, shared.identified)
     fell = (f"{shared.falls} flights ended before their time",) if shared.falls else ()
     return Made(made.run, shared.seconds, shared.resets, shared.violations, (*fell, *made.notes))
+
+
+def _useless(shared: Adaptation, least_covered: float) -> str | None:
+    """Why nothing is to be made of what was identified; None if something is."""
+    if shared.identified is None:
+        return "the model as it is was offered"
+    coverage = read_posterior(shared.identified).coverage
+    if coverage is not None and coverage <= least_covered:
+        return f"{100 * coverage:.0f} % of what was held out were covered"
+    return None
 
 
 def _finetuned(
@@ -203,7 +215,7 @@ def _finetuned(
     randomization: Path,
     tell: Tell,
     residual_model: Path | None = None,
-    old_share: float = OLD_SHARE,
+    old_share: float | None = None,
 ) -> Run:
     """The base policy, trained on in what was identified."""
 
@@ -242,9 +254,11 @@ def _point_of(identified: Posterior) -> Posterior:
 
 def posterior(job: Job, tell: Tell) -> Made:
     """Train on in all that was identified."""
-    return _adapted(
-        job, tell, lambda shared, identified: Made(_finetuned(job, shared, identified, tell))
-    )
+
+    def go_on(shared: Adaptation, identified: Path) -> Made:
+        return Made(_finetuned(job, shared, identified, tell))
+
+    return _adapted(job, tell, go_on, least_covered=NOT_COVERED)
 
 
 def residual(job: Job, tell: Tell) -> Made:

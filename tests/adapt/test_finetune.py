@@ -183,6 +183,38 @@ def test_a_robot_that_is_not_covered_is_to_be_flown(base: Run, identified: Path,
     assert "only flights of both policies on it tell" in told
 
 
+@pytest.mark.parametrize(
+    ("coverage", "share"), [(None, 0.3), (0.97, 0.3), (0.85, 0.3), (0.675, 0.65), (0.51, 0.98)]
+)
+def test_the_less_is_covered_the_more_of_the_old_worlds_stay(
+    base: Run, identified: Path, tmp_path: Path, coverage: float | None, share: float
+) -> None:
+    found = read_posterior(identified).model_copy(update={"coverage": coverage})
+    write_posterior(identified, found)
+    made = start_finetuning(base, identified, steps=128, path=tmp_path / "new")
+    assert made.old_share == pytest.approx(share, abs=1e-9)
+    assert made.run.facts()["adapted"]["old_share"] == made.old_share
+    worlds = read_posterior(made.run.path / "worlds.yaml")
+    assert f"{round(600 * (1 - share))} worlds as identified" in worlds.provenance
+
+
+def test_robots_that_do_not_cover_the_real_one_are_not_trained_on_unless_told_to(
+    base: Run, identified: Path, tmp_path: Path
+) -> None:
+    found = read_posterior(identified).model_copy(update={"coverage": 0.2})
+    write_posterior(identified, found)
+    with pytest.raises(UserError, match=r"covers 20 % of what was held out, less than half"):
+        start_finetuning(base, identified, steps=128, path=tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    made = start_finetuning(base, identified, 0.3, 128, tmp_path / "new")
+    assert made.old_share == 0.3
+    # What the parameters lack, a residual is there for.
+    write_residual(tmp_path / "actuator.npz", model())
+    residual = tmp_path / "actuator.npz"
+    other = start_finetuning(base, identified, None, 128, tmp_path / "other", residual=residual)
+    assert other.old_share == 0.3
+
+
 def test_a_finetuned_run_is_whole_wherever_it_is_moved(
     base: Run, identified: Path, tmp_path: Path
 ) -> None:

@@ -148,12 +148,17 @@ def kept(path: Path, names: tuple[str, ...]) -> list[str]:
     return sorted(each.name for each in path.iterdir())
 
 
-def meet_and_identify(folder: Path, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+def meet_and_identify(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, coverage: float | None = None
+) -> None:
     """As if a robot had been met for so long, and found to be heavier."""
     base = trained(0, folder / "base", base_experiment("qube"), 256, lambda text: None)
     heavier = PosteriorParameter(name="mass[arm]", unit="1", operation="scale", low=0.5, high=2.0)
     path = folder / "identified.yaml"
-    write_posterior(path, Posterior(robot="qube", parameters=(heavier,), samples=((1.2,), (1.3,))))
+    samples = ((1.2,), (1.3,))
+    write_posterior(
+        path, Posterior(robot="qube", parameters=(heavier,), samples=samples, coverage=coverage)
+    )
     found = Adaptation(base, [], path, seconds, 2, 0, 0)
     monkeypatch.setattr(adapted_arms, "adaptation", lambda job, tell: found)
 
@@ -372,6 +377,18 @@ def test_where_the_model_as_it_is_is_offered_nothing_is_identified(
     assert adapted_arms.adaptation(job, print).identified is None
     assert asked == ["qube"]  # once, and kept
     assert not list(tmp_path.rglob("identified.yaml"))
+
+
+@pytest.mark.usefixtures("small")
+def test_where_what_was_identified_does_not_cover_the_robot_nothing_is_made_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meet_and_identify(tmp_path, monkeypatch, 7.0, coverage=0.2)
+    made = make(Job("qube", "c", "posterior", 0, 512, tmp_path), print)
+    assert made.run.path == tmp_path / "qube" / "trained" / "uniform" / "seed0"
+    assert made.notes == (
+        "20 % of what was held out were covered: the policy is that of the uniform arm",
+    )
 
 
 @pytest.mark.usefixtures("small")
