@@ -6,7 +6,8 @@ recurrent policy it also takes `hidden.NAME` and gives `next_hidden.NAME` for ea
 `hidden_states`. Golden vectors are the first steps of an episode: hidden states are zero at their start
 and carried through them.
 
-A file comes from anywhere: loading it reaches no other file, and may use so much memory and time.
+A file comes from anywhere: loading it reaches no other file, and may use so much memory and time. It
+ends with a checksum of all before: an edited rate or range would fit graph and golden vectors, too.
 """
 
 import base64
@@ -43,6 +44,7 @@ from simreal.state import IMU_WIDTHS, POSE, RobotState
 CONTRACT_KEY = "simreal.contract"
 GOLDEN_KEY = "simreal.golden"
 EXPERIMENT_KEY = "simreal.experiment"
+CHECKSUM_KEY = "simreal.sha256"
 OBSERVATION_TOLERANCE = 1e-6
 COMMAND_TOLERANCE = 1e-9
 ACTION_TOLERANCE = 1e-4
@@ -267,11 +269,44 @@ def _deviation(
     return place, expected[place], float(found[place])
 
 
+def sealed(content: bytes) -> bytes:
+    """A policy file with its checksum: whoever changes a byte of it afterwards is found out.
+
+    It finds edits and damage, and proves no origin: who edits a file can seal it anew.
+
+    Args:
+        content: of an ONNX file with contract and golden vectors, without a checksum.
+    """
+    return content + _checksum_entry(content)
+
+
+def _checksum_entry(content: bytes) -> bytes:
+    """Field 14 of ONNX's ModelProto, an entry of metadata: a key (1) and a value (2).
+
+    Protocol buffers may be appended to, and onnxruntime reads it as any other entry.
+    """
+    key, value = CHECKSUM_KEY.encode(), hashlib.sha256(content).hexdigest().encode()
+    entry = b"\x0a" + bytes([len(key)]) + key + b"\x12" + bytes([len(value)]) + value
+    return b"\x72" + bytes([len(entry)]) + entry
+
+
+def _check_checksum(content: bytes, metadata: Mapping[str, str], source: str) -> None:
+    length = len(_checksum_entry(b""))
+    if content[-length:] == _checksum_entry(content[:-length]):
+        return
+    if CHECKSUM_KEY in metadata:
+        found = "was changed since it was exported (its checksum is another)"
+    else:
+        found = f"has no checksum ({CHECKSUM_KEY} in its metadata): changed, or of an older simreal"
+    raise UserError(f"{source}: {found}; export it again: simreal export RUN -o FILE.onnx")
+
+
 def load_policy(path: str | PathLike[str]) -> Policy:
     """Load a policy from its file, or one that comes with a robot by its name.
 
     Raises:
-        UserError: no such file, another kind of file, a damaged one, or one whose parts do not fit.
+        UserError: no such file, another kind of file, a damaged one, one whose parts do not fit, or one
+            that was changed since it was exported.
     """
     path = find_policy(Path(path))
     if (path / "run.json").is_file():
@@ -300,7 +335,10 @@ def load_policy(path: str | PathLike[str]) -> Policy:
                 f"{path}: {describe(path)}; expected a policy made by `simreal export` "
                 f"({_reason(error)})"
             ) from None
-        return Policy(session, metadata, str(path), hashlib.sha256(content).hexdigest())
+        policy = Policy(session, metadata, str(path), hashlib.sha256(content).hexdigest())
+        # Last: what is wrong with a part of it says more than that something is.
+        _check_checksum(content, metadata, str(path))
+        return policy
 
 
 def _options() -> onnxruntime.SessionOptions:

@@ -18,7 +18,14 @@ from simreal.agents.exported import ExportedChooser, ExportedPolicy, acting, exp
 from simreal.agents.memory import Actor, AdaptiveActor, RecurrentActor, WithMemory
 from simreal.contract import CameraTerm, Contract, HiddenState
 from simreal.deploy.inference import HIDDEN, IMAGE, NEXT_HIDDEN
-from simreal.deploy.policy import CONTRACT_KEY, EXPERIMENT_KEY, GOLDEN_KEY, GoldenVectors, packed
+from simreal.deploy.policy import (
+    CONTRACT_KEY,
+    EXPERIMENT_KEY,
+    GOLDEN_KEY,
+    GoldenVectors,
+    packed,
+    sealed,
+)
 from simreal.env import BatchEnv
 from simreal.episodes import begin_episodes
 from simreal.errors import UserError
@@ -106,7 +113,7 @@ def export(run: Run, path: Path) -> Exported:
         (EXPERIMENT_KEY, experiment.arrived(env.randomizer.schedule).model_dump_json()),
     ):
         graph.metadata_props.add(key=key, value=value)
-    write_atomically(path, lambda temporary: temporary.write_bytes(graph.SerializeToString()))
+    write_atomically(path, lambda temporary: temporary.write_bytes(sealed(graph.SerializeToString())))
     return Exported(path, contract, parity, number)
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from simreal.cli.evaluate import parse_sweeps
 from simreal.cli.main import cli
 from simreal.cli_types import numbers_by_name
-from simreal.deploy.policy import EXPERIMENT_KEY
+from simreal.deploy.policy import EXPERIMENT_KEY, sealed
 from simreal.episode_random import episode_seed
 from simreal.episodes import Episode
 from simreal.errors import UserError
@@ -252,7 +252,7 @@ def test_a_policy_without_a_sound_experiment_is_refused(
     model = onnx.load(run_and_policy[1])
     kept = {each.key: each.value for each in model.metadata_props if each.key != EXPERIMENT_KEY}
     onnx.helper.set_model_props(model, kept | ({EXPERIMENT_KEY: experiment} if experiment else {}))
-    onnx.save(model, tmp_path / "policy.onnx")
+    (tmp_path / "policy.onnx").write_bytes(sealed(model.SerializeToString()))
     with pytest.raises(UserError, match=message):
         load_candidate(tmp_path / "policy.onnx")
 
@@ -265,11 +265,11 @@ def test_sections_of_agents_that_a_policy_is_not_of_may_be_of_another_version(
     experiment = json.loads(kept[EXPERIMENT_KEY])
     of_another = experiment | {"sac": {"of_old": 1}, "rma": {"of_old": 1}}
     onnx.helper.set_model_props(model, kept | {EXPERIMENT_KEY: json.dumps(of_another)})
-    onnx.save(model, tmp_path / "policy.onnx")
+    (tmp_path / "policy.onnx").write_bytes(sealed(model.SerializeToString()))
     assert load_candidate(tmp_path / "policy.onnx").experiment.agent == "ppo"
     of_another["ppo"] = {"of_old": 1}
     onnx.helper.set_model_props(model, kept | {EXPERIMENT_KEY: json.dumps(of_another)})
-    onnx.save(model, tmp_path / "policy.onnx")
+    (tmp_path / "policy.onnx").write_bytes(sealed(model.SerializeToString()))
     with pytest.raises(UserError, match="of_old"):
         load_candidate(tmp_path / "policy.onnx")
 

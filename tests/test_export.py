@@ -18,7 +18,7 @@ import simreal.export as export_module
 from simreal.agents.exported import ExportedPolicy
 from simreal.cli.main import cli
 from simreal.contract_differences import differences
-from simreal.deploy.policy import CONTRACT_KEY, EXPERIMENT_KEY, GOLDEN_KEY, load_policy
+from simreal.deploy.policy import CHECKSUM_KEY, CONTRACT_KEY, EXPERIMENT_KEY, GOLDEN_KEY, load_policy
 from simreal.errors import UserError
 from simreal.experiment import load_experiment, parse_experiment
 from simreal.export import PARITY_TOLERANCE, Exported, export, largest_difference, to_onnx
@@ -96,7 +96,8 @@ def test_the_file_is_a_sound_graph_of_its_own(exported: tuple[Run, Exported]) ->
     run, made = exported
     model = onnx.load(made.path)
     onnx.checker.check_model(model, full_check=True)
-    assert {entry.key for entry in model.metadata_props} == {CONTRACT_KEY, GOLDEN_KEY, EXPERIMENT_KEY}
+    keys = {entry.key for entry in model.metadata_props}
+    assert keys == {CONTRACT_KEY, GOLDEN_KEY, EXPERIMENT_KEY, CHECKSUM_KEY}
     assert all(each.data_location == onnx.TensorProto.DEFAULT for each in model.graph.initializer)
     assert [path.name for path in made.path.parent.iterdir() if path != run.path] == [made.path.name]
 

@@ -32,7 +32,7 @@ from simreal.contract import (
 from simreal.deploy.drivers import Driver
 from simreal.deploy.loop import deploy
 from simreal.deploy.loop_options import LoopOptions
-from simreal.deploy.policy import CONTRACT_KEY, GOLDEN_KEY, GoldenVectors, Policy, load_policy
+from simreal.deploy.policy import CONTRACT_KEY, GOLDEN_KEY, GoldenVectors, Policy, load_policy, sealed
 from simreal.deploy.realtime import RealTime
 from simreal.deploy.timing import Outcome
 from simreal.errors import missing_extra
@@ -181,7 +181,7 @@ def bench_policy(rate: float, folder: Path) -> Policy:
     model.metadata_props.add(key=CONTRACT_KEY, value=contract.to_json())
     model.metadata_props.add(key=GOLDEN_KEY, value=_golden(model, contract).model_dump_json())
     path = folder / f"bench_{rate:g}.onnx"
-    path.write_bytes(model.SerializeToString())
+    path.write_bytes(sealed(model.SerializeToString()))
     return load_policy(path)
 
 

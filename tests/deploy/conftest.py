@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 from simreal.action import ActionPipeline
 from simreal.contract import ActionMapping, Contract, ObservationTerm, Provenance
 from simreal.deploy.drivers.sim import SimDriver
-from simreal.deploy.policy import CONTRACT_KEY, GOLDEN_KEY, GoldenVectors
+from simreal.deploy.policy import CONTRACT_KEY, GOLDEN_KEY, GoldenVectors, sealed
 from simreal.observation import ObservationPipeline
 from simreal.robots import load_robot
 from simreal.state import RobotCommand, RobotState
@@ -105,7 +105,7 @@ class PolicyFile:
         for key, value in (metadata | self.metadata).items():
             if value:
                 model.metadata_props.add(key=key, value=value)
-        path.write_bytes(model.SerializeToString())
+        path.write_bytes(sealed(model.SerializeToString()))
         return path
 
 

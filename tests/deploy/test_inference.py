@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from simreal.action import ActionPipeline
 from simreal.contract import Contract, HiddenState
-from simreal.deploy.policy import CONTRACT_KEY, GOLDEN_KEY, GoldenVectors, load_policy
+from simreal.deploy.policy import CONTRACT_KEY, GOLDEN_KEY, GoldenVectors, load_policy, sealed
 from simreal.errors import UserError
 from simreal.observation import ObservationPipeline
 from simreal.state import RobotState
@@ -49,7 +49,7 @@ def _recurrent(contract: Contract, path: Path, states: tuple[HiddenState, ...] |
     golden = _golden(model, contract)
     model.metadata_props.add(key=CONTRACT_KEY, value=contract.to_json())
     model.metadata_props.add(key=GOLDEN_KEY, value=golden.model_dump_json())
-    path.write_bytes(model.SerializeToString())
+    path.write_bytes(sealed(model.SerializeToString()))
     return path
 
 

@@ -12,13 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto
 
-from simreal.contract import Contract
+from simreal.contract import Contract, TrainedRange
 from simreal.deploy.policy import (
     ACTION_TOLERANCE,
+    CHECKSUM_KEY,
     CONTRACT_KEY,
     GOLDEN_KEY,
     OBSERVATION_TOLERANCE,
     load_policy,
+    sealed,
 )
 from simreal.errors import UserError
 
@@ -46,7 +48,7 @@ def _rewritten(
     model = onnx.load(path)
     change(model)
     changed = path.with_name(name)
-    changed.write_bytes(model.SerializeToString())
+    changed.write_bytes(sealed(model.SerializeToString()))
     return changed
 
 
@@ -117,11 +119,62 @@ def test_a_damaged_byte_is_never_more_than_a_message(
     content = bytearray(path.read_bytes())
     place = data.draw(st.integers(0, len(content) - 1))
     content[place] ^= data.draw(st.integers(1, 255))
-    path.write_bytes(content)
+    path.write_bytes(sealed(bytes(content)))  # by somebody who wants it read all the same
     try:
         load_policy(path).golden_mismatch()
     except UserError as error:
         assert str(path) in str(error)  # and no other error comes out
+
+
+@many
+@given(data=st.data())
+def test_any_change_after_export_is_found(policy_file: WriteFile, data: st.DataObject) -> None:
+    """A rate, a range or a weight that was edited fits all else that is in the file."""
+    path = policy_file(bias=0.1)
+    content = path.read_bytes()
+    place = data.draw(st.integers(0, len(content) - 1))
+    changed = bytearray(content)
+    changed[place] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(changed)
+    _message(path)
+
+
+def _edited(path: Path, old: str, new: str) -> Path:
+    """A copy whose contract was edited with ONNX's own tools, which keep all else."""
+    model = onnx.load(path)
+    entry = next(each for each in model.metadata_props if each.key == CONTRACT_KEY)
+    assert old in entry.value
+    entry.value = entry.value.replace(old, new)
+    edited = path.with_name("edited.onnx")
+    onnx.save(model, edited)
+    return edited
+
+
+def test_an_edited_contract_is_refused_though_all_in_it_is_possible(
+    policy_file: WriteFile, contract: Contract
+) -> None:
+    latency = TrainedRange(name="action_latency_ms", unit="ms", operation="absolute", low=0.0, high=8.0)
+    path = policy_file(contract=contract.model_copy(update={"trained_ranges": (latency,)}))
+    assert load_policy(path).contract.trained_ranges == (latency,)
+    for old, new in (('"control_rate":100.0', '"control_rate":120.0'), ('"high":8.0', '"high":80.0')):
+        assert "was changed since it was exported" in _message(_edited(path, old, new))
+
+
+def test_a_file_without_a_checksum_is_refused(policy_file: WriteFile) -> None:
+    path = policy_file()
+    model = onnx.load(path)
+    kept = {each.key: each.value for each in model.metadata_props if each.key != CHECKSUM_KEY}
+    onnx.helper.set_model_props(model, kept)
+    path.write_bytes(model.SerializeToString())
+    assert "has no checksum" in _message(path)
+    path.write_bytes(sealed(model.SerializeToString()))
+    load_policy(path)
+
+
+def test_onnx_tools_that_change_nothing_do_not_break_the_seal(policy_file: WriteFile) -> None:
+    path = policy_file()
+    onnx.save(onnx.load(path), path)
+    load_policy(path)
 
 
 def test_a_changed_weight_is_found_by_the_golden_vectors(policy_file: WriteFile) -> None:
@@ -374,7 +427,7 @@ def test_an_operator_of_somebodys_own_is_refused(policy_file: WriteFile) -> None
     path = _hostile(policy_file(), [node])
     model = onnx.load(path)
     model.opset_import.append(onnx.helper.make_opsetid("evil.example", 1))
-    path.write_bytes(model.SerializeToString())
+    path.write_bytes(sealed(model.SerializeToString()))
     assert "expected a policy" in _message(path)
 
 

@@ -30,7 +30,7 @@ from simreal.deploy.cycle import Cycle
 from simreal.deploy.drivers import open_driver
 from simreal.deploy.log_writer import LogWriter
 from simreal.deploy.loop import deploy
-from simreal.deploy.policy import CONTRACT_KEY, GOLDEN_KEY, GoldenVectors, Policy, load_policy
+from simreal.deploy.policy import CONTRACT_KEY, GOLDEN_KEY, GoldenVectors, Policy, load_policy, sealed
 from simreal.deploy.provenance import provenance_of
 from simreal.deploy.replay import different, replay
 from simreal.deploy.supervisor import Phase
@@ -77,7 +77,7 @@ def _random_policy(path: Path, contract: Contract, seed: int) -> Policy:
         (GOLDEN_KEY, _golden(contract, session).model_dump_json()),
     ):
         model.metadata_props.add(key=key, value=value)
-    path.write_bytes(model.SerializeToString())
+    path.write_bytes(sealed(model.SerializeToString()))
     return load_policy(path)
 
 
@@ -415,7 +415,7 @@ def test_a_policy_that_remembers_replays_from_its_beginnings(contract: Contract,
     for key, value in ((CONTRACT_KEY, counting.to_json()), (GOLDEN_KEY, golden.model_dump_json())):
         model.metadata_props.add(key=key, value=value)
     path = tmp_path / "policy.onnx"
-    path.write_bytes(model.SerializeToString())
+    path.write_bytes(sealed(model.SerializeToString()))
     policy = load_policy(path)
     whole = replay(read_messages(_record(tmp_path / "whole.mcap", policy, 1)), policy)
     assert whole.identical and whole.cycles == CYCLES
