@@ -4,6 +4,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,9 +68,7 @@ def _freshness(safety: SafetyConfig, joints: Sequence[str]) -> Iterator[_Bound]:
     """A time from the future, or none, would never grow stale."""
     stale, count = 1e-3 * safety.stale_state_ms, len(joints)
     yield _Bound("stale_state", lambda state, now: now - float(state.time), [-stale], [stale], OLD)
-    yield _Bound(
-        "stale_state", _ages, [-FINITE] * count, [stale] * count, "joint {name}: " + OLD, joints
-    )
+    yield _Bound("stale_state", _ages, [-FINITE] * count, [stale] * count, OLD, joints)
 
 
 def _finite(joints: Sequence[str]) -> Iterator[_Bound]:
@@ -142,6 +141,7 @@ class StateBounds:
     def __init__(self, robot: RobotDescription, safety: SafetyConfig) -> None:
         """Gather the bounds of a robot."""
         joints = robot.joint_names
+        self._joints, self._oldest = joints, 1e-3 * safety.stale_state_ms
         bounds = [
             *_freshness(safety, joints),
             *_finite(joints),
@@ -180,7 +180,16 @@ class StateBounds:
         first = int(np.argmin(within))
         bound, place, _ = next(each for each in self._sections if first < each[1].stop)
         numbers = (float(each[first]) for each in (values, self._lower, self._upper))
-        return Violation(bound.check, bound.tell(first - place.start, *numbers))
+        reason = bound.tell(first - place.start, *numbers)
+        if bound.check == "stale_state":
+            reason = self._silent(state, now) + reason
+        return Violation(bound.check, reason)
+
+    def _silent(self, state: RobotState, now: float) -> str:
+        """Which joints are too old, where others are not: a plug that is loose is one joint's."""
+        ages = _ages(state, now)
+        old = [] if ages is None else list(compress(self._joints, (ages > self._oldest).tolist()))
+        return f"joint {', '.join(old)}: " if 0 < len(old) < len(self._joints) else ""
 
 
 def all_true(mask: NDArray[np.bool_]) -> bool:

@@ -102,6 +102,18 @@ def test_a_state_passes_exactly_if_it_is_fresh_finite_and_within_bounds(
     assert (BOUNDS.violation(state(position, velocity, time), NOW) is None) is safe
 
 
+@pytest.mark.parametrize(
+    ("ages", "words"),
+    [((0.0, 0.09), "joint elbow: state is 90 ms old"), ((0.08, 0.09), "state is 90 ms old")],
+)
+def test_a_joint_that_is_silent_alone_is_named(ages: tuple[float, float], words: str) -> None:
+    """Also where the measurement is as old as its oldest part, as that of servos on a bus."""
+    measured = _drives(joint_time=NOW - np.array(ages))
+    measured.time = NOW - max(ages)
+    found = BOUNDS.violation(measured, NOW)
+    assert found is not None and found.reason.startswith(words)
+
+
 def test_what_a_robot_stops_to_report_is_forgotten() -> None:
     bounds = StateBounds(MOTORS, SAFETY)
     assert bounds.violation(_effort(0.0, 10.0), NOW) is not None
