@@ -1,8 +1,12 @@
 """CAN buses over python-can, as the driver wants them: never blocking, and not minding garbage."""
 
 import contextlib
+import fcntl
+import os
 import select
 import time
+from contextlib import ExitStack
+from pathlib import Path
 
 import can
 
@@ -35,6 +39,29 @@ def _settings(interface: str, bitrate: int) -> dict[str, object]:
     return {"bitrate": bitrate}
 
 
+def _lock_terminal(channel: str, lock: ExitStack) -> None:
+    """Keep an adapter's serial port to this process, until the lock is closed.
+
+    Whoever opens it closes the adapter's bus first, and takes away answers that are another's.
+
+    Args:
+        channel: path of the port, with @ and its own bit rate perhaps; else nothing is locked.
+        lock: holds it.
+
+    Raises:
+        OSError: another program has it.
+    """
+    path = channel.partition("@")[0]
+    if not Path(path).is_char_device():
+        return
+    file = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    lock.callback(os.close, file)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise OSError("another program has it open") from None
+
+
 class CanBus:
     """A bus that is open.
 
@@ -55,11 +82,16 @@ class CanBus:
         if interface not in can.VALID_INTERFACES:
             raise UserError(f"driver can: interface={interface}: {nearest(interface, INTERFACES)}")
         settings = _settings(interface, bitrate)
+        self._lock = ExitStack()
         try:
+            if interface == "slcan" and channel:
+                _lock_terminal(channel, self._lock)
             self._bus = can.Bus(channel, interface=interface, **settings)  # type: ignore[arg-type]
         except can.CanInterfaceNotImplementedError as error:
+            self._lock.close()
             raise UserError(f"{self.name}: {error}: pip install 'simreal[can]'") from None
         except (can.CanError, OSError, ValueError) as error:
+            self._lock.close()
             raise DriverError(f"{self.name} cannot be opened: {error}") from None
         try:
             self._file: int | None = self._bus.fileno()
@@ -138,3 +170,4 @@ class CanBus:
         """Give the bus back; never raises."""
         with contextlib.suppress(can.CanError, OSError, ValueError):
             self._bus.shutdown()
+        self._lock.close()

@@ -15,7 +15,10 @@ import can
 import numpy as np
 import pytest
 
+from simreal.deploy.drivers.can.bus import CanBus
 from simreal.deploy.drivers.can.driver import open_driver
+from simreal.deploy.drivers.can.protocols import Frame
+from simreal.deploy.drivers.driver import DriverError
 from simreal.deploy.emulators.can.can_leg import can_config
 from simreal.deploy.emulators.can.motors import CanFrame
 from simreal.deploy.emulators.can.port import SlcanPort
@@ -152,7 +155,10 @@ def _follow(driver: object, cycles: int) -> None:
 CONTROLLER = """
 import sys, time
 import numpy as np
+from simreal.deploy.drivers.can.bus import CanBus
 from simreal.deploy.drivers.can.driver import open_driver
+from simreal.deploy.drivers.can.protocols import Frame
+from simreal.deploy.drivers.driver import DriverError
 from simreal.state import RobotCommand
 
 driver = open_driver({"interface": "slcan", "channel": sys.argv[1]}, "can_leg", None)
@@ -237,9 +243,6 @@ def test_the_terminal_obeys_slcan() -> None:
 
 def test_an_adapter_that_confirms_each_frame_hides_none() -> None:
     """python-can takes a confirmation for the end of what has arrived."""
-    from simreal.deploy.drivers.can.bus import CanBus
-    from simreal.deploy.drivers.can.protocols import Frame
-
     port = SlcanPort(confirms=True)
     bus = CanBus("slcan", port.device, 1_000_000)
     try:
@@ -261,6 +264,25 @@ def test_an_adapter_that_confirms_each_frame_hides_none() -> None:
         assert bus.receive() == Frame(0x11, b"\x08")
     finally:
         bus.close()
+        port.close()
+
+
+def test_an_adapter_that_another_program_has_open_is_left_to_it() -> None:
+    """To open it anew closes its bus first, and what it receives goes to one of two readers."""
+    port = SlcanPort()
+    first = CanBus("slcan", port.device, 1_000_000)
+    try:
+        time.sleep(0.02)
+        port.receive()
+        with pytest.raises(DriverError, match="cannot be opened: another program has it open"):
+            CanBus("slcan", f"{port.device}@115200", 1_000_000)
+        first.send(Frame(1, ENABLE))
+        time.sleep(0.02)
+        assert port.receive() == [CanFrame(1, ENABLE)]  # by an adapter that is still open
+        first.close()
+        CanBus("slcan", port.device, 1_000_000).close()
+    finally:
+        first.close()
         port.close()
 
 
