@@ -5,10 +5,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from simreal.deploy.policy import Runnable
+from simreal.logs.messages import SHADOW as SHADOW
 
 POLICY_DIGEST = "policy_sha256"
-SHADOW = "shadow"
-"""There where everything ran and nothing was sent."""
 PROCESSOR = "processor"
 LIBRARIES = ("simreal", "numpy", "onnxruntime")
 """Those that a policy's numbers pass through."""

@@ -16,7 +16,7 @@ from simreal.errors import UserError
 from simreal.files import write_atomically
 from simreal.logs.authority import AUTHORITY
 from simreal.logs.header import HEADER, from_header, header_of
-from simreal.logs.messages import PROFILE, LogMessages, read_messages
+from simreal.logs.messages import PROFILE, SHADOW, LogMessages, read_messages
 from simreal.logs.robot_log import UNITS, Channel, LogEvent, RobotLog
 from simreal.state import FloatArray
 
@@ -143,8 +143,12 @@ def _add_command(log: RobotLog, messages: LogMessages) -> None:
 
 
 def _add_authority(log: RobotLog, messages: LogMessages) -> None:
-    """Of each cycle's command; 0 where the robot was damped, held, switched off or left alone."""
-    rows = [[float(message.get("authority") or 0.0)] for message in messages.messages[SUPERVISOR]]
+    """Of each cycle's command; 0 where the robot was damped, held, switched off or left alone.
+
+    So it is all along in a shadow run, whose commands were never sent.
+    """
+    sent = not messages.provenance.get(SHADOW)
+    rows = [[float(message.get("authority") or 0.0) * sent] for message in messages.messages[SUPERVISOR]]
     time = (np.array(messages.published[SUPERVISOR], dtype=np.int64) - log.start_ns) / NS
     log.channels[AUTHORITY] = Channel(time, np.array(rows), (AUTHORITY,), ("",))
 

@@ -23,6 +23,8 @@ PROFILE = "simreal"
 CONTRACT_METADATA = "simreal.contract"
 PROVENANCE_METADATA = "simreal.provenance"
 TIMING_METADATA = "simreal.timing"
+SHADOW = "shadow"
+"""Among the provenance where everything ran and nothing was sent."""
 _AXES = ("x", "y", "z")
 _QUATERNION = ("w", "x", "y", "z")
 IMU_AXES = {"orientation": _QUATERNION, "angular_velocity": _AXES, "linear_acceleration": _AXES}

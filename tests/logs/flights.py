@@ -1,6 +1,6 @@
 """Logs as the loop writes them, of cycles that a test makes up."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from simreal.contract import Contract
 from simreal.deploy.cycle import Cycle, Event
 from simreal.deploy.log_writer import LogWriter
 from simreal.deploy.supervisor import Phase
+from simreal.logs.messages import PROVENANCE_METADATA
 from simreal.state import RobotCommand, RobotState
 
 
@@ -35,9 +36,14 @@ def cycle(number: int, at: int, arrived: float, value: NDArray[np.float64]) -> C
     )
 
 
-def write_flight(path: Path, contract: Contract, items: Iterable[Cycle | Event]) -> None:
+def write_flight(
+    path: Path,
+    contract: Contract,
+    items: Iterable[Cycle | Event],
+    provenance: Mapping[str, str] | None = None,
+) -> None:
     """Write a complete log."""
-    writer = LogWriter(path, contract, {})
+    writer = LogWriter(path, contract, {PROVENANCE_METADATA: provenance or {}})
     for item in items:
         writer.cycle(item) if isinstance(item, Cycle) else writer.event(item)
     writer.finish(None)

@@ -17,6 +17,7 @@ from simreal.contract import ActionMapping, Contract, ObservationTerm, Provenanc
 from simreal.deploy.cycle import Event
 from simreal.errors import UserError
 from simreal.logs.formats import read_logs, select_runs, write_logs
+from simreal.logs.messages import SHADOW
 from simreal.logs.robot_log import Channel, LogEvent, RobotLog
 from simreal.robots import load_robot
 
@@ -306,6 +307,16 @@ def test_a_recorded_run(tmp_path: Path) -> None:
     # What goes through another format is still the same.
     write_logs([log], tmp_path / "flight.parquet")
     assert_same(log, read_logs(tmp_path / "flight.parquet")[0])
+
+
+@pytest.mark.parametrize(("provenance", "authority"), [({}, 1.0), ({SHADOW: "true"}, 0.0)])
+def test_commands_of_a_shadow_run_never_acted(
+    provenance: dict[str, str], authority: float, tmp_path: Path
+) -> None:
+    cycles = [cycle(number, 10_000_000 * number, 0.01 * number, np.zeros(2)) for number in range(3)]
+    write_flight(tmp_path / "flight.mcap", contract(), cycles, provenance)
+    [log] = read_logs(tmp_path / "flight.mcap")
+    assert log["authority"].values.tolist() == [[authority]] * 3
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".mcap"])
