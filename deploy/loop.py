@@ -23,7 +23,7 @@ from simreal.deploy.shadow import ShadowDriver
 from simreal.deploy.timing import Outcome
 from simreal.errors import UserError
 from simreal.logs.messages import PROVENANCE_METADATA
-from simreal.signals import interrupt_flag
+from simreal.signals import ASKS_TO_END, LEAVES_MOTORS, interrupt_flag
 
 Listener = Callable[[Broadcast], AbstractContextManager[object]]
 """Begins to listen to a run before its first cycle; what it gives is left after the last one."""
@@ -62,7 +62,7 @@ def deploy(
     contract = policy.contract
     source = source or FixedSource(asked_values(contract, {}))
     with ExitStack() as stack:
-        interrupt = stack.enter_context(interrupt_flag())
+        interrupt = stack.enter_context(interrupt_flag((*ASKS_TO_END, *LEAVES_MOTORS)))
         stack.callback(source.close)
         stack.callback(eyes.close)
         steps = steps_per_action(contract.control_rate, options.driver_rate)

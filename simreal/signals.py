@@ -1,16 +1,18 @@
-"""SIGINT, SIGTERM and SIGHUP as a flag, so that work ends where it can end cleanly."""
+"""Signals that ask to end as a flag, so that work ends where it can end cleanly."""
 
 import errno
 import os
 import signal
 import termios
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 ASKS_TO_END = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+LEAVES_MOTORS = (signal.SIGQUIT, signal.SIGTSTP)
+"""Ctrl-\\ and Ctrl-Z: who ends or stops at once lets motors go on with their last command."""
 
 
 @dataclass(slots=True)
@@ -22,10 +24,12 @@ class Interrupt:
 
 _flags: list[Interrupt] = []
 """Those that stand."""
+_noted: set[signal.Signals] = set()
+"""Signals that raise them."""
 
 
 @contextmanager
-def interrupt_flag() -> Iterator[Interrupt]:
+def interrupt_flag(signals: Sequence[signal.Signals] = ASKS_TO_END) -> Iterator[Interrupt]:
     """Note the first signal in a flag, and in those around it; a second one is a KeyboardInterrupt.
 
     A flag within one that is raised is raised from its beginning.
@@ -33,24 +37,30 @@ def interrupt_flag() -> Iterator[Interrupt]:
     A terminal that is closed is no second one: the kernel and the shell each tell of it; what is printed
     from then on goes nowhere, and is no fault. What `nohup` started does not hear of it at all. Outside
     of the main thread signals are somebody else's, and the flag stays down.
+
+    Args:
+        signals: that are noted.
     """
     flag = Interrupt()
     if threading.current_thread() is not threading.main_thread():
         yield flag
         return
-    before: dict[int, Any] = {}
+    before: dict[signal.Signals, Any] = {}
     flag.requested = any(around.requested for around in _flags)
     _flags.append(flag)
     try:
-        if len(_flags) == 1:
-            for number in ASKS_TO_END:
-                if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
-                    before[number] = signal.signal(number, _note)
+        for number in signals:
+            ignored = number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN
+            if number not in _noted and not ignored:
+                before[number] = signal.signal(number, _note)
+                _noted.add(number)
         yield flag
     finally:
         _flags.pop()
         while before:
-            signal.signal(*before.popitem())
+            number, handler = before.popitem()
+            signal.signal(number, handler)
+            _noted.discard(number)
 
 
 def _note(number: int, frame: object) -> None:
@@ -58,7 +68,7 @@ def _note(number: int, frame: object) -> None:
         _print_nowhere()
     for flag in _flags:
         flag.requested = True
-    for again in (signal.SIGINT, signal.SIGTERM):
+    for again in _noted - {signal.SIGHUP}:
         signal.signal(again, signal.default_int_handler)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from simreal.signals import Interrupt, interrupt_flag
+from simreal.signals import LEAVES_MOTORS, Interrupt, interrupt_flag
 
 
 @pytest.fixture
@@ -97,6 +97,17 @@ def test_a_terminal_that_is_closed_asks_to_end_and_then_a_second_signal_unwinds(
         os.kill(os.getpid(), second)
         time.sleep(1.0)
     assert [signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGTERM)] == before
+
+
+def test_a_flag_within_another_may_hear_more_signals() -> None:
+    before = signal.getsignal(signal.SIGTSTP)
+    with interrupt_flag() as session:
+        assert signal.getsignal(signal.SIGTSTP) is before
+        with interrupt_flag(LEAVES_MOTORS) as loop:
+            os.kill(os.getpid(), signal.SIGTSTP)
+            time.sleep(0.01)
+            assert loop.requested and session.requested
+        assert signal.getsignal(signal.SIGTSTP) is before
 
 
 def test_what_nohup_started_survives_its_terminal() -> None:
