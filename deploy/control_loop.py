@@ -105,7 +105,7 @@ class ControlLoop:
             self._settle(clock)
         except BaseException as error:
             self._driver.damp()
-            self._event("fault", f"{type(error).__name__}: {error}")
+            self._event("fault", f"{type(error).__name__}: {error}".removesuffix(": "))
             raise
         finally:
             self._driver.off()
@@ -126,9 +126,10 @@ class ControlLoop:
                 supervisor.run()
             if began is None and supervisor.running:
                 began = clock.deadline
-            # The next cycle would begin after the end.
-            acted = 0 if began is None else clock.deadline + clock.period - began
-            if duration is not None and acted >= duration * 1e9 - 0.5:  # whose product may be infinite
+            # The next cycle would begin after the end. Counted in periods: one is whole ns long, and
+            # so many of 1/30 s are a little shorter than the time that was asked for.
+            acted = 0 if began is None else (clock.deadline - began) // clock.period + 1
+            if duration is not None and acted >= duration * self._rate - 1e-6:
                 return "duration"
         return "interrupt"
 
@@ -182,6 +183,7 @@ class ControlLoop:
         self.supervisor.watch(state, 1e-9 * read_at, missed, self._source.emergency)
         if missed:
             self._late(missed)
+        self._follow_phase()  # before a wish may take it back: what it was is told, and memory forgotten
         wish = self._source.wish()
         if heeds_wishes:
             self._heed(wish)
@@ -321,20 +323,25 @@ class ControlLoop:
             driver.damp()  # whatever it is that the driver cannot do
 
     def _account(self, cycle: Cycle) -> None:
-        """Count, broadcast, and tell of a new phase."""
+        """Count, broadcast, and follow a new phase."""
         self._cycles += 1
         self.travel.add(cycle.state.joint_position)
         self.statistics.add(cycle, self._woke_before)
         self._woke_before = cycle.woke_at
         self._broadcast.put(cycle)
-        if self.supervisor.phase is not self._phase:
-            self._phase = self.supervisor.phase
-            fault = self.supervisor.fault
-            reason = "" if fault is None else f", {fault.reaction}: {fault.check}: {fault.reason}"
-            self._event("phase", self._phase.value + reason)
-            if self._phase is not Phase.RUNNING:
-                self._begin()
+        self._follow_phase()
         self.statistics.add_overhead(cycle, self._now())
+
+    def _follow_phase(self) -> None:
+        """Tell of a new phase; a policy that was interrupted begins anew."""
+        if self.supervisor.phase is self._phase:
+            return
+        self._phase = self.supervisor.phase
+        fault = self.supervisor.fault
+        reason = "" if fault is None else f", {fault.reaction}: {fault.check}: {fault.reason}"
+        self._event("phase", self._phase.value + reason)
+        if self._phase is not Phase.RUNNING:
+            self._begin()
 
     def _event(self, kind: str, text: str) -> None:
         with suppress(ValueError):  # a text that cannot be encoded ends no run

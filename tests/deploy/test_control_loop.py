@@ -1,5 +1,7 @@
 """What a person wishes at odd moments, of an arm in stepped time: no test waits."""
 
+import os
+import signal
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
@@ -12,7 +14,9 @@ from simreal.deploy.clock import SteppedTime
 from simreal.deploy.command_source import Wish
 from simreal.deploy.drivers import Driver
 from simreal.deploy.loop import deploy
+from simreal.deploy.loop_options import LoopOptions
 from simreal.deploy.policy import Policy, load_policy
+from simreal.logs.messages import read_messages
 from simreal.robots import load_robot
 from simreal.state import FloatArray, RobotCommand, RobotState
 
@@ -113,6 +117,52 @@ def test_where_there_is_no_fault_to_clear_the_motors_are_left_as_they_are(
 ) -> None:
     found = told(Wish.RUN, *PATIENTLY, Wish.CLEAR, None, Wish.HOLD, None, Wish.CLEAR, None, Wish.END)
     assert [what for what, _ in found] == ["follow", "hold", "damp", "off"]
+
+
+class Hasty(Person):
+    """Presses the button, and takes it back in the cycle that hears of it."""
+
+    def asked(self, now: float) -> FloatArray:
+        self._next = next(self._wishes, None)
+        self.emergency = "the button" if self._next is Wish.CLEAR else None
+        return np.zeros(0)
+
+    def wish(self) -> Wish | None:
+        return self._next
+
+
+def test_a_fault_that_is_cleared_in_its_own_cycle_is_in_the_log(policy: Policy, tmp_path: Path) -> None:
+    person = Hasty(Wish.RUN, *PATIENTLY, Wish.CLEAR, None, Wish.END)
+    deploy(policy, Arm(), log=tmp_path / "log.mcap", source=person)
+    events = read_messages(tmp_path / "log.mcap").events()
+    running = events.index("phase: running")
+    assert events[running + 1] == "phase: fault, damp: emergency_stop: the button"
+    assert events[running + 2] == "phase: idle"
+
+
+@pytest.mark.parametrize("rate", [50.0, 150.0, 450.0])
+def test_the_policy_acts_for_its_duration_and_no_cycle_more(policy: Policy, rate: float) -> None:
+    """Periods are whole ns: 450 of them may be a little shorter than a second, or longer."""
+    assert deploy(policy, Arm(), 1.0, options=LoopOptions(driver_rate=rate)).cycles == 50
+
+
+@pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGTSTP])
+def test_ctrl_backslash_and_ctrl_z_do_not_leave_the_motors_with_their_last_command(
+    policy: Policy, number: signal.Signals
+) -> None:
+    class Frightened(Person):
+        def wish(self) -> Wish | None:
+            wish = super().wish()
+            if wish is Wish.HOLD:  # in place of that
+                assert signal.getsignal(number) is not signal.SIG_DFL
+                os.kill(os.getpid(), number)
+                return None
+            return wish
+
+    arm, before = Arm(), signal.getsignal(number)
+    outcome = deploy(policy, arm, source=Frightened(Wish.RUN, *PATIENTLY, Wish.HOLD))
+    assert outcome.ended_by == "interrupt" and "damp" in arm.told and arm.told[-1] == "off"
+    assert signal.getsignal(number) is before
 
 
 @pytest.mark.parametrize("duration", [1e308, np.inf])
