@@ -17,10 +17,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from errno import ESTALE
 from pathlib import Path
 from typing import IO, Any
 
-from mcap.writer import CompressionType, Writer
+from mcap.writer import MCAP0_MAGIC, CompressionType, Writer
 from numpy.typing import NDArray
 
 from simreal.contract import Contract
@@ -97,8 +98,9 @@ class LogWriter:
         # during the run does not tear the log.
         self._epoch = time.time_ns() - time.monotonic_ns()
         self._channels: dict[str, int] = {}
-        # A device may be written; another's log may not.
-        self._file = path.open("wb" if path.exists() and not path.is_file() else "xb")
+        # A device may be written; another's log may not, and a pipe would wait for who reads it.
+        is_device = path.exists() and not (path.is_file() or path.is_fifo())
+        self._path, self._file = path, path.open("wb" if is_device else "xb")
         self._writer = Writer(self._file, chunk_size=CHUNK_SIZE, compression=CompressionType.LZ4)
         self._writer.start(profile=PROFILE, library="simreal")
         self._writer.add_metadata(CONTRACT_METADATA, {"contract": contract.to_json()})
@@ -176,11 +178,27 @@ class LogWriter:
         self._file.flush()
 
     def finish(self, timing: str | None) -> None:
-        """Write the summary that makes the log quick to open; percentiles of the timing as JSON."""
+        """Write the summary that makes the log quick to open; percentiles of the timing as JSON.
+
+        Raises:
+            OSError: the disk is full, or the file is no longer where it was made.
+        """
         if timing:
             self._writer.add_metadata(TIMING_METADATA, {"percentiles": timing})
         self._writer.finish()  # type: ignore[no-untyped-call]
+        self._file.flush()
+        if not (self._path.is_char_device() or self._stands()):
+            raise OSError(ESTALE, "it was moved, removed or overwritten while it was written")
         self._file.close()
+
+    def _stands(self) -> bool:
+        """Whether what was written is found at its path: who removes it meanwhile stops no writing."""
+        try:
+            with self._path.open("rb") as found:
+                same = os.path.samestat(os.fstat(found.fileno()), os.fstat(self._file.fileno()))
+                return same and found.read(len(MCAP0_MAGIC)) == MCAP0_MAGIC
+        except OSError:
+            return False
 
 
 TIMING = Numbers(

@@ -152,8 +152,9 @@ def deploy(
         if not shadow:
             _warn_if_still(outcome)
     if outcome.log_failure is not None:
+        lost = f", {outcome.dropped} entries lost or more" if outcome.dropped else ""
         errors.print(
-            f"{log}: incomplete, {outcome.dropped} entries lost or more: {outcome.log_failure}",
+            f"{log}: incomplete{lost}: {outcome.log_failure}",
             style="red",
             soft_wrap=True,
         )

@@ -1,5 +1,6 @@
 import json
 import math
+import os
 import resource
 import signal
 import subprocess
@@ -210,6 +211,37 @@ def test_a_file_that_is_there_is_never_overwritten(contract: Contract, tmp_path:
     precious.write_text("weights")
     assert "exists already" in _refused(precious, contract)
     assert precious.read_text() == "weights"
+
+
+def test_a_pipe_is_no_place_for_a_log(contract: Contract, tmp_path: Path) -> None:
+    """It would wait for a reader, for ever, and without a word."""
+    os.mkfifo(tmp_path / "pipe")
+    assert "exists already" in _refused(tmp_path / "pipe", contract)
+
+
+def _remove(path: Path) -> None:
+    path.unlink()
+
+
+def _replace(path: Path) -> None:
+    path.rename(path.with_name("mine.mcap"))
+    path.touch()
+
+
+def _empty(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+@pytest.mark.parametrize("lose", [_remove, _replace, _empty])
+def test_a_log_that_is_not_there_in_the_end_is_told(
+    contract: Contract, tmp_path: Path, lose: Callable[[Path], None]
+) -> None:
+    """Writing goes on well in a file that has no name any more, or no beginning."""
+    path = tmp_path / "flight.mcap"
+    with _recording(path, contract) as (broadcast, recorder):
+        broadcast.put(_cycle(0))
+        lose(path)
+    assert recorder.failure is not None and "moved, removed or overwritten" in recorder.failure
 
 
 def test_closing_twice_is_closing_once(contract: Contract, tmp_path: Path) -> None:
