@@ -124,7 +124,7 @@ class ControlLoop:
                 return "fault"
             if supervisor.phase is Phase.IDLE and not person:
                 supervisor.run()
-            if began is None and supervisor.running:
+            if began is None and self.actions:
                 began = clock.deadline
             # The next cycle would begin after the end. Counted in periods: one is whole ns long, and
             # so many of 1/30 s are a little shorter than the time that was asked for.

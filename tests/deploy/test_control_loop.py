@@ -146,6 +146,11 @@ def test_the_policy_acts_for_its_duration_and_no_cycle_more(policy: Policy, rate
     assert deploy(policy, Arm(), 1.0, options=LoopOptions(driver_rate=rate)).cycles == 50
 
 
+def test_without_servos_to_rise_with_all_cycles_are_the_policy_s(policy: Policy) -> None:
+    """So that the last row of an excitation is played; a shadow does not rise either."""
+    assert deploy(policy, Arm(), 1.0, options=LoopOptions(shadow=True)).cycles == 50
+
+
 @pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGTSTP])
 def test_ctrl_backslash_and_ctrl_z_do_not_leave_the_motors_with_their_last_command(
     policy: Policy, number: signal.Signals
