@@ -45,13 +45,15 @@ def watch(log: Path | None, live: bool, port: int) -> None:
 
 def _growing(folder: Path) -> Path:
     """The log that is being written in a folder; waits a while for one."""
+    console.print(f"waiting for a log that grows in {folder}", soft_wrap=True)
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         written = {path: path.stat() for path in folder.glob("*.mcap")}
         fresh = [
             path
             for path, stat in written.items()
-            if stat.st_size > 0 and time.time() - stat.st_mtime < FRESH
+            # On either side: after a clock was set back, logs of before are from the future.
+            if stat.st_size > 0 and abs(time.time() - stat.st_mtime) < FRESH
         ]
         if fresh:
             return max(fresh, key=lambda path: written[path].st_mtime)

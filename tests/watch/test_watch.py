@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import time
 import urllib.request
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from mcap.writer import CompressionType, Writer
 
 from simreal.cli.main import cli
+from simreal.cli.watch import _growing
 from simreal.contract import ActionMapping, Contract, ObservationTerm, Provenance
 from simreal.errors import UserError
 from simreal.logs.messages import CONTRACT_METADATA
@@ -155,6 +158,21 @@ def test_what_is_no_log_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert "which log?" in str(CliRunner().invoke(cli, ["watch"]).exception)
     monkeypatch.setattr("simreal.cli.watch.PATIENCE", 0.1)
     assert "no log grows here" in str(CliRunner().invoke(cli, ["watch", "--live"]).exception)
+
+
+def test_a_log_from_the_future_does_not_grow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As those of before are, after the clock was set back; and who has to wait is told what for."""
+    monkeypatch.setattr("simreal.cli.watch.PATIENCE", 0.5)
+    old, now = tmp_path / "old.mcap", time.time()
+    old.write_bytes(b"x")
+    os.utime(old, (now + 3600, now + 3600))
+    with pytest.raises(UserError, match="no log grows here"):
+        _growing(tmp_path)
+    assert "waiting for a log" in capsys.readouterr().out
+    (tmp_path / "new.mcap").write_bytes(b"x")
+    assert _growing(tmp_path).name == "new.mcap"
 
 
 @pytest.mark.parametrize("live", [True, False])
