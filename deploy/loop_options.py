@@ -1,5 +1,6 @@
 """How a policy is run: rates, overruns, shadow, what is asked of the kernel."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,7 +44,9 @@ def steps_per_action(policy_rate: float, driver_rate: float | None) -> int:
     """
     rate = policy_rate if driver_rate is None else driver_rate
     if not SLOWEST <= rate <= FASTEST:
-        raise UserError(f"a rate of {rate:g} Hz: this loop runs at {SLOWEST:g} to {FASTEST:g} Hz")
+        slow = driver_rate is None and rate < SLOWEST
+        hint = f"; give --driver-rate {math.ceil(SLOWEST / rate) * rate:g}" if slow else ""
+        raise UserError(f"a rate of {rate:g} Hz: this loop runs at {SLOWEST:g} to {FASTEST:g} Hz{hint}")
     steps = round(rate / policy_rate)
     if steps < 1 or abs(steps * policy_rate - rate) > 1e-6 * rate:
         near = policy_rate * max(1, steps)

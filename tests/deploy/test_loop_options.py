@@ -90,6 +90,9 @@ def test_a_driver_may_be_told_more_often_than_the_policy_acts(
 def test_a_rate_that_does_not_fit_is_refused(rate: float, words: str) -> None:
     with pytest.raises(UserError, match=words):
         steps_per_action(100.0, rate)
+    with pytest.raises(UserError, match=r"a rate of 4 Hz: .*; give --driver-rate 12"):
+        steps_per_action(4.0, None)
+    assert steps_per_action(4.0, 12.0) == 3
     assert steps_per_action(100.0, None) == 1
     assert steps_per_action(50.0, 500.0) == 10
 
