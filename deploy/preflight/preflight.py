@@ -7,6 +7,7 @@ from datetime import datetime
 from simreal.contract import RobotDescription
 from simreal.deploy.drivers import Driver
 from simreal.deploy.policy import Policy
+from simreal.deploy.preflight.bounds import at_rest
 from simreal.deploy.preflight.fit import contract_objections, sensor_objections
 from simreal.deploy.preflight.inertial import gravity
 from simreal.deploy.preflight.motion import MotionLatency, UnsafeMotionError, motion_latency
@@ -72,6 +73,7 @@ def preflight(
             found(gravity(driver))
         times = bus_times(driver, policy)
         found(bus_finding(times, contract.control_rate))
+        found(at_rest(driver, robot, load_robot(robot.name).config.safety))
         with give_hand(robot) as hand:
             found(order_and_signs(driver, robot, hand, patience, tell))
         motion = None

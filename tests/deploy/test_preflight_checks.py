@@ -340,6 +340,26 @@ def test_preflight_of_the_qube_on_the_command_line(
     assert f"verdict: {found['verdict']}".split()[:2] == done.output.splitlines()[-1].split()[:2]
 
 
+def test_a_robot_beyond_its_bounds_fails(
+    policy_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that is read by the calibration of another: the first cycle of a run would be a fault."""
+    read = SimDriver.read
+
+    def with_another_zero(driver: SimDriver) -> RobotState:
+        state = read(driver)
+        state.joint_position = state.joint_position + np.array([3.0, 0.0])
+        return state
+
+    monkeypatch.setattr(SimDriver, "read", with_another_zero)
+    arguments = ["preflight", str(policy_file()), "--driver", "sim", "--hand", "nobody"]
+    done = CliRunner().invoke(cli, arguments)
+    assert done.exit_code == 1
+    assert "fail: bounds: joint_position: joint arm at 3" in done.output
+    monkeypatch.undo()
+    assert "pass: bounds: " in CliRunner().invoke(cli, arguments).output
+
+
 def test_a_report_that_cannot_be_written_costs_nobody_the_verdict(
     policy_file: Callable[..., Path], tmp_path: Path
 ) -> None:
