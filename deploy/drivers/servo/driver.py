@@ -28,6 +28,8 @@ from simreal.state import DriveReport, RobotCommand, RobotState
 
 FIRST_READS = 10
 """Tries until every servo has told its first state."""
+LIKELY_IDS = range(1, 21)
+"""Where servos with a wrong id are looked for; each that is not there costs some ms."""
 BAUD = 1_000_000
 
 
@@ -165,7 +167,13 @@ class ServoDriver(Driver):
             raise DriverError(
                 f"{self._path}: no answer from {self._listed(missing)}"
                 + (f"; found {self._listed(found)}" if found else ": do the servos have power?")
+                + (self._strangers(bus) if found else "")
             )
+
+    def _strangers(self, bus: ServoBus) -> str:
+        """Who answers and is no joint: a servo with a wrong id, rather than one that is unplugged."""
+        others = [servo for servo in LIKELY_IDS if servo not in self._ids and bus.ping(servo)]
+        return f"; of no joint: id {', '.join(map(str, others))}" if others else ""
 
     def _listed(self, servos: Sequence[int]) -> str:
         return ", ".join(f"{self._names[servo]} (id {servo})" for servo in servos)

@@ -201,6 +201,17 @@ def test_missing_servos_are_named(kind: str, virtual_rig: Make) -> None:
 
 
 @both
+def test_a_servo_with_a_wrong_id_is_told_from_one_that_is_unplugged(
+    kind: str, virtual_rig: Make
+) -> None:
+    rig = virtual_rig(kind)
+    rig.servos[2].put(rig.driver.registers["id"].address, 1, 9)
+    missing = r"no answer from elbow_flex \(id 3\); found shoulder_pan .*; of no joint: id 9$"
+    with pytest.raises(DriverError, match=missing):
+        rig.driver.connect()
+
+
+@both
 @pytest.mark.parametrize(
     ("key", "what"),
     [("homing_offset", "homing_offset"), ("lowest", "lowest_position"), ("firmware", "firmware")],
