@@ -32,6 +32,7 @@ from simreal.cli.transfer import transfer
 from simreal.cli.transfer_bench import transfer_benchmark
 from simreal.cli.watch import watch
 from simreal.cli_types import PATH, console, errors, print_json
+from simreal.deploy.drivers import DriverError
 from simreal.errors import UserError, missing_extra, nearest
 from simreal.files import NO_ROOM
 from simreal.fresh_module import fresh_module_hint
@@ -77,8 +78,6 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point: a user's mistake is one message and exit status 2, never a traceback."""
-    from simreal.deploy.drivers import DriverError
-
     try:
         cli(standalone_mode=False)
     except click.exceptions.Exit as stop:
@@ -101,6 +100,10 @@ def main() -> None:
     except ModuleNotFoundError as error:
         errors.print(f"error: {_missing_module(error)}", soft_wrap=True)
         sys.exit(2)
+    except ImportError as error:
+        if not isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
+            raise
+        sys.exit(130)  # Ctrl-C while a compiled module was imported, which tells of it in its own way
     except (KeyboardInterrupt, click.Abort):
         sys.exit(130)
 
