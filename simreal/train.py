@@ -1,6 +1,7 @@
 """Training: agent and environment brought together, with progress, checkpoints and resume."""
 
 import math
+import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -138,18 +139,16 @@ def train(
     """
     with run.lock():
         experiment = run.experiment()
+        new = not resume
         resume = resume and _goes_on(run)
         refuse_residual_policy(run)
         agent_config = experiment.agent_config
-        env = SimrealVecEnv(make_environment(experiment, agent_config.simulations, run.seed))
-        refuse_differences(run.contract(), env.batch.contract, str(run.path))
-        teacher = experiment.taught_by
-        agent = build_agent(
-            agent_config, env, run.seed, run.path / "tensorboard", adaptation_of(experiment), teacher
-        )
-        if isinstance(agent, TaughtPPO):
-            assert teacher is not None and find_teacher is not None and isinstance(env.batch, BatchEnv)
-            agent.teach = find_teacher(teacher.policy, env.batch)
+        with _taken_away_unless_it_begins(run, new):
+            env, agent = _learner(run, experiment, find_teacher)
+            if begin is not None and not resume:
+                begin(agent)
+            elif not resume:
+                take_encoders(agent, agent_config)
         if isinstance(agent_config, OffPolicyConfig):
             # Its many small updates lose more to handing work over than they gain (1.2 times slower).
             torch.set_num_threads(1)
@@ -158,10 +157,6 @@ def train(
             progress = load_checkpoint(run.latest_checkpoint(), agent)
             env.batch.episodes_begun = progress.episodes_begun
             env.batch.randomizer.schedule.restore(progress.schedule)
-        elif begin is not None:
-            begin(agent)
-        else:
-            take_encoders(agent, agent_config)
         total = total_steps or run.total_steps
         run.update_facts(total_steps=total, finished=False)
         recorder = _Recorder(run, experiment, env, progress, total, resume, listen, stop_early)
@@ -176,6 +171,32 @@ def train(
         finished = agent.num_timesteps >= total or not recorder.interrupt.requested
         run.update_facts(steps=agent.num_timesteps, finished=finished)
         return finished
+
+
+def _learner(
+    run: Run, experiment: BaseExperiment, find_teacher: FindTeacher | None
+) -> tuple[SimrealVecEnv, BaseAlgorithm]:
+    """The simulations of a run, and an agent that has not learned yet."""
+    config, teacher = experiment.agent_config, experiment.taught_by
+    env = SimrealVecEnv(make_environment(experiment, config.simulations, run.seed))
+    refuse_differences(run.contract(), env.batch.contract, str(run.path))
+    board = run.path / "tensorboard"
+    agent = build_agent(config, env, run.seed, board, adaptation_of(experiment), teacher)
+    if isinstance(agent, TaughtPPO):
+        assert teacher is not None and find_teacher is not None and isinstance(env.batch, BatchEnv)
+        agent.teach = find_teacher(teacher.policy, env.batch)
+    return env, agent
+
+
+@contextmanager
+def _taken_away_unless_it_begins(run: Run, new: bool) -> Iterator[None]:
+    """Leave no folder of a new run whose agent cannot be built: it is empty, and bars its name."""
+    try:
+        yield
+    except Exception:
+        if new and not run.has_checkpoint:
+            shutil.rmtree(run.path)
+        raise
 
 
 @contextmanager

@@ -359,6 +359,20 @@ def test_what_cannot_be_built_leaves_no_folder(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_an_agent_that_cannot_be_built_leaves_no_folder_unless_it_was_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("simreal.train.build_agent", fail)
+    for resume in (True, False):
+        run = begin(tmp_path / str(resume))
+        with pytest.raises(MemoryError):
+            train(run, resume)
+        assert run.path.exists() == resume
+
+
 def test_what_is_asked_to_stop_early_stops_with_a_checkpoint(tmp_path: Path) -> None:
     run = begin(tmp_path / "run", steps=FOR_EVER)
     train(run, stop_early=lambda agent: agent.num_timesteps >= 256)

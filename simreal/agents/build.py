@@ -39,6 +39,7 @@ from simreal.agents.value.variants import arguments_of
 from simreal.vec_env import SimrealVecEnv
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU}
+NO_MEMORY = "can't allocate memory"
 
 
 def build_agent(
@@ -61,12 +62,20 @@ def build_agent(
 
     Raises:
         UserError: a symmetric policy for a robot or a task without a mirror image.
+        MemoryError: networks or a replay that the computer has no memory for.
     """
     common = _common(config, env, seed, tensorboard)
     with warnings.catch_warnings():
         # Of a last batch that is smaller; in an evaluation, nothing is learned in batches.
         warnings.filterwarnings("ignore", "You have specified a mini-batch size")
-        agent = _agent(config, env, common, rma, teacher)
+        try:
+            agent = _agent(config, env, common, rma, teacher)
+        except RuntimeError as error:  # as torch says it
+            if NO_MEMORY not in str(error):
+                raise
+            raise MemoryError(
+                f"for the networks of {type(config).__name__.removesuffix('Config')}"
+            ) from None
     if config.image_encoder_frozen:
         freeze(agent.policy)
     return agent

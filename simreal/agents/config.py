@@ -1,6 +1,7 @@
 """Configurations of the agents, and the table of them: `AGENTS`."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -11,6 +12,8 @@ from simreal.config import Config
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(gt=0)]
+LARGEST_NETWORK = 2**26
+"""Weights between hidden layers: 256 MiB of them, and a larger policy is loaded by no control loop."""
 
 
 class AgentConfig(Config):
@@ -43,6 +46,17 @@ class AgentConfig(Config):
     """A run, of any agent, whose networks for images these begin as."""
     image_encoder_frozen: bool = False
     """Whether those stay as they are, so that only what follows them learns."""
+
+    @model_validator(mode="after")
+    def _fits_a_control_loop(self) -> Self:
+        weights = sum(before * after for before, after in pairwise((1, *self.hidden_layers)))
+        if weights > LARGEST_NETWORK:
+            between = " and ".join(map(str, self.hidden_layers))
+            raise ValueError(
+                f"hidden_layers: {weights:,} weights between {between}; "
+                f"at most {LARGEST_NETWORK:,}, such as [8192, 8192]"
+            )
+        return self
 
     @model_validator(mode="after")
     def _freezes_something(self) -> Self:

@@ -264,6 +264,10 @@ def test_evaluate_prints_numbers_for_people_and_programs(
         (["train", "qube_swingup", "--seed", "-1"], "--seed"),
         (["train", "qube_swingup", "--seed", str(2**32)], "seed 4294967296: at most 4294967295"),
         (["train", "qube_swingup", "--sed", "1"], "--seed"),
+        (
+            ["train", "qube_swingup", "-o", "ppo.hidden_layers=[100000, 100000]"],
+            "ppo: hidden_layers: 10,000,100,000 weights between 100000 and 100000; at most 67,108,864",
+        ),
         (["train", "--resume"], "--resume needs --run"),
         (["train", "--resume", "--run", "nowhere"], "nowhere: not a run folder"),
         (["train", "none.yaml"], "none.yaml: no such file"),
@@ -300,8 +304,9 @@ def test_a_mistake_is_answered_with_what_is_meant(
     [
         ["-o", "ppo.simulations=2147483647"],
         ["-o", "agent=sac", "-o", "sac.replay_size=1000000000000000"],
+        ["-o", "agent=recurrent_ppo", "-o", "recurrent_ppo.memory=10000000"],
     ],
-    ids=["simulations", "replay"],
+    ids=["simulations", "replay", "networks"],
 )
 def test_what_takes_more_memory_than_there_is_is_told_in_one_line(
     overrides: list[str], simreal: Run, tmp_path: Path
@@ -309,6 +314,7 @@ def test_what_takes_more_memory_than_there_is_is_told_in_one_line(
     status, _, told = simreal("train", "qube_swingup", *overrides, "--run", tmp_path / "run")
     assert status == 2
     assert told.startswith("error: not enough memory: ")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
