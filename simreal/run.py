@@ -215,7 +215,11 @@ class Run:
 
 
 class Table:
-    """A CSV file that grows by rows; the first column is the environment step."""
+    """A CSV file that grows by rows; the first column is the environment step.
+
+    Attributes:
+        kept_until: step of the last row that was kept; None if none was.
+    """
 
     def __init__(self, path: Path, columns: list[str], after_step: int | None = None) -> None:
         """Open for writing.
@@ -226,6 +230,7 @@ class Table:
             after_step: keep the existing rows up to this step, and go on after them.
         """
         kept = [] if after_step is None else _rows_until(path, after_step)
+        self.kept_until = int(kept[-1][0]) if kept else None
         # Whole or not at all: a kill in this moment must not cost the rows that are kept.
         write_atomically(path, lambda temporary: _write_rows(temporary, [["step", *columns], *kept]))
         self._file = path.open("a", newline="", encoding="utf-8")

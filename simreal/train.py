@@ -314,7 +314,6 @@ class _Recorder(BaseCallback):
         self._observations: list[NDArray[np.float32]] = []
         self._recent: deque[Episode] = deque(maxlen=RECENT_EPISODES)
         self._ended: list[Episode] = []
-        self._scheduled = False
         after = progress.steps if resume else None
         columns = [*EPISODE_COLUMNS, *env.batch.randomizer.columns]
         self._episodes = Table(run.episodes, columns, after)
@@ -322,6 +321,7 @@ class _Recorder(BaseCallback):
             self._recent.extend(last_episodes(run.episodes, RECENT_EPISODES))
         self._metrics = Table(run.metrics, METRIC_COLUMNS, after)
         self._schedule = Table(run.schedule, list(HistoryRow._fields[1:]), after)
+        self._scheduled = resume and self._schedule.kept_until == progress.steps
         self._stopped = False
 
     def _on_training_start(self) -> None:

@@ -449,6 +449,20 @@ def test_a_schedule_moves_is_written_and_goes_on_where_it_was(tmp_path: Path) ->
     assert np.abs(late - 1.0).mean() > 2.0 * np.abs(early - 1.0).mean()
 
 
+def test_a_schedule_is_written_once_for_each_step_even_if_the_training_was_killed_there(
+    tmp_path: Path,
+) -> None:
+    widening = "schedule={type: by_step, start_width: 0.0, steps: 1000}"
+    config = load_experiment("qube_swingup", [*overrides("ppo"), widening, "train.checkpoint_every=1"])
+    run = start_run(config, 0, tmp_path / "run")
+    assert train(run, total_steps=512)
+    run.latest_checkpoint().unlink()  # that of the end; a kill leaves one between two updates
+    before = rows_of(run.schedule)
+    assert int(before[-1][0]) == run.steps_kept() > 0
+    assert train(run, resume=True, total_steps=512)
+    assert rows_of(run.schedule) == before
+
+
 def test_automatic_randomization_follows_the_success_of_its_probes(tmp_path: Path) -> None:
     """Every episode of 0.2 s fails to swing up: the ranges shrink to the model."""
     automatic = "schedule={type: adr, start_share: 0.5, queue_length: 2, boundary_share: 1.0}"
