@@ -75,13 +75,18 @@ def simple_joints(model: mujoco.MjModel) -> list[int]:
 
 def free_bodies(model: mujoco.MjModel) -> list[int]:
     """Bodies that hang on nothing and carry joints: the bases of robots."""
-    carriers = {int(model.body_rootid[model.jnt_bodyid[joint]]) for joint in simple_joints(model)}
+    carriers = _carriers(model)
     return [body for body in _free(model) if body in carriers]
 
 
 def loose_bodies(model: mujoco.MjModel) -> list[int]:
-    """Bodies that hang on nothing and carry nothing: the objects of a scene."""
-    return sorted(set(_free(model)) - set(free_bodies(model)))
+    """Bodies that carry no joint and hang on nothing, or are mocap: objects and marks of a scene."""
+    marks = np.flatnonzero(model.body_mocapid >= 0).tolist()
+    return sorted({*_free(model), *marks} - _carriers(model))
+
+
+def _carriers(model: mujoco.MjModel) -> set[int]:
+    return {int(model.body_rootid[model.jnt_bodyid[joint]]) for joint in simple_joints(model)}
 
 
 def _free(model: mujoco.MjModel) -> list[int]:

@@ -1,6 +1,7 @@
 """Each fault that somebody's model may have is found by its name, and a sound model has none of it."""
 
 import re
+import warnings
 from pathlib import Path
 
 import mujoco
@@ -48,6 +49,7 @@ WITHOUT_INERTIAL = '<inertial pos="0 0 0.05" mass="0.2" diaginertia="0.0005 0.00
         ('kp="40"', 'kp="2"', "servo", "actuator shoulder sags"),
         ('timestep="0.002"', 'timestep="0.04"', "timestep", "actuator shoulder: stiffness 40"),
         ('qpos="0.3 0.8"', 'qpos="0.3 3.0"', "posture", "elbow stands at 3, outside of 0.2 to 2.5"),
+        ('qpos="0.3 0.8"', 'qpos="0.3"', "posture", "keyframe home has 1 numbers of qpos, the model 2"),
         ('diaginertia="0.002 0.002 0.0005"', 'diaginertia="20 20 5"', "inertia", "body upper reaches"),
         ('fromto="0 0 0.03', 'fromto="0 0 -0.2', "overlap", "base and upper overlap"),
         (WITHOUT_INERTIAL, "", "mass", "body fore weighs 0.0565 kg: its shapes are taken for water"),
@@ -64,6 +66,33 @@ def test_a_fault_is_found_and_told_with_a_mend(
     assert any(says in each.what for each in found), [each.what for each in found]
     assert all(each.mend for each in found)
     assert all(str(path) in each.where for each in found)
+
+
+def test_what_has_a_mass_on_its_shapes_is_not_taken_for_water_and_marks_of_the_scene_are_left_out(
+    own_folder: Path, write_arm
+) -> None:
+    edits = [
+        ('<inertial pos="0 0 0.1" mass="0.5" diaginertia="0.002 0.002 0.0005"/>', ""),
+        (WITHOUT_INERTIAL, ""),
+        ('size="0.02"', 'size="0.02" mass="0.5"'),
+        ('size="0.015"', 'size="0.015" mass="0.2"'),
+        ("</worldbody>", '<body name="mark" mocap="true"><geom size="0.1"/></body></worldbody>'),
+        ("<keyframe>", '<equality><weld body1="mark" body2="fore"/></equality><keyframe>'),
+    ]
+    assert of_check(audit(write_arm(*edits)), "mass") == []
+    copy = (own_folder / "audited" / "model.xml").read_text()
+    assert "mark" not in copy and "weld" not in copy
+    assert "body mark is left out" in (own_folder / "audited" / "README.md").read_text()
+
+
+def test_a_model_without_bodies_is_one_finding_and_no_warning_of_numpy(
+    own_folder: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "nothing.urdf"
+    path.write_text('<robot name="nothing"><link name="base"/></robot>')
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert any(each.check == "joint" for each in audit(path))
 
 
 UNDAMPED = (

@@ -1,10 +1,12 @@
 """Masses that nobody weighed: shapes that a compiler took for blocks of water."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from simreal.lint.finding import Finding
+from simreal.robot_add.posture import loose_bodies
 from simreal.robot_add.subject import Subject
 
 WATER = 1000.0
@@ -32,9 +34,11 @@ def _line_of_link(subject: Subject, name: str) -> str:
 
 
 def _of_water(subject: Subject) -> Iterator[Finding]:
-    """Bodies without an inertia of their own, in a model that gives others one."""
-    moving = [body for body in subject.file.spec.bodies if subject.model.body_weldid[body.id] != 0]
-    weighed = [body for body in moving if body.explicitinertial]
+    """Bodies that nobody weighed, in a model in which others were; of the robot, without its scene."""
+    still = {0, *loose_bodies(subject.model)}
+    root = subject.model.body_weldid
+    moving = [body for body in subject.file.spec.bodies if root[body.id] not in still]
+    weighed = [body for body in moving if body.explicitinertial or _is_weighed(body)]
     guessed = [body for body in moving if not body.explicitinertial and _is_water(body)]
     for body in guessed:
         mass = float(subject.model.body_mass[body.id])
@@ -44,15 +48,24 @@ def _of_water(subject: Subject) -> Iterator[Finding]:
         mend = "an <inertial> as the other bodies have, or mass or density on its geoms"
         yield Finding("warning", "mass", subject.file.where(body), what, mend)
     if guessed and not weighed:
-        total = float(subject.model.body_mass.sum())
+        total = float(subject.model.body_mass[[body.id for body in guessed]].sum())
         what = f"no body has an <inertial>: all {total:.3g} kg come from shapes taken for water"
         mend = "masses and inertias from CAD or a scale"
         yield Finding("warning", "mass", subject.file.where(guessed[0]), what, mend)
 
 
-def _is_water(body: object) -> bool:
-    heavy = [geom for geom in body.geoms if geom.mass != 0]  # type: ignore[attr-defined]
-    return bool(heavy) and all(np.isnan(geom.mass) and geom.density == WATER for geom in heavy)
+def _is_water(body: Any) -> bool:
+    return bool(_heavy(body)) and not _is_weighed(body)
+
+
+def _is_weighed(body: Any) -> bool:
+    """Whether somebody gave a shape of it a mass or a density."""
+    return any(geom.density != WATER or not np.isnan(geom.mass) for geom in _heavy(body))
+
+
+def _heavy(body: Any) -> list[Any]:
+    """Its shapes that have a mass."""
+    return [each for each in body.geoms if each.mass > 0 or (np.isnan(each.mass) and each.density > 0)]
 
 
 def _counted_twice(subject: Subject) -> Iterator[Finding]:
@@ -61,9 +74,7 @@ def _counted_twice(subject: Subject) -> Iterator[Finding]:
     for body in subject.file.spec.bodies:
         if body.explicitinertial or model.body_weldid[body.id] == 0:
             continue
-        heavy = [
-            each for each in body.geoms if each.mass > 0 or (np.isnan(each.mass) and each.density > 0)
-        ]
+        heavy = _heavy(body)
         seen = [each for each in heavy if not each.contype and not each.conaffinity]
         if seen and len(seen) < len(heavy):
             what = (

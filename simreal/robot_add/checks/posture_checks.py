@@ -6,6 +6,7 @@ import mujoco
 import numpy as np
 
 from simreal.lint.finding import Finding
+from simreal.lint.model_file import written_elements
 from simreal.physics.drives import Drive
 from simreal.robot_add.overlaps import overlapping_bodies
 from simreal.robot_add.posture import depth_in_floor, free_bodies, placed, simple_joints
@@ -20,6 +21,7 @@ SAG = 0.1
 def check_posture(subject: Subject) -> Iterator[Finding]:
     """All of them."""
     yield from _origin(subject)
+    yield from _short_keyframes(subject)
     yield from _untouchable(subject)
     if subject.misread:
         return  # the posture is another one when the angles are right
@@ -40,6 +42,22 @@ def _origin(subject: Subject) -> Iterator[Finding]:
         what = f"no keyframe for its stance; the default posture is {subject.posture}"
         mend = '<keyframe><key name="home" qpos="..."/></keyframe>, or default_position in robot.yaml'
         yield Finding("warning", "posture", str(subject.file.path), what, mend)
+
+
+def _short_keyframes(subject: Subject) -> Iterator[Finding]:
+    """MuJoCo fills up what is missing: of a keyframe from before a joint came, all is shifted."""
+    model = subject.model
+    sizes = {"qpos": model.nq, "qvel": model.nv, "ctrl": model.nu, "act": model.na}
+    for each in written_elements(subject.file.path):
+        if each.kind != "key":
+            continue
+        for attribute, size in sizes.items():
+            given = len(each.attributes.get(attribute, "").split())
+            if attribute in each.attributes and given != size:
+                name = each.attributes.get("name", "")
+                what = f"keyframe {name} has {given} numbers of {attribute}, the model {size}"
+                mend = "one for each, in the model's order: MuJoCo takes the rest from its own"
+                yield Finding("warning", "posture", each.where, what, mend)
 
 
 def _untouchable(subject: Subject) -> Iterator[Finding]:

@@ -35,7 +35,9 @@ def check_size(subject: Subject) -> Iterator[Finding]:
 def _reach(subject: Subject) -> float:
     """m, twice the largest distance of a body from the middle of them all."""
     places = placed(subject.model, subject.qpos).xpos[1:]
-    return 2.0 * float(np.linalg.norm(places - places.mean(axis=0), axis=1).max(initial=0.0))
+    if not len(places):
+        return 0.0  # a model without bodies, such as a URDF in an .xml of the wrong root
+    return 2.0 * float(np.linalg.norm(places - places.mean(axis=0), axis=1).max())
 
 
 def _dense_bodies(subject: Subject) -> Iterator[Finding]:
