@@ -195,16 +195,20 @@ class Motor:
         drives.physics.field("actuator_forcerange")[at(ids, drives.actuators)] = limits
 
     def _settle_curve(self, ids: Ids, full: Values, supply: Values) -> Values:
-        """Work out the torque-speed lines, offset - slope * speed; the full efforts, none infinite."""
+        """Work out the torque-speed lines, offset - slope * speed, and the full efforts below them.
+
+        An actuator has none that neither the robot nor the randomization gives either speed of.
+        """
         drives = self._drives
         stall = np.abs(drives.records["gain"][ids]) * np.abs(drives.command_range).max(axis=0)
         full = np.where(np.isfinite(full) | drives.servo, full, stall)
         no_load = supply * self._gear * drives.of("no_load_speed", ids)
         corner = supply * self._gear * drives.of("corner_speed", ids)
-        self._refuse_incomplete_curves(np.broadcast_to(full, (len(ids), len(drives.names))), no_load)
+        curved = np.isfinite(no_load) | (corner > 0.0)
+        self._refuse_incomplete_curves(np.where(curved, full, 0.0), np.where(curved, no_load, 0.0))
         slope = 1.0 / (no_load - np.minimum(corner, STEEPEST_CURVE * no_load))
         drives.records["curve_slope"][ids] = slope
-        drives.records["curve_offset"][ids] = no_load * slope
+        drives.records["curve_offset"][ids] = np.where(curved, no_load, 0.0) * slope + ~curved
         return full
 
     def _refuse_incomplete_curves(self, full: Values, no_load: Values) -> None:

@@ -103,6 +103,7 @@ class Rig:
 
 
 MakeRig = Callable[..., Rig]
+MakeRobot = Callable[[str], Robot]
 
 
 def _entry(low: float, high: float) -> ParameterConfig:
@@ -200,6 +201,43 @@ def test_beyond_its_no_load_speed_a_motor_only_brakes_and_that_fully(make_rig: M
         rig.begin(velocity=30.0 * direction)
         _, braked = rig.hold(-5.0 * direction, 0.01)
         np.testing.assert_allclose(acceleration(braked, 30.0 * direction), -200.0 * direction, rtol=1e-9)
+
+
+TWO_WHEELS = """
+<mujoco>
+  <option timestep="0.001" gravity="0 0 0"/>
+  <worldbody>
+    <body><joint name="plain" axis="0 0 1"/>
+      <inertial pos="0 0 0" mass="1" diaginertia="0.01 0.01 0.01"/></body>
+    <body><joint name="curved" axis="0 0 1"/>
+      <inertial pos="0 0 0" mass="1" diaginertia="0.01 0.01 0.01"/></body>
+  </worldbody>
+  <actuator><position name="plain" joint="plain" kp="0.01"/>
+    <motor name="curved" joint="curved" forcerange="-1 1"/></actuator>
+</mujoco>"""
+
+
+def test_one_motor_may_have_a_curve_where_another_has_none(make_robot: MakeRobot) -> None:
+    """A servo whose data sheet nobody has, and that nothing limits, stays what it is."""
+    speeds = {}
+    for name in ("nothing", "curve"):
+        curve = _entry(20.0, 20.0).model_copy(update={"target": "curved"})
+        specification = {"no_load_speed": curve} if name == "curve" else {}
+        world = build_world(make_robot(TWO_WHEELS), 1, specification, {}, 1000.0, threads=1)
+        randomizer = Randomizer(specification, world)
+        if specification:
+            randomizer.apply(np.array([0]), np.full((1, 1), 20.0))
+        random = EpisodeRandom(episode_seed(0, np.arange(1)))
+        rest = np.zeros((1, 2))
+        world.reset(np.array([0]), Start(rest, rest), rest, random)
+        for step in range(100):
+            world.advance(np.array([[100.0, 1.0]]), random, np.array([step + 1]))
+        speeds[name] = world.physics.joint_velocity[0].copy()
+    plain, curved = speeds["curve"]
+    assert plain == pytest.approx(speeds["nothing"][0], rel=1e-9)
+    assert speeds["nothing"][1] == pytest.approx(10.0)
+    time_constant = 0.01 * 20.0 / 1.0
+    assert curved == pytest.approx(20.0 * (1.0 - np.exp(-0.1 / time_constant)), rel=0.01)
 
 
 def test_a_straight_line_from_standstill_is_the_curve_of_a_plain_motor(make_rig: MakeRig) -> None:
