@@ -395,8 +395,19 @@ def load_any_experiment(name: str, overrides: Sequence[str] = ()) -> BaseExperim
     return parse_any_experiment(document.override(overrides), document)
 
 
-def read_experiment(name: str, extended_by: tuple[str, ...] = ()) -> Document:
-    """An experiment's document, with all that it extends below it."""
+def read_experiment(
+    name: str, extended_by: tuple[str, ...] = (), folder: Path | None = None
+) -> Document:
+    """An experiment's document, with all that it extends below it.
+
+    Args:
+        name: of an experiment, or the path of a file.
+        extended_by: names of those that led here.
+        folder: where the file stands that extends it; the working folder if absent.
+
+    Raises:
+        UserError: it does not exist, cannot be read, or extends itself.
+    """
     if name.startswith(SUITE_PREFIX):
         document = read_document(FOLDER / "dm_control.yaml")
         document.data["task"] = name
@@ -406,7 +417,9 @@ def read_experiment(name: str, extended_by: tuple[str, ...] = ()) -> Document:
         shipped = {each: FOLDER / f"{each}.yaml" for each in shipped_experiments()}
         named = robot_experiments() | shipped
         if name not in named:
-            hint = nearest(name, named)
+            file = f"{name}.yaml"
+            is_file = ((folder or Path()) / file).is_file()
+            hint = f"did you mean {file!r}?" if is_file else nearest(name, named)
             raise UserError(f"no experiment or YAML file {name!r}: {hint}\n{where_robots_are()}")
         path = named[name]
     document = read_document(path)
@@ -422,7 +435,7 @@ def read_experiment(name: str, extended_by: tuple[str, ...] = ()) -> Document:
     if base in extended_by:
         raise UserError(f"{where}: extends: {base} extends itself")
     try:
-        return document.over(read_experiment(base, (*extended_by, base)))
+        return document.over(read_experiment(base, (*extended_by, base), path.parent))
     except UserError as error:
         raise UserError(f"{where}: extends: {error}") from None
 

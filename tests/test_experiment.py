@@ -41,6 +41,7 @@ def test_a_chain_of_files_is_followed_from_each_files_folder(tmp_path: Path) -> 
     [
         ("extends: qube_swngup\n", r"mine\.yaml:1: extends: .*did you mean 'qube_swingup'"),
         ("extends: lost.yaml\n", r"mine\.yaml:1: extends: .*lost\.yaml: no such file"),
+        ("extends: base\n", r"mine\.yaml:1: extends: .*'base': did you mean 'base\.yaml'\?"),
         ("extends: 3\n", r"mine\.yaml:1: extends: expected the name"),
         ("extends: mine.yaml\n", "extends itself"),
         ("extends: qube_swingup\ntask: tennis\n", r"mine\.yaml:2: task: no task 'tennis'"),
@@ -49,6 +50,7 @@ def test_a_chain_of_files_is_followed_from_each_files_folder(tmp_path: Path) -> 
 def test_what_cannot_be_extended_is_one_message(tmp_path: Path, text: str, reason: str) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(text)
+    (tmp_path / "base.yaml").write_text("extends: qube_swingup\n")
     with pytest.raises(UserError, match=reason):
         load_experiment(str(path))
 
