@@ -141,6 +141,8 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
 
         def show(done: int, total: int) -> None:
             nonlocal told_at, told_share
+            if not done:
+                return  # of a robot that is slow to simulate, no whole episode yet
             now, share = time.monotonic(), done / total
             minutes = (now - start) / 60
             if told_share < 0:

@@ -4,6 +4,8 @@ import pytest
 
 from simreal.cli import progress as module
 from simreal.cli.progress import duration_text, progress
+from simreal.cli.sensitivity import _progress as sensitivity_progress
+from simreal.cli_types import errors
 
 
 def test_without_a_terminal_a_line_comes_now_and_then(
@@ -26,3 +28,14 @@ def test_without_a_terminal_a_line_comes_now_and_then(
 def test_durations_are_told_in_hours_and_minutes() -> None:
     assert duration_text(5.0) == "1 min"
     assert duration_text(7810.0) == "2 h 10 min"
+
+
+def test_a_sensitivity_of_a_slow_robot_tells_nothing_before_its_first_episode(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(errors, "_force_terminal", False)
+    with sensitivity_progress() as show:
+        show(0, 100)
+        assert capsys.readouterr().err == ""
+        show(1, 100)
+        assert capsys.readouterr().err.startswith("at most 100 episodes, about ")
