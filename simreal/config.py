@@ -390,9 +390,40 @@ def parse(model: type[ConfigT], data: Mapping[str, Any], document: Document | No
 
 def faults(error: ValidationError, document: Document | None = None) -> list[tuple[str, str]]:
     """Where each fault stands, empty without a document, and what is wrong, with a mend."""
-    found = [dict(details) for details in error.errors()]
+    found = _of_one_form([dict(details) for details in error.errors()])
     told = [each for each in found if not _follows(each, found)]
     return list(dict.fromkeys(_fault(each, document) for each in told))
+
+
+_FORM = re.compile(r"(float|int|constrained-\w+|tuple\[.*\]|literal\[.*\])")
+"""What pydantic calls a form of a value that may have several, such as a number or a list of them."""
+_OTHER_FORM = ("float_type", "int_type", "tuple_type")
+
+
+def _of_one_form(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of a value that may have several forms, the faults of the one that was meant.
+
+    pydantic tells a fault of each form, and names the form as if it were a key.
+    """
+    told: dict[tuple[bool, Location], list[dict[str, Any]]] = {}
+    for fault in found:
+        place: Location = fault["loc"]
+        forms = [at for at, part in enumerate(place) if at and _FORM.fullmatch(str(part))]
+        value = place[: forms[0]] if forms else place
+        without = tuple(part for at, part in enumerate(place) if at not in forms)
+        told.setdefault((bool(forms), value), []).append(fault | {"loc": without})
+    return [
+        fault for (several, _), group in told.items() for fault in (_meant(group) if several else group)
+    ]
+
+
+def _meant(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of the form that the value has: a word out of some, else a number or the items of a list."""
+    words = [
+        each for each in found if each["type"] == "literal_error" and isinstance(each["input"], str)
+    ]
+    fitting = [each for each in found if each["type"] not in (*_OTHER_FORM, "literal_error")]
+    return words or fitting or found[:1]
 
 
 def _follows(fault: dict[str, Any], others: list[dict[str, Any]]) -> bool:
@@ -424,6 +455,10 @@ def _message(details: dict[str, Any]) -> str:
             return f"expected a whole number, not {given!r}"
         case "float_parsing" | "float_type":
             return f"expected a number, not {given!r}"
+        case "tuple_type":
+            return f"expected a list, not {given!r}"
+        case "dict_type" | "model_type":
+            return f"expected a section, not {given!r}"
     message = str(details["msg"]).removeprefix("Value error, ")
     shown = "" if isinstance(given, dict | list | Config) or given is None else f" (given: {given!r})"
     return f"{message}{shown}"

@@ -52,6 +52,9 @@ PARAMETERS_DRAWN = "parameters"
 """The privileged quantity that every task has."""
 
 
+Action = Annotated[float, Field(ge=-1, le=1)]
+
+
 class ActionConfig(Config):
     """How an action in [-1, 1] becomes a command; one number stands for every actuator."""
 
@@ -61,7 +64,7 @@ class ActionConfig(Config):
     """Added to it; `default_position` is that of the joints which the actuators drive."""
     bins: Annotated[int, Field(ge=2)] | tuple[Annotated[int, Field(ge=1)], ...] | None = None
     """The policy chooses among so many evenly spaced actions of each actuator, in all combinations."""
-    motions: dict[str, float | tuple[float, ...]] = {}
+    motions: dict[str, Action | tuple[Action, ...]] = {}
     """The policy chooses among these actions in [-1, 1], by name."""
     relative_to: Literal["zero", "previous_target"] = "zero"
     """`previous_target`: actions are steps from what a position servo was last told."""

@@ -55,6 +55,37 @@ def test_what_cannot_be_extended_is_one_message(tmp_path: Path, text: str, reaso
         load_experiment(str(path))
 
 
+@pytest.mark.parametrize(
+    ("override", "reasons"),
+    [
+        ("action.scale=nan", ["action.scale: Input should be a finite number (given: 'nan')"]),
+        ("action.scale={a: 1}", ["action.scale: expected a number, not {'a': 1}"]),
+        (
+            "action.scale=[x, 1, y]",
+            [f"action.scale.{n}: expected a number, not {x!r}" for n, x in ((0, "x"), (2, "y"))],
+        ),
+        (
+            "action.offset=defaultposition",
+            ["action.offset: no 'defaultposition': did you mean 'default_position'?"],
+        ),
+        ("action.bins=[2, 0]", ["action.bins.1: Input should be greater than or equal to 1 (given: 0)"]),
+        (
+            "action={scale: 4, motions: {go: [2]}}",
+            ["action.motions.go.0: Input should be less than or equal to 1 (given: 2)"],
+        ),
+        ("ppo.hidden_layers=64", ["ppo.hidden_layers: expected a list, not 64"]),
+        ("rewards=3", ["rewards: expected a section, not 3"]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_value_of_several_forms_is_judged_as_the_one_that_it_has(
+    override: str, reasons: list[str]
+) -> None:
+    with pytest.raises(UserError) as told:
+        load_experiment("qube_swingup", [override])
+    assert [line.partition("': ")[2] for line in str(told.value).splitlines()] == reasons
+
+
 def test_an_experiment_has_a_section_for_every_agent() -> None:
     for name, agent in AGENTS.items():
         experiment = BaseExperiment(task="any", agent=name)
