@@ -7,13 +7,26 @@ from numpy.typing import NDArray
 
 from simreal.contract import Command
 from simreal.episode_random import EpisodeRandom
+from simreal.errors import UserError
 from simreal.experiment import ExperimentConfig
 from simreal.state import FloatArray
 from simreal.tasks import Task
 
 
 def described_commands(experiment: ExperimentConfig, task: Task) -> tuple[Command, ...]:
-    """The task's commands, with the ranges that the experiment gives instead of its own."""
+    """The task's commands, with the ranges that the experiment gives instead of its own.
+
+    Raises:
+        UserError: a range beyond what is ever drawn: the contract would tell of commands that were not
+            trained.
+    """
+    for own in task.commands if task.draws_within else ():
+        low, high = experiment.commands.get(own.name, (own.low, own.high))
+        if low < own.low or high > own.high:
+            raise UserError(
+                f"commands.{own.name}: {low:g} to {high:g} {own.unit}: task {task.name} asks for "
+                f"{own.low:g} to {own.high:g} at most"
+            )
     ends = {each.name: (each.low, each.high) for each in task.commands} | experiment.commands
     return tuple(
         each.model_copy(update={"low": ends[each.name][0], "high": ends[each.name][1]})

@@ -95,6 +95,7 @@ def make_task(robot: Robot) -> Task:
             for joint, (low, high) in zip(joints, ranges.tolist(), strict=True)
         ),
         draw_command=_drawer(robot, [joint.name for joint in joints], ranges),
+        draws_within=True,
         metrics={"worst_error": worst_error},
     )
 

@@ -116,6 +116,8 @@ class Task:
             sensors NAME_position (framepos) and NAME_orientation (framequat) of their frame (xbody).
         commands: what is asked of the policy, with the ranges for which no configuration says others.
         draw_command: draws it.
+        draws_within: whether that keeps to the ranges of `commands`, so that a configuration may narrow
+            them alone.
         reversed_commands: those that change sign where left and right are exchanged.
         metrics: name to a function that gives (count,) numbers, whose mean over an episode people want
             to know; the name ends with its unit.
@@ -136,6 +138,7 @@ class Task:
     objects: tuple[str, ...] = ()
     commands: tuple[Command, ...] = ()
     draw_command: DrawCommand = uniform_command
+    draws_within: bool = False
     reversed_commands: tuple[str, ...] = ()
     metrics: Mapping[str, Callable[[Motion], FloatArray]] = field(default_factory=dict)
     privileged: Mapping[str, Callable[[Motion], FloatArray]] = field(default_factory=dict)

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from simreal.contract import Command
+from simreal.env import BatchEnv
 from simreal.episode_random import EpisodeRandom
 from simreal.errors import UserError
+from simreal.experiment import load_experiment
 from simreal.physics.model import compile_model
 from simreal.robots import load_robot
 from simreal.tasks import Motion, find_task
@@ -55,6 +57,14 @@ def test_a_narrower_range_is_kept() -> None:
     low, high = np.full(6, -0.3), np.full(6, 0.3)
     drawn = draw(50, low, high)
     assert ((low <= drawn) & (drawn <= high)).all()
+
+
+def test_a_wider_range_is_refused_since_nothing_of_it_would_be_trained() -> None:
+    own = find_task("posture", "can_leg").commands[0]
+    for low, high in ((own.low - 0.1, own.high), (own.low, own.high + 0.1)):
+        experiment = load_experiment("can_leg_posture", [f"commands={{{own.name}: [{low}, {high}]}}"])
+        with pytest.raises(UserError, match=rf"commands\.{own.name}: .* task posture asks for"):
+            BatchEnv(experiment, 1, threads=1)
 
 
 def test_a_posture_is_a_pure_function_of_the_episode() -> None:
