@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.agents.config import DQNConfig, OffPolicyConfig
+from simreal.commands import described_commands
 from simreal.contract import Actuator, Contract
 from simreal.errors import UserError, nearest
 from simreal.experiment_contract import action_numbers, make_contract
@@ -159,8 +160,15 @@ def _replay_memory(subject: Subject) -> Iterator[Finding]:
 def _contract(subject: Subject) -> Iterator[Finding]:
     """What else a contract refuses: sources that the robot or task has not."""
     experiment, robot = subject.experiment, subject.robot.description
+    task = find_task(experiment.task, robot.name)
     try:
-        make_contract(experiment, robot, find_task(experiment.task, robot.name))
+        described_commands(experiment, task)
+    except UserError as error:
+        mend = "a range within that, or leave it out for the task's own"
+        yield refused("name", subject.document.where(("commands",)), str(error), mend)
+        return
+    try:
+        make_contract(experiment, robot, task)
     except UserError as error:
         where = subject.document.where(("observation",))
         yield refused("name", where, str(error), "docs/concepts.md: observation sources")

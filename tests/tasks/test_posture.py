@@ -11,6 +11,7 @@ from simreal.env import BatchEnv
 from simreal.episode_random import EpisodeRandom
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
+from simreal.lint import lint_experiment
 from simreal.physics.model import compile_model
 from simreal.robots import load_robot
 from simreal.tasks import Motion, find_task
@@ -103,3 +104,10 @@ def test_a_robot_on_its_feet_is_sent_to_the_other_task() -> None:
     with pytest.raises(UserError, match="task stand"):
         TASK.scene(free)
     TASK.scene(mujoco.MjSpec.from_file(str(Path(load_robot("qube").model_path))))
+
+
+def test_lint_tells_a_wider_range_where_it_is_asked_for() -> None:
+    override = "commands={hip: [-9.0, 9.0]}"
+    (found,) = (each for each in lint_experiment("can_leg_posture", [override]) if "hip" in each.what)
+    assert (found.severity, found.check) == ("error", "name")
+    assert override in found.where and "a range within that" in found.mend
