@@ -240,6 +240,7 @@ def fit_actuator(
         )
         return
     console.print(
-        f"next:\n  simreal finetune RUN --randomization identified.yaml --residual {output}",
+        f"next:\n  simreal finetune RUN --randomization {randomization or 'identified.yaml'} "
+        f"--residual {output}",
         soft_wrap=True,
     )

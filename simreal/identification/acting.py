@@ -19,6 +19,8 @@ from simreal.logs.robot_log import RobotLog
 
 SHORTEST = 0.5
 """s of a part that is worth a recording of its own, and of one that is worth leaving out."""
+TOLD = 0.05
+"""s that are left out, of which people hear: of a cycle or two, nobody needs to."""
 LONGEST_GAP, GAP_PERIODS = 0.1, 3.0
 """s, and usual steps, between two measurements, beyond which both that part a recording."""
 
@@ -78,6 +80,8 @@ def acting_parts(log: RobotLog, recording: Recording) -> tuple[list[Recording], 
         kept = [replace(part, name=f"{part.name} {_said(part)}") for part in kept]
     whole = recording.time[-1] - recording.time[0]
     left = whole - sum(part.time[-1] - part.time[0] for part in kept)
+    if left < TOLD:
+        return kept, ""
     reasons = [] if whole_acted else [why]
     reasons += ["measurements are missing, or few between gaps"] if len(parts) > len(acted) else []
     return kept, (

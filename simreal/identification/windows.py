@@ -152,7 +152,12 @@ def cut(
     ]
     if not pieces:
         longest = max((each.time[-1] - each.time[0] for each in recordings), default=0.0)
-        raise UserError(f"no window of {length:g} s in the logs: the longest has {longest:.3g} s")
+        low, high = (f"{100 * end:.0f}" for end in between)
+        within = "" if between == (0.0, 1.0) else f", within {low} to {high} % of each,"
+        raise UserError(
+            f"no window of {length:g} s in the logs{within} with {lead + SMOOTHING:.3g} s before it, "
+            f"which tell how it begins: the longest has {longest:.3g} s"
+        )
     length += lead
     source = np.array([index for index, _ in pieces], dtype=np.int64)
     counts = [

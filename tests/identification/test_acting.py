@@ -54,6 +54,12 @@ def test_the_rise_and_the_damping_at_the_end_are_left_out(tmp_path: Path, contra
     assert part.command_time[0] == 0.0  # what was sent before may still be on its way
 
 
+def test_of_a_cycle_that_is_left_out_nobody_hears(tmp_path: Path, contract: Contract) -> None:
+    [part], said = recorded(tmp_path / "run.mcap", contract, *range(100, 402))
+    assert part.time[-1] == pytest.approx(3.0)
+    assert said == []
+
+
 def test_runs_in_one_log_are_recordings_of_their_own(tmp_path: Path, contract: Contract) -> None:
     """As of a fault that was cleared."""
     path = tmp_path / "two.mcap"

@@ -157,5 +157,7 @@ def test_windows_start_with_the_velocity_of_the_motion() -> None:
         )
     assert windows.length == pytest.approx(0.6)
     assert windows.leads.sum(axis=1) == pytest.approx(25, abs=1)
-    with pytest.raises(UserError, match=r"no window of 5 s.*longest has 2 s"):
+    with pytest.raises(UserError, match=r"no window of 5 s in the logs with 0.024 s.*longest has 2 s"):
         cut([recording], 5.0)
+    with pytest.raises(UserError, match=r"no window of 0.7 s in the logs, within 70 to 100 % of each,"):
+        cut([recording], 0.7, between=(0.7, 1.0))
