@@ -49,6 +49,13 @@ OVERRIDE_OPTION = override_option(
     "Change a value of the configuration, such as agent=sac; may be repeated."
 )
 
+MAPPING_OPTION = click.option(
+    "--mapping",
+    metavar="FILE|NAME",
+    help="Which column is which channel, for CSV and npz, or which topics of a bag: a file, or a name "
+    "that ships (docs/logs.md).",
+)
+
 PIN_OPTION = click.option(
     "--pin",
     "pins",

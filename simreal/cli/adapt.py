@@ -11,7 +11,15 @@ from rich.box import SIMPLE_HEAD
 
 from simreal.cli.progress import progress
 from simreal.cli.recordings import read_recordings
-from simreal.cli_types import OVERRIDE_OPTION, PATH, NumberRange, console, errors, print_json
+from simreal.cli_types import (
+    MAPPING_OPTION,
+    OVERRIDE_OPTION,
+    PATH,
+    NumberRange,
+    console,
+    errors,
+    print_json,
+)
 from simreal.errors import UserError
 from simreal.files import refuse_taken
 from simreal.tables import folded_table
@@ -111,9 +119,7 @@ def tell_if_kept_back(base: "Run") -> None:
     multiple=True,
     help="Of the real robot, flights of either policy too; may be repeated.",
 )
-@click.option(
-    "--mapping", help="How to read CSV and npz files, or which topics of a bag: a name, or a YAML file."
-)
+@MAPPING_OPTION
 @click.option("--randomization", type=PATH, help="Identified robot; the one that RUN keeps if absent.")
 @click.option("--episodes", type=click.IntRange(min=2), default=256, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
@@ -184,9 +190,7 @@ def _print(found: "Gate") -> None:
 
 @click.command("fit-actuator")
 @click.argument("logs", metavar="LOG...", type=PATH, nargs=-1, required=True)
-@click.option(
-    "--mapping", help="How to read CSV and npz files, or which topics of a bag: a name, or a YAML file."
-)
+@MAPPING_OPTION
 @click.option("--robot", required=True, metavar="ROBOT|EXPERIMENT")
 @click.option(
     "--randomization", type=PATH, help="What `simreal identify` wrote of it; else the model as it is."

@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 
 from simreal.cli.progress import progress
 from simreal.cli.recordings import read_recordings
-from simreal.cli_types import PATH, NumberRange, console, errors, numbers_by_name
+from simreal.cli_types import MAPPING_OPTION, PATH, NumberRange, console, errors, numbers_by_name
 from simreal.errors import UserError, nearest
 from simreal.files import refuse_taken, refuse_unwritable
 from simreal.tables import folded_table, keep_names_whole
@@ -46,9 +46,7 @@ def find_robot(name: str) -> "Robot":
 @click.command()
 @click.argument("robot", metavar="ROBOT|EXPERIMENT")
 @click.option("--log", "logs", type=PATH, multiple=True, required=True, help="A log; may be repeated.")
-@click.option(
-    "--mapping", help="How to read CSV and npz files, or which topics of a bag: a name, or a YAML file."
-)
+@MAPPING_OPTION
 @click.option(
     "--parameters",
     "stages",

@@ -8,19 +8,13 @@ import click
 from rich.box import SIMPLE_HEAD
 
 from simreal.cli.progress import progress
-from simreal.cli_types import PATH, console, print_json
+from simreal.cli_types import MAPPING_OPTION, PATH, console, print_json
 from simreal.files import refuse_unwritable
 from simreal.tables import folded_table
 
 if TYPE_CHECKING:
     from simreal.check_log.finding import Finding
 
-MAPPING_OPTION = click.option(
-    "--mapping",
-    metavar="FILE|NAME",
-    help="Which column is which channel, for CSV and npz, or which topics of a bag: a file, or a name "
-    "that ships (docs/logs.md).",
-)
 STYLES = {"pass": "green", "warn": "yellow", "fail": "red", "skip": "dim"}
 
 
