@@ -43,6 +43,8 @@ def asked_of(names: Sequence[str], by_group: Sequence[str] = ()) -> list[Asked]:
     for wanted in by_group:
         if wanted not in labels:
             raise UserError(f"--by-group {wanted}: {nearest(wanted, labels)}")
+        if "@log" in names[labels.index(wanted)]:
+            raise UserError(f"--by-group {wanted}: it differs by log already")
     return [
         read_asked(name.replace(label, f"{label}@group", 1) if label in by_group else name)
         for name, label in zip(names, labels, strict=True)

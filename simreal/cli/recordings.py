@@ -1,6 +1,8 @@
 """Logs that a command fits to: read, and refused where a fit could only mislead."""
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ from simreal.errors import UserError
 if TYPE_CHECKING:
     from simreal.check_log.subject import Subject
     from simreal.identification.recording import Recording
+    from simreal.logs.robot_log import RobotLog
     from simreal.randomization.posterior import Source
     from simreal.robots import Robot
 
@@ -36,7 +39,7 @@ def read_recordings(
     from simreal.physics.model import compile_model
     from simreal.randomization.posterior import refuse_twice, sources_of
 
-    logs = [each for path in paths for each in read_logs(path, mapping)]
+    logs = _told_apart([(path, each) for path in paths for each in read_logs(path, mapping)])
     if not logs:
         raise UserError(f"{paths[0]}: no log in it")
     sources = sources_of(paths)
@@ -50,6 +53,15 @@ def read_recordings(
         for line in left_out:
             console.print(line, soft_wrap=True)
     return recordings, sources
+
+
+def _told_apart(found: Sequence[tuple[Path, "RobotLog"]]) -> list["RobotLog"]:
+    """Logs of one name by their folders, too: what differs by log must not take them for one."""
+    names = Counter(log.source for _, log in found)
+    return [
+        replace(log, source=f"{path.parent}/{log.source}") if names[log.source] > 1 else log
+        for path, log in found
+    ]
 
 
 def _refuse_misread(subject: "Subject", parts: Sequence["Recording"]) -> None:

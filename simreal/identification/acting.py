@@ -77,7 +77,7 @@ def acting_parts(log: RobotLog, recording: Recording) -> tuple[list[Recording], 
     if len(kept) == 1 and len(kept[0].time) == len(recording.time):
         return [recording], ""
     if len(kept) > 1:
-        kept = [replace(part, name=f"{part.name} {_said(part)}") for part in kept]
+        kept = [replace(part, name=f"{part.name} {_said(part)}", of_log=part.name) for part in kept]
     whole = recording.time[-1] - recording.time[0]
     left = whole - sum(part.time[-1] - part.time[0] for part in kept)
     if left < TOLD:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from simreal.column_names import parameter_of
 from simreal.errors import UserError
 from simreal.identification.groups import Spread, pooled
-from simreal.identification.least_squares import MOST_ITERATIONS, Fit, Search
+from simreal.identification.least_squares import MOST_ITERATIONS, Derivatives, Fit, Search
 from simreal.identification.population import ROUGH, search_population
 from simreal.identification.recording import Recording
 from simreal.identification.residuals import Noise, errors
@@ -51,6 +51,8 @@ class Fitted:
         simulator: of the windows that it was fitted to.
         fit: the result; of what varies by group of logs, or by log, the mean.
         spreads: of what varies.
+        derivatives: by all values that were fitted, of what varies by those of each group or log.
+        pooling: (unknowns, values) weight of each of those in what the unknown is told to be.
         at_bounds: unknowns that the search would have taken further, and those at zero, their physical
             end; of what varies, those of a group or log.
     """
@@ -58,6 +60,8 @@ class Fitted:
     simulator: Simulator
     fit: Fit
     spreads: tuple[Spread, ...]
+    derivatives: Derivatives
+    pooling: Values
     at_bounds: list[str]
 
     @property
@@ -83,6 +87,9 @@ def fit_model(
     """
     resolution = setup.robot.config.sensing.encoder_resolution
     windows = _unpushed(cut(recordings, cutting.length, cutting.stride, resolution))
+    # A log without a window tells nothing of a value of its own.
+    recordings = [recordings[source] for source in np.unique(windows.source)]
+    windows = _unpushed(cut(recordings, cutting.length, cutting.stride, resolution))
     simulator = Simulator(setup, windows, asked, by_part=True)
     values = starts(simulator.unknowns, given)
     if given is None:
@@ -95,9 +102,14 @@ def fit_model(
         values = Search(beginner, cutting.velocities, told).run(values, None, SHORT_ITERATIONS).values
     told = _staged(tell, windows, iterations)
     fit = Search(simulator, cutting.velocities, told).run(values, None, iterations)
-    mean, spreads = pooled(fit, simulator.unknowns)
+    one = pooled(fit, simulator.unknowns)
     return Fitted(
-        Simulator(setup, windows, asked), mean, spreads, _at_bounds(simulator.unknowns, fit.values)
+        Simulator(setup, windows, asked),
+        one.fit,
+        one.spreads,
+        fit.derivatives,
+        one.pooling,
+        _at_bounds(simulator.unknowns, fit.values),
     )
 
 

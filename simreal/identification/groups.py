@@ -15,7 +15,8 @@ from scipy.optimize import brentq
 from scipy.stats import t as student
 
 from simreal.identification.least_squares import Fit
-from simreal.identification.unknowns import Scope, Unknown
+from simreal.identification.recording import Scope
+from simreal.identification.unknowns import Unknown
 from simreal.statistics import Z_90
 
 Values = NDArray[np.float64]
@@ -36,6 +37,7 @@ class Spread:
         scope: of each value.
         parts: groups or names of the logs that were fitted to.
         values: (parts,) found.
+        weights: (parts,) of each one in the mean; their sum is 1.
         mean: over all parts there may be.
         between: standard deviation of parts around it.
         error: standard deviation of the mean.
@@ -45,6 +47,7 @@ class Spread:
     scope: Scope
     parts: tuple[str, ...]
     values: Values
+    weights: Values
     mean: float
     between: float
     error: float
@@ -91,39 +94,54 @@ def spread_over(
     most = float(np.sum((values - values.mean()) ** 2))
     between = float(brentq(excess, 0.0, most, rtol=1e-6)) if excess(0.0) > 0.0 else 0.0
     weights = 1.0 / (variances + between)
-    mean, error = float(weights @ values / weights.sum()), float(weights.sum() ** -0.5)
-    return Spread(name, scope, tuple(parts), values, mean, between**0.5, error)
+    error = float(weights.sum() ** -0.5)
+    weights /= weights.sum()
+    mean = float(weights @ values)
+    return Spread(name, scope, tuple(parts), values, weights, mean, between**0.5, error)
 
 
-def pooled(fit: Fit, unknowns: Sequence[Unknown]) -> tuple[Fit, tuple[Spread, ...]]:
+@dataclass(frozen=True, slots=True)
+class Pooled:
     """A fit with one value for each parameter, the mean over groups or logs of those that vary.
+
+    Attributes:
+        fit: as if one value acted on all windows.
+        spreads: of each parameter that varies.
+        pooling: (parameters, values) weight of each value that was fitted in each parameter's.
+    """
+
+    fit: Fit
+    spreads: tuple[Spread, ...]
+    pooling: Values
+
+
+def pooled(fit: Fit, unknowns: Sequence[Unknown]) -> Pooled:
+    """Pool a fit.
 
     Args:
         fit: of unknowns that are one for each group, or log, where they vary.
         unknowns: of it.
-
-    Returns:
-        The fit, and the spread of each parameter that varies.
     """
     places: dict[str, list[int]] = {}
     for place, unknown in enumerate(unknowns):
         places.setdefault(unknown.name, []).append(place)
     variances = _variances(fit, unknowns)
-    values = np.empty(len(places))
+    pooling = np.zeros((len(places), len(unknowns)))
     spreads = []
     for number, (name, own) in enumerate(places.items()):
-        values[number] = fit.values[own[0]]
+        pooling[number, own[0]] = 1.0
         scope = unknowns[own[0]].varies
         if scope is not None:
             parts = [unknowns[place].part or "" for place in own]
             spreads.append(spread_over(name, scope, parts, fit.values[own], variances[own]))
-            values[number] = spreads[-1].mean
+            pooling[number, own] = spreads[-1].weights
     # One value for all of them acts on the windows of each.
     jacobian = np.stack(
         [fit.derivatives.jacobian[..., own].sum(axis=-1) for own in places.values()], axis=-1
     )
     derivatives = replace(fit.derivatives, jacobian=jacobian)
-    return replace(fit, values=values, derivatives=derivatives), tuple(spreads)
+    one = replace(fit, values=pooling @ fit.values, derivatives=derivatives)
+    return Pooled(one, tuple(spreads), pooling)
 
 
 def _variances(fit: Fit, unknowns: Sequence[Unknown]) -> Values:

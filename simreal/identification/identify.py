@@ -18,7 +18,7 @@ from simreal.identification.pushes import mark_pushes
 from simreal.identification.recording import Recording
 from simreal.identification.simulator import Setup
 from simreal.identification.uncertainty import Uncertainty, uncertainty
-from simreal.identification.unknowns import Asked
+from simreal.identification.unknowns import Asked, distinct_parts
 from simreal.identification.widening import Cover, Logs
 from simreal.randomization.posterior import BAND, Posterior, PosteriorParameter, Source
 
@@ -127,6 +127,9 @@ def identify(
     model = setup.compiled()
     marked = [mark_pushes(each, setup.robot.description, model) for each in recordings]
     parts = split(marked, hold_out)
+    for asked in (asked for each in nested for asked in each):
+        if asked.varies is not None:
+            distinct_parts(asked.name, asked.varies, parts.fitted)
     nominal = predict_windows(setup, parts.held_out, (), np.zeros((1, 0)), cutting, parts.between)
     say(
         "losses are in noise that is estimated anew in the first iterations, and grow with the windows: "

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from simreal.logs.robot_log import Channel, RobotLog, describe_unbelievable, is_
 
 Values = NDArray[np.float64]
 
+Scope = Literal["group", "log"]
+"""Of what a value may be: each group of logs, of an excitation and a day, or each log."""
 INPUTS = {
     "voltage": ("applied_voltage", "commanded_voltage"),
     "effort": ("applied_effort", "commanded_effort"),
@@ -38,6 +41,7 @@ class Recording:
         pushed: s, begin and end of the times in which something pushed that is not in the log; nothing
             is fitted to them.
         repeated: number of rows that were dropped: they repeated the one before, stamp and all.
+        of_log: name of the log that it is a part of; its own where it is the whole one.
     """
 
     name: str
@@ -49,6 +53,11 @@ class Recording:
     velocity: Values | None
     pushed: tuple[tuple[float, float], ...] = ()
     repeated: int = 0
+    of_log: str = ""
+
+    def part(self, scope: Scope) -> str:
+        """Group or log that it is of, by what unknowns may differ."""
+        return self.group if scope == "group" else self.of_log or self.name
 
     @property
     def period(self) -> float:

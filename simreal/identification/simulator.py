@@ -141,7 +141,7 @@ class Simulator:
         Randomizer(self._held, bare)  # refuses what the robot does not have
         self.unknowns: list[Unknown] = resolve(asked, bare)
         if by_part:
-            self.unknowns = each_part(self.unknowns, windows.parts)
+            self.unknowns = each_part(self.unknowns, windows.recordings)
         self.acts_on = self._acting()
         self._entries = self._held | specification(self.unknowns)
         self._steps = int(np.ceil(windows.length / self.timestep - 1e-9))
@@ -156,11 +156,11 @@ class Simulator:
 
     def _acting(self) -> NDArray[np.bool_]:
         windows = self.windows
-        labels = {scope: np.array(names)[windows.source] for scope, names in windows.parts.items()}
         acts = np.ones((len(self.unknowns), len(windows)), dtype=bool)
         for place, unknown in enumerate(self.unknowns):
             if unknown.varies is not None and unknown.part is not None:
-                acts[place] = labels[unknown.varies] == unknown.part
+                own = [each.part(unknown.varies) == unknown.part for each in windows.recordings]
+                acts[place] = np.array(own)[windows.source]
         return acts
 
     def predict(self, values: Values, starts: Values | None = None) -> Values:

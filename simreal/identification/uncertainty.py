@@ -79,32 +79,50 @@ def uncertainty(fitted: Fitted) -> Uncertainty:
     unknowns = fitted.simulator.unknowns
     step = np.array([each.step for each in unknowns])
     prior = np.array([each.high - each.low for each in unknowns]) / np.sqrt(12.0)
-    residual, jacobian = fitted.fit.derivatives.eliminate()
-    jacobian = jacobian * (prior / step)  # by deviations of the bounds
+    residual, jacobian = fitted.derivatives.eliminate()
+    # By deviations of the bounds. What differs by group or log is uncertain with each of its values: a
+    # parameter that all share must not pass for known where those could make up for it.
+    pooling = fitted.pooling
+    owner = np.argmax(pooling > 0.0, axis=0)
+    jacobian = jacobian * (prior / step)[owner]
     blocks = _blocks(fitted)
     gradients = np.stack([np.einsum("wrk,wr->k", jacobian[each], residual[each]) for each in blocks])
     curvatures = np.stack([np.einsum("wrk,wrl->kl", jacobian[each], jacobian[each]) for each in blocks])
-    # What no residual tells is left to the bounds, with a deviation of one.
-    ridge = np.eye(len(unknowns))
+    ridge = _told_by_bounds(owner)
     random, count = np.random.default_rng(0), len(blocks)
-    drawn = np.empty((DRAWS, len(unknowns)))
+    drawn = np.empty((DRAWS, len(ridge)))
     for draw in range(DRAWS):
         chosen = random.integers(count, size=count)
         drawn[draw] = -np.linalg.solve(
             curvatures[chosen].sum(axis=0) + ridge, gradients[chosen].sum(axis=0)
         )
-    drawn -= drawn.mean(axis=0)
+    drawn = (drawn - drawn.mean(axis=0)) @ pooling.T
     # A mean of few blocks varies less than they say.
     spread = drawn.T @ drawn / DRAWS * count / max(1, count - 1)
-    total = curvatures.sum(axis=0)
-    white = np.linalg.inv(total + ridge)
+    white = pooling @ np.linalg.inv(curvatures.sum(axis=0) + ridge) @ pooling.T
     spread = _at_least(spread, white)
     covariance = spread * (prior[:, None] * prior)
     # Another group of logs, or another log, has another value of what varies.
     for each in fitted.spreads:
         place = fitted.simulator.names.index(each.name)
         covariance[place, place] += each.unseen**2
-    return Uncertainty(covariance, prior, _combinations(total, spread, fitted.simulator.names))
+    told = np.linalg.inv(white) - np.eye(len(unknowns))
+    return Uncertainty(covariance, prior, _combinations(told, spread, fitted.simulator.names))
+
+
+def _told_by_bounds(owner: NDArray[np.int64]) -> Values:
+    """(values, values) curvature that stands for what no residual tells: a deviation of one.
+
+    Values of one unknown lie by one around a mean that itself lies by one around the model's: many of
+    them that nothing tells leave their mean as uncertain as one.
+
+    Args:
+        owner: (values,) index of each one's unknown.
+    """
+    same = owner[:, None] == owner
+    differs = same.sum(axis=1) > 1
+    result: Values = np.linalg.inv(same + np.diag(differs.astype(float)))
+    return result
 
 
 def told_by_joints(fitted: Fitted) -> Values:

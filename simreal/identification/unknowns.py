@@ -3,20 +3,19 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simreal import latencies
 from simreal.errors import UserError, nearest
+from simreal.identification.recording import Recording, Scope
 from simreal.randomization.parameters import PARAMETERS, Operation, Parameter, matching
 from simreal.randomization.specification import ParameterConfig, constant
 from simreal.randomization.world import World
 
 Values = NDArray[np.float64]
-Scope = Literal["group", "log"]
-"""Of what a value may be: each group of logs, of an excitation and a day, or each log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,12 +183,12 @@ def resolve(asked: Sequence[Asked], world: World) -> list[Unknown]:
     return found
 
 
-def each_part(unknowns: Sequence[Unknown], parts: Mapping[Scope, Sequence[str]]) -> list[Unknown]:
+def each_part(unknowns: Sequence[Unknown], recordings: Sequence[Recording]) -> list[Unknown]:
     """The same, but one for each group of logs, or log, of what varies.
 
     Args:
         unknowns: of all logs.
-        parts: group and name of each log.
+        recordings: that are fitted to, each with something to fit to.
 
     Raises:
         UserError: something varies, and there is but one group or log.
@@ -198,16 +197,26 @@ def each_part(unknowns: Sequence[Unknown], parts: Mapping[Scope, Sequence[str]])
     for unknown in unknowns:
         if unknown.varies is None:
             result.append(unknown)
-            continue
-        distinct = list(dict.fromkeys(parts[unknown.varies]))
-        if len(distinct) < 2:
-            one = "is one log" if unknown.varies == "log" else "are of one group"
-            raise UserError(
-                f"{unknown.name}@{unknown.varies}: all that is fitted to {one} ({distinct[0]}); "
-                "at least two tell how it differs"
-            )
-        result += [replace(unknown, part=part) for part in distinct]
+        else:
+            parts = distinct_parts(unknown.name, unknown.varies, recordings)
+            result += [replace(unknown, part=part) for part in parts]
     return result
+
+
+def distinct_parts(name: str, scope: Scope, recordings: Sequence[Recording]) -> list[str]:
+    """Groups of logs, or logs, over which an unknown differs.
+
+    Raises:
+        UserError: there is but one.
+    """
+    distinct = list(dict.fromkeys(each.part(scope) for each in recordings))
+    if len(distinct) < 2:
+        one = "is one log" if scope == "log" else "are of one group"
+        raise UserError(
+            f"{name}@{scope}: all that is fitted to {one} ({', '.join(distinct)}); "
+            "at least two tell how it differs"
+        )
+    return distinct
 
 
 def _of(asked: Asked, world: World) -> list[Unknown]:

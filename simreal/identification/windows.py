@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from simreal.errors import UserError
 from simreal.identification.recording import Recording
-from simreal.identification.unknowns import Scope
 
 Values = NDArray[np.float64]
 
@@ -59,14 +58,6 @@ class Windows:
     def groups(self) -> list[str]:
         """Excitation and day of each window."""
         return [self.recordings[index].group for index in self.source]
-
-    @property
-    def parts(self) -> dict[Scope, list[str]]:
-        """Group and name of each recording, by what unknowns may differ."""
-        return {
-            "group": [each.group for each in self.recordings],
-            "log": [each.name for each in self.recordings],
-        }
 
     @property
     def pushed(self) -> NDArray[np.bool_]:

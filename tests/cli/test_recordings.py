@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -96,3 +97,15 @@ def logged(folder: Path) -> list[Path]:
         swing = np.sin(rate * time)[:, None]
         np.savez(path, time=time, position=np.hstack((swing, 0.5 * swing)), command=swing)
     return paths
+
+
+def test_logs_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    for day in ("monday", "tuesday"):
+        (tmp_path / day).mkdir()
+    paths = [tmp_path / day / "flight.parquet" for day in ("monday", "tuesday")]
+    for seed, path in enumerate(paths):
+        write_parquet(replace(sound("qube", seed), source="flight"), path)
+    found, _ = read_recordings(paths, None, load_robot("qube"), None)
+    assert [each.part("log") for each in found] == [f"{path.parent}/flight" for path in paths]
+    [alone], _ = read_recordings(paths[:1], None, load_robot("qube"), None)
+    assert alone.name == "flight"

@@ -102,6 +102,35 @@ def test_each_logs_value_is_found_where_one_of_the_day_would_not_do(link: Robot,
         fit_model(Setup(link), logs[:1], asked, Cutting(0.5))
 
 
+def test_a_log_without_a_window_has_no_value_and_parts_of_one_log_share_theirs(
+    link: Robot, record: Record
+) -> None:
+    short = record({"joint_damping": 1.5}, 0.4, 7)
+    logs = [
+        replace(record({"encoder_bias": zero}, 2.0, seed), name=name, of_log=log)
+        for seed, (name, log, zero) in enumerate(
+            [("a 0 to 2 s", "a", 0.05), ("a 3 to 5 s", "a", 0.05), ("b", "", -0.03)]
+        )
+    ]
+    asked = [read_asked("joint_damping"), read_asked("encoder_bias@log")]
+    fitted = fit_model(Setup(link), [replace(short, name="short"), *logs], asked, Cutting(0.5))
+    assert fitted.spreads[0].parts == ("a", "b")
+    np.testing.assert_allclose(fitted.spreads[0].values, [0.05, -0.03], atol=0.005)
+    with pytest.raises(UserError, match=r"all that is fitted to is one log \(a\); at least two"):
+        fit_model(Setup(link), logs[:2], asked, Cutting(0.5))
+
+
+def test_what_cannot_differ_is_refused_before_the_first_model_is_fitted(
+    link: Robot, record: Record
+) -> None:
+    told: list[str] = []
+    logs = [replace(record({}, 2.0, seed), name=f"log {seed}") for seed in range(2)]
+    nested = [[read_asked("joint_damping")], [read_asked("encoder_bias@log")]]
+    with pytest.raises(UserError, match=r"all that is fitted to is one log \(log 0\)"):
+        identify(Setup(link), logs, nested, Cutting(0.5), tell=told.append)
+    assert not told
+
+
 def test_of_many_values_the_lowest_and_the_highest_are_told() -> None:
     spread = spread_over(
         "x", "log", [f"log {number}" for number in range(12)], np.arange(12.0), np.full(12, 1e-6)

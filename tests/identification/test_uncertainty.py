@@ -1,12 +1,15 @@
 """Widening, bounds and bands."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from simreal.identification.ensemble import WIDEST, coverage, deviation, draw_members, model_error, widen
-from simreal.identification.uncertainty import Uncertainty, widened
+from simreal.identification.least_squares import Derivatives
+from simreal.identification.uncertainty import Uncertainty, uncertainty, widened
 from simreal.identification.unknowns import Unknown
 
 
@@ -83,3 +86,31 @@ def test_what_members_lack_is_the_models_error() -> None:
     assert error[1] == 0.0
     share = coverage(members, measured, valid, deviation(noise, error, time))
     assert share == pytest.approx([0.9, 1.0], abs=0.01)
+
+
+def confounded(own: float) -> Any:
+    """A fit of a shared value and one of each of two logs, of which the logs tell ``shared +- own``."""
+    random, rows = np.random.default_rng(0), 50
+    shape = random.normal(size=rows)
+    jacobian = np.zeros((2, rows, 3))
+    jacobian[:, :, 0] = shape
+    jacobian[0, :, 1], jacobian[1, :, 2] = own * shape, -own * shape
+    derivatives = Derivatives(random.normal(size=(2, rows)), jacobian, np.zeros((2, rows, 1)))
+    simulator = SimpleNamespace(
+        unknowns=[unknown("shared", 0.0, 2.0), unknown("differs", 0.0, 2.0)],
+        names=["shared", "differs"],
+        windows=SimpleNamespace(source=np.array([0, 1])),
+    )
+    pooling = np.array([[1.0, 0.0, 0.0], [0.0, 0.5, 0.5]])
+    return SimpleNamespace(simulator=simulator, derivatives=derivatives, pooling=pooling, spreads=())
+
+
+def test_what_logs_own_values_could_make_up_for_is_not_known() -> None:
+    """Each log alone tells a sum of both, and that the logs' sums differ tells nothing of the shared."""
+    told = uncertainty(cast(Any, confounded(0.0)))
+    assert np.sqrt(told.covariance[0, 0]) < 0.05
+    not_told = uncertainty(cast(Any, confounded(1.0)))
+    assert np.sqrt(not_told.covariance[0, 0]) > 0.3
+    assert not all(each.identified for each in not_told.combinations)
+    # What nothing tells is as uncertain as the bounds leave it, however many logs there are.
+    assert np.sqrt(told.covariance[1, 1]) >= told.prior[1]
