@@ -118,7 +118,8 @@ def test_what_it_learned_from_stands_in_the_folder(
     experiment = base.experiment()
     assert isinstance(experiment, ExperimentConfig)
     steps = [len(transitions_of(each, experiment, base.contract()) or ()) for each in logs]
-    assert 0.2 * sum(steps) < facts["robot"]["updates"] <= 20 * found.ledger.seconds
+    # Twice as many once the policy learns, too.
+    assert 0.2 * sum(steps) < facts["robot"]["updates"] <= 2 * 20 * found.ledger.seconds
     names = {read_logs(each)[0].contract == base.contract() for each in logs}
     assert names == {True}
 
@@ -249,12 +250,12 @@ def test_after_a_kill_the_whole_episode_counts_and_what_was_flown_is_learned_fro
     left = Ledger.read(tmp_path / "run" / "robot" / "ledger.json")
     assert len(left.episodes) == 1 and left.in_flight is not None
     assert (left.in_flight.kind, left.in_flight.seconds) == ("explore", 1.0)
-    assert left.seconds == pytest.approx(1.99)
+    assert left.seconds == pytest.approx(2.0)
     driver = ToyQube()
     found = tune(base, driver, tmp_path / "run", Budget(4.0)).ledger
     assert found.episodes[1].ended_by == "killed" and found.episodes[1].seconds == 1.0
     assert found.seconds <= 4.0
-    assert len(driver.sent) <= 100 * (4.0 - 1.99) + 1
+    assert len(driver.sent) <= 100 * (4.0 - 2.0)
     killed_log = tmp_path / "run" / "robot" / "episode_00001.mcap"
     experiment = base.experiment()
     assert isinstance(experiment, ExperimentConfig)

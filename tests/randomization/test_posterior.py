@@ -110,7 +110,7 @@ def test_a_file_written_by_hand_is_read(tmp_path: Path) -> None:
         ("- [1.11, 12.9]", "- [1.11, .nan]", 9, "finite"),
         ("- [1.11, 12.9]", "- [-.inf, 12.9]", 9, "finite"),
         ("- [1.11, 12.9]", "- [1.11, fast]", 9, "number"),
-        ("- [1.11, 12.9]", "- 1.11", 9, "tuple"),
+        ("- [1.11, 12.9]", "- 1.11", 9, "expected a list"),
         ("- [1.11, 12.9]", "- [2.5, 12.9]", 9, "mass[arm] is 2.5, outside 0.5 to 2"),
         ("- [1.08, 11.2]\n- [1.11, 12.9]\n- [0.97, 1e1]", "  []", 7, "needs at least one"),
         ("[0.4, 0.6, 0]", "[0.4, 0.6]", 11, "2 weights for 3 samples"),
