@@ -100,6 +100,15 @@ def copy_file(source: Path, target: Path) -> None:
     write_atomically(target, lambda temporary: shutil.copyfile(source, temporary))
 
 
+def remove_quietly(path: Path) -> None:
+    """Remove a file, a link or a folder with all in it, as far as that can be: nothing is raised."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    with suppress(OSError):
+        path.unlink()
+
+
 def is_taken(folder: Path) -> bool:
     """Whether something stands where a new folder is to be, or in it."""
     return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))

@@ -20,7 +20,7 @@ from simreal.contract import Contract
 from simreal.episodes import Episode
 from simreal.errors import UserError, nearest
 from simreal.experiment import BaseExperiment, parse_kept_experiment
-from simreal.files import refuse_taken, write_atomically, write_text
+from simreal.files import refuse_taken, remove_quietly, write_atomically, write_text
 from simreal.kept_files import find_files, keep_files
 
 PACKAGES = ("simreal", "mujoco", "numpy", "torch", "stable-baselines3", "gymnasium")
@@ -56,6 +56,7 @@ class Run:
         self.episodes = path / "episodes.csv"
         self.metrics = path / "metrics.csv"
         self.schedule = path / "schedule.csv"
+        self._made_folder = False
 
     @classmethod
     def create(cls, path: Path | None, experiment: BaseExperiment, seed: int, **facts: Any) -> "Run":
@@ -79,6 +80,7 @@ class Run:
         run = cls(path)
         go_on = f", or go on with it: {run.command_to_go_on}"
         refuse_taken(path, f"--run{go_on if (path / 'run.json').is_file() else ''}", folder=True)
+        run._made_folder = not os.path.lexists(path)
         data = experiment.model_dump(mode="json")
         keep_files(data, path)
         write_text(path / "config.yaml", yaml.safe_dump(data, sort_keys=False))
@@ -194,6 +196,14 @@ class Run:
             path.unlink()
         for partial in self.checkpoints.glob(".*.partial"):
             partial.unlink()  # of a process that was killed while it wrote; this one holds the lock
+
+    def take_away(self) -> None:
+        """Remove a new run of which nothing came: its folder too, unless that stood there before.
+
+        Nothing is raised, not even if it is gone already: its user is to read why nothing came of it.
+        """
+        for path in [self.path] if self._made_folder else [*self.path.glob("*")]:
+            remove_quietly(path)
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -1,7 +1,6 @@
 """Training: agent and environment brought together, with progress, checkpoints and resume."""
 
 import math
-import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -195,7 +194,7 @@ def _taken_away_unless_it_begins(run: Run, new: bool) -> Iterator[None]:
         yield
     except Exception:
         if new and not run.has_checkpoint:
-            shutil.rmtree(run.path)
+            run.take_away()
         raise
 
 

@@ -60,6 +60,26 @@ def test_what_stands_there_already_is_refused_and_left_alone(tmp_path: Path) -> 
     assert Run.create(tmp_path / "empty", EXPERIMENT, 0).seed == 0
 
 
+@pytest.mark.parametrize("before", ["nothing", "folder", "link"])
+def test_what_is_taken_away_is_the_run_and_not_the_folder_that_stood_there(
+    before: str, tmp_path: Path
+) -> None:
+    path, place = tmp_path / "run", tmp_path / "elsewhere"
+    if before == "folder":
+        path.mkdir()
+    elif before == "link":
+        place.mkdir()
+        path.symlink_to(place)
+    run = Run.create(path, EXPERIMENT, seed=0)
+    with run.lock():
+        for _ in range(2):  # who takes away what is gone is told nothing
+            run.take_away()
+    assert path.exists() == (before != "nothing")
+    assert path.is_symlink() == (before == "link")
+    assert not path.exists() or not list(path.iterdir())
+    Run.create(path, EXPERIMENT, seed=0)
+
+
 def test_a_folder_that_cannot_be_made_is_a_readable_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):

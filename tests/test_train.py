@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -371,6 +372,19 @@ def test_an_agent_that_cannot_be_built_leaves_no_folder_unless_it_was_resumed(
         with pytest.raises(MemoryError):
             train(run, resume)
         assert run.path.exists() == resume
+
+
+def test_an_empty_folder_of_the_user_is_kept_with_the_reason_why_nothing_came_into_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    monkeypatch.setattr("simreal.train.build_agent", Mock(side_effect=UserError("no such agent")))
+    for name in ("folder", "link"):
+        with pytest.raises(UserError, match="no such agent"):
+            train(begin(tmp_path / name))
+        assert not list((tmp_path / name).iterdir())
+    assert (tmp_path / "link").is_symlink()
 
 
 def test_what_is_asked_to_stop_early_stops_with_a_checkpoint(tmp_path: Path) -> None:

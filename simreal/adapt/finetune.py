@@ -1,7 +1,6 @@
 """Posterior retraining: a trained policy goes on learning among robots like the identified one."""
 
 import math
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -239,7 +238,7 @@ def whole_or_not_at_all(run: Run) -> Iterator[None]:
         yield
     except UserError:
         if not run.has_checkpoint:
-            shutil.rmtree(run.path)
+            run.take_away()
         raise
 
 

@@ -6,7 +6,6 @@ no control loop waits for learning. What stands in the folder is all there is: t
 each episode and after it, the logs, and the learner's state. The same command goes on from it.
 """
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -121,7 +120,7 @@ def _gone_unless_flown(run: Run, is_new: bool) -> Iterator[None]:
         yield
     except (UserError, DriverError):
         if is_new and not any((run.path / FOLDER).glob(EPISODE_LOGS)):
-            shutil.rmtree(run.path)
+            run.take_away()
         raise
 
 

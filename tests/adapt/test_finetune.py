@@ -136,6 +136,26 @@ def test_networks_that_do_not_fit_are_named_and_leave_no_folder(
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize("cause", ["make_environment", "refuse_differences", "build_agent"])
+@pytest.mark.parametrize("is_there", [False, True])
+def test_why_a_finetuning_cannot_begin_is_told_and_nothing_is_left_of_it(
+    base: Run,
+    identified: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cause: str,
+    is_there: bool,
+) -> None:
+    if is_there:
+        (tmp_path / "new").mkdir()
+    run = start_finetuning(base, identified, steps=128, path=tmp_path / "new").run
+    monkeypatch.setattr(f"simreal.train.{cause}", Mock(side_effect=UserError("the reason")))
+    with pytest.raises(UserError, match="the reason"):
+        finetune(run)
+    assert (tmp_path / "new").exists() == is_there
+    assert not is_there or not list((tmp_path / "new").iterdir())
+
+
 def test_what_was_broken_off_goes_on_with_the_learning_rate_that_it_had(
     base: Run, identified: Path, tmp_path: Path
 ) -> None:
