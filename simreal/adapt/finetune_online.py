@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simreal.adapt.finetune import keep_base, whole_or_not_at_all
+from simreal.adapt.finetune import keep_base
 from simreal.adapt.finetune_offline import learnable, sources_to_learn_from
 from simreal.adapt.online_learner import FrozenPolicy
 from simreal.adapt.online_session import (
@@ -101,9 +101,11 @@ def finetune_online(
     made_of = _made_of(base, logs, config, seed)
     if (why := shows_nothing(budget.seconds, config.trial_share, experiment.episode_length)) is not None:
         warn(why)
-    is_new = not is_taken(output)
-    run = _begin_or_go_on(base, output, experiment, config, made_of, seed)
-    with _gone_unless_flown(run, is_new), run.lock(), interrupt_flag() as interrupt:
+    run, is_new = _begin_or_go_on(base, output, experiment, config, made_of, seed)
+    # The lock comes first: what another process has begun in meanwhile is not this one's to remove.
+    with run.lock(), _gone_unless_flown(run, is_new), interrupt_flag() as interrupt:
+        if not (run.path / BASE).is_dir():  # or a kill came before it was kept
+            keep_base(run, base)
         policy = FrozenPolicy(module)
         session = Session(run, base, agent, policy, robot, config, seed, experiment, interrupt, warn)
         session.listen = listen
@@ -140,20 +142,16 @@ def _begin_or_go_on(
     config: OnlineConfig,
     made_of: dict[str, Any],
     seed: int,
-) -> Run:
+) -> tuple[Run, bool]:
+    """The run of a folder, and whether it was made here."""
     if is_taken(output):
         run = Run.open(output)
         _refuse_other_origin(run, made_of)
-        if not (run.path / BASE).is_dir():  # a kill came before it was kept
-            keep_base(run, base)
-        return run
+        return run, False
     residual = ResidualPolicyConfig(width=config.bounds.first, hidden_layers=config.hidden_layers)
     data = experiment.model_dump(mode="json") | {"residual_policy": residual.model_dump(mode="json")}
     facts = {"total_steps": base.total_steps, ADAPTED: made_of}
-    run = start_run(parse_experiment(data), seed, output, **facts)
-    with whole_or_not_at_all(run):
-        keep_base(run, base)
-    return run
+    return start_run(parse_experiment(data), seed, output, **facts), True
 
 
 def _refuse_other_origin(run: Run, made_of: dict[str, Any]) -> None:

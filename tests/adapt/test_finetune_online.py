@@ -4,9 +4,11 @@ import json
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
@@ -202,6 +204,31 @@ def test_a_wrong_parameter_of_the_driver_leaves_no_new_folder_and_takes_none_awa
     wrong = CliRunner().invoke(cli, [*command, "sim:mas=1.1", "--budget-seconds", "4"])
     assert isinstance(wrong.exception, UserError)
     assert Ledger.read(tmp_path / "run" / "robot" / "ledger.json").episodes == flown.episodes
+
+
+def test_what_another_process_has_made_or_begun_meanwhile_is_left_to_it(
+    base: Run, tuned: tuple[OnlineTuning, ToyQube], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = Run(shutil.copytree(tuned[0].run.path, tmp_path / "made"))
+    shutil.rmtree(theirs.path / "robot")
+    looks = iter([False])  # before the other one made it, and from then on
+    monkeypatch.setattr("simreal.adapt.finetune_online.is_taken", lambda path: next(looks, True))
+    with theirs.lock(), pytest.raises(UserError, match="exists already"):
+        tune(base, ToyQube(), theirs.path, Budget(1.5))
+    assert theirs.experiment()
+    monkeypatch.undo()
+
+    with ExitStack() as held:
+
+        def begin(*arguments: Any, **facts: Any) -> Run:
+            run = start_run(*arguments, **facts)
+            held.enter_context(Run(run.path).lock())
+            return run
+
+        monkeypatch.setattr("simreal.adapt.finetune_online.start_run", begin)
+        with pytest.raises(UserError, match="another process is training here"):
+            tune(base, ToyQube(), tmp_path / "begun", Budget(1.5))
+    assert Run.open(tmp_path / "begun").experiment()
 
 
 def test_a_log_that_cannot_be_read_is_told_and_left_out(base: Run, tmp_path: Path) -> None:
