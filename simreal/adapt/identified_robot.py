@@ -45,7 +45,9 @@ def _refuse_unbelievable(posterior: Posterior, world: World) -> None:
             raise UserError(
                 f"{each.name}: robot {world.robot.name} has no {split_column(each.name)[1]!r}"
             )
-        low, high = believable(parameter_of(each.name), each.operation, float(default[0]), world)
+        low, high = believable(
+            parameter_of(each.name), each.operation, float(default[0]), world, (each.low, each.high)
+        )
         for value in (float(values.min()), float(values.max())):
             if not low <= value <= high:
                 raise UserError(

@@ -107,8 +107,9 @@ REACH: dict[str, _Reach] = {
 
 NOTICEABLE = 0.05
 """Share of a compiled value by which a factor on it changes noticeably."""
-BEYOND_REACH = 100.0
-"""Times the default bounds, beyond which a value is no robot's, whatever bounds somebody gave."""
+BEYOND_REACH, BEYOND_BOUNDS = 100.0, 1000.0
+"""Times the default bounds, beyond which a value is no robot's: as a rule, and whatever bounds it was
+sought within."""
 TORQUES = {"joint_frictionloss", "torque_offset", "joint_damping", "joint_stiffness"}
 """Absolute bounds of these are for a joint of some N·m, and shrink or grow with the actuators."""
 
@@ -282,7 +283,13 @@ def noticeable(name: str, default: float, world: World) -> float:
     return reach.step * _size(name, world)
 
 
-def believable(name: str, operation: Operation, default: float, world: World) -> tuple[float, float]:
+def believable(
+    name: str,
+    operation: Operation,
+    default: float,
+    world: World,
+    bounds: tuple[float, float],
+) -> tuple[float, float]:
     """Lowest and highest number that may be meant of a parameter: far beyond its default bounds.
 
     Args:
@@ -290,15 +297,26 @@ def believable(name: str, operation: Operation, default: float, world: World) ->
         operation: by which the number acts on the compiled value.
         default: that compiled value.
         world: of the robot.
+        bounds: which the number was sought within; further away more is believed, within reason.
     """
+    usual = _far_beyond(BEYOND_REACH, name, operation, default, world)
+    widest = _far_beyond(BEYOND_BOUNDS, name, operation, default, world)
+    return min(usual[0], max(bounds[0], widest[0])), max(usual[1], min(bounds[1], widest[1]))
+
+
+def _far_beyond(
+    times: float, name: str, operation: Operation, default: float, world: World
+) -> tuple[float, float]:
+    """So many times the default bounds; down to nothing, where there may be none of a parameter."""
     reach = REACH.get(name, _Reach(WIDE))
     lowest, highest = reach.scale or WIDE
     if operation == "scale":
-        return lowest / BEYOND_REACH, highest * BEYOND_REACH
+        smallest = PARAMETERS[name].lower
+        return 0.0 if smallest is None or smallest <= 0.0 else lowest / times, highest * times
     size = highest * abs(default) if math.isfinite(default) else 0.0
     if reach.absolute is not None:
         size = max(size, *(abs(end) * _size(name, world) for end in reach.absolute))
-    largest = BEYOND_REACH * size if size > 0.0 else math.inf  # nothing is known of it
+    largest = times * size if size > 0.0 else math.inf  # nothing is known of it
     return -largest, largest
 
 

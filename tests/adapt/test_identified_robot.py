@@ -10,9 +10,16 @@ from simreal.adapt.residual_fit import known_robot
 from simreal.adapt.worlds import mix_worlds
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
+from simreal.identification.unknowns import read_asked, resolve
+from simreal.make_environment import make_environment
 from simreal.randomization.build import build_world
 from simreal.randomization.parameters import Operation
-from simreal.randomization.posterior import Posterior, PosteriorParameter, write_posterior
+from simreal.randomization.posterior import (
+    Posterior,
+    PosteriorParameter,
+    read_posterior,
+    write_posterior,
+)
 from simreal.robots import load_robot
 
 FILE = Path("identified.yaml")
@@ -43,6 +50,57 @@ def test_finite_nonsense_is_refused_by_its_name(
     with pytest.raises(UserError, match=r"identified\.yaml: .*is beyond any qube \(") as refused:
         refuse_misfits(posterior(name, operation, unit, nonsense), FILE, world)
     assert f"{name}: {operation} {nonsense:g} " in str(refused.value)
+
+
+def sought(robot: str, asked: str, *values: float) -> Posterior:
+    """As `simreal identify --parameters` writes what it has found."""
+    world = build_world(load_robot(robot), 1, {}, {}, threads=1)
+    [unknown] = resolve([read_asked(asked)], world)
+    parameters = tuple(
+        PosteriorParameter(
+            name=column,
+            unit=unknown.unit,
+            operation=unknown.operation,
+            low=unknown.low,
+            high=unknown.high,
+        )
+        for column in unknown.columns
+    )
+    rows = tuple((value,) * len(parameters) for value in values)
+    return Posterior(robot=robot, parameters=parameters, samples=rows)
+
+
+@pytest.mark.parametrize("name", ["kp", "kd", "joint_armature", "motor_strength", "joint_damping"])
+def test_what_may_be_none_is_believed_at_a_bound_of_zero_wherever_it_is_drawn_from(
+    name: str, tmp_path: Path
+) -> None:
+    file, experiment = tmp_path / "identified.yaml", load_experiment("can_leg_posture")
+    found = sought("can_leg", f"{name}[*]=0:2", 0.0, 2e-4, 0.01)
+    write_posterior(file, found)
+    read = read_posterior(file)
+    assert read == found
+    mix_worlds(experiment, read, file, 0.0, rows=8)  # finetune and gate
+    override, _ = randomization_override("can_leg_posture", (), file)
+    make_environment(load_experiment("can_leg_posture", (override,)), 2, threads=1).reset()
+
+
+@pytest.mark.parametrize(
+    ("asked", "sound", "nonsense"),
+    [
+        ("mass[arm]=0.0001:2", 4e-4, 2e-4),
+        ("mass[arm]=0.1:1e9", 2500.0, 3500.0),
+        ("velocity_filter[arm]=0.0001:2", 3e-4, 1e-4),
+        ("payload_mass[arm]=0:1e9", 4000.0, 6000.0),
+        ("encoder_bias[arm]=-1e9:1e9", -150.0, -250.0),
+    ],
+)
+def test_bounds_that_somebody_gave_are_believed_within_reason(
+    asked: str, sound: float, nonsense: float
+) -> None:
+    world = build_world(load_robot("qube"), 1, {}, {}, threads=1)
+    refuse_misfits(sought("qube", asked, sound), FILE, world)
+    with pytest.raises(UserError, match="is beyond any qube"):
+        refuse_misfits(sought("qube", asked, nonsense), FILE, world)
 
 
 def test_whatever_draws_from_an_identification_refuses_nonsense(tmp_path: Path) -> None:
