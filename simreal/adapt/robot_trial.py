@@ -5,6 +5,7 @@ Episodes with exploration say nothing of a policy, and critics would be judges i
 time is set aside for this.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -75,15 +76,17 @@ def shows_nothing(seconds: float, share: float, episode: float) -> str | None:
         episode: how long one lasts, s.
     """
     needed = 2 * FEWEST * episode
-    if share * seconds >= needed:
+    before = math.ceil((1.0 - share) * seconds / episode) * episode  # the last runs into the share
+    left = max(0.0, seconds - before)
+    if left >= needed:
         return None
     told = (
         f"nothing that is learned will be used: a trial takes {FEWEST} pairs of episodes, {needed:g} s"
     )
     if share == 0.0:
         return f"{told}, and trial_share is 0"
-    told += f", and has {share * seconds:g} s of the budget"
-    return f"{told}; --budget-seconds {needed / share:g} would do"
+    told += f", and has {left:g} s of the budget"
+    return f"{told}; --budget-seconds {math.ceil((needed + episode) / share)} would do"
 
 
 class Next(NamedTuple):

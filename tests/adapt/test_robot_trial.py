@@ -1,12 +1,15 @@
 """Trials on a robot: pairs, who flies next, and what they show."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from simreal.adapt.robot_budget import FlownEpisode
-from simreal.adapt.robot_trial import CONFIDENCE, next_in_trial, shows_nothing, trial_of
+from simreal.adapt.robot_trial import CONFIDENCE, FEWEST, next_in_trial, shows_nothing, trial_of
 
 
 def flown(
@@ -54,8 +57,28 @@ def test_what_a_computer_or_a_person_ended_is_flown_again(ended: str) -> None:
 def test_a_budget_that_can_show_nothing_is_told_with_one_that_can() -> None:
     assert shows_nothing(72.0, 0.5, 6.0) is None
     told = shows_nothing(60.0, 0.5, 6.0)
-    assert told is not None and "36 s, and has 30 s of the budget; --budget-seconds 72 would do" in told
+    assert told is not None and "36 s, and has 30 s of the budget; --budget-seconds 84 would do" in told
     assert "trial_share is 0" in str(shows_nothing(1e3, 0.0, 6.0))
+
+
+@given(st.floats(0.01, 0.99), st.floats(0.5, 60.0), st.floats(0.0, 1.0))
+def test_the_budget_that_is_told_does_however_long_the_episodes_before_were(
+    share: float, episode: float, first: float
+) -> None:
+    told = shows_nothing(1.0, share, episode)
+    assert told is not None
+    budget = float(re.findall(r"--budget-seconds (\d+) would do", told)[0])
+    assert shows_nothing(budget, share, episode) is None
+    flown = first * episode  # as a fall cuts one short
+    while flown < (1.0 - share) * budget:  # as `Session` decides
+        flown += episode
+    assert budget - flown >= 2 * FEWEST * episode * (1.0 - 1e-9)
+
+
+def test_an_episode_that_runs_into_the_trial_s_share_is_counted() -> None:
+    """At 0.45 of 80 s, the trial's 36 s begin at 44 s, but the eighth episode ends at 48 s."""
+    assert "36 s, and has 32 s of the budget" in str(shows_nothing(80.0, 0.45, 6.0))
+    assert shows_nothing(84.0, 0.45, 6.0) is None
 
 
 def test_a_gain_that_is_larger_than_its_spread_is_one() -> None:
