@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from itertools import takewhile
 from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BeforeValidator, TypeAdapter, ValidationError, ValidationInfo
 
 from simreal.adapt.action_bounds import BoundsState
 from simreal.errors import UserError
@@ -125,6 +126,29 @@ def cut_short_in_a_row(episodes: Sequence[FlownEpisode]) -> int:
     return len(list(takewhile(lambda each: each.cut_short, reversed(episodes))))
 
 
+def _of_before(value: Any, info: ValidationInfo) -> Any:
+    """An episode in flight of which a ledger of before tells the seconds alone, as killed."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    bounds: BoundsState | None = info.data.get("bounds")
+    return FlownEpisode(
+        number=len(info.data.get("episodes", ())),
+        kind="explore",
+        seconds=value,
+        steps=0,
+        mean_reward=None,
+        ended_by="killed",
+        width=0.0 if bounds is None else bounds.width,
+        furthest=0.0,
+        filtered=0,
+        recovered=0,
+        limited=0,
+        beyond_range=0,
+        beyond_limits=0,
+        reset=False,
+    )
+
+
 @dataclass(slots=True)
 class Ledger:
     """All that was done on the robot; written before each episode and after it.
@@ -139,7 +163,7 @@ class Ledger:
 
     bounds: BoundsState
     episodes: list[FlownEpisode] = field(default_factory=list)
-    in_flight: FlownEpisode | None = None
+    in_flight: Annotated[FlownEpisode | None, BeforeValidator(_of_before)] = None
     drivers: list[str] = field(default_factory=list)
 
     @property

@@ -87,6 +87,9 @@ FLYING: dict[str, Any] = asdict(
         {"in_flight": FLYING | {"seconds": -1e3}},
         {"in_flight": FLYING | {"seconds": float("nan")}},
         {"in_flight": "a while"},
+        {"in_flight": True},
+        {"in_flight": -1e3},
+        {"in_flight": 2.0, "bounds": {"width": "wide"}, "episodes": None},
         {"bounds": {"width": "wide"}},
         {"episodes": [{"number": 0}]},
         {"episodes": None},
@@ -102,3 +105,18 @@ def test_a_ledger_that_was_edited_to_nonsense_is_one_message(
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(UserError, match=r"ledger\.json: cannot be read \(.*begin another --run"):
         Ledger.read(path)
+
+
+@pytest.mark.parametrize("seconds", [6, 5.5])
+def test_a_ledger_of_before_counts_what_was_in_flight_as_killed(seconds: float, tmp_path: Path) -> None:
+    path = tmp_path / "ledger.json"
+    flown = FlownEpisode(0, "base", 2.0, 200, 0.5, "duration", 0, 0, 0, 0, 0, 0, 0, False)
+    Ledger(BoundsState(0.1), [flown], None, ["sim"]).write(path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"in_flight": seconds}))
+    ledger = Ledger.read(path)
+    assert ledger.seconds == 2.0 + seconds and ledger.close_killed()
+    killed = ledger.episodes[1]
+    assert (killed.number, killed.kind, killed.ended_by) == (1, "explore", "killed")
+    assert (killed.seconds, killed.width, killed.tells) == (seconds, 0.1, False)
+    ledger.write(path)
+    assert Ledger.read(path) == ledger
