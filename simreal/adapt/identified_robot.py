@@ -5,10 +5,27 @@ from pathlib import Path
 from simreal.adapt.outside_trained import default_value
 from simreal.column_names import parameter_of, split_column
 from simreal.errors import UserError
+from simreal.experiment import ExperimentConfig
 from simreal.identification.unknowns import believable
+from simreal.randomization.build import build_world
 from simreal.randomization.posterior import Posterior
 from simreal.randomization.specification import refuse_other_units
 from simreal.randomization.world import World
+from simreal.robots import load_robot
+
+
+def world_of(experiment: ExperimentConfig) -> World:
+    """One simulation of an experiment's robot, in its scene."""
+    return build_world(
+        load_robot(experiment.robot),
+        1,
+        experiment.randomization,
+        experiment.pins,
+        experiment.control_rate,
+        1,
+        experiment.scene,
+        experiment.engine,
+    )
 
 
 def refuse_other_robot(posterior: Posterior, path: Path, robot: str) -> None:
@@ -23,7 +40,7 @@ def refuse_misfits(posterior: Posterior, path: Path, world: World) -> None:
     Args:
         posterior: what was identified.
         path: of its file, which messages name.
-        world: of the robot.
+        world: of the robot, in the scene of what draws from it.
 
     Raises:
         UserError: another robot, a parameter in another unit, a part that the robot does not have, or a
@@ -42,9 +59,9 @@ def _refuse_unbelievable(posterior: Posterior, world: World) -> None:
     for each, values in zip(posterior.parameters, samples.T, strict=True):
         default = default_value(world, each.name)
         if default is None:
-            raise UserError(
-                f"{each.name}: robot {world.robot.name} has no {split_column(each.name)[1]!r}"
-            )
+            part = split_column(each.name)[1]
+            lacks = f"no {part!r}" if part else "nothing that it acts on"
+            raise UserError(f"{each.name}: robot {world.robot.name} has {lacks}")
         low, high = believable(
             parameter_of(each.name), each.operation, float(default[0]), world, (each.low, each.high)
         )

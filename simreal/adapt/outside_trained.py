@@ -109,7 +109,7 @@ def _beyond_trained(posterior: Posterior, contract: Contract) -> Iterator[_Beyon
 
 
 def default_value(world: World, name: str) -> np.ndarray[Any, Any] | None:
-    """(1,) compiled value of a column's part; None if the robot has no such part.
+    """(1,) compiled value of a column's part; None if the robot has no such part, or none at all.
 
     Raises:
         UserError: there is no such parameter.
@@ -119,7 +119,7 @@ def default_value(world: World, name: str) -> np.ndarray[Any, Any] | None:
         raise UserError(f"no parameter {parameter_name!r}: {nearest(parameter_name, PARAMETERS)}")
     parameter = PARAMETERS[parameter_name]
     names = parameter.elements(world)
-    if part and part not in names:
+    if part not in names if part else not (names or parameter.of_whole):
         return None
     return parameter.default(world)[[names.index(part) if part else 0]]
 

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simreal.adapt.identified_robot import refuse_misfits, refuse_other_robot
+from simreal.adapt.identified_robot import refuse_misfits, refuse_other_robot, world_of
 from simreal.column_names import parameter_of
 from simreal.config import FileAssignment
-from simreal.experiment import read_experiment
-from simreal.randomization.build import build_world
+from simreal.experiment import load_experiment, read_experiment
 from simreal.randomization.posterior import Posterior, read_posterior
-from simreal.robots import load_robot
 
 ENTRY = "identified"
 """Key of the posterior in an experiment's randomization."""
@@ -63,12 +61,13 @@ def randomization_override(
         The override, and what it changes: entries that draw the same parameters are replaced.
 
     Raises:
-        UserError: a file that is none, of another robot, or of one that cannot be.
+        UserError: a file that is none, of another robot, or of one that cannot be; or an experiment
+            that is none without it.
     """
     posterior = read_posterior(path)
     data = read_experiment(experiment).override(overrides)
     refuse_other_robot(posterior, path, str(data.get("robot", posterior.robot)))
-    refuse_misfits(posterior, path, build_world(load_robot(posterior.robot), 1, {}, {}, threads=1))
+    refuse_misfits(posterior, path, world_of(load_experiment(experiment, overrides)))
     entries: dict[str, Any] = dict(data.get("randomization") or {})
     change = redrawn(entries, posterior)
     kept = {name: entries[name] for name in change.kept}

@@ -8,20 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.adapt.identified_robot import refuse_misfits, refuse_other_robot
+from simreal.adapt.identified_robot import refuse_misfits, refuse_other_robot, world_of
 from simreal.adapt.outside_trained import default_value
 from simreal.adapt.posterior_override import BANDWIDTH, ENTRY, replaced_entries
 from simreal.column_names import parameter_of
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError
 from simreal.experiment import BaseExperiment, ExperimentConfig, parse_any_experiment
-from simreal.randomization.build import build_world
 from simreal.randomization.joint_distributions import PosteriorSamples
 from simreal.randomization.parameters import PARAMETERS, Operation, operate
 from simreal.randomization.posterior import Posterior, PosteriorParameter
 from simreal.randomization.randomizer import Randomizer
 from simreal.randomization.world import World
-from simreal.robots import load_robot
 
 Values = NDArray[np.float64]
 
@@ -140,16 +138,7 @@ class _Old:
 
 def _old_randomizer(experiment: ExperimentConfig) -> tuple[World, Randomizer]:
     still = experiment.from_start()
-    world = build_world(
-        load_robot(still.robot),
-        1,
-        still.randomization,
-        still.pins,
-        still.control_rate,
-        1,
-        still.scene,
-        still.engine,
-    )
+    world = world_of(still)
     return world, Randomizer(still.randomization, world, still.pins, still.schedule)
 
 

@@ -13,7 +13,7 @@ from simreal.experiment import load_experiment
 from simreal.identification.unknowns import read_asked, resolve
 from simreal.make_environment import make_environment
 from simreal.randomization.build import build_world
-from simreal.randomization.parameters import Operation
+from simreal.randomization.parameters import PARAMETERS, Operation
 from simreal.randomization.posterior import (
     Posterior,
     PosteriorParameter,
@@ -101,6 +101,16 @@ def test_bounds_that_somebody_gave_are_believed_within_reason(
     refuse_misfits(sought("qube", asked, sound), FILE, world)
     with pytest.raises(UserError, match="is beyond any qube"):
         refuse_misfits(sought("qube", asked, nonsense), FILE, world)
+
+
+@pytest.mark.parametrize(
+    "name", ["material_colour", "terrain_level", "residual_strength", "distractor_size", "kp"]
+)
+def test_a_parameter_that_acts_on_nothing_of_the_robot_is_refused(name: str) -> None:
+    world = build_world(load_robot("qube"), 1, {}, {}, threads=1)
+    unit = PARAMETERS[name].unit
+    with pytest.raises(UserError, match=rf"{name}: robot qube has nothing that it acts on"):
+        refuse_misfits(posterior(name, "absolute", unit, 0.5), FILE, world)
 
 
 def test_whatever_draws_from_an_identification_refuses_nonsense(tmp_path: Path) -> None:

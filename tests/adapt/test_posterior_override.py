@@ -57,6 +57,19 @@ def test_a_fault_of_what_was_identified_is_told_by_its_file(tmp_path: Path) -> N
     assert "qube_swingup.yaml:" in document.where(("randomization",))
 
 
+def test_what_stands_in_the_scene_of_the_experiment_may_be_identified_too(tmp_path: Path) -> None:
+    path = tmp_path / "identified.yaml"
+    cube = PosteriorParameter(name="mass[cube]", unit="1", operation="scale", low=0.5, high=2.0)
+    write_posterior(path, Posterior(robot="so101", parameters=(cube,), samples=((1.2,), (1.3,))))
+    override, change = randomization_override("so101_push", (), path)
+    assert "cube_mass" in change.replaced
+    environment = make_environment(load_experiment("so101_push", (override,)), 4, threads=1)
+    ranges = {each.name: each for each in environment.randomizer.trained_ranges()}
+    assert 1.0 < ranges["mass[cube]"].low < ranges["mass[cube]"].high < 1.5
+    with pytest.raises(UserError, match=r"identified\.yaml: mass\[cube\]: robot so101 has no 'cube'"):
+        randomization_override("so101_reach", (), path)
+
+
 def test_another_robot_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "identified.yaml"
     write_posterior(path, identified(1.0, robot="go2"))
