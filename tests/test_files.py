@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simreal.errors import UserError
-from simreal.files import describe, refuse_taken, write_atomically, write_text
+from simreal.files import describe, refuse_taken, remove_quietly, write_atomically, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -226,3 +226,17 @@ def test_a_folder_that_may_not_be_written_to_is_told(
     for folder in (False, True):
         with pytest.raises(UserError, match=f"cannot be written: {re.escape(str(tmp_path))} is no"):
             refuse_taken(tmp_path / "new", "-o", folder)
+
+
+def test_what_is_removed_quietly_is_gone_with_all_in_it_but_not_what_it_links_to(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    (tmp_path / "folder" / "inner").mkdir(parents=True)
+    kept.mkdir()
+    (kept / "file").touch()
+    (tmp_path / "link").symlink_to(kept)
+    (tmp_path / "folder" / "link").symlink_to(kept)
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "file").touch()
+    for name in ("folder", "link", "dangling", "file", "gone"):
+        remove_quietly(tmp_path / name)
+    assert list(tmp_path.iterdir()) == [kept] and (kept / "file").is_file()
