@@ -39,6 +39,8 @@ FORMAT: Final = "simreal-posterior"
 VERSION: Final = 1
 BAND = 0.9
 """Share of measurements that the samples' predictions are to cover."""
+COVERED, NOT_COVERED = 0.85, 0.5
+"""Of what was held out, where identified robots count in full, and where they are no robots like it."""
 
 
 SizedT = TypeVar("SizedT", bound=Sized)

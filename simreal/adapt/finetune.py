@@ -30,7 +30,7 @@ from simreal.experiment import (
 from simreal.files import copy_file, digest, write_atomically, write_folder_atomically
 from simreal.kept_files import kept_names
 from simreal.make_environment import make_environment
-from simreal.randomization.posterior import read_posterior, write_posterior
+from simreal.randomization.posterior import COVERED, NOT_COVERED, read_posterior, write_posterior
 from simreal.randomization.residual import read_residual
 from simreal.run import LARGEST_SEED, Run
 from simreal.run_verdict import BASE, KEPT_BACK, VERDICT, adapted_from, reasons_against_export
@@ -38,8 +38,6 @@ from simreal.train import StatusListener, refuse_residual_policy, start_run, tra
 
 OLD_SHARE = 0.3
 """Of the episodes, in the old worlds, where identified robots cover the real one."""
-COVERED, NOT_COVERED = 0.85, 0.5
-"""Of what was held out, where identified robots count in full, and where they are no robots like it."""
 STEPS_SHARE = 0.25
 """Of the base policy's training, for which it goes on."""
 RATE_SHARE = 1.0 / 3.0

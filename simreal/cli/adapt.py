@@ -1,6 +1,5 @@
 """`simreal finetune`, `gate` and `fit-actuator`: policies and simulators adapted to a robot."""
 
-import math
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.box import SIMPLE_HEAD
 
+from simreal.cli.coverage import warn_of_coverage
 from simreal.cli.progress import progress
 from simreal.cli.recordings import read_recordings
 from simreal.cli_types import (
@@ -62,7 +62,6 @@ def finetune(
     from simreal.adapt.finetune import finetune as run_finetuning
     from simreal.adapt.finetune import start_finetuning
     from simreal.cli.train import conclude, end_interrupted, training_progress
-    from simreal.randomization.posterior import BAND
     from simreal.run import Run
     from simreal.train import planned_steps
 
@@ -77,17 +76,11 @@ def finetune(
         f"{base}",
         soft_wrap=True,
     )
-    if ready.coverage is not None and ready.coverage < BAND:
-        errors.print(
-            # Rounded down: 89.7 % is not 90.
-            f"{randomization} covers {math.floor(100 * ready.coverage)} % of what was held out, where "
-            f"it is to cover {100 * BAND:.0f} %: the robot may have something that none of its "
-            "parameters describes, or differ by day. simreal identify may find it with more "
-            "--parameters; until then only flights of both policies on it tell whether this one is "
-            "better (simreal gate)",
-            style="yellow",
-            soft_wrap=True,
-        )
+    warn_of_coverage(
+        randomization,
+        ready.coverage,
+        "of both policies on it tell whether this one is better (simreal gate)",
+    )
     with training_progress(planned) as show:
         finished = run_finetuning(run, show)
     if not finished:

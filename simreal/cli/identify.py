@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.box import SIMPLE_HEAD
 
+from simreal.cli.coverage import warn_of_coverage
 from simreal.cli.progress import progress
 from simreal.cli.recordings import read_recordings
 from simreal.cli_types import MAPPING_OPTION, PATH, NumberRange, console, errors, numbers_by_name
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from simreal.contract import Contract
     from simreal.identification.identify import Identification
+    from simreal.randomization.posterior import Posterior
     from simreal.robots import Robot
 
 
@@ -139,17 +141,21 @@ def identify(
             "standard error: nothing written. Train without --randomization, or see simreal "
             "check-log and simreal design for logs that tell more"
         )
-    write_posterior(output, posterior(found, sources))
+    made = posterior(found, sources)
+    write_posterior(output, made)
+    warn_of_coverage(output, made.coverage, "on it tell what a policy is worth that is trained with it")
     if contract is not None:
         _hold_against(contract, str(policy), output)
-    console.print(f"written: {output}\nnext:\n{_next(found, robot, output)}", soft_wrap=True)
+    console.print(f"written: {output}\nnext:\n{_next(found, made, robot, output)}", soft_wrap=True)
 
 
-def _next(found: "Identification", robot: str, output: Path) -> str:
-    """What to do with a result: record more where logs told too little, train where they told enough."""
+def _next(found: "Identification", made: "Posterior", robot: str, output: Path) -> str:
+    """What to do with a result: record or ask more where it tells too little, else train."""
     from simreal.identification.verdict import verdict
+    from simreal.randomization.posterior import NOT_COVERED
 
     said = verdict(found)
+    covered = made.coverage is None or made.coverage > NOT_COVERED
     lines = []
     if said.untold or not said.sound:
         excitation = f"excitation_{output.stem}.yaml"
@@ -159,13 +165,20 @@ def _next(found: "Identification", robot: str, output: Path) -> str:
             f"  simreal deploy --excite {excitation} --driver DRIVER --log LOG.mcap    "
             "# and identify with that log, too",
         ]
-    if said.sound:
-        lines.append(f"  simreal train EXPERIMENT --randomization {output}")
-    else:
-        lines.append(
-            f"not yet: simreal train EXPERIMENT --randomization {output}: the logs tell too little of "
-            "what it draws, as said above"
-        )
+    if not covered:
+        lines += [
+            f"  simreal identify {robot} --log LOG... --parameters NAME,...    # more of them",
+            f"  simreal fit-actuator LOG... --robot {robot} --randomization {output} --rate HZ    "
+            "# or what none of them describes, for simreal finetune --residual",
+        ]
+    lacking = (
+        "the logs tell too little of what it draws"
+        if not said.sound
+        else "too little of what was held out is covered"
+    )
+    train = f"simreal train EXPERIMENT --randomization {output}"
+    ready = said.sound and covered
+    lines.append(f"  {train}" if ready else f"not yet: {train}: {lacking}, as said above")
     return "\n".join(lines)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from simreal.cli.coverage import warn_of_coverage
 from simreal.cli.progress import to_go
 from simreal.cli_types import OVERRIDE_OPTION, PATH, PIN_OPTION, console, errors
 from simreal.errors import UserError
@@ -87,9 +88,11 @@ def train(
 def _identified(experiment: str, overrides: tuple[str, ...], path: Path) -> str:
     """The override that draws from an identification; what it replaces is told."""
     from simreal.adapt.posterior_override import randomization_override
+    from simreal.randomization.posterior import read_posterior
 
     override, change = randomization_override(experiment, overrides, path)
     console.print(f"robots are drawn from {path}: {change.describe()}", soft_wrap=True)
+    warn_of_coverage(path, read_posterior(path).coverage, "on it tell what this policy is worth there")
     return override
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from simreal.adapt.finetune import NOT_COVERED, finetune, start_finetuning
+from simreal.adapt.finetune import finetune, start_finetuning
 from simreal.adapt.finetune_online import finetune_online
 from simreal.adapt.online_session import OnRobot
 from simreal.adapt.residual_fit import fit_residual, known_robot
@@ -21,7 +21,13 @@ from simreal.identification.fitting import Cutting
 from simreal.identification.identify import Identification, identify
 from simreal.identification.identify import posterior as posterior_of
 from simreal.identification.recording import Recording
-from simreal.randomization.posterior import Posterior, read_posterior, sources_of, write_posterior
+from simreal.randomization.posterior import (
+    NOT_COVERED,
+    Posterior,
+    read_posterior,
+    sources_of,
+    write_posterior,
+)
 from simreal.randomization.residual import read_residual, write_residual
 from simreal.robots import load_robot
 from simreal.run import Run

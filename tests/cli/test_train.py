@@ -4,9 +4,12 @@ import math
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from simreal.cli import train as module
+from simreal.cli.main import cli
 from simreal.cli.train import end_interrupted, training_progress
+from simreal.randomization.posterior import Posterior, PosteriorParameter, write_posterior
 from simreal.run import Run
 from simreal.train import TrainingStatus
 
@@ -34,3 +37,24 @@ def test_who_interrupts_a_training_is_told_how_to_go_on(capsys: pytest.CaptureFi
     assert ended.value.code == 130
     said = capsys.readouterr().out
     assert said == "interrupted; go on with: simreal train --resume --run runs/mine\n"
+
+
+@pytest.mark.parametrize(("coverage", "told"), [(None, None), (0.9, None), (0.897, 89), (0.2, 20)])
+def test_robots_that_do_not_cover_the_real_one_are_told_before_they_are_trained_on(
+    tmp_path: Path, coverage: float | None, told: int | None
+) -> None:
+    heavier = PosteriorParameter(name="mass[arm]", unit="1", operation="scale", low=0.5, high=2.0)
+    file = tmp_path / "identified.yaml"
+    samples = ((1.2,), (1.3,))
+    write_posterior(
+        file, Posterior(robot="qube", parameters=(heavier,), samples=samples, coverage=coverage)
+    )
+    tiny = "-o ppo.simulations=8 -o ppo.rollout_steps=16 -o ppo.batch_size=32 -o train.total_steps=128"
+    found = CliRunner().invoke(
+        cli, f"train qube_swingup --randomization {file} {tiny} --run {tmp_path}/run"
+    )
+    assert found.exit_code == 0, found.output
+    said = f"{file} covers {told} % of what was held out, where it is to cover 90 %"
+    assert (said in found.stderr) == (told is not None)
+    assert ("cover" in found.stderr) == (told is not None)
+    assert ("were no better on the real one" in found.stderr) == (told == 20)

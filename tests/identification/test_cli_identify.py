@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from click.testing import CliRunner
 from simreal.bench.identify_truth import synthetic
 from simreal.cli.main import cli
 from simreal.errors import UserError
+from simreal.identification.identify import posterior
 from simreal.identification.simulator import Setup
-from simreal.randomization.posterior import read_posterior
+from simreal.randomization.posterior import Posterior, read_posterior
 from simreal.robots import load_robot
 from simreal.robots.policies import find_policy
 
@@ -134,6 +136,30 @@ def test_logs_that_tell_too_little_are_said_so_first_and_what_to_record(
     assert "not yet: simreal train" in result.output
     assert "model 1 of 1, 8 windows of 0.25 s, at most 12 iterations: iteration 1" in result.output
     assert "widening, trial 1 of at most 9" in result.output
+
+
+@pytest.mark.parametrize(("coverage", "enough"), [(0.2, False), (0.5, False), (0.7, True)])
+def test_robots_that_finetune_refuses_are_recommended_to_nobody(
+    files: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    coverage: float,
+    enough: bool,
+) -> None:
+    def covers_little(*arguments: Any) -> Posterior:
+        return posterior(*arguments).model_copy(update={"coverage": coverage})
+
+    monkeypatch.setattr("simreal.identification.identify.posterior", covers_little)
+    output = tmp_path / "identified.yaml"
+    parameters = ["--parameters", "torque_constant,joint_frictionloss[arm]", "-o", str(output)]
+    result = CliRunner().invoke(cli, ["identify", "qube", *files, *parameters])
+    assert result.exit_code == 0, result.output
+    assert f"{output} covers {100 * coverage:.0f} % of what was held out" in result.stderr
+    train = f"simreal train EXPERIMENT --randomization {output}"
+    assert (f"next:\n  {train}\n" in result.stdout) == enough
+    assert (f"not yet: {train}: too little of what was held out" in result.stdout) != enough
+    for other in ("simreal identify qube --log LOG... --parameters", "simreal fit-actuator LOG..."):
+        assert (f"  {other}" in result.stdout) != enough
 
 
 def test_a_file_that_is_there_is_refused_before_anything_is_read(tmp_path: Path) -> None:
