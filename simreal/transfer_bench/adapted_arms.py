@@ -181,7 +181,7 @@ def _identify(robot: str, recordings: Sequence[Recording], tell: Tell) -> Identi
 
 
 def _adapted(
-    job: Job, tell: Tell, go_on: Callable[[Adaptation, Path], Made], least_covered: float = 0.0
+    job: Job, tell: Tell, go_on: Callable[[Adaptation, Path], Made], not_covered: float | None = None
 ) -> Made:
     """Meet the robot and go on from there, with what that took.
 
@@ -189,10 +189,10 @@ def _adapted(
         job: of an arm.
         tell: hears of it.
         go_on: from what is shared and the posterior's file; nothing else was done with the robot.
-        least_covered: of what was held out; of less, nothing is made.
+        not_covered: of what was held out; of no more, nothing is made. No limit if None.
     """
     shared = adaptation(job, tell)
-    useless = _useless(shared, least_covered)
+    useless = _useless(shared, not_covered)
     if useless is not None or shared.identified is None:
         # What identify and finetune advise then is to train without it: the uniform arm.
         path = replace(job, arm="uniform").target_free
@@ -205,12 +205,12 @@ def _adapted(
     return Made(made.run, shared.seconds, shared.resets, shared.violations, (*fell, *made.notes))
 
 
-def _useless(shared: Adaptation, least_covered: float) -> str | None:
+def _useless(shared: Adaptation, not_covered: float | None) -> str | None:
     """Why nothing is to be made of what was identified; None if something is."""
     if shared.identified is None:
         return "the model as it is was offered"
     coverage = read_posterior(shared.identified).coverage
-    if coverage is not None and coverage <= least_covered:
+    if not_covered is not None and coverage is not None and coverage <= not_covered:
         return f"{100 * coverage:.0f} % of what was held out were covered"
     return None
 
@@ -264,7 +264,7 @@ def posterior(job: Job, tell: Tell) -> Made:
     def go_on(shared: Adaptation, identified: Path) -> Made:
         return Made(_finetuned(job, shared, identified, tell))
 
-    return _adapted(job, tell, go_on, least_covered=NOT_COVERED)
+    return _adapted(job, tell, go_on, not_covered=NOT_COVERED)
 
 
 def residual(job: Job, tell: Tell) -> Made:

@@ -392,6 +392,18 @@ def test_where_what_was_identified_does_not_cover_the_robot_nothing_is_made_of_i
 
 
 @pytest.mark.usefixtures("small")
+def test_an_arm_without_a_limit_goes_on_from_robots_that_cover_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the mean, old worlds do not stand in for what is not covered."""
+    meet_and_identify(tmp_path, monkeypatch, 7.0, coverage=0.0)
+    job = Job("qube", "c", "point", 0, 512, tmp_path)
+    made = make(job, print)
+    assert made.run.path == job.path / "run"
+    assert made.notes == ()
+
+
+@pytest.mark.usefixtures("small")
 def test_the_arm_that_learns_on_the_robot_counts_all_of_its_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
