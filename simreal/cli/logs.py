@@ -9,7 +9,7 @@ from rich.box import SIMPLE_HEAD
 
 from simreal.cli.progress import progress
 from simreal.cli_types import MAPPING_OPTION, PATH, console, print_json
-from simreal.files import refuse_unwritable
+from simreal.files import refuse_taken, refuse_unwritable
 from simreal.tables import folded_table
 
 if TYPE_CHECKING:
@@ -113,6 +113,7 @@ def convert_log(source: Path, target: Path, mapping: str | None, run: str | None
     """
     from simreal.logs.formats import read_logs, select_runs, write_logs
 
+    refuse_taken(target, "name")
     logs = select_runs(read_logs(source, mapping), run, target)
     for loss in write_logs(logs, target):
         console.print(f"not kept: {loss}", style="yellow", soft_wrap=True)

@@ -80,6 +80,15 @@ def test_conversion(folder: Path, tmp_path: Path) -> None:
     )
 
 
+def test_a_target_that_is_taken_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    """A log of an hour is read for minutes."""
+    (tmp_path / "taken.mcap").write_text("from before")
+    for target, said in (("taken.mcap", "exists already"), ("taken.mcap/x", "is no folder")):
+        found = run("convert-log", tmp_path / "none.parquet", tmp_path / target)
+        assert isinstance(found.exception, UserError)
+        assert said in str(found.exception)
+
+
 def test_conversion_says_what_is_lost(folder: Path, tmp_path: Path) -> None:
     [log] = read_logs(folder / "sound.parquet")
     command = log.channels["commanded_effort"]
