@@ -384,13 +384,21 @@ def parse(model: type[ConfigT], data: Mapping[str, Any], document: Document | No
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        lines = [f"{where}: {what}" if where else what for where, what in faults(error, document)]
+        lines = [f"{where}: {what}" if where else what for where, what in faults(error, data, document)]
         raise UserError("\n".join(lines)) from None
 
 
-def faults(error: ValidationError, document: Document | None = None) -> list[tuple[str, str]]:
-    """Where each fault stands, empty without a document, and what is wrong, with a mend."""
-    found = _of_one_form([dict(details) for details in error.errors()])
+def faults(
+    error: ValidationError, data: Mapping[str, Any], document: Document | None = None
+) -> list[tuple[str, str]]:
+    """Where each fault stands, empty without a document, and what is wrong, with a mend.
+
+    Args:
+        error: of pydantic.
+        data: that was validated.
+        document: which knows where what stands.
+    """
+    found = _of_one_form([dict(details) for details in error.errors()], data)
     told = [each for each in found if not _follows(each, found)]
     return list(dict.fromkeys(_fault(each, document) for each in told))
 
@@ -400,7 +408,7 @@ _FORM = re.compile(r"(float|int|constrained-\w+|tuple\[.*\]|literal\[.*\])")
 _OTHER_FORM = ("float_type", "int_type", "tuple_type")
 
 
-def _of_one_form(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _of_one_form(found: list[dict[str, Any]], data: Any) -> list[dict[str, Any]]:
     """Of a value that may have several forms, the faults of the one that was meant.
 
     pydantic tells a fault of each form, and names the form as if it were a key.
@@ -408,22 +416,37 @@ def _of_one_form(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     told: dict[tuple[bool, Location], list[dict[str, Any]]] = {}
     for fault in found:
         place: Location = fault["loc"]
-        forms = [at for at, part in enumerate(place) if at and _FORM.fullmatch(str(part))]
+        forms = _forms(place, data)
         value = place[: forms[0]] if forms else place
         without = tuple(part for at, part in enumerate(place) if at not in forms)
         told.setdefault((bool(forms), value), []).append(fault | {"loc": without})
     return [
-        fault for (several, _), group in told.items() for fault in (_meant(group) if several else group)
+        fault
+        for (several, value), group in told.items()
+        for fault in (_meant(group, value) if several else group)
     ]
 
 
-def _meant(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those of the form that the value has: a word out of some, else a number or the items of a list."""
+def _forms(place: Location, data: Any) -> list[int]:
+    """Which parts of a place name a form: those that are no key of the data, as one named int may be."""
+    found = []
+    for at, part in enumerate(place):
+        listed = isinstance(data, list | tuple) and isinstance(part, int) and part < len(data)
+        if listed or (isinstance(data, Mapping) and part in data):
+            data = data[part]
+        elif at and _FORM.fullmatch(str(part)):
+            found.append(at)
+    return found
+
+
+def _meant(found: list[dict[str, Any]], value: Location) -> list[dict[str, Any]]:
+    """Those of the form that the value has: a word out of some, the items of a list, or a number."""
     words = [
         each for each in found if each["type"] == "literal_error" and isinstance(each["input"], str)
     ]
+    items = [each for each in found if len(each["loc"]) > len(value)]
     fitting = [each for each in found if each["type"] not in (*_OTHER_FORM, "literal_error")]
-    return words or fitting or found[:1]
+    return words or items or fitting or found[:1]
 
 
 def _follows(fault: dict[str, Any], others: list[dict[str, Any]]) -> bool:

@@ -73,6 +73,19 @@ def test_what_cannot_be_extended_is_one_message(tmp_path: Path, text: str, reaso
             "action={scale: 4, motions: {go: [2]}}",
             ["action.motions.go.0: Input should be less than or equal to 1 (given: 2)"],
         ),
+        ("action.scale=[1, null]", ["action.scale.1: expected a number, not None"]),
+        (
+            "action={scale: 4, motions: {go: [null, x]}}",
+            [f"action.motions.go.{n}: expected a number, not {x!r}" for n, x in ((0, None), (1, "x"))],
+        ),
+        (
+            "action={scale: 4, motions: {int: 2, float: [2]}}",
+            [
+                f"action.motions.{place}: Input should be less than or equal to 1 (given: 2)"
+                for place in ("int", "float.0")
+            ],
+        ),
+        ("pins={int: x}", ["pins.int: expected a number, not 'x'"]),
         ("ppo.hidden_layers=64", ["ppo.hidden_layers: expected a list, not 64"]),
         ("rewards=3", ["rewards: expected a section, not 3"]),
     ],

@@ -73,7 +73,7 @@ def read_experiment_parts(
         except UserError:
             return None, found  # of the robot, which whoever reads it tells
         except ValidationError as error:
-            found += [_unreadable(where, what) for where, what in faults(error, document)]
+            found += [_unreadable(where, what) for where, what in faults(error, left, document)]
             smaller = left
             for details in error.errors():
                 smaller = _without(smaller, details["loc"])
@@ -87,7 +87,7 @@ def read_suite_experiment(document: Document, data: Mapping[str, Any]) -> list[F
     try:
         SuiteExperiment.model_validate(data)
     except ValidationError as error:
-        return [_unreadable(where, what) for where, what in faults(error, document)]
+        return [_unreadable(where, what) for where, what in faults(error, data, document)]
     return []
 
 
