@@ -43,15 +43,16 @@ def steps_per_action(policy_rate: float, driver_rate: float | None) -> int:
         UserError: the driver's rate is no whole multiple of the policy's, or out of range.
     """
     rate = policy_rate if driver_rate is None else driver_rate
+    fewest, most = math.ceil(SLOWEST / policy_rate), math.floor(FASTEST / policy_rate)
     if not SLOWEST <= rate <= FASTEST:
         slow = driver_rate is None and rate < SLOWEST
-        hint = f"; give --driver-rate {math.ceil(SLOWEST / rate) * rate:g}" if slow else ""
+        hint = f"; give --driver-rate {fewest * policy_rate:.9g}" if slow else ""
         raise UserError(f"a rate of {rate:g} Hz: this loop runs at {SLOWEST:g} to {FASTEST:g} Hz{hint}")
     steps = round(rate / policy_rate)
     if steps < 1 or abs(steps * policy_rate - rate) > 1e-6 * rate:
-        near = policy_rate * max(1, steps)
+        near = policy_rate * min(max(fewest, steps), most)
+        hint = f", such as {near:.9g}" if near else f": none is within {FASTEST:g} Hz"
         raise UserError(
-            f"--driver-rate {rate:g}: expected a whole multiple of the policy's {policy_rate:g} Hz, "
-            f"such as {near:g}"
+            f"--driver-rate {rate:g}: expected a whole multiple of the policy's {policy_rate:g} Hz{hint}"
         )
     return steps

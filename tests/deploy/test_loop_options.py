@@ -1,6 +1,7 @@
 """Rates, overruns, shadow mode, people at the controls: against the simulated robot in its process."""
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -95,6 +96,29 @@ def test_a_rate_that_does_not_fit_is_refused(rate: float, words: str) -> None:
     assert steps_per_action(4.0, 12.0) == 3
     assert steps_per_action(100.0, None) == 1
     assert steps_per_action(50.0, 500.0) == 10
+
+
+RATES = np.exp(np.random.default_rng(0).uniform(np.log(0.05), np.log(1000.0), 500)).tolist()
+
+
+@pytest.mark.parametrize("asked", [None, 10.0, 333.3, 999.9])
+def test_a_rate_that_is_advised_is_accepted(asked: float | None) -> None:
+    """Whatever the policy's: 2 * 20/3 Hz is no number of six digits, and 2 * 600 Hz is too fast."""
+    advised = 0
+    for rate in (20.0 / 3.0, 10.0 / 3.0, 4.0, 600.0, 1000.0, *RATES):
+        try:
+            steps_per_action(rate, asked)
+        except UserError as error:
+            advised += 1
+            number = re.search(r"(such as|give --driver-rate) (\S+)$", str(error))
+            assert number is not None, error
+            assert steps_per_action(rate, float(number[2])) >= 1
+    assert advised > 100
+
+
+def test_a_policy_faster_than_the_loop_is_advised_no_rate() -> None:
+    with pytest.raises(UserError, match=r"of the policy's 1500 Hz: none is within 1000 Hz$"):
+        steps_per_action(1500.0, 500.0)
 
 
 def test_a_rate_that_is_refused_lets_go_of_the_person_s_device(
