@@ -12,6 +12,9 @@ from simreal.experiment import ExperimentConfig
 from simreal.state import FloatArray
 from simreal.tasks import Task
 
+SLACK = 1e-6
+"""Of a range's width, by which another one is off that was written with fewer digits."""
+
 
 def described_commands(experiment: ExperimentConfig, task: Task) -> tuple[Command, ...]:
     """The task's commands, with the ranges that the experiment gives instead of its own.
@@ -22,10 +25,11 @@ def described_commands(experiment: ExperimentConfig, task: Task) -> tuple[Comman
     """
     for own in task.commands if task.draws_within else ():
         low, high = experiment.commands.get(own.name, (own.low, own.high))
-        if low < own.low or high > own.high:
+        slack = SLACK * (own.high - own.low)
+        if low < own.low - slack or high > own.high + slack:
             raise UserError(
-                f"commands.{own.name}: {low:g} to {high:g} {own.unit}: task {task.name} asks for "
-                f"{own.low:g} to {own.high:g} at most"
+                f"commands.{own.name}: {low:.8g} to {high:.8g} {own.unit}: task {task.name} asks for "
+                f"{own.low:.8g} to {own.high:.8g} at most"
             )
     ends = {each.name: (each.low, each.high) for each in task.commands} | experiment.commands
     return tuple(

@@ -6,6 +6,7 @@ import mujoco
 import numpy as np
 import pytest
 
+from simreal.commands import described_commands
 from simreal.contract import Command
 from simreal.env import BatchEnv
 from simreal.episode_random import EpisodeRandom
@@ -66,6 +67,21 @@ def test_a_wider_range_is_refused_since_nothing_of_it_would_be_trained() -> None
         experiment = load_experiment("can_leg_posture", [f"commands={{{own.name}: [{low}, {high}]}}"])
         with pytest.raises(UserError, match=rf"commands\.{own.name}: .* task posture asks for"):
             BatchEnv(experiment, 1, threads=1)
+
+
+@pytest.mark.parametrize(("share", "refused"), [(1e-15, False), (5e-7, False), (5e-6, True)])
+def test_a_range_that_is_off_in_its_last_digits_is_the_same_range(share: float, refused: bool) -> None:
+    for own in find_task("posture", "so101").commands:
+        off = share * (own.high - own.low)
+        commands = {own.name: (own.low - off, own.high + off)}
+        experiment = load_experiment("can_leg_posture").model_copy(update={"commands": commands})
+        if not refused:
+            described_commands(experiment, TASK)
+            continue
+        with pytest.raises(UserError, match=rf"commands\.{own.name}: ") as told:
+            described_commands(experiment, TASK)
+        given, _, most = str(told.value).partition(": task posture asks for ")
+        assert most.removesuffix(" at most") not in given
 
 
 def test_a_posture_is_a_pure_function_of_the_episode() -> None:
