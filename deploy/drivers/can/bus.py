@@ -1,9 +1,11 @@
 """CAN buses over python-can, as the driver wants them: never blocking, and not minding garbage."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import select
+import termios
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -25,6 +27,10 @@ LONGEST_CHATTER = 64
 """Lines that are no data frames, after which a read ends all the same."""
 GARBAGE = (ValueError, IndexError, KeyError, UnicodeError)
 """What python-can raises for a line that was damaged on its way."""
+TAKEN = (errno.EWOULDBLOCK, errno.EBUSY)
+"""Faults of a serial port that another program has locked, or marked as its own (TIOCEXCL)."""
+PSEUDO_TERMINALS = range(136, 144)
+"""Major numbers of Linux's."""
 
 
 def _settings(interface: str, bitrate: int) -> dict[str, object]:
@@ -39,7 +45,7 @@ def _settings(interface: str, bitrate: int) -> dict[str, object]:
     return {"bitrate": bitrate}
 
 
-def _lock_terminal(channel: str, lock: ExitStack) -> None:
+def _lock_terminal(channel: str, lock: ExitStack) -> int | None:
     """Keep an adapter's serial port to this process, until the lock is closed.
 
     Whoever opens it closes the adapter's bus first, and takes away answers that are another's.
@@ -48,18 +54,40 @@ def _lock_terminal(channel: str, lock: ExitStack) -> None:
         channel: path of the port, with @ and its own bit rate perhaps; else nothing is locked.
         lock: holds it.
 
+    Returns:
+        The port's file, to be marked as soon as python-can has opened it, too.
+
     Raises:
-        OSError: another program has it.
+        OSError: another program has locked or marked it.
     """
     path = channel.partition("@")[0]
     if not Path(path).is_char_device():
-        return
-    file = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
-    lock.callback(os.close, file)
+        return None
     try:
+        file = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        lock.callback(os.close, file)
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise OSError("another program has it open") from None
+    except OSError as error:
+        if error.errno in TAKEN:
+            raise OSError("another program has it open") from None
+        raise
+    return file
+
+
+def _mark_terminal(file: int, lock: ExitStack) -> None:
+    """Let nobody else open the port, whether they look for locks or not; root may.
+
+    Not an emulator's: it has its pseudo-terminal open, too, where the mark of a deployment that was
+    killed would stay.
+    """
+    if os.major(os.fstat(file).st_rdev) not in PSEUDO_TERMINALS:
+        _mark(file, termios.TIOCEXCL)
+        lock.callback(_mark, file, termios.TIOCNXCL)
+
+
+def _mark(file: int, request: int) -> None:
+    with contextlib.suppress(OSError):  # of an adapter that is unplugged
+        fcntl.ioctl(file, request)
 
 
 class CanBus:
@@ -84,9 +112,11 @@ class CanBus:
         settings = _settings(interface, bitrate)
         self._lock = ExitStack()
         try:
-            if interface == "slcan" and channel:
-                _lock_terminal(channel, self._lock)
+            terminal = channel if interface == "slcan" else None
+            file = _lock_terminal(terminal, self._lock) if terminal else None
             self._bus = can.Bus(channel, interface=interface, **settings)  # type: ignore[arg-type]
+            if file is not None:
+                _mark_terminal(file, self._lock)
         except can.CanInterfaceNotImplementedError as error:
             self._lock.close()
             raise UserError(f"{self.name}: {error}: pip install 'simreal[can]'") from None

@@ -1,11 +1,13 @@
 """`simreal emulate can-leg` in a process of its own: slcan on a terminal, others' clients, death."""
 
+import fcntl
 import importlib.util
 import os
 import re
 import signal
 import subprocess
 import sys
+import termios
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -25,10 +27,12 @@ from simreal.deploy.emulators.can.port import SlcanPort
 from simreal.deploy.emulators.fault_control import tell_fault
 from simreal.errors import UserError
 from simreal.state import RobotCommand
+from tests.forked import in_a_copy
 
 START_TIMEOUT = 60.0
 ANSWER_TIMEOUT = 1.0
 POSTURE = np.array([0.5, -1.0])
+NOBODY = 65534
 ENABLE, DISABLE = b"\xff" * 7 + b"\xfc", b"\xff" * 7 + b"\xfd"
 
 MAIN = "from simreal.cli.main import main; main()"
@@ -283,6 +287,70 @@ def test_an_adapter_that_another_program_has_open_is_left_to_it() -> None:
         CanBus("slcan", port.device, 1_000_000).close()
     finally:
         first.close()
+        port.close()
+
+
+def _as_a_user(open_it: Callable[[], object]) -> str:
+    """Why somebody who is not root cannot open something; empty if they can."""
+
+    def tried() -> str:
+        if os.getuid() == 0:
+            os.setuid(NOBODY)
+        try:
+            open_it()
+        except (DriverError, OSError) as error:
+            return str(error)
+        return ""
+
+    status, said = in_a_copy(tried)
+    assert status == 0
+    return said
+
+
+def test_nobody_opens_an_adapter_s_port_beside_a_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even programs that look for no lock. A pseudo-terminal stands for a port here."""
+    monkeypatch.setattr("simreal.deploy.drivers.can.bus.PSEUDO_TERMINALS", ())
+    port = SlcanPort()
+    Path(port.device).chmod(0o666)
+
+    def open_it() -> int:
+        return os.open(port.device, os.O_RDWR | os.O_NOCTTY)
+
+    try:
+        bus = CanBus("slcan", port.device, 1_000_000)
+        assert "Device or resource busy" in _as_a_user(open_it)
+        bus.close()
+        assert _as_a_user(open_it) == ""
+    finally:
+        port.close()
+
+
+def test_a_port_that_another_program_has_marked_as_its_own_is_told_in_the_same_words() -> None:
+    port = SlcanPort()
+    Path(port.device).chmod(0o666)
+    other = os.open(port.device, os.O_RDWR | os.O_NOCTTY)
+    fcntl.ioctl(other, termios.TIOCEXCL)
+    try:
+        said = _as_a_user(lambda: CanBus("slcan", port.device, 1_000_000))
+        assert said == f"slcan {port.device} cannot be opened: another program has it open"
+    finally:
+        os.close(other)
+        port.close()
+
+
+def test_an_emulated_adapter_can_be_opened_again_after_a_deployment_was_killed() -> None:
+    port = SlcanPort()
+    Path(port.device).chmod(0o666)
+
+    def killed() -> str:
+        CanBus("slcan", port.device, 1_000_000)
+        os.kill(os.getpid(), signal.SIGKILL)
+        return ""
+
+    try:
+        assert in_a_copy(killed)[0] == -signal.SIGKILL
+        assert _as_a_user(lambda: CanBus("slcan", port.device, 1_000_000)) == ""
+    finally:
         port.close()
 
 
