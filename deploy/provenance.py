@@ -5,7 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from simreal.deploy.policy import Runnable
-from simreal.logs.messages import SHADOW as SHADOW
+from simreal.logs.messages import SHADOW
 
 POLICY_DIGEST = "policy_sha256"
 PROCESSOR = "processor"

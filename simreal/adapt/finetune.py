@@ -30,7 +30,12 @@ from simreal.experiment import (
 from simreal.files import copy_file, digest, write_atomically, write_folder_atomically
 from simreal.kept_files import kept_names
 from simreal.make_environment import make_environment
-from simreal.randomization.posterior import COVERED, NOT_COVERED, read_posterior, write_posterior
+from simreal.randomization.posterior import (
+    COVERED,
+    NOT_COVERED,
+    read_posterior,
+    write_posterior,
+)
 from simreal.randomization.residual import read_residual
 from simreal.run import LARGEST_SEED, Run
 from simreal.run_verdict import BASE, KEPT_BACK, VERDICT, adapted_from, reasons_against_export
@@ -55,13 +60,11 @@ class Finetuning:
     Attributes:
         run: new.
         change: what becomes of the entries of the old randomization.
-        coverage: of what was held out, by the identified robot, if known.
         old_share: of the episodes, that are drawn as before.
     """
 
     run: Run
     change: Redrawn
-    coverage: float | None
     old_share: float
 
 
@@ -116,9 +119,11 @@ def start_finetuning(
     if began.agent not in AGENTS:
         raise UserError(f"{base.path}: agent {began.agent}; only {', '.join(AGENTS)} can be finetuned")
     posterior = read_posterior(identified)
-    if old_share is None:
-        old_share = OLD_SHARE if residual is not None else old_share_for(posterior.coverage)
-        _refuse_uncovered(identified, posterior.coverage, old_share)
+    if old_share is None and residual is None:
+        _refuse_uncovered(posterior.coverage, identified)
+        old_share = old_share_for(posterior.coverage)
+    elif old_share is None:
+        old_share = OLD_SHARE
     worlds = mix_worlds(began, posterior, identified, old_share)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / WORLDS
@@ -140,13 +145,13 @@ def start_finetuning(
     with whole_or_not_at_all(run):
         copy_file(identified, run.path / IDENTIFIED)
     change = redrawn(began.model_dump(mode="json")["randomization"], posterior)
-    return Finetuning(run, change, posterior.coverage, old_share)
+    return Finetuning(run, change, old_share)
 
 
-def _refuse_uncovered(identified: Path, coverage: float | None, old_share: float) -> None:
-    if coverage is not None and old_share == 1.0:
+def _refuse_uncovered(coverage: float | None, path: Path) -> None:
+    if coverage is not None and coverage <= NOT_COVERED:
         raise UserError(
-            f"{identified} covers {math.floor(100 * coverage)} % of what was held out, less than half: "
+            f"{path} covers {math.floor(100 * coverage)} % of what was held out, less than half: "
             "policies that were trained among such robots were no better on the real one than before. "
             "simreal identify may find what is lacking with more --parameters; --old-share "
             f"{OLD_SHARE:g} trains among them all the same"

@@ -26,11 +26,12 @@ from simreal.adapt.transitions import (
 )
 from simreal.contract import Contract
 from simreal.contract_differences import behaviour_differences
-from simreal.deploy.provenance import POLICY_DIGEST, SHADOW
+from simreal.deploy.provenance import POLICY_DIGEST
 from simreal.episodes import begin_episodes
 from simreal.evaluate import Act, Candidate
 from simreal.experiment import ExperimentConfig
 from simreal.images import NO_IMAGES
+from simreal.logs.messages import SHADOW
 from simreal.logs.robot_log import RobotLog
 from simreal.statistics import student_interval
 

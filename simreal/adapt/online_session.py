@@ -13,7 +13,13 @@ from simreal.adapt.action_bounds import ActionBounds, BoundsConfig, BoundsState
 from simreal.adapt.action_filter import FilterConfig
 from simreal.adapt.explorer import CommandFilter, Explorer, Noise
 from simreal.adapt.online_learner import Experience, FrozenPolicy, OnlineLearner
-from simreal.adapt.robot_budget import Budget, FlownEpisode, Ledger, cut_short_in_a_row
+from simreal.adapt.robot_budget import (
+    Budget,
+    FlownEpisode,
+    Ledger,
+    cut_short_in_a_row,
+    not_come_back,
+)
 from simreal.adapt.robot_episode import Flown, draw_commands, fly, transitions_of
 from simreal.adapt.robot_trial import Trial, next_in_trial, trial_of
 from simreal.adapt.transitions import Transitions, mean_reward
@@ -260,24 +266,7 @@ class Session:
         ledger, number = self.ledger, len(self.ledger.episodes)
         reset = self._robot.starts_anew or bool(ledger.episodes and ledger.episodes[-1].cut_short)
         width = 0.0 if kind == "base" else self._bounds.state.width
-        killed = FlownEpisode(
-            number=number,
-            kind=kind,
-            seconds=seconds,
-            steps=0,
-            mean_reward=None,
-            ended_by="killed",
-            width=width,
-            furthest=0.0,
-            filtered=0,
-            recovered=0,
-            limited=0,
-            beyond_range=0,
-            beyond_limits=0,
-            reset=reset,
-            updates=self._learner.updates,
-            pair=pair,
-        )
+        killed = not_come_back(number, kind, seconds, width, reset, self._learner.updates, pair)
         ledger.in_flight = killed
         ledger.write(self._folder / LEDGER)
         self.listen(Status("flying", ledger))

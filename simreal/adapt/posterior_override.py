@@ -9,7 +9,7 @@ from typing import Any
 from simreal.adapt.identified_robot import refuse_misfits, refuse_other_robot, world_of
 from simreal.column_names import parameter_of
 from simreal.config import FileAssignment
-from simreal.experiment import load_experiment, read_experiment
+from simreal.experiment import parse_experiment, read_experiment
 from simreal.randomization.posterior import Posterior, read_posterior
 
 ENTRY = "identified"
@@ -26,11 +26,13 @@ class Redrawn:
         replaced: entries that the posterior draws instead.
         added: parameters of the posterior that no entry drew.
         kept: entries that are drawn as before.
+        coverage: of what was held out, by the posterior, if known.
     """
 
     replaced: tuple[str, ...]
     added: tuple[str, ...]
     kept: tuple[str, ...]
+    coverage: float | None
 
     def describe(self) -> str:
         """For people: ``instead of mass; new: encoder_bias; as before: kp``."""
@@ -44,7 +46,8 @@ def redrawn(entries: Mapping[str, Any], posterior: Posterior) -> Redrawn:
     drawn = {each for name, entry in entries.items() for each in _parameters(name, entry)}
     found = dict.fromkeys(parameter_of(name) for name in posterior.names)
     added = () if ENTRY in entries else tuple(name for name in found if name not in drawn)
-    return Redrawn(replaced, added, tuple(name for name in entries if name not in replaced))
+    kept = tuple(name for name in entries if name not in replaced)
+    return Redrawn(replaced, added, kept, posterior.coverage)
 
 
 def randomization_override(
@@ -65,9 +68,10 @@ def randomization_override(
             that is none without it.
     """
     posterior = read_posterior(path)
-    data = read_experiment(experiment).override(overrides)
+    document = read_experiment(experiment)
+    data = document.override(overrides)
     refuse_other_robot(posterior, path, str(data.get("robot", posterior.robot)))
-    refuse_misfits(posterior, path, world_of(load_experiment(experiment, overrides)))
+    refuse_misfits(posterior, path, world_of(parse_experiment(data, document)))
     entries: dict[str, Any] = dict(data.get("randomization") or {})
     change = redrawn(entries, posterior)
     kept = {name: entries[name] for name in change.kept}

@@ -69,10 +69,11 @@ def known_robot(robot: Robot, fixed_base: bool, identified: Path | None) -> Know
     if identified is None:
         return Known(setup, (), np.zeros(0))
     posterior = read_posterior(identified)
-    refuse_misfits(posterior, identified, setup.world(1, {}))
+    world = setup.world(1, {})
+    refuse_misfits(posterior, identified, world)
     samples, weights = posterior.weighted_samples()
     asked = tuple(read_asked(name) for name in posterior.names)
-    for given, unknown in zip(posterior.parameters, resolve(asked, setup.world(1, {})), strict=True):
+    for given, unknown in zip(posterior.parameters, resolve(asked, world), strict=True):
         if (given.operation, given.unit) != (unknown.operation, unknown.unit):
             raise UserError(
                 f"{identified}: {given.name} is {given.operation}, in {given.unit}; simreal identify "

@@ -121,6 +121,36 @@ class FlownEpisode:
         return self.cut_short and self.tells
 
 
+def not_come_back(
+    number: int,
+    kind: str,
+    seconds: float,
+    width: float,
+    reset: bool,
+    updates: int = 0,
+    pair: int | None = None,
+) -> FlownEpisode:
+    """An episode as it counts while it is flown, and if nobody comes back from it: killed, in full."""
+    return FlownEpisode(
+        number=number,
+        kind=kind,
+        seconds=seconds,
+        steps=0,
+        mean_reward=None,
+        ended_by="killed",
+        width=width,
+        furthest=0.0,
+        filtered=0,
+        recovered=0,
+        limited=0,
+        beyond_range=0,
+        beyond_limits=0,
+        reset=reset,
+        updates=updates,
+        pair=pair,
+    )
+
+
 def cut_short_in_a_row(episodes: Sequence[FlownEpisode]) -> int:
     """At the end of what was flown."""
     return len(list(takewhile(lambda each: each.cut_short, reversed(episodes))))
@@ -131,22 +161,8 @@ def _of_before(value: Any, info: ValidationInfo) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
     bounds: BoundsState | None = info.data.get("bounds")
-    return FlownEpisode(
-        number=len(info.data.get("episodes", ())),
-        kind="explore",
-        seconds=value,
-        steps=0,
-        mean_reward=None,
-        ended_by="killed",
-        width=0.0 if bounds is None else bounds.width,
-        furthest=0.0,
-        filtered=0,
-        recovered=0,
-        limited=0,
-        beyond_range=0,
-        beyond_limits=0,
-        reset=False,
-    )
+    number, width = len(info.data.get("episodes", ())), 0.0 if bounds is None else bounds.width
+    return not_come_back(number, "explore", value, width, reset=False)
 
 
 @dataclass(slots=True)

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from simreal.action import ActionPipeline
 from simreal.contract import Contract
 from simreal.contract_differences import behaviour_differences
-from simreal.deploy.provenance import SHADOW
 from simreal.errors import UserError
 from simreal.experiment import ExperimentConfig
+from simreal.logs.messages import SHADOW
 from simreal.logs.robot_log import Channel, RobotLog
 from simreal.observation import Float32Array, ObservationPipeline
 from simreal.robots import load_robot

@@ -78,7 +78,7 @@ def finetune(
     )
     warn_of_coverage(
         randomization,
-        ready.coverage,
+        ready.change.coverage,
         "of both policies on it tell whether this one is better (simreal gate)",
     )
     with training_progress(planned) as show:

@@ -88,11 +88,10 @@ def train(
 def _identified(experiment: str, overrides: tuple[str, ...], path: Path) -> str:
     """The override that draws from an identification; what it replaces is told."""
     from simreal.adapt.posterior_override import randomization_override
-    from simreal.randomization.posterior import read_posterior
 
     override, change = randomization_override(experiment, overrides, path)
     console.print(f"robots are drawn from {path}: {change.describe()}", soft_wrap=True)
-    warn_of_coverage(path, read_posterior(path).coverage, "on it tell what this policy is worth there")
+    warn_of_coverage(path, change.coverage, "on it tell what this policy is worth there")
     return override
 
 

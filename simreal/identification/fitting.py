@@ -88,8 +88,8 @@ def fit_model(
     resolution = setup.robot.config.sensing.encoder_resolution
     windows = _unpushed(cut(recordings, cutting.length, cutting.stride, resolution))
     # A log without a window tells nothing of a value of its own.
-    recordings = [recordings[source] for source in np.unique(windows.source)]
-    windows = _unpushed(cut(recordings, cutting.length, cutting.stride, resolution))
+    windows = windows.without_others()
+    recordings = windows.recordings
     simulator = Simulator(setup, windows, asked, by_part=True)
     values = starts(simulator.unknowns, given)
     if given is None:

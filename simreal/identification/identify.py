@@ -18,7 +18,7 @@ from simreal.identification.pushes import mark_pushes
 from simreal.identification.recording import Recording
 from simreal.identification.simulator import Setup
 from simreal.identification.uncertainty import Uncertainty, uncertainty
-from simreal.identification.unknowns import Asked, distinct_parts
+from simreal.identification.unknowns import Asked, Unknown, distinct_parts
 from simreal.identification.widening import Cover, Logs
 from simreal.randomization.posterior import BAND, Posterior, PosteriorParameter, Source
 
@@ -203,7 +203,26 @@ def _posterior_draws(
 def posterior(found: Identification, sources: Sequence[Source]) -> Posterior:
     """The file that training reads: whole rows, one number for each part that an unknown stands for."""
     unknowns = found.best.fitted.simulator.unknowns
-    parameters = tuple(
+    copies = [len(unknown.columns) for unknown in unknowns]
+    rows = np.repeat(found.samples, copies, axis=1)
+    windows = found.best.fitted.simulator.windows
+    return Posterior(
+        robot=found.setup.robot.name,
+        parameters=posterior_parameters(unknowns),
+        samples=tuple(tuple(map(float, row)) for row in rows),
+        coverage=float(found.ensemble.widening.coverage.min()),
+        sources=tuple(sources),
+        provenance=(
+            f"simreal identify: {len(windows)} windows of {windows.length:g} s, {found.split.how}; "
+            f"posterior {found.method}; {describe_widening(found)}"
+            + "".join(f"; {each.describe()}" for each in found.best.fitted.spreads)
+        ),
+    )
+
+
+def posterior_parameters(unknowns: Sequence[Unknown]) -> tuple[PosteriorParameter, ...]:
+    """Of a posterior's file, one for each part that an unknown stands for."""
+    return tuple(
         PosteriorParameter(
             name=column,
             unit=unknown.unit,
@@ -213,21 +232,6 @@ def posterior(found: Identification, sources: Sequence[Source]) -> Posterior:
         )
         for unknown in unknowns
         for column in unknown.columns
-    )
-    copies = [len(unknown.columns) for unknown in unknowns]
-    rows = np.repeat(found.samples, copies, axis=1)
-    windows = found.best.fitted.simulator.windows
-    return Posterior(
-        robot=found.setup.robot.name,
-        parameters=parameters,
-        samples=tuple(tuple(map(float, row)) for row in rows),
-        coverage=float(found.ensemble.widening.coverage.min()),
-        sources=tuple(sources),
-        provenance=(
-            f"simreal identify: {len(windows)} windows of {windows.length:g} s, {found.split.how}; "
-            f"posterior {found.method}; {describe_widening(found)}"
-            + "".join(f"; {each.describe()}" for each in found.best.fitted.spreads)
-        ),
     )
 
 

@@ -110,6 +110,11 @@ class Windows:
         """The same with some of the measurements, (windows, samples)."""
         return replace(self, valid=valid)
 
+    def without_others(self) -> "Windows":
+        """The same without recordings that no window is of."""
+        kept, source = np.unique(self.source, return_inverse=True)
+        return replace(self, recordings=tuple(self.recordings[each] for each in kept), source=source)
+
     def of(self, groups: Sequence[str]) -> "Windows":
         """Those of some groups."""
         return self.rows(np.array([group in groups for group in self.groups], dtype=bool))

@@ -25,12 +25,12 @@ from simreal.adapt.transitions import Transitions, control_steps
 from simreal.cli.main import cli
 from simreal.deploy.loop import deploy
 from simreal.deploy.policy import load_policy
-from simreal.deploy.provenance import SHADOW
 from simreal.errors import UserError
 from simreal.evaluate import load_candidate
 from simreal.experiment import ExperimentConfig
 from simreal.export import export
 from simreal.logs.formats import read_logs
+from simreal.logs.messages import SHADOW
 from simreal.logs.robot_log import RobotLog
 from simreal.observation import Float32Array
 from simreal.run import Run

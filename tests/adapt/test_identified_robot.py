@@ -10,6 +10,7 @@ from simreal.adapt.residual_fit import known_robot
 from simreal.adapt.worlds import mix_worlds
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
+from simreal.identification.identify import posterior_parameters
 from simreal.identification.unknowns import read_asked, resolve
 from simreal.make_environment import make_environment
 from simreal.randomization.build import build_world
@@ -55,17 +56,7 @@ def test_finite_nonsense_is_refused_by_its_name(
 def sought(robot: str, asked: str, *values: float) -> Posterior:
     """As `simreal identify --parameters` writes what it has found."""
     world = build_world(load_robot(robot), 1, {}, {}, threads=1)
-    [unknown] = resolve([read_asked(asked)], world)
-    parameters = tuple(
-        PosteriorParameter(
-            name=column,
-            unit=unknown.unit,
-            operation=unknown.operation,
-            low=unknown.low,
-            high=unknown.high,
-        )
-        for column in unknown.columns
-    )
+    parameters = posterior_parameters(resolve([read_asked(asked)], world))
     rows = tuple((value,) * len(parameters) for value in values)
     return Posterior(robot=robot, parameters=parameters, samples=rows)
 
