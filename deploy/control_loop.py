@@ -21,6 +21,7 @@ from simreal.deploy.timing import Statistics, Travel
 from simreal.images import NO_IMAGES
 from simreal.observation import Float32Array, ObservationPipeline
 from simreal.robots import load_robot
+from simreal.robots.safety import Check
 from simreal.signals import Interrupt
 from simreal.state import FloatArray, RobotState
 
@@ -110,8 +111,11 @@ class ControlLoop:
         finally:
             self._driver.off()
         fault = self.supervisor.fault
-        self._event("fault" if fault else "end", fault.reason if fault else ended_by)
-        return "fault" if fault else ended_by
+        if fault is None:
+            self._event("end", ended_by)
+            return ended_by
+        self._event("fault", fault.reason, fault.check)
+        return "fault"
 
     def _until_end(self, clock: Clock, duration: float | None, interrupt: Interrupt) -> str:
         began: int | None = None
@@ -339,10 +343,10 @@ class ControlLoop:
         self._phase = self.supervisor.phase
         fault = self.supervisor.fault
         reason = "" if fault is None else f", {fault.reaction}: {fault.check}: {fault.reason}"
-        self._event("phase", self._phase.value + reason)
+        self._event("phase", self._phase.value + reason, None if fault is None else fault.check)
         if self._phase is not Phase.RUNNING:
             self._begin()
 
-    def _event(self, kind: str, text: str) -> None:
+    def _event(self, kind: str, text: str, check: Check | None = None) -> None:
         with suppress(ValueError):  # a text that cannot be encoded ends no run
-            self._broadcast.tell(Event(self._now(), kind, text))
+            self._broadcast.tell(Event(self._now(), kind, text, check))

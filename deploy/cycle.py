@@ -10,7 +10,7 @@ Listeners off the loop's thread, in its process or another, read the records by 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from simreal.contract import Contract
 from simreal.deploy.ring import SEQUENCE, Ring
 from simreal.deploy.supervisor import PHASES, Phase
 from simreal.observation import Float32Array, ObservationPipeline
+from simreal.robots.safety import Check
 from simreal.state import IMU_WIDTHS, POSE, DriveReport, FloatArray, RobotCommand, RobotState
 
 HAS_OBSERVATION, HAS_ACTION, HAS_COMMAND = (1 << bit for bit in range(3))
@@ -43,7 +44,9 @@ REPORTS: tuple[tuple[str, int, Callable[[RobotState], Any]], ...] = (
 """What only some robots report: field, bit of `has`, and where it stands in a state."""
 TEXT = 400
 """Bytes of an event's text."""
-EVENT = np.dtype([(SEQUENCE, "<i8"), ("at", "<i8"), ("kind", "S16"), ("text", f"S{TEXT}")])
+EVENT = np.dtype(
+    [(SEQUENCE, "<i8"), ("at", "<i8"), ("kind", "S16"), ("text", f"S{TEXT}"), ("check", "S32")]
+)
 TIMES = ("woke_at", "deadline", "read_at", "observed_at", "inferred_at", "write_at", "wrote_at")
 
 
@@ -93,11 +96,19 @@ class Cycle:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happens once: start, phase, halt, fault, end."""
+    """Something that happens once: start, phase, halt, fault, end.
+
+    Attributes:
+        at: ns, on the monotonic clock.
+        kind: which of these.
+        text: for people.
+        check: of the supervisor, whose fault it tells of, or None.
+    """
 
     at: int
     kind: str
     text: str
+    check: Check | None = None
 
 
 @dataclass(slots=True)
@@ -230,6 +241,7 @@ def put_event(ring: Ring, event: Event) -> None:
         record = ring.records[place]
         record["at"], record["kind"] = event.at, event.kind.encode()
         record["text"] = event.text.encode()[:TEXT]
+        record["check"] = (event.check or "").encode()
         ring.publish()
 
 
@@ -237,4 +249,5 @@ def event_of(record: Any) -> Event:
     """An event that was read from a ring."""
     # A cut through a letter of several bytes leaves a part of it.
     kind, text = bytes(record["kind"]).decode(), bytes(record["text"]).decode(errors="ignore")
-    return Event(int(record["at"]), kind, text)
+    check = bytes(record["check"]).decode()
+    return Event(int(record["at"]), kind, text, cast("Check", check) if check else None)

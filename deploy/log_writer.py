@@ -110,7 +110,7 @@ class LogWriter:
 
     def event(self, event: Event) -> None:
         """Write an event."""
-        content = json.dumps({"kind": event.kind, "text": event.text})
+        content = json.dumps({"kind": event.kind, "text": event.text, "check": event.check or ""})
         self._message("/event", event.at, event.at, content)
 
     def cycle(self, cycle: Cycle) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,32 @@ from simreal.randomization.world import World
 
 Values = NDArray[np.float64]
 Ids = NDArray[np.integer]
+
+
+class OutOfBoundsError(UserError):
+    """A range, or a pin, that makes of a parameter what cannot be.
+
+    Attributes:
+        end: of the range, that goes too far.
+    """
+
+    def __init__(self, message: str, end: Literal["low", "high"]) -> None:
+        """Take what is said of it."""
+        super().__init__(message)
+        self.end: Literal["low", "high"] = end
+
+
+class NothingToActOnError(UserError):
+    """A parameter that acts on nothing of a robot.
+
+    Attributes:
+        parameter: name of it.
+    """
+
+    def __init__(self, message: str, parameter: str) -> None:
+        """Take what is said of it."""
+        super().__init__(message)
+        self.parameter = parameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +138,9 @@ class Randomizer:
             schedule: how the ranges move in training; not at all if absent.
 
         Raises:
-            UserError: a pattern that matches nothing, a range that leaves physical bounds, or a pin
-                of a name that is not drawn.
+            OutOfBoundsError: a range, or a pin, that leaves physical bounds.
+            NothingToActOnError: a parameter of parts that the robot has not.
+            UserError: a pattern that matches nothing, or a pin of a name that is not drawn.
         """
         self._world = world
         self.columns: list[str] = []
@@ -173,7 +201,9 @@ class Randomizer:
         if not names:
             if not parameter.of_whole:
                 robot = self._world.robot.name
-                raise UserError(f"{where}: robot {robot} has nothing that {parameter.name} acts on")
+                raise NothingToActOnError(
+                    f"{where}: robot {robot} has nothing that {parameter.name} acts on", parameter.name
+                )
             if member.target != "*":
                 raise UserError(
                     f"{where}: {parameter.name} is of the robot as a whole, "
@@ -352,6 +382,8 @@ def _refuse_unphysical(
     if math.isnan(smallest) or math.isnan(greatest):
         raise UserError(f"{leads} no number: its compiled value is infinite; say operation: absolute")
     if parameter.lower is not None and smallest < parameter.lower:
-        raise UserError(f"{leads} {smallest:g} {parameter.unit}, below {parameter.lower:g}")
+        told = f"{leads} {smallest:g} {parameter.unit}, below {parameter.lower:g}"
+        raise OutOfBoundsError(told, "low")
     if parameter.upper is not None and greatest > parameter.upper:
-        raise UserError(f"{leads} {greatest:g} {parameter.unit}, above {parameter.upper:g}")
+        told = f"{leads} {greatest:g} {parameter.unit}, above {parameter.upper:g}"
+        raise OutOfBoundsError(told, "high")

@@ -55,6 +55,10 @@ PARAMETERS_DRAWN = "parameters"
 Action = Annotated[float, Field(ge=-1, le=1)]
 
 
+class NoExperimentError(UserError):
+    """A name that no experiment has."""
+
+
 class ActionConfig(Config):
     """How an action in [-1, 1] becomes a command; one number stands for every actuator."""
 
@@ -409,7 +413,8 @@ def read_experiment(
         folder: where the file stands that extends it; the working folder if absent.
 
     Raises:
-        UserError: it does not exist, cannot be read, or extends itself.
+        NoExperimentError: none is of that name.
+        UserError: it cannot be read, or extends itself or what cannot be read.
     """
     if name.startswith(SUITE_PREFIX):
         document = read_document(FOLDER / "dm_control.yaml")
@@ -423,7 +428,7 @@ def read_experiment(
             file = f"{name}.yaml"
             is_file = ((folder or Path()) / file).is_file()
             hint = f"did you mean {file!r}?" if is_file else nearest(name, named)
-            raise UserError(f"no experiment or YAML file {name!r}: {hint}\n{where_robots_are()}")
+            raise NoExperimentError(f"no experiment or YAML file {name!r}: {hint}\n{where_robots_are()}")
         path = named[name]
     document = read_document(path)
     find_beside(document.data, path.parent)

@@ -7,7 +7,12 @@ import pytest
 from simreal.agents.config import AGENTS
 from simreal.configs import shipped_experiments
 from simreal.errors import UserError
-from simreal.experiment import BaseExperiment, load_any_experiment, load_experiment
+from simreal.experiment import (
+    BaseExperiment,
+    NoExperimentError,
+    load_any_experiment,
+    load_experiment,
+)
 
 
 @pytest.mark.parametrize("name", shipped_experiments())
@@ -26,6 +31,15 @@ def test_an_experiment_adds_to_the_one_that_it_extends(tmp_path: Path) -> None:
     assert mine.rewards == base.rewards
     assert mine.randomization.keys() == base.randomization.keys()
     assert mine.randomization["mass"].distribution.support == (1.1, 1.1)
+
+
+def test_a_name_without_an_experiment_is_an_error_of_its_own(tmp_path: Path) -> None:
+    with pytest.raises(NoExperimentError):
+        load_any_experiment("qube_swngup")
+    (tmp_path / "mine.yaml").write_text("extends: qube_swngup\n")
+    with pytest.raises(UserError) as caught:  # there is one of this name, with a fault in it
+        load_any_experiment(str(tmp_path / "mine.yaml"))
+    assert not isinstance(caught.value, NoExperimentError)
 
 
 def test_a_chain_of_files_is_followed_from_each_files_folder(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from pydantic import BeforeValidator, TypeAdapter, ValidationError, ValidationIn
 from simreal.adapt.action_bounds import BoundsState
 from simreal.errors import UserError
 from simreal.files import write_text
+from simreal.robots.safety import Check
 
-OF_MOTION = (
+OF_MOTION: tuple[Check, ...] = (
     "joint_position",
     "joint_velocity",
     "joint_effort",
@@ -23,7 +24,7 @@ OF_MOTION = (
     "motor_fault",
 )
 """Checks of the supervisor that say something of what the policy did: after them, nothing follows."""
-OF_POLICY = (
+OF_POLICY: tuple[Check, ...] = (
     *OF_MOTION,
     "policy_output",
     "saturated_action",

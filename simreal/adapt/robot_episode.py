@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from simreal.adapt.robot_budget import OF_MOTION, SUPERVISOR
-from simreal.adapt.transitions import Transitions, read_transitions
+from simreal.adapt.transitions import NoTransitionError, Transitions, read_transitions
 from simreal.adapt.witness import TaskEnd, WitnessDriver
 from simreal.contract import Contract
 from simreal.deploy.command_source import Wish
@@ -20,6 +20,7 @@ from simreal.errors import UserError
 from simreal.experiment import ExperimentConfig
 from simreal.logs.formats import read_logs
 from simreal.logs.robot_log import RobotLog
+from simreal.robots.safety import Check
 from simreal.state import FloatArray
 
 
@@ -115,10 +116,8 @@ def transitions_of(path: Path, experiment: ExperimentConfig, contract: Contract)
         return None
     try:
         found = read_transitions([log], experiment, contract)
-    except UserError as error:
-        if "follow each other" in str(error):
-            return None
-        raise
+    except NoTransitionError:
+        return None
     if stopped_for(log, OF_MOTION):
         terminated = found.terminated.copy()
         terminated[-1] = True
@@ -126,7 +125,6 @@ def transitions_of(path: Path, experiment: ExperimentConfig, contract: Contract)
     return found
 
 
-def stopped_for(log: RobotLog, checks: Sequence[str]) -> bool:
-    """Whether the supervisor's fault, as the phase's event tells it, is one of some checks."""
-    phases = [each.text for each in log.events if each.kind == "phase" and each.text.startswith("fault")]
-    return any(f": {check}: " in f"{text}: " for text in phases for check in checks)
+def stopped_for(log: RobotLog, checks: Sequence[Check]) -> bool:
+    """Whether a fault of the supervisor's, as an event tells it, is one of some checks."""
+    return any(each.check in checks for each in log.events)

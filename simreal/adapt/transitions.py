@@ -30,6 +30,10 @@ LIMITED = 1e-6
 """Share of an actuator's range by which a command may differ from what the action asks for."""
 
 
+class NoTransitionError(UserError):
+    """Logs in which no two control steps follow each other."""
+
+
 @dataclass(frozen=True, slots=True)
 class Transitions:
     """Steps of one policy's loop.
@@ -77,8 +81,9 @@ def read_transitions(
     """All transitions of some logs.
 
     Raises:
+        NoTransitionError: there is not one in them.
         UserError: logs of another policy, without what is needed, or of a task whose rewards are not
-            in a log; or there is not one transition in them.
+            in a log.
     """
     parts = []
     runs = 0
@@ -88,7 +93,7 @@ def read_transitions(
         parts.append(part)
     if not any(len(part) for part in parts):
         names = ", ".join(log.source for log in logs)
-        raise UserError(f"{names}: no two control steps of a policy that follow each other")
+        raise NoTransitionError(f"{names}: no two control steps of a policy that follow each other")
     return Transitions(
         np.concatenate([part.observation for part in parts]),
         np.concatenate([part.action for part in parts]),

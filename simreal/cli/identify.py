@@ -27,16 +27,14 @@ if TYPE_CHECKING:
 
 def find_robot(name: str) -> "Robot":
     """The robot of that name, or of an experiment of that name."""
-    from simreal.experiment import ExperimentConfig, load_any_experiment
+    from simreal.experiment import ExperimentConfig, NoExperimentError, load_any_experiment
     from simreal.robots import load_robot, robot_names
 
     if name in robot_names():
         return load_robot(name)
     try:
         experiment = load_any_experiment(name)
-    except UserError as error:
-        if "no experiment" not in str(error):
-            raise
+    except NoExperimentError:
         raise UserError(
             f"no robot or experiment {name!r}: {nearest(name, robot_names())}, or a YAML file"
         ) from None

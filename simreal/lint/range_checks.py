@@ -1,7 +1,6 @@
 """Faults of a randomization that follow from its ranges: names, bounds, units, delays, dead entries."""
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -14,7 +13,12 @@ from simreal.lint.finding import Finding, Severity, refused
 from simreal.lint.subject import Subject
 from simreal.randomization.build import build_world
 from simreal.randomization.parameters import GROUPS, PARAMETERS, operate
-from simreal.randomization.randomizer import DrawnPart, Randomizer
+from simreal.randomization.randomizer import (
+    DrawnPart,
+    NothingToActOnError,
+    OutOfBoundsError,
+    Randomizer,
+)
 from simreal.randomization.schedules import build_schedule
 from simreal.randomization.specification import Member, ParameterConfig, Specification, members
 from simreal.randomization.world import World
@@ -55,7 +59,7 @@ def check_names_and_bounds(
             Randomizer({**good, name: entry}, world)
             good[name] = entry
         except UserError as error:
-            found.append(_refused_entry(subject, name, entry, str(error)))
+            found.append(_refused_entry(subject, name, entry, error))
     for name, value in subject.experiment.pins.items():
         try:
             Randomizer(good, world, pins | {name: value})
@@ -63,7 +67,7 @@ def check_names_and_bounds(
         except UserError as error:
             if parameter_of(name) not in subject.entries.keys() - good.keys():
                 where = subject.document.where(("pins", name))
-                found.append(refused(_kind(str(error)), where, str(error), "pin it within the bounds"))
+                found.append(refused(_kind(error), where, str(error), "pin it within the bounds"))
     return {name: good[name] for name in subject.entries if name in good}, pins, found
 
 
@@ -72,28 +76,27 @@ def _is_no_time(item: tuple[str, ParameterConfig]) -> bool:
     return "change_time_s" not in parameters_of(*item)
 
 
-def _kind(message: str) -> str:
+def _kind(error: UserError) -> str:
     """Whether the randomizer refuses a range or a name."""
-    return "bounds" if re.search(r" makes .*(below|above) ", message) else "name"
+    return "bounds" if isinstance(error, OutOfBoundsError) else "name"
 
 
-def _refused_entry(subject: Subject, name: str, entry: ParameterConfig, message: str) -> Finding:
-    kind = _kind(message)
-    if kind == "name":
-        part: tuple[str, ...] = ("parameters",) if entry.is_joint else ("target",)
-        mend = "docs/randomization.md says what each parameter acts on"
-        if "has nothing that friction acts on" in message:
-            mend = (
-                "no geom here touches anything: see contype and conaffinity; "
-                "joint_frictionloss, if friction within the joints is meant"
-            )
-    else:
-        part = ("distribution", "low" if ", below " in message else "high")
+def _refused_entry(subject: Subject, name: str, entry: ParameterConfig, error: UserError) -> Finding:
+    if isinstance(error, OutOfBoundsError):
+        part: tuple[str, ...] = ("distribution", error.end)
         mend = "keep the range within the bounds"
         angle = [member for member in members(name, entry) if _is_angle(member)]
         if angle:
             mend += _in_radians(angle[0])
-    return refused(kind, subject.entry(name, *part), message, mend)
+    else:
+        part = ("parameters",) if entry.is_joint else ("target",)
+        mend = "docs/randomization.md says what each parameter acts on"
+        if isinstance(error, NothingToActOnError) and error.parameter == "friction":
+            mend = (
+                "no geom here touches anything: see contype and conaffinity; "
+                "joint_frictionloss, if friction within the joints is meant"
+            )
+    return refused(_kind(error), subject.entry(name, *part), str(error), mend)
 
 
 def check_ranges(subject: Subject, world: World, entries: Specification) -> Iterator[Finding]:

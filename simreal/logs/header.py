@@ -22,7 +22,7 @@ def header_of(log: RobotLog) -> str:
             "contract": None if log.contract is None else log.contract.to_json(),
             "start_ns": log.start_ns,
             "provenance": log.provenance,
-            "events": [(event.time, event.kind, event.text) for event in log.events],
+            "events": [(each.time, each.kind, each.text, each.check or "") for each in log.events],
             "complete": log.complete,
             "channels": {
                 name: {"names": table.names, "units": table.units, "rows": len(table)}
@@ -50,7 +50,7 @@ def from_header(text: str, where: str) -> tuple[RobotLog, dict[str, dict[str, An
             None if contract is None else Contract.from_json(contract, "the log's contract"),
             int(content["start_ns"]),
             dict(content["provenance"]),
-            [LogEvent(*event) for event in content["events"]],
+            [LogEvent.read(*event) for event in content["events"]],
             bool(content["complete"]),
         )
         return log, dict(content["channels"])

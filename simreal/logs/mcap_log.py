@@ -96,10 +96,17 @@ def _recorded(messages: LogMessages, path: Path) -> RobotLog:
         elif topic in OTHER_TOPICS:
             _add(log, messages, topic, OTHER_TOPICS[topic], None)
     for at, event in zip(messages.times.get(EVENT, []), messages.messages.get(EVENT, []), strict=True):
-        log.events.append(LogEvent((at - log.start_ns) / NS, str(event["kind"]), str(event["text"])))
+        log.events.append(_event((at - log.start_ns) / NS, event))
     if not log.joint_names and "joint_position" in log:
         log.joint_names = log["joint_position"].names
     return log
+
+
+def _event(time: float, content: dict[str, Any]) -> LogEvent:
+    check = content.get("check")
+    return LogEvent.read(
+        time, str(content["kind"]), str(content["text"]), None if check is None else str(check)
+    )
 
 
 def _name_robot(log: RobotLog, contract: Contract) -> None:

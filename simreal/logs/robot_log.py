@@ -5,6 +5,7 @@ column. Channels have clocks of their own, since robots record at several rates;
 recorded together share one array of times. All numbers are in SI units; readers convert.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -121,11 +122,24 @@ class LogEvent:
         time: s since the log's `start_ns`.
         kind: such as ``start``, ``fault``, ``end``.
         text: what was said of it.
+        check: of the supervisor, whose fault it tells of, or None.
     """
 
     time: float
     kind: str
     text: str
+    check: str | None = None
+
+    @classmethod
+    def read(cls, time: float, kind: str, text: str, check: str | None = None) -> "LogEvent":
+        """As a log tells of it: with "" for no check, with None if it is from before they were told."""
+        return cls(time, kind, text, _check_in(kind, text) if check is None else check or None)
+
+
+def _check_in(kind: str, text: str) -> str | None:
+    """The check that a log names in the text alone, as those did of before it stood beside it."""
+    found = re.match(r"fault, \w+: (\w+)(?=: |$)", text) if kind == "phase" else None
+    return found and found[1]
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from simreal.deploy.drivers import Driver
 from simreal.deploy.loop import deploy
 from simreal.deploy.loop_options import LoopOptions
 from simreal.deploy.policy import Policy, load_policy
+from simreal.logs.formats import read_logs
 from simreal.logs.messages import read_messages
 from simreal.robots import load_robot
 from simreal.state import FloatArray, RobotCommand, RobotState
@@ -138,6 +139,8 @@ def test_a_fault_that_is_cleared_in_its_own_cycle_is_in_the_log(policy: Policy, 
     running = events.index("phase: running")
     assert events[running + 1] == "phase: fault, damp: emergency_stop: the button"
     assert events[running + 2] == "phase: idle"
+    [log] = read_logs(tmp_path / "log.mcap")
+    assert [event.check for event in log.events][running : running + 3] == [None, "emergency_stop", None]
 
 
 @pytest.mark.parametrize("rate", [50.0, 150.0, 450.0])

@@ -197,6 +197,13 @@ def test_a_misspelt_name_is_told_though_a_file_is_there(
     assert said in str(CliRunner().invoke(cli, arguments).exception)
 
 
+def test_an_experiment_that_extends_none_is_told_as_such(files: list[str], tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("extends: qube_swngup\n")
+    said = str(CliRunner().invoke(cli, ["identify", str(mine), *files]).exception)
+    assert "mine.yaml:1: extends: " in said and "did you mean 'qube_swingup'" in said
+
+
 def test_what_is_wrong_is_told_in_one_message(files: list[str], tmp_path: Path) -> None:
     other = str(find_policy(Path("so101_lift")))
     for arguments, said in (

@@ -17,6 +17,7 @@ from simreal.contract import ActionMapping, Contract, ObservationTerm, Provenanc
 from simreal.deploy.cycle import Event
 from simreal.errors import UserError
 from simreal.logs.formats import read_logs, select_runs, write_logs
+from simreal.logs.header import from_header, header_of
 from simreal.logs.messages import SHADOW
 from simreal.logs.robot_log import Channel, LogEvent, RobotLog
 from simreal.robots import load_robot
@@ -61,7 +62,10 @@ def robot_logs(draw: st.DrawFn, infinite: bool = True) -> RobotLog:
         log.channels[name] = draw(channels(time, names, infinite))
     log.start_ns = draw(st.integers(0, 2**60))
     log.provenance = draw(st.dictionaries(NAMES, NAMES, max_size=2))
-    log.events = [LogEvent(0.5, "start", text) for text in draw(st.lists(NAMES, max_size=2))]
+    log.events = [
+        LogEvent(0.5, "phase", text, draw(st.none() | st.just("tilt")))
+        for text in draw(st.lists(NAMES, max_size=2))
+    ]
     log.robot = draw(st.none() | st.just("qube"))
     log.contract = contract() if draw(st.booleans()) else None
     log.complete = draw(st.booleans())
@@ -280,6 +284,37 @@ def test_other_versions_of_lerobot_are_refused(tmp_path: Path, a_log: Callable[.
     path.write_text(path.read_text().replace("v3.0", "v2.1"))
     with pytest.raises(UserError, match=r"LeRobot dataset v2.1; v3.0 is read"):
         read_logs(tmp_path / "set")
+
+
+FALL = "fault, damp: tilt: 1.2 rad from upright: more than 1"
+
+
+def test_the_check_that_failed_is_told_beside_the_words(tmp_path: Path) -> None:
+    events = (Event(0, "start", "of a test"), Event(1, "phase", "in other words", "tilt"))
+    write_flight(tmp_path / "flight.mcap", contract(), events)
+    [log] = read_logs(tmp_path / "flight.mcap")
+    assert [event.check for event in log.events] == [None, "tilt"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "check"),
+    [
+        ("phase", FALL, "tilt"),
+        ("phase", "fault, off: lost_driver", "lost_driver"),  # cut off there
+        ("phase", "running", None),
+        ("fault", "1.2 rad from upright: more than 1", None),
+        ("start", FALL, None),
+    ],
+)
+def test_events_from_before_a_check_stood_beside_the_words(
+    kind: str, text: str, check: str | None
+) -> None:
+    assert LogEvent.read(0.5, kind, text).check == check
+    log = RobotLog("a.npz", events=[LogEvent(0.5, kind, text)])
+    header = json.loads(header_of(log))
+    assert from_header(json.dumps(header), "a")[0].events == log.events
+    header["events"] = [event[:3] for event in header["events"]]
+    assert [each.check for each in from_header(json.dumps(header), "a")[0].events] == [check]
 
 
 def test_a_recorded_run(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from scipy import stats
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
-from simreal.randomization.randomizer import Randomizer
+from simreal.randomization.randomizer import NothingToActOnError, OutOfBoundsError, Randomizer
 from simreal.randomization.schedules import ByStepConfig, WithinConfig
 from simreal.randomization.specification import ParameterConfig, fixed, reach
 from simreal.randomization.world import World
@@ -322,6 +322,27 @@ def test_what_cannot_be_is_refused_by_name(
 ) -> None:
     with pytest.raises(UserError, match=reason):
         Randomizer(specify(entries), world, pins)
+
+
+@pytest.mark.parametrize(
+    ("name", "entry", "end"),
+    [
+        ("mass", uniform(-0.5, 1.0), "low"),
+        ("floor_slope", uniform(0.0, 2.0, operation="absolute"), "high"),
+    ],
+)
+def test_an_error_knows_which_end_of_a_range_leaves_the_bounds(
+    world: World, name: str, entry: dict[str, Any], end: str
+) -> None:
+    with pytest.raises(OutOfBoundsError) as caught:
+        Randomizer(specify({name: entry}), world)
+    assert caught.value.end == end
+
+
+def test_an_error_knows_which_parameter_acts_on_nothing(world: World) -> None:
+    with pytest.raises(NothingToActOnError) as caught:
+        Randomizer(specify({"friction": constant(1.0)}), world)
+    assert caught.value.parameter == "friction"
 
 
 def test_a_bias_may_be_negative(world: World) -> None:
