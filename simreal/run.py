@@ -2,7 +2,6 @@
 
 import csv
 import fcntl
-import json
 import os
 import platform
 import re
@@ -22,11 +21,10 @@ from simreal.errors import UserError, nearest
 from simreal.experiment import BaseExperiment, parse_kept_experiment
 from simreal.files import refuse_taken, remove_quietly, write_atomically, write_text
 from simreal.kept_files import find_files, keep_files
+from simreal.run_facts import Adapted, RunFacts, read_facts, write_facts
 
 PACKAGES = ("simreal", "mujoco", "numpy", "torch", "stable-baselines3", "gymnasium")
 CHECKPOINT = re.compile(r"step_(\d+)\.pt")
-LARGEST_SEED = 2**32 - 1
-"""That NumPy's and stable-baselines3's generators take."""
 
 
 def versions() -> dict[str, str]:
@@ -59,14 +57,24 @@ class Run:
         self._made_folder = False
 
     @classmethod
-    def create(cls, path: Path | None, experiment: BaseExperiment, seed: int, **facts: Any) -> "Run":
+    def create(
+        cls,
+        path: Path | None,
+        experiment: BaseExperiment,
+        seed: int,
+        adapted: Adapted | None = None,
+        total_steps: int | None = None,
+    ) -> "Run":
         """Make the folder of a new run; a name is chosen if no path is given.
+
+        What is given stands in ``run.json`` from its beginning, whenever a kill comes.
 
         Args:
             path: of the folder.
             experiment: what is to be trained.
             seed: of the training.
-            facts: more of ``run.json``, which stand there from its beginning, whenever a kill comes.
+            adapted: what makes a policy that begins from another.
+            total_steps: that it is to have, if not those of its experiment.
 
         Raises:
             UserError: something stands there already, or nothing can be written there.
@@ -84,7 +92,12 @@ class Run:
         data = experiment.model_dump(mode="json")
         keep_files(data, path)
         write_text(path / "config.yaml", yaml.safe_dump(data, sort_keys=False))
-        run.update_facts(seed=seed, versions=versions(), **facts)
+        facts = RunFacts(seed=seed, versions=versions())
+        if adapted is not None:
+            facts.adapted = adapted
+        if total_steps is not None:
+            facts.total_steps = total_steps
+        write_facts(path / "run.json", facts)
         run.checkpoints.mkdir(exist_ok=True)
         return run
 
@@ -112,17 +125,17 @@ class Run:
     @property
     def seed(self) -> int:
         """The seed that the run was started with."""
-        return int(self.facts()["seed"])
+        return self.facts().seed
 
     @property
     def total_steps(self) -> int:
         """Environment steps that the run is to have; a resumption may have changed them."""
-        return int(self.facts().get("total_steps") or self.experiment().total_steps)
+        return self.facts().total_steps or self.experiment().total_steps
 
     @property
     def unfinished(self) -> str | None:
         """How far a training is that has not come to its end, for people; None if it has."""
-        if self.facts().get("finished") is not False:
+        if self.facts().finished is not False:
             return None
         return f"training has not finished: {self.steps_kept():,} of {self.total_steps:,} steps"
 
@@ -131,23 +144,24 @@ class Run:
         """What trains it on from its newest checkpoint."""
         return f"simreal train --resume --run {self.path}"
 
-    def facts(self) -> dict[str, Any]:
-        """The content of ``run.json``."""
-        try:
-            facts: dict[str, Any] = json.loads((self.path / "run.json").read_text("utf-8"))
-            seed = facts.get("seed") if isinstance(facts, dict) else None
-            if not isinstance(seed, int) or not 0 <= seed <= LARGEST_SEED:
-                raise ValueError(f"it names no seed from 0 to {LARGEST_SEED}")
-            if not isinstance(facts.get("total_steps", 0), int):
-                raise ValueError("total_steps is no whole number")
-        except (OSError, ValueError) as error:
-            raise UserError(f"{self.path / 'run.json'}: cannot be read: {error}") from None
-        return facts
+    def facts(self) -> RunFacts:
+        """The content of ``run.json``.
 
-    def update_facts(self, **facts: Any) -> None:
-        """Change entries of ``run.json``."""
-        known = self.facts() if (self.path / "run.json").exists() else {}
-        write_text(self.path / "run.json", json.dumps(known | facts, indent=2) + "\n")
+        Raises:
+            UserError: it cannot be read, or says something of another type.
+        """
+        return read_facts(self.path / "run.json")
+
+    @contextmanager
+    def changing_facts(self) -> Iterator[RunFacts]:
+        """The content of ``run.json``, which is written as it is at the end of the context.
+
+        Raises:
+            UserError: as of `facts`.
+        """
+        facts = self.facts()
+        yield facts
+        write_facts(self.path / "run.json", facts)
 
     def write_contract(self, contract: Contract) -> None:
         """Write ``contract.json``."""

@@ -5,25 +5,21 @@ from typing import Any
 
 from simreal.files import digest
 from simreal.run import Run
+from simreal.run_facts import Adapted
 
-ADAPTED = "adapted"
-"""Key in ``run.json`` of what made an adapted policy; the gate applies to a run that has it."""
 BASE = "base"
 """Folder in an adapted run, itself a run, that holds the policy which it began from."""
 VERDICT = "gate.json"
-KEPT_BACK = "kept_back"
-"""Key in ``run.json`` of a kept base: why it was not to leave when it was kept. What it began from
-itself is not kept with it, and cannot be asked any more."""
 
 
-def adapted_from(method: str, base: Run) -> dict[str, Any]:
-    """What made an adapted policy, to be kept in ``run.json`` under `ADAPTED`."""
-    return {
-        "method": method,
-        "base": str(base.path),
-        "base_sha256": digest(base.latest_checkpoint()),
-        "base_steps": base.steps_kept(),
-    }
+def adapted_from(method: str, base: Run) -> Adapted:
+    """What an adapted policy began from; what else makes it is added by its method."""
+    return Adapted(
+        method=method,
+        base=str(base.path),
+        base_sha256=digest(base.latest_checkpoint()),
+        base_steps=base.steps_kept(),
+    )
 
 
 def reasons_against_export(run: Run) -> list[str]:
@@ -32,14 +28,15 @@ def reasons_against_export(run: Run) -> list[str]:
     Where the policy that it began from was adapted, too, that must have passed: not to be worse than
     what must not leave is nothing.
     """
-    adapted, before = run.facts().get(ADAPTED), run.facts().get(KEPT_BACK)
-    if adapted is None or before == []:
+    facts = run.facts()
+    adapted, before = facts.adapted, facts.kept_back
+    if adapted is None or before == ():
         return []
-    robot = adapted.get("robot")
-    if robot is not None and robot.get("better") is not True:  # whatever a simulator says of it
-        return [f"{robot.get('trial')}: its base policy is {run.path / BASE}"]
+    robot = adapted.robot
+    if robot is not None and not robot.better:  # whatever a simulator says of it
+        return [f"{robot.trial}: its base policy is {run.path / BASE}"]
     kept = Run(run.path / BASE) if (run.path / BASE).is_dir() else None
-    command = f"simreal gate {run.path}" + ("" if kept else f" --against {adapted.get('base')}")
+    command = f"simreal gate {run.path}" + ("" if kept else f" --against {adapted.base}")
     try:
         verdict: dict[str, Any] = json.loads((run.path / VERDICT).read_text("utf-8"))
         passed, judged, reasons = verdict["passed"], verdict["policy_sha256"], list(verdict["reasons"])
@@ -53,7 +50,7 @@ def reasons_against_export(run: Run) -> list[str]:
         return [f"{run.path / VERDICT} cannot be read: judge it again: {command}"]
     if judged != digest(run.latest_checkpoint()):
         return [f"it was trained on since it was compared with its base policy: {command}"]
-    began_from = {adapted.get("base_sha256"), None if kept is None else digest(kept.latest_checkpoint())}
+    began_from = {adapted.base_sha256, None if kept is None else digest(kept.latest_checkpoint())}
     if held_against not in began_from:
         return [f"it was compared with {base}, not with the policy that it began from: {command}"]
     if passed is not True or reasons:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -31,8 +30,8 @@ from simreal.files import NO_ROOM
 from simreal.make_environment import make_environment
 from simreal.randomization.schedule_interface import HistoryRow
 from simreal.robots.loader import load_robot
-from simreal.run import EPISODE_COLUMNS, LARGEST_SEED, Run, Table, episode_row, last_episodes
-from simreal.run_verdict import ADAPTED
+from simreal.run import EPISODE_COLUMNS, Run, Table, episode_row, last_episodes
+from simreal.run_facts import LARGEST_SEED, Adapted
 from simreal.signals import Interrupt, interrupt_flag
 from simreal.spaces import STATE
 from simreal.vec_env import SimrealVecEnv
@@ -66,7 +65,13 @@ FindTeacher = Callable[[str, BatchEnv], Teach]
 StatusListener = Callable[[TrainingStatus], None]
 
 
-def start_run(experiment: BaseExperiment, seed: int, path: Path | None = None, **facts: Any) -> Run:
+def start_run(
+    experiment: BaseExperiment,
+    seed: int,
+    path: Path | None = None,
+    adapted: Adapted | None = None,
+    total_steps: int | None = None,
+) -> Run:
     """Check an experiment by building it, then make its run folder; see `Run.create`.
 
     Raises:
@@ -75,17 +80,18 @@ def start_run(experiment: BaseExperiment, seed: int, path: Path | None = None, *
     if seed > LARGEST_SEED:
         raise UserError(f"seed {seed}: at most {LARGEST_SEED}")
     env = make_environment(experiment, 1, seed, threads=1)
-    run = Run.create(path, experiment, seed, **facts)
-    provenance = env.contract.provenance.model_copy(update={"versions": run.facts()["versions"]})
+    run = Run.create(path, experiment, seed, adapted, total_steps)
+    provenance = env.contract.provenance.model_copy(update={"versions": run.facts().versions})
     run.write_contract(env.contract.model_copy(update={"provenance": provenance}))
     if isinstance(experiment, ExperimentConfig):
-        run.update_facts(robot_sha256=load_robot(experiment.robot).sha256)
+        with run.changing_facts() as facts:
+            facts.robot_sha256 = load_robot(experiment.robot).sha256
     return run
 
 
 def robot_has_changed(run: Run) -> bool:
     """Whether the robot's folder says something else now than when the training began."""
-    known, experiment = run.facts().get("robot_sha256"), run.experiment()
+    known, experiment = run.facts().robot_sha256, run.experiment()
     if known is None or not isinstance(experiment, ExperimentConfig):
         return False
     return bool(load_robot(experiment.robot).sha256 != known)
@@ -157,7 +163,8 @@ def train(
             env.batch.episodes_begun = progress.episodes_begun
             env.batch.randomizer.schedule.restore(progress.schedule)
         total = total_steps or run.total_steps
-        run.update_facts(total_steps=total, finished=False)
+        with run.changing_facts() as facts:
+            facts.total_steps, facts.finished = total, False
         recorder = _Recorder(run, experiment, env, progress, total, resume, listen, stop_early)
         with interrupt_flag() as recorder.interrupt, _lost_only_since_the_last_checkpoint(run, agent):
             agent.learn(
@@ -168,7 +175,8 @@ def train(
             )
             recorder.finish()
         finished = agent.num_timesteps >= total or not recorder.interrupt.requested
-        run.update_facts(steps=agent.num_timesteps, finished=finished)
+        with run.changing_facts() as facts:
+            facts.steps, facts.finished = agent.num_timesteps, finished
         return finished
 
 
@@ -242,7 +250,9 @@ def _goes_on(run: Run) -> bool:
     """Whether there is something to go on from; if not, the run begins anew."""
     if run.has_checkpoint:
         return True
-    if ADAPTED in run.facts():  # it begins from another policy, which only its own command knows
+    if (
+        run.facts().adapted is not None
+    ):  # it begins from another policy, which only its own command knows
         raise UserError(
             f"{run.path}: no checkpoint in it yet, and it is to begin from another run's policy: "
             "delete the folder, and give the command that made it again"

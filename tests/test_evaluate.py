@@ -291,7 +291,8 @@ def test_a_run_whose_training_goes_on_is_evaluated_with_a_note(
     run_and_policy: tuple[Path, Path], tmp_path: Path
 ) -> None:
     run = Run(shutil.copytree(run_and_policy[0], tmp_path / "run"))
-    run.update_facts(finished=False, total_steps=10**6)
+    with run.changing_facts() as facts:
+        facts.finished, facts.total_steps = False, 10**6
     done = CliRunner().invoke(cli, ["evaluate", str(run.path), "--episodes", "2", "--json"])
     assert done.exit_code == 0, done.output
     assert "training has not finished" in done.stderr

@@ -67,7 +67,7 @@ def test_the_file_holds_the_contract_with_its_provenance(exported: tuple[Run, Ex
     run, made = exported
     contract = load_policy(made.path).contract
     assert contract == made.contract
-    assert contract.provenance.training_steps == run.facts()["steps"]
+    assert contract.provenance.training_steps == run.facts().steps
     assert contract.provenance.seed == 4
     assert contract.provenance.agent == run.experiment().agent
     assert contract.provenance.versions["torch"] == torch.__version__
@@ -179,7 +179,8 @@ def test_a_place_that_cannot_be_written_is_a_readable_error(run: Run, tmp_path: 
 
 def test_a_policy_of_a_training_that_goes_on_is_exported_with_a_note(run: Run, tmp_path: Path) -> None:
     still = Run(shutil.copytree(run.path, tmp_path / "run"))
-    still.update_facts(finished=False, total_steps=4096)
+    with still.changing_facts() as facts:
+        facts.finished, facts.total_steps = False, 4096
     for path, told in ((still.path, True), (run.path, False)):
         made = CliRunner().invoke(cli, ["export", str(path), "-o", str(tmp_path / f"{told}.onnx")])
         assert made.exit_code == 0, made.output

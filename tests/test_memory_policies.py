@@ -137,7 +137,7 @@ def test_a_file_without_its_memory_is_refused(made: tuple[str, Run, Exported], t
 def test_an_adaptation_goes_on_after_a_stop(cut: int, tmp_path: Path) -> None:
     run = begin(tmp_path / "run", "rma")
     train(run, stop_early=lambda agent: agent.num_timesteps >= cut)
-    assert run.facts()["steps"] == cut + 8  # it is asked at the beginning of a rollout
+    assert run.facts().steps == cut + 8  # it is asked at the beginning of a rollout
     stopped, _ = load_agent(run)
     before = {name: value.clone() for name, value in stopped.policy.state_dict().items()}
     optimizer = stopped.policy.estimator_optimizer.state_dict()["state"]

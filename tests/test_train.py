@@ -27,6 +27,7 @@ from simreal.errors import UserError
 from simreal.experiment import load_experiment
 from simreal.robots import load_robot
 from simreal.run import EPISODE_COLUMNS, Run, Table, episode_row, last_episodes
+from simreal.run_facts import Adapted
 from simreal.train import TrainingStatus, load_agent, planned_steps, robot_has_changed, start_run, train
 from simreal.vec_env import SimrealVecEnv
 
@@ -131,8 +132,8 @@ def test_a_training_leaves_all_that_a_run_promises(tmp_path: Path) -> None:
     assert train(run, listen=listen)
     assert meanwhile[0] is not None and meanwhile[0].endswith(" of 600 steps")
     assert run.unfinished is None
-    assert run.facts()["finished"] is True
-    assert run.facts()["steps"] == 640  # whole rollouts of 8 * 16
+    assert run.facts().finished is True
+    assert run.facts().steps == 640  # whole rollouts of 8 * 16
     assert told[-1].steps == 640
     seconds = float(rows_of(run.metrics)[-1][1])
     assert told[-1].steps_per_second == pytest.approx(640 / seconds, rel=0.1)
@@ -225,7 +226,7 @@ def test_what_was_killed_goes_on_from_its_last_checkpoint(
     assert len({row[1] for row in rows}) == len(rows)
     metric_steps = [int(row[0]) for row in rows_of(run.metrics)]
     assert metric_steps == sorted(metric_steps)
-    assert run.facts()["steps"] == cut + 640
+    assert run.facts().steps == cut + 640
     assert not torch.equal(weights(run), before)
 
 
@@ -239,14 +240,14 @@ def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path: Path) -> None:
         status, output, errors = process.finish()
     assert (status, errors) == (130, "")
     assert f"simreal train --resume --run {run.path}" in output
-    assert run.facts()["finished"] is False
-    cut = run.facts()["steps"]
+    assert run.facts().finished is False
+    cut = run.facts().steps
     agent, _ = load_agent(run)
     assert agent.num_timesteps == cut
     assert float(find_normalizer(agent).count) == cut
     assert train(run, resume=True, total_steps=cut + 200)
-    assert run.facts()["steps"] == cut + 200
-    assert run.facts()["finished"] is True
+    assert run.facts().steps == cut + 200
+    assert run.facts().finished is True
     rows = rows_of(run.episodes)
     assert len({row[1] for row in rows}) == len(rows)
 
@@ -261,7 +262,7 @@ def test_sigterm_ends_a_training_with_a_checkpoint_and_gives_the_signal_back(tmp
         return False
 
     assert train(run, stop_early=terminate) is False
-    assert run.facts() == run.facts() | {"finished": False, "steps": 264}
+    assert (run.facts().finished, run.facts().steps) == (False, 264)
     assert run.latest_checkpoint() == run.checkpoint_path(264)
     assert signal.getsignal(signal.SIGTERM) is before
 
@@ -285,9 +286,9 @@ def test_resuming_what_is_done_changes_nothing_and_more_steps_go_on(tmp_path: Pa
     assert train(Run.open(run.path), resume=True)
     assert {path.name: path.read_bytes() for path in (run.episodes, run.metrics)} == before
     assert torch.equal(weights(run), learned)
-    assert run.facts()["steps"] == 640
+    assert run.facts().steps == 640
     assert train(run, resume=True, total_steps=900)
-    assert run.facts()["steps"] == 1024
+    assert run.facts().steps == 1024
     assert run.episodes.read_bytes().startswith(before["episodes.csv"])
     assert not torch.equal(weights(run), learned)
 
@@ -301,7 +302,7 @@ def test_steps_are_planned_in_whole_rollouts(
     run = begin(tmp_path / "run", agent, asked)
     assert planned_steps(run) == planned
     train(run)
-    assert run.facts()["steps"] == run.steps_kept() == planned
+    assert run.facts().steps == run.steps_kept() == planned
 
 
 def test_a_resumed_run_knows_its_recent_episodes(tmp_path: Path) -> None:
@@ -340,7 +341,8 @@ def test_resuming_a_run_that_was_stopped_while_it_started_trains_it_from_the_sta
 
 def test_an_adapted_run_without_a_checkpoint_does_not_begin_from_nothing(tmp_path: Path) -> None:
     run = begin(tmp_path / "run")
-    run.update_facts(adapted={"by": "finetune"})
+    with run.changing_facts() as facts:
+        facts.adapted = Adapted(method="finetune")
     with pytest.raises(UserError, match="begin from another run's policy"):
         train(run, resume=True)
 
@@ -390,7 +392,7 @@ def test_an_empty_folder_of_the_user_is_kept_with_the_reason_why_nothing_came_in
 def test_what_is_asked_to_stop_early_stops_with_a_checkpoint(tmp_path: Path) -> None:
     run = begin(tmp_path / "run", steps=FOR_EVER)
     train(run, stop_early=lambda agent: agent.num_timesteps >= 256)
-    assert 256 <= run.facts()["steps"] <= 256 + 2 * 128
+    assert 256 <= run.facts().steps <= 256 + 2 * 128
     assert run.latest_checkpoint().exists()
 
 

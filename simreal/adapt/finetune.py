@@ -33,12 +33,14 @@ from simreal.make_environment import make_environment
 from simreal.randomization.posterior import (
     COVERED,
     NOT_COVERED,
+    Source,
     read_posterior,
     write_posterior,
 )
 from simreal.randomization.residual import read_residual
-from simreal.run import LARGEST_SEED, Run
-from simreal.run_verdict import BASE, KEPT_BACK, VERDICT, adapted_from, reasons_against_export
+from simreal.run import Run
+from simreal.run_facts import LARGEST_SEED, Adapted, FileFacts, SourceFacts
+from simreal.run_verdict import BASE, VERDICT, adapted_from, reasons_against_export
 from simreal.train import StatusListener, refuse_residual_policy, start_run, train
 
 OLD_SHARE = 0.3
@@ -131,16 +133,11 @@ def start_finetuning(
         changed = experiment_in(began, worlds, file)
         if residual is not None:
             changed = changed.model_copy(update={"residual": ResidualConfig(file=residual)})
-        adapted = adapted_from("finetune", base) | {
-            "identified": {
-                "file": identified.name,
-                "sha256": digest(identified),
-                "logs": [each.model_dump() for each in posterior.sources],
-            },
-            "old_share": old_share,
-        }
+        adapted = adapted_from("finetune", base)
+        adapted.identified = _told(identified, posterior.sources)
+        adapted.old_share = old_share
         if residual is not None:
-            adapted["residual"] = _told(residual)
+            adapted.residual = _told(residual, read_residual(residual).sources)
         run = start_from(base, changed, steps, path, overrides, seed, adapted=adapted)
     with whole_or_not_at_all(run):
         copy_file(identified, run.path / IDENTIFIED)
@@ -165,27 +162,25 @@ def start_from(
     path: Path | None = None,
     overrides: Sequence[str] = (),
     seed: int | None = None,
-    **facts: Any,
+    adapted: Adapted | None = None,
 ) -> Run:
     """Make a run folder in which a policy will go on learning in an experiment; see `start_finetuning`.
-
-    More of what its ``run.json`` is to say are `facts`.
 
     Raises:
         UserError: an experiment that cannot be trained, or networks that an override has changed.
     """
     changed = _longer(experiment, base, steps, overrides)
     following = (base.seed + 1) % (LARGEST_SEED + 1)
-    run = start_run(changed, following if seed is None else seed, path, **facts)
+    run = start_run(changed, following if seed is None else seed, path, adapted)
     with whole_or_not_at_all(run):
         keep_base(run, base)
     return run
 
 
-def _told(residual: Path) -> dict[str, Any]:
-    """A residual model, and the logs that it was fitted to."""
-    logs = [each.model_dump() for each in read_residual(residual).sources]
-    return {"file": residual.name, "sha256": digest(residual), "logs": logs}
+def _told(file: Path, sources: Sequence[Source]) -> FileFacts:
+    """A file about a robot, and the logs that it was made from."""
+    logs = tuple(SourceFacts(file=each.file, sha256=each.sha256) for each in sources)
+    return FileFacts(file=file.name, sha256=digest(file), logs=logs)
 
 
 def finetune(run: Run, listen: StatusListener | None = None) -> bool:
@@ -229,7 +224,8 @@ def keep_base(run: Run, base: Run) -> None:
         if (verdict := kept / VERDICT).is_file():
             found = verdict.read_bytes().replace(digest(checkpoint).encode(), digest(copy).encode())
             write_atomically(verdict, lambda temporary: temporary.write_bytes(found))
-        Run(kept).update_facts(**{KEPT_BACK: reasons_against_export(base)})
+        with Run(kept).changing_facts() as facts:
+            facts.kept_back = tuple(reasons_against_export(base))
 
     write_folder_atomically(run.path / BASE, write)
 

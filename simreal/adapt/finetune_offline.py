@@ -22,6 +22,7 @@ from simreal.files import refuse_taken
 from simreal.logs.formats import read_logs
 from simreal.randomization.posterior import refuse_twice, sources_of
 from simreal.run import Run
+from simreal.run_facts import Adapted, LogFacts
 from simreal.run_verdict import adapted_from
 from simreal.train import load_agent, refuse_residual_policy
 
@@ -85,12 +86,11 @@ def finetune_offline(
     learner.learn(listen)
     coverage = Coverage((*first, *support(learned, kept, base, actor, learner.critics).checks))
     _refuse(coverage.checks, run)
-    adapted = adapted_from("finetune-offline", run) | {
-        "config": config.model_dump(mode="json"),
-        "seed": seed,
-        "logs": sources,
-        "transitions": len(data),
-        "coverage": {check.name: [check.found, check.bound] for check in coverage.checks},
+    adapted = adapted_from("finetune-offline", run)
+    adapted.config = config.model_dump(mode="json")
+    adapted.seed, adapted.logs, adapted.transitions = seed, sources, len(data)
+    adapted.coverage = {
+        check.name: (float(check.found), float(check.bound)) for check in coverage.checks
     }
     made = _write(run, output, experiment, agent, adapted)
     return OfflineTuning(made, (len(learned), len(kept)), data.limited, coverage)
@@ -127,11 +127,11 @@ def _normalised(data: Transitions, module: ExportedPolicy) -> Transitions:
     return dataclasses.replace(data, observation=both[0], next_observation=both[1])
 
 
-def sources_to_learn_from(logs: Sequence[Path]) -> list[dict[str, str]]:
+def sources_to_learn_from(logs: Sequence[Path]) -> tuple[LogFacts, ...]:
     """Name and SHA-256 of each, for ``run.json``; raises a `UserError` if one is given twice."""
     sources = sources_of(logs)
     refuse_twice(logs, sources, "its steps would seem to be more than they are")
-    return [{"name": each.file, "sha256": each.sha256} for each in sources]
+    return tuple(LogFacts(name=each.file, sha256=each.sha256) for each in sources)
 
 
 def _refuse(checks: Sequence[Check], run: Run) -> None:
@@ -148,7 +148,7 @@ def _write(
     output: Path,
     experiment: ExperimentConfig,
     agent: BaseAlgorithm,
-    adapted: dict[str, Any],
+    adapted: Adapted,
 ) -> Run:
     """A new run with the agent's networks as they are now, and with what made them."""
     networks: dict[str, Any] = agent.policy.state_dict()
@@ -160,5 +160,6 @@ def _write(
         made.write_contract(run.contract())
         keep_base(made, run)
         save_checkpoint(made.checkpoint_path(progress.steps), agent, progress)
-    made.update_facts(steps=progress.steps, total_steps=run.total_steps, finished=True)
+    with made.changing_facts() as facts:
+        facts.steps, facts.total_steps, facts.finished = progress.steps, run.total_steps, True
     return made

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from simreal.adapt.finetune import keep_base
 from simreal.adapt.finetune_offline import learnable, sources_to_learn_from
@@ -33,7 +32,8 @@ from simreal.experiment import ExperimentConfig, parse_experiment
 from simreal.files import is_taken
 from simreal.logs.formats import read_logs
 from simreal.run import Run
-from simreal.run_verdict import ADAPTED, BASE, adapted_from
+from simreal.run_facts import Adapted
+from simreal.run_verdict import BASE, adapted_from
 from simreal.signals import interrupt_flag
 from simreal.train import start_run
 
@@ -126,13 +126,12 @@ def _gone_unless_flown(run: Run, is_new: bool) -> Iterator[None]:
         raise
 
 
-def _made_of(base: Run, logs: Sequence[Path], config: OnlineConfig, seed: int) -> dict[str, Any]:
+def _made_of(base: Run, logs: Sequence[Path], config: OnlineConfig, seed: int) -> Adapted:
     """What must be the same when a run goes on."""
-    return adapted_from("finetune-online", base) | {
-        "config": config.model_dump(mode="json"),
-        "seed": seed,
-        "logs": sources_to_learn_from(logs),
-    }
+    adapted = adapted_from("finetune-online", base)
+    adapted.config = config.model_dump(mode="json")
+    adapted.seed, adapted.logs = seed, sources_to_learn_from(logs)
+    return adapted
 
 
 def _begin_or_go_on(
@@ -140,7 +139,7 @@ def _begin_or_go_on(
     output: Path,
     experiment: ExperimentConfig,
     config: OnlineConfig,
-    made_of: dict[str, Any],
+    made_of: Adapted,
     seed: int,
 ) -> tuple[Run, bool]:
     """The run of a folder, and whether it was made here."""
@@ -150,13 +149,12 @@ def _begin_or_go_on(
         return run, False
     residual = ResidualPolicyConfig(width=config.bounds.first, hidden_layers=config.hidden_layers)
     data = experiment.model_dump(mode="json") | {"residual_policy": residual.model_dump(mode="json")}
-    facts = {"total_steps": base.total_steps, ADAPTED: made_of}
-    return start_run(parse_experiment(data), seed, output, **facts), True
+    return start_run(parse_experiment(data), seed, output, made_of, base.total_steps), True
 
 
-def _refuse_other_origin(run: Run, made_of: dict[str, Any]) -> None:
-    known = run.facts().get(ADAPTED) or {}
-    if known.get("method") != made_of["method"]:
+def _refuse_other_origin(run: Run, made_of: Adapted) -> None:
+    known = run.facts().adapted or Adapted()
+    if known.method != made_of.method:
         raise UserError(f"{run.path}: exists already, and is none of finetune-online: another --run")
     for name, words in (
         ("base_sha256", "another policy"),
@@ -164,7 +162,7 @@ def _refuse_other_origin(run: Run, made_of: dict[str, Any]) -> None:
         ("config", "other numbers (-o)"),
         ("seed", "another --seed"),
     ):
-        if known.get(name) != made_of[name]:
+        if getattr(known, name) != getattr(made_of, name):
             raise UserError(
                 f"{run.path}: was begun with {words}; give the same to go on, or another --run"
             )

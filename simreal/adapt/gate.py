@@ -190,6 +190,7 @@ def judge(
             where = f"{episodes} episodes as {identified.name} says"
             robot = experiment_in(one, worlds, file).model_copy(update={"residual": other.residual})
             parts.append(compare(IDENTIFIED_ROBOT, where, robot))
+    adaptation = run.facts().adapted
     for what, found in (("states of the real robot", real), ("flights of both on the robot", flown)):
         if isinstance(found, Part):
             parts.append(found)
@@ -204,7 +205,7 @@ def judge(
         seed,
         tuple(parts),
         tuple(missing),
-        dict(run.facts().get("adapted") or {}),
+        {} if adaptation is None else adaptation.as_json(),
     )
 
 

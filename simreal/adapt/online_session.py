@@ -38,7 +38,7 @@ from simreal.files import digest
 from simreal.observation import ObservationPipeline
 from simreal.robots import load_robot
 from simreal.run import Run
-from simreal.run_verdict import ADAPTED
+from simreal.run_facts import Adapted, RobotFacts
 from simreal.signals import Interrupt
 from simreal.statistics import bootstrap_interval
 
@@ -215,7 +215,8 @@ class Session:
             stopped = self.ledger.spent(budget, SHORTEST) or self._objection() or self._ready()
             if stopped is None:
                 stopped = self._fly_next(budget)
-        self._run.update_facts(finished=True, stopped=stopped)
+        with self._run.changing_facts() as facts:
+            facts.finished, facts.stopped = True, stopped
         return stopped
 
     def _is_trial(self, budget: Budget) -> bool:
@@ -388,20 +389,27 @@ class Session:
         progress = Progress(steps, base.episodes_begun, base.wall_time, base.schedule)
         save_checkpoint(run.checkpoint_path(steps), self._agent, progress)
         run.prune_checkpoints(self._experiment.train.keep_checkpoints)
-        told = {
-            "seconds": ledger.seconds,
-            "episodes": len(ledger.episodes),
-            "falls": ledger.falls,
-            "resets": ledger.resets,
-            "beyond_range": sum(each.beyond_range for each in ledger.episodes),
-            "beyond_limits": sum(each.beyond_limits for each in ledger.episodes),
-            "width": self._bounds.state.width,
-            "drivers": ledger.drivers,
-            "updates": self._learner.updates,
-            "better": self.trial.better,
-            "trial": str(self.trial),
-        }
-        run.update_facts(steps=steps, adapted=run.facts()[ADAPTED] | {"robot": told})
+        with run.changing_facts() as facts:
+            facts.steps = steps
+            facts.adapted = facts.adapted or Adapted()
+            facts.adapted.robot = self._told()
+
+    def _told(self) -> RobotFacts:
+        """What was done on the robot so far."""
+        ledger, trial = self.ledger, self.trial
+        return RobotFacts(
+            seconds=ledger.seconds,
+            episodes=len(ledger.episodes),
+            falls=ledger.falls,
+            resets=ledger.resets,
+            beyond_range=sum(each.beyond_range for each in ledger.episodes),
+            beyond_limits=sum(each.beyond_limits for each in ledger.episodes),
+            width=self._bounds.state.width,
+            drivers=tuple(ledger.drivers),
+            updates=self._learner.updates,
+            better=trial.better,
+            trial=str(trial),
+        )
 
 
 def _is_limited(episode: FlownEpisode) -> bool:

@@ -119,7 +119,7 @@ def _judge(run: Run, target: Target) -> dict[str, Any]:
     candidate = load_candidate(run.path)
     beyond = run_given(candidate.act, candidate.experiment, target.seeds, target.draws, target.pins)
     within = run_episodes(candidate.act, candidate.experiment, len(target.seeds), WORLD_SEED)
-    found: dict[str, Any] = {"steps": run.facts()["steps"]}
+    found: dict[str, Any] = {"steps": run.facts().steps}
     for name, episodes in (("within", within), ("beyond", beyond)):
         summary = summarize(episodes)
         found[name] = {

@@ -70,7 +70,7 @@ def begun(path: Path) -> Run | None:
 
 def has_steps(run: Run, steps: int) -> bool:
     """Whether its training is over."""
-    return bool(run.facts().get("finished")) and run.steps_kept() >= steps
+    return bool(run.facts().finished) and run.steps_kept() >= steps
 
 
 def tenths(tell: Tell) -> StatusListener:

@@ -1,5 +1,6 @@
 """A policy that goes on among identified robots. Tiny, but real."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -180,10 +181,10 @@ def test_finetuning_trains_on_and_says_what_made_it(
     assert finetune(ready.run)
     moved, stood = weights(ready.run), weights(base)
     assert any(not torch.equal(moved[name], stood[name]) for name in stood)
-    made = ready.run.facts()["adapted"]
-    assert made["method"] == "finetune"
-    assert made["old_share"] == 0.5
-    assert made["identified"]["file"] == "identified.yaml"
+    made = ready.run.facts().adapted
+    assert made is not None and made.identified is not None
+    assert (made.method, made.old_share) == ("finetune", 0.5)
+    assert made.identified.file == "identified.yaml"
     # Statistics of what is observed go on, too.
     count = [float(find_normalizer(load_agent(each)[0]).count) for each in (base, ready.run)]
     assert count[1] == pytest.approx(count[0] + 256, abs=8)
@@ -213,7 +214,8 @@ def test_the_less_is_covered_the_more_of_the_old_worlds_stay(
     write_posterior(identified, found)
     made = start_finetuning(base, identified, steps=128, path=tmp_path / "new")
     assert made.old_share == pytest.approx(share, abs=1e-9)
-    assert made.run.facts()["adapted"]["old_share"] == made.old_share
+    adapted = made.run.facts().adapted
+    assert adapted is not None and adapted.old_share == made.old_share
     worlds = read_posterior(made.run.path / "worlds.yaml")
     assert f"{round(600 * (1 - share))} worlds as identified" in worlds.provenance
 
@@ -259,7 +261,7 @@ def test_what_a_residual_was_fitted_to_is_kept(base: Run, identified: Path, tmp_
     made = start_finetuning(
         base, identified, steps=128, path=tmp_path / "new", residual=tmp_path / "actuator.npz"
     )
-    told = made.run.facts()["adapted"]["residual"]
+    told = json.loads((made.run.path / "run.json").read_text())["adapted"]["residual"]
     assert told == {
         "file": "actuator.npz",
         "sha256": digest(tmp_path / "actuator.npz"),
@@ -303,7 +305,8 @@ def test_a_run_that_is_killed_while_it_is_made_is_known_as_adapted(
     with pytest.raises(KeyboardInterrupt):
         start_finetuning(base, identified, steps=128, path=tmp_path / "new")
     run = Run.open(tmp_path / "new")
-    assert run.facts()["adapted"]["method"] == "finetune"
+    adapted = run.facts().adapted
+    assert adapted is not None and adapted.method == "finetune"
     assert not (run.path / "base").exists()
     with pytest.raises(UserError, match="delete the folder, and give the command"):
         train(run, resume=True)

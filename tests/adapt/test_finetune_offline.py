@@ -158,13 +158,12 @@ def test_a_supported_change_is_a_run_of_its_own(
     assert found is not None
     assert found.run.contract() == run.contract()
     assert (run.latest_checkpoint().read_bytes(), (run.path / "run.json").read_text()) == before
-    facts = found.run.facts()["adapted"]
-    assert (facts["method"], facts["base_sha256"]) == (
-        "finetune-offline",
-        digest(run.latest_checkpoint()),
-    )
-    assert [each["name"] for each in facts["logs"]] == ["0.mcap", "1.mcap"]
-    assert all(len(each["sha256"]) == 64 for each in facts["logs"])
+    adapted = found.run.facts().adapted
+    assert adapted is not None
+    assert adapted.method == "finetune-offline"
+    assert adapted.base_sha256 == digest(run.latest_checkpoint())
+    assert [each.name for each in adapted.logs] == ["0.mcap", "1.mcap"]
+    assert all(len(each.sha256) == 64 for each in adapted.logs)
     observation = np.random.default_rng(0).standard_normal((8, 7)).astype(np.float32)
     kept = Run.open(found.run.path / "base")
     old, new, back = (load_candidate(each.path).act(observation) for each in (run, found.run, kept))
@@ -174,7 +173,7 @@ def test_a_supported_change_is_a_run_of_its_own(
     write_verdict(found.run, judge(found.run, logs=read_logs(paths[0]), episodes=4))
     verdict = json.loads((found.run.path / "gate.json").read_text("utf-8"))
     assert [each["name"] for each in verdict["parts"]] == ["old worlds", "real states"]
-    assert verdict["made_by"]["logs"] == facts["logs"]
+    assert verdict["made_by"] == adapted.as_json()
     assert bool(reasons_against_export(found.run)) != verdict["passed"]
     assert load_agent(found.run)[0].num_timesteps == load_agent(run)[0].num_timesteps
 

@@ -43,6 +43,7 @@ from simreal.export import export
 from simreal.logs.formats import read_logs
 from simreal.observation import Float32Array
 from simreal.run import Run
+from simreal.run_facts import Adapted, RobotFacts
 from simreal.run_verdict import reasons_against_export
 from simreal.train import load_agent, start_run, train
 from tests.adapt.toy_qube import ToyQube
@@ -111,17 +112,18 @@ def test_what_it_learned_from_stands_in_the_folder(
     found, _ = tuned
     folder = found.run.path / "robot"
     assert Ledger.read(folder / "ledger.json") == found.ledger
-    facts = found.run.facts()["adapted"]
-    assert facts["method"] == "finetune-online" and facts["robot"]["drivers"] == ["toy"]
-    assert facts["robot"]["seconds"] == pytest.approx(found.ledger.seconds)
-    assert facts["base_sha256"] and facts["logs"] == []
+    adapted = found.run.facts().adapted
+    assert adapted is not None and adapted.robot is not None
+    assert adapted.method == "finetune-online" and adapted.robot.drivers == ("toy",)
+    assert adapted.robot.seconds == pytest.approx(found.ledger.seconds)
+    assert adapted.base_sha256 and adapted.logs == ()
     logs = sorted(folder.glob("*.mcap"))
     assert len(logs) == len(found.ledger.episodes)
     experiment = base.experiment()
     assert isinstance(experiment, ExperimentConfig)
     steps = [len(transitions_of(each, experiment, base.contract()) or ()) for each in logs]
     # Twice as many once the policy learns, too.
-    assert 0.2 * sum(steps) < facts["robot"]["updates"] <= 2 * 20 * found.ledger.seconds
+    assert 0.2 * sum(steps) < adapted.robot.updates <= 2 * 20 * found.ledger.seconds
     names = {read_logs(each)[0].contract == base.contract() for each in logs}
     assert names == {True}
 
@@ -334,8 +336,10 @@ def test_half_of_what_it_learns_from_may_be_logs(
 ) -> None:
     log = tuned[0].run.path / "robot" / "episode_00001.mcap"
     found = tune(base, ToyQube(), tmp_path / "run", Budget(1.0), log)
-    [named] = found.run.facts()["adapted"]["logs"]
-    assert named["name"] == log.name and len(named["sha256"]) == 64
+    adapted = found.run.facts().adapted
+    assert adapted is not None
+    [named] = adapted.logs
+    assert named.name == log.name and len(named.sha256) == 64
     with pytest.raises(UserError, match="begun with other logs"):
         tune(base, ToyQube(), tmp_path / "run", Budget(2.0))
     with pytest.raises(UserError, match="begun with other numbers"):
@@ -370,8 +374,8 @@ def test_what_cannot_learn_on_a_robot_is_refused(
 def test_a_policy_without_a_gain_on_the_robot_is_kept_back_whatever_the_gate_says(
     base: Run, tmp_path: Path
 ) -> None:
-    run = Run.create(tmp_path / "run", base.experiment(), 0)
-    run.update_facts(adapted={"robot": {"better": False, "trial": "not shown to be better"}})
+    robot = RobotFacts(better=False, trial="not shown to be better")
+    run = Run.create(tmp_path / "run", base.experiment(), 0, Adapted(robot=robot))
     (run.path / "gate.json").write_text('{"passed": true, "policy_sha256": "", "reasons": []}')
     [reason] = reasons_against_export(run)
     assert reason == f"not shown to be better: its base policy is {run.path / 'base'}"

@@ -80,7 +80,8 @@ def test_the_gate_s_verdict_is_of_one_checkpoint(adapted: Run) -> None:
 
 def test_a_policy_that_still_trains_is_not_judged(adapted: Run) -> None:
     """At first it is the base's own, which is not worse than itself."""
-    adapted.update_facts(finished=False, total_steps=512)
+    with adapted.changing_facts() as facts:
+        facts.finished, facts.total_steps = False, 512
     with pytest.raises(
         UserError,
         match=r"not finished: 128 of 512 steps; go on .* end there: .* -o train\.total_steps=128$",

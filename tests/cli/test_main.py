@@ -341,7 +341,8 @@ def test_a_run_that_was_stopped_may_end_there(simreal: Run, tmp_path: Path) -> N
         load_experiment("qube_swingup", [*TINY, "train.total_steps=600"]), 0, tmp_path / "run"
     )
     train(run, stop_early=lambda agent: agent.num_timesteps >= 256)
-    run.update_facts(finished=False)  # as Ctrl-C leaves it
+    with run.changing_facts() as facts:
+        facts.finished = False  # as Ctrl-C leaves it
     kept = run.steps_kept()
     assert run.unfinished and 0 < kept < 600
     status, output, _ = simreal(

@@ -212,8 +212,8 @@ def test_a_policy_of_the_identified_posterior_learns_on_the_robot(
     posterior, tuned = (
         Run.open(tmp_path / "qube" / "c" / arm / "seed0" / "run") for arm in ("posterior", "tuned")
     )
-    made = tuned.facts()["adapted"]
-    assert made["base_sha256"] == digest(posterior.latest_checkpoint())
+    made = tuned.facts().adapted
+    assert made is not None and made.base_sha256 == digest(posterior.latest_checkpoint())
     assert (tuned.path / "worlds.yaml").is_file()  # from which its worlds are drawn, wherever it goes
     write_page([found], tmp_path / "page.html")
     assert "learning on the robot" in (tmp_path / "page.html").read_text("utf-8")
