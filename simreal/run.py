@@ -5,7 +5,7 @@ import fcntl
 import os
 import platform
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -54,7 +54,7 @@ class Run:
         self.episodes = path / "episodes.csv"
         self.metrics = path / "metrics.csv"
         self.schedule = path / "schedule.csv"
-        self._made_folder = False
+        self._made_folder = self._locked = False
 
     @classmethod
     def create(
@@ -220,12 +220,31 @@ class Run:
             remove_quietly(path)
 
     @contextmanager
+    def taken_away_on_failure(self, keeps: Callable[[], bool] | None = None) -> Iterator[None]:
+        """Take a new run away where something is refused, or fails, before anything came of it.
+
+        A folder of nothing would bar its name.
+
+        Args:
+            keeps: whether there is something in it to be kept; a checkpoint, if absent.
+        """
+        try:
+            yield
+        except Exception:
+            if not (self.has_checkpoint if keeps is None else keeps()):
+                self.take_away()
+            raise
+
+    @contextmanager
     def lock(self) -> Iterator[None]:
-        """Claim the folder; the end of the process gives it back, too.
+        """Claim the folder; the end of the process gives it back, too. Who holds it may claim it again.
 
         Raises:
             UserError: another process trains in it, or it cannot be written.
         """
+        if self._locked:
+            yield
+            return
         try:
             file = (self.path / ".lock").open("w")
         except OSError as error:
@@ -235,7 +254,11 @@ class Run:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 raise UserError(f"{self.path}: another process is training here") from None
-            yield
+            self._locked = True
+            try:
+                yield
+            finally:
+                self._locked = False
 
 
 class Table:

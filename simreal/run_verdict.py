@@ -5,21 +5,10 @@ from typing import Any
 
 from simreal.files import digest
 from simreal.run import Run
-from simreal.run_facts import Adapted
 
 BASE = "base"
 """Folder in an adapted run, itself a run, that holds the policy which it began from."""
 VERDICT = "gate.json"
-
-
-def adapted_from(method: str, base: Run) -> Adapted:
-    """What an adapted policy began from; what else makes it is added by its method."""
-    return Adapted(
-        method=method,
-        base=str(base.path),
-        base_sha256=digest(base.latest_checkpoint()),
-        base_steps=base.steps_kept(),
-    )
 
 
 def reasons_against_export(run: Run) -> list[str]:

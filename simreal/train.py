@@ -148,7 +148,7 @@ def train(
         resume = resume and _goes_on(run)
         refuse_residual_policy(run)
         agent_config = experiment.agent_config
-        with _taken_away_unless_it_begins(run, new):
+        with run.taken_away_on_failure(lambda: not new or run.has_checkpoint):
             env, agent = _learner(run, experiment, find_teacher)
             if begin is not None and not resume:
                 begin(agent)
@@ -193,17 +193,6 @@ def _learner(
         assert teacher is not None and find_teacher is not None and isinstance(env.batch, BatchEnv)
         agent.teach = find_teacher(teacher.policy, env.batch)
     return env, agent
-
-
-@contextmanager
-def _taken_away_unless_it_begins(run: Run, new: bool) -> Iterator[None]:
-    """Leave no folder of a new run whose agent cannot be built: it is empty, and bars its name."""
-    try:
-        yield
-    except Exception:
-        if new and not run.has_checkpoint:
-            run.take_away()
-        raise
 
 
 @contextmanager

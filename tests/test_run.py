@@ -81,6 +81,33 @@ def test_what_is_taken_away_is_the_run_and_not_the_folder_that_stood_there(
     Run.create(path, EXPERIMENT, seed=0)
 
 
+@pytest.mark.parametrize(
+    ("kept", "error"), [(True, KeyError), (False, KeyError), (False, KeyboardInterrupt)]
+)
+def test_a_new_run_of_which_nothing_came_is_taken_away(
+    kept: bool, error: type[BaseException], tmp_path: Path
+) -> None:
+    run = Run.create(tmp_path / "run", EXPERIMENT, seed=0)
+    with pytest.raises(error), run.taken_away_on_failure(lambda: kept):
+        raise error
+    assert run.path.exists() == (kept or error is KeyboardInterrupt)  # who interrupts may go on
+    if run.path.exists():
+        with pytest.raises(error), run.taken_away_on_failure():
+            raise error
+        assert run.path.exists() == (error is KeyboardInterrupt)
+
+
+def test_who_holds_a_folder_may_claim_it_again(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run", EXPERIMENT, seed=0)
+    with run.lock():
+        with run.lock():
+            pass
+        with pytest.raises(UserError, match="another process"), Run(run.path).lock():
+            pass
+    with Run(run.path).lock():
+        pass
+
+
 def test_a_folder_that_cannot_be_made_is_a_readable_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from simreal.adapt.finetune import start_from
+from simreal.adapt.adapted_run import adapted_from, start_from
 from simreal.files import digest
 from simreal.run import Run
-from simreal.run_verdict import BASE, VERDICT, adapted_from, reasons_against_export
+from simreal.run_verdict import BASE, VERDICT, reasons_against_export
 
 
 def adapted(base: Run, path: Path) -> Run:

@@ -2,8 +2,7 @@
 
 import math
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,23 +11,19 @@ import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
+from simreal.adapt.adapted_run import adapted_from, start_from
 from simreal.adapt.posterior_override import Redrawn, redrawn
 from simreal.adapt.worlds import experiment_in, mix_worlds, robot_experiment
 from simreal.agents.carry_over import Inputs, carry_over
-from simreal.agents.checkpoint import read_checkpoint, save_tensors
-from simreal.agents.config import PPOConfig
-from simreal.config import override, read_document
+from simreal.agents.checkpoint import read_checkpoint
 from simreal.errors import UserError
 from simreal.evaluate import load_candidate
 from simreal.experiment import (
     PARAMETERS_DRAWN,
-    BaseExperiment,
     ExperimentConfig,
     ResidualConfig,
-    parse_any_experiment,
 )
-from simreal.files import copy_file, digest, write_atomically, write_folder_atomically
-from simreal.kept_files import kept_names
+from simreal.files import copy_file, digest
 from simreal.make_environment import make_environment
 from simreal.randomization.posterior import (
     COVERED,
@@ -39,17 +34,12 @@ from simreal.randomization.posterior import (
 )
 from simreal.randomization.residual import read_residual
 from simreal.run import Run
-from simreal.run_facts import LARGEST_SEED, Adapted, FileFacts, SourceFacts
-from simreal.run_verdict import BASE, VERDICT, adapted_from, reasons_against_export
-from simreal.train import StatusListener, refuse_residual_policy, start_run, train
+from simreal.run_facts import FileFacts, SourceFacts
+from simreal.run_verdict import BASE
+from simreal.train import StatusListener, refuse_residual_policy, train
 
 OLD_SHARE = 0.3
 """Of the episodes, in the old worlds, where identified robots cover the real one."""
-STEPS_SHARE = 0.25
-"""Of the base policy's training, for which it goes on."""
-RATE_SHARE = 1.0 / 3.0
-"""Of PPO's learning rate, with which finetuning of a policy that was trained to its end begins: at the
-whole one, what it could was lost in some trainings of a Qube (docs/figures.md, hidden robots)."""
 IDENTIFIED = "identified.yaml"
 WORLDS = "worlds.yaml"
 AGENTS = ("ppo", "sac", "td3")
@@ -139,7 +129,7 @@ def start_finetuning(
         if residual is not None:
             adapted.residual = _told(residual, read_residual(residual).sources)
         run = start_from(base, changed, steps, path, overrides, seed, adapted=adapted)
-    with whole_or_not_at_all(run):
+    with run.lock(), run.taken_away_on_failure():
         copy_file(identified, run.path / IDENTIFIED)
     change = redrawn(began.model_dump(mode="json")["randomization"], posterior)
     return Finetuning(run, change, old_share)
@@ -155,28 +145,6 @@ def _refuse_uncovered(coverage: float | None, path: Path) -> None:
         )
 
 
-def start_from(
-    base: Run,
-    experiment: BaseExperiment,
-    steps: int | None = None,
-    path: Path | None = None,
-    overrides: Sequence[str] = (),
-    seed: int | None = None,
-    adapted: Adapted | None = None,
-) -> Run:
-    """Make a run folder in which a policy will go on learning in an experiment; see `start_finetuning`.
-
-    Raises:
-        UserError: an experiment that cannot be trained, or networks that an override has changed.
-    """
-    changed = _longer(experiment, base, steps, overrides)
-    following = (base.seed + 1) % (LARGEST_SEED + 1)
-    run = start_run(changed, following if seed is None else seed, path, adapted)
-    with whole_or_not_at_all(run):
-        keep_base(run, base)
-    return run
-
-
 def _told(file: Path, sources: Sequence[Source]) -> FileFacts:
     """A file about a robot, and the logs that it was made from."""
     logs = tuple(SourceFacts(file=each.file, sha256=each.sha256) for each in sources)
@@ -189,7 +157,8 @@ def finetune(run: Run, listen: StatusListener | None = None) -> bool:
     Raises:
         UserError: it cannot begin so, and no folder is left of it; or as `train` does.
     """
-    with whole_or_not_at_all(run):
+    # The lock comes first: what another process has begun in meanwhile is not this one's to remove.
+    with run.lock(), run.taken_away_on_failure():
         base = Run.open(run.path / BASE)
         old, new = _inputs(base), _inputs(run)
         content = read_checkpoint(base.latest_checkpoint())
@@ -200,68 +169,6 @@ def finetune(run: Run, listen: StatusListener | None = None) -> bool:
                 _act_while_warming_up(agent)
 
         return train(run, listen=listen, begin=begin)
-
-
-def keep_base(run: Run, base: Run) -> None:
-    """Put the policy that a run adapts into its folder, as a run of its own without a replay buffer.
-
-    So it can be evaluated, exported and compared whatever becomes of the other folder. It is whole or
-    not there; what the gate has found of it holds of the copy, too.
-    """
-    names = kept_names(read_document(base.path / "config.yaml").data)
-    named = [base.path / name for name in names]
-    checkpoint = base.latest_checkpoint()
-    content = read_checkpoint(checkpoint)
-
-    def write(kept: Path) -> None:
-        for source in {*base.path.glob("*.yaml"), *base.path.glob("*.json"), *named}:
-            copy_file(source, kept / source.name)
-        copy = kept / "checkpoints" / checkpoint.name
-        if content.pop("replay", None) is None:
-            copy_file(checkpoint, copy)  # every byte, so that its SHA-256 is that in run.json
-        else:
-            save_tensors(copy, content)
-        if (verdict := kept / VERDICT).is_file():
-            found = verdict.read_bytes().replace(digest(checkpoint).encode(), digest(copy).encode())
-            write_atomically(verdict, lambda temporary: temporary.write_bytes(found))
-        with Run(kept).changing_facts() as facts:
-            facts.kept_back = tuple(reasons_against_export(base))
-
-    write_folder_atomically(run.path / BASE, write)
-
-
-@contextmanager
-def whole_or_not_at_all(run: Run) -> Iterator[None]:
-    """Remove a run's new folder where something is refused before it holds a policy."""
-    try:
-        yield
-    except UserError:
-        if not run.has_checkpoint:
-            run.take_away()
-        raise
-
-
-def _longer(
-    experiment: BaseExperiment, base: Run, steps: int | None, overrides: Sequence[str]
-) -> BaseExperiment:
-    """The experiment with its own number of steps, smaller ones of learning, and overrides."""
-    total = steps or max(1, round(STEPS_SHARE * base.total_steps))
-    own = [f"train.total_steps={total}"]
-    if experiment.agent == "ppo":
-        own.append(f"ppo.learning_rate={_first_rate(base, experiment.ppo):.3g}")
-    if isinstance(experiment, ExperimentConfig) and experiment.adaptation is not None:
-        own += ["rma.teacher_share=0", "rma.handover_share=0"]  # it acts on estimates already
-    data = override(experiment.model_dump(mode="json"), [*own, *overrides])
-    return parse_any_experiment(data)
-
-
-def _first_rate(base: Run, config: PPOConfig) -> float:
-    """A share of the learning rate that the base began with, or what it had when it was broken off."""
-    progress = base.steps_kept() / base.total_steps
-    if progress >= 1.0:
-        return RATE_SHARE * config.learning_rate
-    fallen = 1.0 - progress * (1.0 - config.final_learning_rate_share)
-    return max(RATE_SHARE, fallen) * config.learning_rate
 
 
 def _inputs(run: Run) -> Inputs:

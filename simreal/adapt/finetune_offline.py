@@ -10,21 +10,23 @@ from typing import Any
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from simreal.adapt.adapted_run import (
+    adapted_from,
+    keep_base,
+    learnable,
+    sources_to_learn_from,
+)
 from simreal.adapt.coverage import Check, Coverage, amount, exploration, split, support
-from simreal.adapt.finetune import keep_base, whole_or_not_at_all
 from simreal.adapt.offline import Actor, Learner, OfflineConfig
 from simreal.adapt.transitions import Transitions, read_transitions
 from simreal.agents.checkpoint import load_checkpoint, save_checkpoint
-from simreal.agents.exported import ExportedPolicy, exported
+from simreal.agents.exported import ExportedPolicy
 from simreal.errors import UserError
 from simreal.experiment import ExperimentConfig
 from simreal.files import refuse_taken
 from simreal.logs.formats import read_logs
-from simreal.randomization.posterior import refuse_twice, sources_of
 from simreal.run import Run
-from simreal.run_facts import Adapted, LogFacts
-from simreal.run_verdict import adapted_from
-from simreal.train import load_agent, refuse_residual_policy
+from simreal.run_facts import Adapted
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,28 +98,6 @@ def finetune_offline(
     return OfflineTuning(made, (len(learned), len(kept)), data.limited, coverage)
 
 
-def learnable(run: Run) -> tuple[ExperimentConfig, BaseAlgorithm, ExportedPolicy]:
-    """Experiment, agent and policy of a run that can learn from logs, or on a robot.
-
-    Raises:
-        UserError: it cannot.
-    """
-    experiment = run.experiment()
-    if not isinstance(experiment, ExperimentConfig):
-        raise UserError(f"{run.path}: a task of dm_control has no robot, and so no logs of one")
-    refuse_residual_policy(run)
-    if experiment.cameras:
-        raise UserError(f"{run.path}: its policy sees, and logs hold no images to learn from")
-    agent, env = load_agent(run)
-    module = exported(agent, env.contract)
-    if not isinstance(module, ExportedPolicy):
-        raise UserError(
-            f"{run.path}: from logs, and on a robot, policies of ppo, sac and td3 learn whose actions "
-            "are numbers and which carry no memory"
-        )
-    return experiment, agent, module
-
-
 def _normalised(data: Transitions, module: ExportedPolicy) -> Transitions:
     with torch.no_grad():
         both = [
@@ -125,13 +105,6 @@ def _normalised(data: Transitions, module: ExportedPolicy) -> Transitions:
             for each in (data.observation, data.next_observation)
         ]
     return dataclasses.replace(data, observation=both[0], next_observation=both[1])
-
-
-def sources_to_learn_from(logs: Sequence[Path]) -> tuple[LogFacts, ...]:
-    """Name and SHA-256 of each, for ``run.json``; raises a `UserError` if one is given twice."""
-    sources = sources_of(logs)
-    refuse_twice(logs, sources, "its steps would seem to be more than they are")
-    return tuple(LogFacts(name=each.file, sha256=each.sha256) for each in sources)
 
 
 def _refuse(checks: Sequence[Check], run: Run) -> None:
@@ -156,7 +129,7 @@ def _write(
     progress = load_checkpoint(run.latest_checkpoint(), agent, with_replay=False)
     agent.policy.load_state_dict(changed)
     made = Run.create(output, experiment, run.seed, adapted=adapted)
-    with whole_or_not_at_all(made):
+    with made.taken_away_on_failure():
         made.write_contract(run.contract())
         keep_base(made, run)
         save_checkpoint(made.checkpoint_path(progress.steps), agent, progress)

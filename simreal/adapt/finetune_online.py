@@ -6,13 +6,16 @@ no control loop waits for learning. What stands in the folder is all there is: t
 each episode and after it, the logs, and the learner's state. The same command goes on from it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from simreal.adapt.finetune import keep_base
-from simreal.adapt.finetune_offline import learnable, sources_to_learn_from
+from simreal.adapt.adapted_run import (
+    adapted_from,
+    keep_base,
+    learnable,
+    sources_to_learn_from,
+)
 from simreal.adapt.online_learner import FrozenPolicy
 from simreal.adapt.online_session import (
     EPISODE_LOGS,
@@ -26,14 +29,13 @@ from simreal.adapt.robot_budget import Budget, Ledger
 from simreal.adapt.robot_trial import Trial, shows_nothing
 from simreal.adapt.transitions import read_transitions
 from simreal.agents.config import ResidualPolicyConfig
-from simreal.deploy.drivers import DriverError
 from simreal.errors import UserError
 from simreal.experiment import ExperimentConfig, parse_experiment
 from simreal.files import is_taken
 from simreal.logs.formats import read_logs
 from simreal.run import Run
 from simreal.run_facts import Adapted
-from simreal.run_verdict import BASE, adapted_from
+from simreal.run_verdict import BASE
 from simreal.signals import interrupt_flag
 from simreal.train import start_run
 
@@ -103,7 +105,11 @@ def finetune_online(
         warn(why)
     run, is_new = _begin_or_go_on(base, output, experiment, config, made_of, seed)
     # The lock comes first: what another process has begun in meanwhile is not this one's to remove.
-    with run.lock(), _gone_unless_flown(run, is_new), interrupt_flag() as interrupt:
+    with (
+        run.lock(),
+        run.taken_away_on_failure(lambda: not is_new or _has_flown(run)),
+        interrupt_flag() as interrupt,
+    ):
         if not (run.path / BASE).is_dir():  # or a kill came before it was kept
             keep_base(run, base)
         policy = FrozenPolicy(module)
@@ -115,15 +121,8 @@ def finetune_online(
         return OnlineTuning(run, session.ledger, stopped, session.no_filter, session.trial)
 
 
-@contextmanager
-def _gone_unless_flown(run: Run, is_new: bool) -> Iterator[None]:
-    """Remove a new folder where something is refused before the robot has flown once."""
-    try:
-        yield
-    except (UserError, DriverError):
-        if is_new and not any((run.path / FOLDER).glob(EPISODE_LOGS)):
-            run.take_away()
-        raise
+def _has_flown(run: Run) -> bool:
+    return any((run.path / FOLDER).glob(EPISODE_LOGS))
 
 
 def _made_of(base: Run, logs: Sequence[Path], config: OnlineConfig, seed: int) -> Adapted:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from simreal.adapt.finetune import start_from
+from simreal.adapt.adapted_run import start_from
 from simreal.adapt.residual_data import SMOOTHING
 from simreal.adapt.transitions import reward_not_in_logs
 from simreal.configs import shipped_experiments

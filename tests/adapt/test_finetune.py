@@ -12,7 +12,8 @@ import torch
 import yaml
 from click.testing import CliRunner
 
-from simreal.adapt.finetune import finetune, start_finetuning, start_from
+from simreal.adapt.adapted_run import start_from
+from simreal.adapt.finetune import finetune, start_finetuning
 from simreal.agents.checkpoint import load_checkpoint
 from simreal.agents.exported import find_normalizer
 from simreal.cli.main import cli
@@ -301,7 +302,7 @@ def test_a_base_with_a_residual_model_is_kept_with_it(
 def test_a_run_that_is_killed_while_it_is_made_is_known_as_adapted(
     base: Run, identified: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("simreal.adapt.finetune.copy_file", Mock(side_effect=KeyboardInterrupt))
+    monkeypatch.setattr("simreal.adapt.adapted_run.copy_file", Mock(side_effect=KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         start_finetuning(base, identified, steps=128, path=tmp_path / "new")
     run = Run.open(tmp_path / "new")
@@ -316,10 +317,19 @@ def test_a_base_that_finds_no_room_leaves_no_folder(
     base: Run, identified: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refusal = Mock(side_effect=UserError("No space left on device"))
-    monkeypatch.setattr("simreal.adapt.finetune.copy_file", refusal)
+    monkeypatch.setattr("simreal.adapt.adapted_run.copy_file", refusal)
     with pytest.raises(UserError, match="No space left"):
         start_finetuning(base, identified, steps=128, path=tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_what_another_process_trains_in_meanwhile_is_left_to_it(
+    base: Run, identified: Path, tmp_path: Path
+) -> None:
+    run = start_finetuning(base, identified, steps=128, path=tmp_path / "new").run
+    with Run(run.path).lock(), pytest.raises(UserError, match="another process is training here"):
+        finetune(run)
+    assert Run.open(run.path).experiment()
 
 
 def test_a_policy_of_no_numbers_is_refused_before_a_folder_is_made(

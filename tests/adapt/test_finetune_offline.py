@@ -11,7 +11,8 @@ from click.testing import CliRunner
 
 from simreal.action import ActionPipeline
 from simreal.adapt import coverage
-from simreal.adapt.finetune_offline import _write, finetune_offline, learnable
+from simreal.adapt.adapted_run import learnable
+from simreal.adapt.finetune_offline import _write, finetune_offline
 from simreal.adapt.gate import judge, write_verdict
 from simreal.adapt.offline import OfflineConfig
 from simreal.adapt.transitions import read_transitions
@@ -28,6 +29,7 @@ from simreal.experiment import ExperimentConfig, load_experiment
 from simreal.files import digest
 from simreal.logs.formats import read_logs
 from simreal.run import Run
+from simreal.run_facts import Adapted
 from simreal.run_verdict import reasons_against_export
 from simreal.state import RobotCommand, RobotState
 from simreal.train import load_agent, start_run, train
@@ -250,6 +252,7 @@ def test_what_is_killed_while_it_is_written_is_known_as_adapted_and_no_room_leav
     for error, left in ((KeyboardInterrupt, True), (UserError, False)):
         monkeypatch.setattr("simreal.adapt.finetune_offline.save_checkpoint", Mock(side_effect=error))
         with pytest.raises(error):
-            _write(run, tmp_path / error.__name__, experiment, agent, {"method": "finetune-offline"})
+            adapted = Adapted(method="finetune-offline")
+            _write(run, tmp_path / error.__name__, experiment, agent, adapted)
         assert (tmp_path / error.__name__).exists() == left
     assert reasons_against_export(Run.open(tmp_path / "KeyboardInterrupt"))
