@@ -68,11 +68,7 @@ def deploy(
         steps = steps_per_action(contract.control_rate, options.driver_rate)
         if options.shadow:
             driver = ShadowDriver(driver)
-        stack.callback(driver.disconnect)
-        robot = driver.connect()
-        stack.callback(driver.off)
-        refuse_misfits(policy, robot)
-        refuse_missing_sensors(contract, driver)
+        _connect(stack, policy, driver)
         broadcast = Broadcast(contract, kept=log is not None)
         stack.callback(broadcast.close)
         recorder = None
@@ -87,26 +83,40 @@ def deploy(
             if refused:
                 warn(warning(refused))
             ended_by = loop.run(duration, interrupt)
-        timing = loop.statistics.percentiles()
-        if recorder is not None:
-            recorder.close(timing)
-        fault = loop.supervisor.fault
-        return Outcome(
-            ended_by,
-            None if fault is None else fault.reason,
-            None if fault is None else fault.check,
-            loop.actions,
-            loop.periods,
-            loop.overruns,
-            loop.supervisor.limited,
-            dict(loop.supervisor.limited_by.most_common()),
-            recorder.lost if recorder else 0,
-            recorder.failure if recorder else None,
-            timing,
-            loop.travel.driven(),
-            options.real_time is not None and not refused,
-            None if fault is None else fault.phase.value,
-        )
+        return _outcome(ended_by, loop, recorder, options.real_time is not None and not refused)
+
+
+def _connect(stack: ExitStack, policy: Runnable, driver: Driver) -> None:
+    """Reach the robot, to be passive and let go of when the stack ends, and refuse one that misfits."""
+    stack.callback(driver.disconnect)
+    robot = driver.connect()
+    stack.callback(driver.off)
+    refuse_misfits(policy, robot)
+    refuse_missing_sensors(policy.contract, driver)
+
+
+def _outcome(ended_by: str, loop: ControlLoop, recorder: Recorder | None, real_time: bool) -> Outcome:
+    """How it went; the log is closed, to know what it lost."""
+    timing = loop.statistics.percentiles()
+    if recorder is not None:
+        recorder.close(timing)
+    supervisor, fault = loop.supervisor, loop.supervisor.fault
+    return Outcome(
+        ended_by=ended_by,
+        fault=None if fault is None else fault.reason,
+        check=None if fault is None else fault.check,
+        cycles=loop.actions,
+        periods=loop.periods,
+        overruns=loop.overruns,
+        limited=supervisor.limited,
+        limited_by=dict(supervisor.limited_by.most_common()),
+        dropped=recorder.lost if recorder else 0,
+        log_failure=recorder.failure if recorder else None,
+        timing=timing,
+        driven_travel=loop.travel.driven(),
+        real_time=real_time,
+        fault_phase=None if fault is None else fault.phase.value,
+    )
 
 
 def refuse_misfits(policy: Runnable, robot: RobotDescription) -> None:

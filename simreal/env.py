@@ -23,7 +23,7 @@ from simreal.randomization.build import build_world
 from simreal.randomization.camera_effects import CameraEffects
 from simreal.randomization.followed import refuse_not_followed
 from simreal.randomization.randomizer import Randomizer
-from simreal.randomization.residual import read_residual
+from simreal.randomization.residual import ResidualModel, read_residual
 from simreal.randomization.specification import reach
 from simreal.randomization.terrain import TerrainMap
 from simreal.randomization.world import World
@@ -66,25 +66,13 @@ class BatchEnv(Environment):
         self.experiment = experiment
         self._mirror = robot.config.mirror
         self.task = find_task(experiment.task, experiment.robot)
-
         residual = read_residual(experiment.residual.file) if experiment.residual else None
         self._penalty = experiment.residual.penalty if experiment.residual else 0.0
-
-        def build(simulations: int) -> World:
-            specification, rate = experiment.randomization, experiment.control_rate
-            scene, engine = experiment.scene, experiment.engine
-            places = (specification, pins, rate, threads, scene, engine, residual)
-            return build_world(robot, simulations, *places)
-
-        self._world = build(count)
+        self._world, ahead = (
+            _build_world(experiment, number, pins, threads, residual) for number in (count, MADE_READY)
+        )
         self.physics = self._world.physics
-        ahead = build(MADE_READY)
-        randomizer = Randomizer(experiment.randomization, ahead, pins, experiment.schedule)
-        if experiment.engine != "mujoco":
-            refuse_not_followed(randomizer, experiment.engine)
-        self._redrawing: Randomizer | None = None
-        if randomizer.changes_within_episodes:
-            self._redrawing = Randomizer(experiment.randomization, self._world, pins)
+        randomizer = self._make_randomizer(ahead, pins)
         self._commands = Commands(experiment, self.task)
         self._critic = Privileged(experiment.privileged, self.task, randomizer)
         self._refuse_other_objects(ahead.objects)
@@ -110,16 +98,32 @@ class BatchEnv(Environment):
         self._action = np.zeros((count, self.action_size))
         self.command = np.zeros((count, self._commands.size))
         self._marks = self._places_of_marks() if self.task.marks else []
-        self._sight: Sight | None = None
-        if experiment.cameras:
-            late = 1e-3 * reach(experiment.randomization, pins, CAMERA_LATENCY)[1]
-            rate = experiment.control_rate
-            self._sight = Sight(experiment.cameras, self._world, rate, late, threads)
+        self._sight = self._make_sight(pins, threads)
+        if self._sight is not None:
             self.images = self._sight.pipeline.images
         motion = self._motion(self._action)
         self.privileged = self._critic.see(motion, self._draws)
         tells = experiment.teacher.tells if experiment.teacher else ()
         self.told_columns = self._critic.columns(tells, motion)
+
+    def _make_randomizer(self, ahead: World, pins: Mapping[str, float]) -> Randomizer:
+        """What draws the episodes, in the world where they begin; its like where they go on."""
+        experiment = self.experiment
+        randomizer = Randomizer(experiment.randomization, ahead, pins, experiment.schedule)
+        if experiment.engine != "mujoco":
+            refuse_not_followed(randomizer, experiment.engine)
+        self._redrawing: Randomizer | None = None
+        if randomizer.changes_within_episodes:
+            self._redrawing = Randomizer(experiment.randomization, self._world, pins)
+        return randomizer
+
+    def _make_sight(self, pins: Mapping[str, float], threads: int) -> Sight | None:
+        """The cameras, if there are some."""
+        experiment = self.experiment
+        if not experiment.cameras:
+            return None
+        late = 1e-3 * reach(experiment.randomization, pins, CAMERA_LATENCY)[1]
+        return Sight(experiment.cameras, self._world, experiment.control_rate, late, threads)
 
     def _refuse_other_objects(self, tracked: tuple[str, ...]) -> None:
         if tracked != self.task.objects:
@@ -257,3 +261,24 @@ class BatchEnv(Environment):
             cause[function(motion)] = index
         cause[diverged] = len(self.task.terminations)
         return cause
+
+
+def _build_world(
+    experiment: ExperimentConfig,
+    count: int,
+    pins: Mapping[str, float],
+    threads: int,
+    residual: ResidualModel | None,
+) -> World:
+    """Simulations of an experiment's robot, where it stands."""
+    return build_world(
+        load_robot(experiment.robot),
+        count,
+        experiment.randomization,
+        pins,
+        experiment.control_rate,
+        threads,
+        experiment.scene,
+        experiment.engine,
+        residual,
+    )

@@ -20,6 +20,7 @@ from simreal.adapt.flown import compare_flights
 from simreal.adapt.gate_measures import BLOCK, SUCCESS, Part, compare_actions, compare_episodes
 from simreal.adapt.replayed import Acted, act_on, states_of
 from simreal.adapt.worlds import experiment_in, mix_worlds, robot_experiment
+from simreal.episodes import Episode
 from simreal.errors import UserError
 from simreal.evaluate import Candidate, load_candidate, run_episodes
 from simreal.experiment import ExperimentConfig
@@ -149,64 +150,92 @@ def judge(
         UserError: a training that has not finished, no base policy, or one of another robot, task or
             rate.
     """
-    if run.unfinished:  # as long as it has not begun to learn, its policy is the base's
-        go_on, kept = run.command_to_go_on, run.steps_kept()
-        end = f"; or let it end there: {go_on} -o train.total_steps={kept}" if kept else ""
-        raise UserError(f"{run.path}: {run.unfinished}; go on with: {go_on}{end}")
+    _refuse_unfinished(run)
     place = find_policy(_base_of(run, against))
     # Before they are loaded: what is trained meanwhile is not judged.
     judged, held_against = digest(run.latest_checkpoint()), _digest(place)
     base, adapted = load_candidate(place), load_candidate(run.path)
     one, other = _comparable(base, adapted)
-    identified = identified_robot(run, identified)
-    parts, missing = [], []
     # First: logs of another robot are refused at once.
     real = _compare_on_logs(base, adapted, logs)
     flown = compare_flights(base, adapted, logs, one)
-    done = 0
-
-    def compare(name: str, where: str, worlds: ExperimentConfig) -> Part:
-        nonlocal done
-        found = []
-        for candidate, own in ((base, one), (adapted, other)):
-
-            def hear(number: int, so_far: int = done, who: str = candidate.name) -> None:
-                if tell is not None:
-                    tell(f"{name}, {who}", so_far + number)
-
-            experiment = in_worlds_of(own, worlds)
-            found.append(run_episodes(candidate.act, experiment, episodes, seed, None, hear))
-            done += episodes
-        return Part(name, where, compare_episodes(*found))
-
-    parts.append(compare(OLD, f"{episodes} episodes as {base.name} was trained", one))
-    if identified is None:
-        missing.append("the identified robot: neither --randomization nor an identified.yaml in the run")
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            worlds = mix_worlds(one, read_posterior(identified), identified, 0.0)
-            file = Path(folder) / "worlds.yaml"
-            write_posterior(file, worlds.posterior)
-            where = f"{episodes} episodes as {identified.name} says"
-            robot = experiment_in(one, worlds, file).model_copy(update={"residual": other.residual})
-            parts.append(compare(IDENTIFIED_ROBOT, where, robot))
-    adaptation = run.facts().adapted
-    for what, found in (("states of the real robot", real), ("flights of both on the robot", flown)):
-        if isinstance(found, Part):
-            parts.append(found)
-        else:
-            missing.append(f"{what}: {found}")
+    pair = _InEpisodes(((base, one), (adapted, other)), episodes, seed, tell)
+    compared: dict[str, Part | str] = {
+        "the old worlds": pair.compare(OLD, f"{episodes} episodes as {base.name} was trained", one),
+        "the identified robot": _compare_identified(pair, one, other, identified_robot(run, identified)),
+        "states of the real robot": real,
+        "flights of both on the robot": flown,
+    }
+    made_by = run.facts().adapted
     return Gate(
-        run.path.name,
-        judged,
-        base.name,
-        held_against,
-        episodes,
-        seed,
-        tuple(parts),
-        tuple(missing),
-        {} if adaptation is None else adaptation.as_json(),
+        policy=run.path.name,
+        policy_sha256=judged,
+        base=base.name,
+        base_sha256=held_against,
+        episodes=episodes,
+        seed=seed,
+        parts=tuple(each for each in compared.values() if isinstance(each, Part)),
+        not_judged=tuple(f"{what}: {why}" for what, why in compared.items() if isinstance(why, str)),
+        made_by={} if made_by is None else made_by.as_json(),
     )
+
+
+def _refuse_unfinished(run: Run) -> None:
+    """As long as it has not begun to learn, its policy is the base's."""
+    if run.unfinished:
+        go_on, kept = run.command_to_go_on, run.steps_kept()
+        end = f"; or let it end there: {go_on} -o train.total_steps={kept}" if kept else ""
+        raise UserError(f"{run.path}: {run.unfinished}; go on with: {go_on}{end}")
+
+
+@dataclass(slots=True)
+class _InEpisodes:
+    """Both policies, in the same episodes.
+
+    Attributes:
+        policies: the base and the adapted one, each with its experiment.
+        episodes: of each in each simulator.
+        seed: of them.
+        tell: see `judge`.
+        done: of all episodes.
+    """
+
+    policies: tuple[tuple[Candidate, ExperimentConfig], tuple[Candidate, ExperimentConfig]]
+    episodes: int
+    seed: int
+    tell: Tell | None
+    done: int = 0
+
+    def compare(self, name: str, where: str, worlds: ExperimentConfig) -> Part:
+        """A part of that name, in the worlds of an experiment and by its rewards."""
+        base, adapted = (
+            self._run(name, candidate, in_worlds_of(own, worlds)) for candidate, own in self.policies
+        )
+        return Part(name, where, compare_episodes(base, adapted))
+
+    def _run(self, name: str, candidate: Candidate, experiment: ExperimentConfig) -> list[Episode]:
+        def hear(number: int) -> None:
+            if self.tell is not None:
+                self.tell(f"{name}, {candidate.name}", self.done + number)
+
+        found = run_episodes(candidate.act, experiment, self.episodes, self.seed, None, hear)
+        self.done += self.episodes
+        return found
+
+
+def _compare_identified(
+    pair: _InEpisodes, one: ExperimentConfig, other: ExperimentConfig, identified: Path | None
+) -> Part | str:
+    """What both do among identified robots; or why nobody knows."""
+    if identified is None:
+        return "neither --randomization nor an identified.yaml in the run"
+    with tempfile.TemporaryDirectory() as folder:
+        worlds = mix_worlds(one, read_posterior(identified), identified, 0.0)
+        file = Path(folder) / "worlds.yaml"
+        write_posterior(file, worlds.posterior)
+        where = f"{pair.episodes} episodes as {identified.name} says"
+        robot = experiment_in(one, worlds, file).model_copy(update={"residual": other.residual})
+        return pair.compare(IDENTIFIED_ROBOT, where, robot)
 
 
 def identified_robot(run: Run, given: Path | None = None) -> Path | None:

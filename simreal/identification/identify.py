@@ -112,24 +112,16 @@ def identify(
         UserError: names that do not fit the robot, logs that do not suffice or lack velocities that
             shall count, or simulation-based inference of what differs by group of logs or by log.
     """
-    for asked in (asked for each in nested for asked in each):
-        if simulations is not None and asked.varies is not None:
-            raise UserError(
-                f"{asked.name}@{asked.varies}: --simulations knows no value that differs by "
-                f"{NOUNS[asked.varies]}"
-            )
-    for each in recordings if cutting.velocities else ():
-        if each.velocity is None:
-            raise UserError(
-                f"{each.name}: --velocities, but no joint_velocity by joint_position's clock"
-            )
+    varying = [(each.name, each.varies) for asked in nested for each in asked if each.varies is not None]
+    if simulations is not None and varying:
+        name, scope = varying[0]
+        raise UserError(f"{name}@{scope}: --simulations knows no value that differs by {NOUNS[scope]}")
+    if cutting.velocities:
+        _refuse_without_velocities(recordings)
     say = tell or (lambda text: None)
-    model = setup.compiled()
-    marked = [mark_pushes(each, setup.robot.description, model) for each in recordings]
-    parts = split(marked, hold_out)
-    for asked in (asked for each in nested for asked in each):
-        if asked.varies is not None:
-            distinct_parts(asked.name, asked.varies, parts.fitted)
+    parts = _split(setup, recordings, hold_out)
+    for name, scope in varying:
+        distinct_parts(name, scope, parts.fitted)
     nominal = predict_windows(setup, parts.held_out, (), np.zeros((1, 0)), cutting, parts.between)
     say(
         "losses are in noise that is estimated anew in the first iterations, and grow with the windows: "
@@ -161,6 +153,21 @@ def identify(
         low=low,
         high=high,
     )
+
+
+def _refuse_without_velocities(recordings: Sequence[Recording]) -> None:
+    for each in recordings:
+        if each.velocity is None:
+            raise UserError(
+                f"{each.name}: --velocities, but no joint_velocity by joint_position's clock"
+            )
+
+
+def _split(setup: Setup, recordings: Sequence[Recording], hold_out: Sequence[str]) -> Split:
+    """What is fitted to and what judges, with the times at which something pushed the robot."""
+    model = setup.compiled()
+    marked = [mark_pushes(each, setup.robot.description, model) for each in recordings]
+    return split(marked, hold_out)
 
 
 def describe_pushes(found: Identification) -> list[str]:

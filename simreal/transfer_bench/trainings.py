@@ -48,7 +48,14 @@ def trained(
     def broken_off(agent: BaseAlgorithm) -> bool:
         return until is not None and agent.num_timesteps >= until
 
-    ended = train(run, True, None, tenths(tell), broken_off, None, find_teacher, beside)
+    ended = train(
+        run,
+        resume=True,
+        listen=tenths(tell),
+        stop_early=broken_off,
+        find_teacher=find_teacher,
+        beside=beside,
+    )
     finish(run, ended)
     return run
 
