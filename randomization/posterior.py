@@ -24,7 +24,7 @@ from collections.abc import Iterator, Sequence, Sized
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeGuard, TypeVar
 
 import numpy as np
 import yaml
@@ -41,6 +41,14 @@ BAND = 0.9
 """Share of measurements that the samples' predictions are to cover."""
 COVERED, NOT_COVERED = 0.85, 0.5
 """Of what was held out, where identified robots count in full, and where they are no robots like it."""
+
+
+def is_uncovered(coverage: float | None) -> TypeGuard[float]:
+    """Whether identified robots are none like the real one: they cover `NOT_COVERED`, or less.
+
+    Where nobody knows what they cover, they are taken for robots like it.
+    """
+    return coverage is not None and coverage <= NOT_COVERED
 
 
 SizedT = TypeVar("SizedT", bound=Sized)

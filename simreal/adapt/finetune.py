@@ -29,6 +29,7 @@ from simreal.randomization.posterior import (
     COVERED,
     NOT_COVERED,
     Source,
+    is_uncovered,
     read_posterior,
     write_posterior,
 )
@@ -136,9 +137,9 @@ def start_finetuning(
 
 
 def _refuse_uncovered(coverage: float | None, path: Path) -> None:
-    if coverage is not None and coverage <= NOT_COVERED:
+    if is_uncovered(coverage):
         raise UserError(
-            f"{path} covers {math.floor(100 * coverage)} % of what was held out, less than half: "
+            f"{path} covers {math.floor(100 * coverage)} % of what was held out, no more than half: "
             "policies that were trained among such robots were no better on the real one than before. "
             "simreal identify may find what is lacking with more --parameters; --old-share "
             f"{OLD_SHARE:g} trains among them all the same"

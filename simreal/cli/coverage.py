@@ -14,7 +14,7 @@ def warn_of_coverage(file: Path, coverage: float | None, flown: str) -> None:
         coverage: of what was held out, if known.
         flown: what only flights on the robot tell then.
     """
-    from simreal.randomization.posterior import BAND, NOT_COVERED
+    from simreal.randomization.posterior import BAND, is_uncovered
 
     if coverage is None or coverage >= BAND:
         return
@@ -27,7 +27,7 @@ def warn_of_coverage(file: Path, coverage: float | None, flown: str) -> None:
         f"{file} covers {math.floor(100 * coverage)} % of what was held out, where it is to cover "
         f"{100 * BAND:.0f} %: the robot may have something that none of its parameters describes, or "
         f"differ by day. simreal identify may find it with more --parameters; until then only flights "
-        f"{flown}{no_better if coverage <= NOT_COVERED else ''}",
+        f"{flown}{no_better if is_uncovered(coverage) else ''}",
         style="yellow",
         soft_wrap=True,
     )

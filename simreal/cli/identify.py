@@ -150,10 +150,10 @@ def identify(
 def _next(found: "Identification", made: "Posterior", robot: str, output: Path) -> str:
     """What to do with a result: record or ask more where it tells too little, else train."""
     from simreal.identification.verdict import verdict
-    from simreal.randomization.posterior import NOT_COVERED
+    from simreal.randomization.posterior import is_uncovered
 
     said = verdict(found)
-    covered = made.coverage is None or made.coverage > NOT_COVERED
+    covered = not is_uncovered(made.coverage)
     lines = []
     if said.untold or not said.sound:
         excitation = f"excitation_{output.stem}.yaml"

@@ -22,8 +22,8 @@ from simreal.identification.identify import Identification, identify
 from simreal.identification.identify import posterior as posterior_of
 from simreal.identification.recording import Recording
 from simreal.randomization.posterior import (
-    NOT_COVERED,
     Posterior,
+    is_uncovered,
     read_posterior,
     sources_of,
     write_posterior,
@@ -181,7 +181,7 @@ def _identify(robot: str, recordings: Sequence[Recording], tell: Tell) -> Identi
 
 
 def _adapted(
-    job: Job, tell: Tell, go_on: Callable[[Adaptation, Path], Made], not_covered: float | None = None
+    job: Job, tell: Tell, go_on: Callable[[Adaptation, Path], Made], if_covered: bool = False
 ) -> Made:
     """Meet the robot and go on from there, with what that took.
 
@@ -189,10 +189,10 @@ def _adapted(
         job: of an arm.
         tell: hears of it.
         go_on: from what is shared and the posterior's file; nothing else was done with the robot.
-        not_covered: of what was held out; of no more, nothing is made. No limit if None.
+        if_covered: whether nothing is made of robots that cover too little of what was held out.
     """
     shared = adaptation(job, tell)
-    useless = _useless(shared, not_covered)
+    useless = _useless(shared, if_covered)
     if useless is not None or shared.identified is None:
         # What identify and finetune advise then is to train without it: the uniform arm.
         path = replace(job, arm="uniform").target_free
@@ -205,12 +205,12 @@ def _adapted(
     return Made(made.run, shared.seconds, shared.resets, shared.violations, (*fell, *made.notes))
 
 
-def _useless(shared: Adaptation, not_covered: float | None) -> str | None:
+def _useless(shared: Adaptation, if_covered: bool) -> str | None:
     """Why nothing is to be made of what was identified; None if something is."""
     if shared.identified is None:
         return "the model as it is was offered"
     coverage = read_posterior(shared.identified).coverage
-    if not_covered is not None and coverage is not None and coverage <= not_covered:
+    if if_covered and is_uncovered(coverage):
         return f"{100 * coverage:.0f} % of what was held out were covered"
     return None
 
@@ -264,7 +264,7 @@ def posterior(job: Job, tell: Tell) -> Made:
     def go_on(shared: Adaptation, identified: Path) -> Made:
         return Made(_finetuned(job, shared, identified, tell))
 
-    return _adapted(job, tell, go_on, not_covered=NOT_COVERED)
+    return _adapted(job, tell, go_on, if_covered=True)
 
 
 def residual(job: Job, tell: Tell) -> Made:

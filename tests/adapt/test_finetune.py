@@ -221,12 +221,15 @@ def test_the_less_is_covered_the_more_of_the_old_worlds_stay(
     assert f"{round(600 * (1 - share))} worlds as identified" in worlds.provenance
 
 
+@pytest.mark.parametrize("coverage", [0.2, 0.5])
 def test_robots_that_do_not_cover_the_real_one_are_not_trained_on_unless_told_to(
-    base: Run, identified: Path, tmp_path: Path
+    base: Run, identified: Path, tmp_path: Path, coverage: float
 ) -> None:
-    found = read_posterior(identified).model_copy(update={"coverage": 0.2})
+    found = read_posterior(identified).model_copy(update={"coverage": coverage})
     write_posterior(identified, found)
-    with pytest.raises(UserError, match=r"covers 20 % of what was held out, less than half"):
+    with pytest.raises(
+        UserError, match=rf"covers {100 * coverage:.0f} % .* held out, no more than half"
+    ):
         start_finetuning(base, identified, steps=128, path=tmp_path / "new")
     assert not (tmp_path / "new").exists()
     made = start_finetuning(base, identified, 0.3, 128, tmp_path / "new")

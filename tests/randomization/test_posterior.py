@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from simreal.errors import UserError
 from simreal.randomization.posterior import (
     Posterior,
+    is_uncovered,
     read_posterior,
     refuse_twice,
     sources_of,
@@ -218,3 +219,10 @@ def test_logs_of_the_same_content_are_both_named(tmp_path: Path) -> None:
         with pytest.raises(UserError) as raised:
             refuse_twice(twice, sources_of(twice), "why")
         assert str(raised.value).startswith(f"{twice[-1]}: the same content as {paths[0]}, and why:")
+
+
+@pytest.mark.parametrize(
+    ("coverage", "uncovered"), [(None, False), (0.0, True), (0.5, True), (0.501, False), (1.0, False)]
+)
+def test_robots_that_cover_half_or_less_are_uncovered(coverage: float | None, uncovered: bool) -> None:
+    assert is_uncovered(coverage) == uncovered
