@@ -37,7 +37,7 @@ class Inference:
         action: str,
         sizes: tuple[int, int],
         hidden_states: Sequence[HiddenState],
-        cameras: Sequence[CameraTerm] = (),
+        cameras: Sequence[CameraTerm],
     ) -> None:
         """Bind the buffers.
 

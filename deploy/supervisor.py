@@ -94,7 +94,7 @@ class Supervisor:
         robot: RobotDescription,
         safety: SafetyConfig,
         period: float,
-        shadow: bool = False,
+        shadow: bool,
     ) -> None:
         """Watch over a robot.
 

@@ -114,7 +114,7 @@ def noisy(
     deviation: Values,
     random: EpisodeRandom,
     step: NDArray[np.integer] | int,
-    camera: str = "camera",
+    camera: str,
 ) -> Pixels:
     """Add white noise of (n,) standard deviations to (n, height, width, channels) images."""
     drawn = random.normal(f"{camera}/noise", images[0].size, step)

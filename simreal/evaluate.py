@@ -186,7 +186,7 @@ def run_given(
     act: Act,
     experiment: BaseExperiment,
     seeds: SeedArray,
-    draws: NDArray[np.float64] | None = None,
+    draws: NDArray[np.float64] | None,
     pins: Mapping[str, float] | None = None,
     listen: Callable[[int], None] | None = None,
 ) -> list[Episode]:

@@ -10,6 +10,8 @@ Z = 1.959964
 """Quantile of the normal distribution for a 95 % interval."""
 Z_90 = 1.645
 """The same for a 90 % interval."""
+RESAMPLES = 4000
+"""Of a bootstrap."""
 
 
 class Interval(NamedTuple):
@@ -76,7 +78,7 @@ def student_interval(values: Sequence[float], confidence: float = 0.975) -> Inte
     return Interval(mean, mean - margin, mean + margin)
 
 
-def bootstrap_interval(values: Sequence[float], resamples: int = 4000) -> Interval:
+def bootstrap_interval(values: Sequence[float]) -> Interval:
     """Mean with the percentile interval of its bootstrap (Efron, 1979), the same for the same values.
 
     A single value has no interval.
@@ -84,6 +86,6 @@ def bootstrap_interval(values: Sequence[float], resamples: int = 4000) -> Interv
     if len(values) < 2:
         return mean_interval(values)
     given = np.asarray(values, dtype=np.float64)
-    picked = np.random.default_rng(0).integers(0, len(given), (resamples, len(given)))
+    picked = np.random.default_rng(0).integers(0, len(given), (RESAMPLES, len(given)))
     low, high = np.quantile(given[picked].mean(axis=1), (0.025, 0.975))
     return Interval(float(given.mean()), float(low), float(high))

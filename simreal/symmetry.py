@@ -69,7 +69,7 @@ class Symmetry:
 
 
 def make_symmetry(
-    contract: Contract, mirror: MirrorConfig, reversed_commands: Collection[str] = ()
+    contract: Contract, mirror: MirrorConfig, reversed_commands: Collection[str]
 ) -> Symmetry:
     """The mirror images of all that a contract describes.
 

@@ -103,8 +103,8 @@ class Gamepad:
             self._file = None
 
 
-def open_gamepad(commands: Sequence[Command], path: str = "") -> Steering:
-    """The gamepad at a path, or the first one that is plugged in.
+def open_gamepad(commands: Sequence[Command], path: str) -> Steering:
+    """The gamepad at a path, or the first one that is plugged in if the path is empty.
 
     Raises:
         UserError: there is none, or it may not be opened.

@@ -127,7 +127,7 @@ def can_round_trips(rounds: int) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def emulated_leg(robot: str, options: Sequence[str] = ()) -> Iterator[Path]:
+def emulated_leg(robot: str, options: Sequence[str]) -> Iterator[Path]:
     """The emulator of a robot with CAN motors in another process; the path of its slcan terminal.
 
     Args:

@@ -87,7 +87,7 @@ class _Pool:
 
 
 def qube(
-    folder: Path | None, hold_out: Sequence[str], tell: Tell, by_group: Sequence[str] = ()
+    folder: Path | None, hold_out: Sequence[str], tell: Tell, by_group: Sequence[str]
 ) -> dict[str, Any]:
     """Predict some of the Qube's logs with a model fitted to all others, for each part in turn.
 
@@ -272,7 +272,7 @@ def _thinned(recording: Recording, period: float = 0.004) -> Recording:
 
 
 def band_coverage(
-    folder: Path | None, days: Sequence[str], tell: Tell, by_group: Sequence[str] = ()
+    folder: Path | None, days: Sequence[str], tell: Tell, by_group: Sequence[str]
 ) -> dict[str, Any]:
     """Fit to some days of the Qube's logs, widen on another, then see how much of a third is covered.
 

@@ -209,13 +209,11 @@ def _golden(model: Any, contract: Contract) -> GoldenVectors:
     return GoldenVectors(**{name: (tuple(values.tolist()),) for name, values in rows.items()})
 
 
-def run_loop(
-    rate: float, duration: float, logged: bool = True, robot: StillRobot | None = None
-) -> Outcome:
-    """One run of the loop in real time, as far as the kernel permits; recorded unless told otherwise."""
+def run_loop(rate: float, duration: float, robot: StillRobot | None = None) -> Outcome:
+    """One recorded run of the loop in real time, as far as the kernel permits."""
     with tempfile.TemporaryDirectory() as folder:
         policy = bench_policy(rate, Path(folder))
-        log = Path(folder) / "flight.mcap" if logged else None
+        log = Path(folder) / "flight.mcap"
         options = LoopOptions(real_time=RealTime(PRIORITY))
         return deploy(policy, robot or StillRobot(), duration, log, options=options)
 

@@ -16,7 +16,7 @@ Values = NDArray[np.float64]
 
 
 def outside_ranges(
-    randomized: Path, plain: Path, worlds: int, beyond: float, seed: int = 0
+    randomized: Path, plain: Path, worlds: int, beyond: float, seed: int
 ) -> dict[str, Any]:
     """Two policies on the same worlds outside of the ranges that the first was trained under.
 

@@ -22,7 +22,7 @@ def time_to_solve(
     agent: str,
     seeds: Sequence[int],
     limit: float | None,
-    tell: Callable[[str], object] = lambda text: None,
+    tell: Callable[[str], object],
 ) -> dict[str, Any]:
     """Wall time from the start of training until the deterministic policy meets the bar.
 

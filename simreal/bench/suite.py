@@ -86,7 +86,7 @@ def suite_tasks() -> dict[str, Any]:
 
 
 def suite_speed(
-    tasks: Sequence[str], simulations: int, processes: int, repeats: int, tell: Tell = lambda text: None
+    tasks: Sequence[str], simulations: int, processes: int, repeats: int, tell: Tell
 ) -> dict[str, Any]:
     """Environment steps/s of the adapter and of `SubprocVecEnv` over the same tasks, in turn.
 

@@ -39,7 +39,7 @@ class Sight:
         world: World,
         control_rate: float,
         longest_latency: float,
-        threads: int = 0,
+        threads: int,
     ) -> None:
         """Prepare.
 

@@ -71,10 +71,9 @@ def draw_members(
     unknowns: list[Unknown],
     factors: Values | float,
     count: int,
-    seed: int = 0,
 ) -> Values:
     """(count, unknowns) values, all within their bounds; the same random numbers for any factors."""
-    normal = np.random.default_rng(seed).standard_normal((count, len(values)))
+    normal = np.random.default_rng(0).standard_normal((count, len(values)))
     covariance = widened(uncertainty.covariance, uncertainty.prior, factors)
     scale = np.sqrt(np.diag(covariance))
     eigenvalues, vectors = np.linalg.eigh(covariance / (scale[:, None] * scale))
@@ -110,25 +109,24 @@ def deviation(noise: Values, model_error: Values, time: Values) -> Values:
     return result
 
 
-def band(predicted: Values, spread: Values, rate: float = BAND) -> tuple[Values, Values]:
+def band(predicted: Values, spread: Values) -> tuple[Values, Values]:
     """Lower and upper edge, (windows, samples, joints), of an ensemble's (members, ...) positions.
 
     Args:
         predicted: of the members.
         spread: (joints,) or for each sample, standard deviation of a measurement from them.
-        rate: that the band is to cover.
     """
-    low, middle, high = _quantiles(predicted, rate)
+    low, middle, high = _quantiles(predicted)
     reach = Z_90 * spread
     return middle - np.hypot(middle - low, reach), middle + np.hypot(high - middle, reach)
 
 
-def _quantiles(predicted: Values, rate: float) -> Values:
+def _quantiles(predicted: Values) -> Values:
     """(3, windows, samples, joints) lower edge, middle and upper edge of the members alone.
 
     They are no numbers where no member's simulation came that far.
     """
-    tail = 0.5 * (1.0 - rate)
+    tail = 0.5 * (1.0 - BAND)
     finite = np.isfinite(predicted)
     none = ~finite.any(axis=0)
     members = np.where(finite | none, np.where(none, 0.0, predicted), np.nan)
@@ -151,9 +149,8 @@ def model_error(
     valid: NDArray[np.bool_],
     noise: Values,
     time: Values,
-    rate: float = BAND,
 ) -> Values:
-    """(joints,) the smallest error by the second with which the band covers a rate of each joint.
+    """(joints,) the smallest error by the second with which the band covers `BAND` of each joint.
 
     Args:
         predicted: (members, windows, samples, joints).
@@ -161,19 +158,18 @@ def model_error(
         valid: (windows, samples).
         noise: (joints,) standard deviation of a measurement.
         time: (windows, samples) s since the predictions began.
-        rate: wanted.
     """
-    low, middle, high = _quantiles(predicted, rate)
+    low, middle, high = _quantiles(predicted)
     off = measured - middle
     explained = np.where(off > 0.0, high - middle, middle - low)
     # Of each measurement, the error by which it would just lie on the edge.
     square = (off**2 - explained**2) / Z_90**2 - noise**2
     needed = np.sqrt(np.maximum(square, 0.0))[valid] / np.maximum(time, 1e-9)[valid][:, None]
-    result: Values = np.quantile(needed, rate, axis=0, method="higher")
+    result: Values = np.quantile(needed, BAND, axis=0, method="higher")
     return result
 
 
-def widen(covered: Callable[[Values], Values], shares: Values, rate: float = BAND) -> Widening:
+def widen(covered: Callable[[Values], Values], shares: Values) -> Widening:
     """Widen, step by step, the unknowns of the joints that are not covered.
 
     It ends where every joint is covered, where widening gains nothing more, or where it would make the
@@ -182,12 +178,11 @@ def widen(covered: Callable[[Values], Values], shares: Values, rate: float = BAN
     Args:
         covered: (joints,) coverage with (unknowns,) factors on the deviations.
         shares: (unknowns, joints) of what is known of each unknown, by the joint that tells it.
-        rate: wanted of each joint.
     """
     joints = np.ones(shares.shape[1])
     found, growing = covered(np.ones(len(shares))), np.ones(len(joints), dtype=bool)
     while True:
-        growing &= (found < rate) & (joints * STEP <= WIDEST)
+        growing &= (found < BAND) & (joints * STEP <= WIDEST)
         if not growing.any():
             break
         trial = np.where(growing, joints * STEP, joints)

@@ -19,7 +19,7 @@ MOST_TURNS = 4.0
 """Of a joint with two ends. Beyond, multiples of 5 are degrees: robots were built with them."""
 
 
-def check_angles(file: ModelFile, described: Sequence[Joint] = ()) -> Iterator[Finding]:
+def check_angles(file: ModelFile, described: Sequence[Joint]) -> Iterator[Finding]:
     """All of them; with the joints of a description, ranges are surer."""
     for doubt in _doubts(file, described):
         severity: Severity = "error" if doubt.certain else "warning"
@@ -29,7 +29,7 @@ def check_angles(file: ModelFile, described: Sequence[Joint] = ()) -> Iterator[F
     yield from _servo_angles(file)
 
 
-def misread_joints(file: ModelFile, described: Sequence[Joint] = ()) -> list[Any]:
+def misread_joints(file: ModelFile, described: Sequence[Joint]) -> list[Any]:
     """Joints whose range is surely in another unit than it is read in: nothing that follows is true."""
     return [doubt.joint for doubt in _doubts(file, described) if doubt.certain]
 

@@ -13,7 +13,7 @@ from simreal.robots.loader import own_folder
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
-def refuse_name(name: str, replace: bool = False) -> None:
+def refuse_name(name: str, replace: bool) -> None:
     """Raise a `UserError` for a name that is none, or somebody's.
 
     Args:

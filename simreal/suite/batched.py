@@ -31,7 +31,7 @@ class BatchedSimulations:
 
     is_batched = True
 
-    def __init__(self, apart: Simulation, count: int, drawn: set[str], threads: int = 0) -> None:
+    def __init__(self, apart: Simulation, count: int, drawn: set[str], threads: int) -> None:
         """Make the batch.
 
         Args:

@@ -24,9 +24,9 @@ def _crc_of_byte(byte: int) -> int:
 CRC_OF_BYTE = [_crc_of_byte(byte) for byte in range(256)]
 
 
-def crc(data: bytes, start: int = 0) -> int:
-    """CRC-16 of polynomial 8005, most significant bit first, from a start value."""
-    value = start
+def crc(data: bytes) -> int:
+    """CRC-16 of polynomial 8005, most significant bit first, from 0."""
+    value = 0
     for byte in data:
         value = (value << 8 & 0xFF00) ^ CRC_OF_BYTE[value >> 8 ^ byte]
     return value

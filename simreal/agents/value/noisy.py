@@ -6,6 +6,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+INITIAL_SIGMA = 0.5
+"""Of weights, in shares of how far their means begin apart."""
+
 
 class NoisyLinear(nn.Module):
     """``y = (mu + sigma * noise) x``, weights and biases alike, with factorised Gaussian noise.
@@ -14,14 +17,14 @@ class NoisyLinear(nn.Module):
     row of a batch has noise of its own, so that many simulations explore apart; in evaluation none has.
     """
 
-    def __init__(self, inputs: int, outputs: int, initial_sigma: float = 0.5) -> None:
-        """Begin as the paper does: mu within 1/sqrt(inputs), sigma `initial_sigma` times that."""
+    def __init__(self, inputs: int, outputs: int) -> None:
+        """Begin as the paper does: mu within 1/sqrt(inputs), sigma `INITIAL_SIGMA` times that."""
         super().__init__()
         bound = 1.0 / math.sqrt(inputs)
         self.weight = nn.Parameter(torch.empty(outputs, inputs).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(outputs).uniform_(-bound, bound))
-        self.weight_sigma = nn.Parameter(torch.full((outputs, inputs), initial_sigma * bound))
-        self.bias_sigma = nn.Parameter(torch.full((outputs,), initial_sigma * bound))
+        self.weight_sigma = nn.Parameter(torch.full((outputs, inputs), INITIAL_SIGMA * bound))
+        self.bias_sigma = nn.Parameter(torch.full((outputs,), INITIAL_SIGMA * bound))
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """(batch, outputs) of (batch, inputs)."""
