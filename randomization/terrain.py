@@ -37,7 +37,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from simreal.episode_random import EpisodeRandom, episode_seed
-from simreal.errors import UserError, nearest
+from simreal.errors import UserError
 from simreal.randomization.terrain_tiles import (
     KINDS,
     Heights,
@@ -106,12 +106,6 @@ class TerrainMap:
         column = _index("terrain kind", kind, len(self.kinds))
         starts: NDArray[np.float64] = self.starts[row, column]
         return starts
-
-    def kind_index(self, kind: str) -> int:
-        """Number of a kind; a `UserError` names the nearest if the map does not have it."""
-        if kind not in self.kinds:
-            raise UserError(f"no terrain kind {kind!r} in this map: {nearest(kind, self.kinds)}")
-        return self.kinds.index(kind)
 
     def pick_kind(self, uniform: ArrayLike) -> NDArray[np.int64]:
         """Kinds by their shares, from uniform numbers in [0, 1), of the same shape."""

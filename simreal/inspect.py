@@ -1,16 +1,10 @@
 """A contract as tables for people."""
 
-from typing import TYPE_CHECKING
-
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from simreal.contract import JOINT_SOURCES, Contract
 from simreal.tables import folded_table, keep_names_whole
-
-if TYPE_CHECKING:
-    pass
-
 
 _MEANING = {"zero": "the command", "previous_target": "a step, added to the previous target"}
 """Of what an action maps to, by what it is relative to."""

@@ -132,11 +132,6 @@ class Frame:
         self.fields: NDArray[np.void] = np.ndarray((), struct.dtype, self._bytes)
 
     @property
-    def c_bytes(self) -> bytes:
-        """As it lies in C."""
-        return self._bytes[:-1].tobytes()
-
-    @property
     def checksum(self) -> int:
         """What its last field should say."""
         return crc32(self._bytes[: self.struct.size - 4].tobytes())

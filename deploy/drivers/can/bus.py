@@ -95,7 +95,6 @@ class CanBus:
 
     Attributes:
         name: for people.
-        garbage: lines that were no frames.
     """
 
     def __init__(self, interface: str, channel: str | None, bitrate: int) -> None:
@@ -106,7 +105,6 @@ class CanBus:
             DriverError: it cannot be opened.
         """
         self.name = f"{interface} {channel}" if channel else interface
-        self.garbage = 0
         if interface not in can.VALID_INTERFACES:
             raise UserError(f"driver can: interface={interface}: {nearest(interface, INTERFACES)}")
         settings = _settings(interface, bitrate)
@@ -162,7 +160,6 @@ class CanBus:
             try:
                 message = self._bus.recv(0.0)
             except GARBAGE:
-                self.garbage += 1
                 continue
             except (can.CanError, OSError) as error:
                 if self._forgets_garbage(error):
@@ -181,7 +178,6 @@ class CanBus:
         flush = getattr(self._bus, "flush", None)
         if flush is None or not isinstance(error.__cause__ or error.__context__, UnicodeError):
             return False
-        self.garbage += 1
         flush()
         return True
 

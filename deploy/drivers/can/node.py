@@ -39,7 +39,6 @@ class Node:
         time: s, when the question was sent that the newest reading answers: not later than the reading.
         fault: the first that it told; stays until it is cleared.
         enabled_at: s, when it was enabled; None while it is passive.
-        surplus: answers that nobody asked for, such as duplicates.
     """
 
     actuator: Actuator
@@ -53,7 +52,6 @@ class Node:
     time: float = float("-inf")
     fault: str | None = None
     enabled_at: float | None = None
-    surplus: int = 0
     _missing: int = 0
     _first_asked: float = float("-inf")
     _last_asked: float = float("-inf")
@@ -95,9 +93,7 @@ class Node:
             self.fault = self.fault or answer.fault
         elif isinstance(answer, Reading):
             self.fault = self.fault or answer.fault
-            if self._missing == 0:
-                self.surplus += 1  # a duplicate
-            else:
+            if self._missing > 0:  # else it is a duplicate
                 self._missing -= 1
                 self._take(answer)
 

@@ -27,31 +27,29 @@ WATCHDOG_PERIOD = 20e-3
 """s, of one step of `bus_watchdog`."""
 
 
-def _stored(address: int, size: int, unit: str = "", scale: float = 1.0) -> Register:
-    return Register(address, size, unit=unit, scale=scale, persistent=True)
-
-
-def _signed(address: int, size: int, unit: str, scale: float, persistent: bool = False) -> Register:
-    return Register(address, size, "twos_complement", 0, unit, scale, persistent)
+def _signed(address: int, size: int, unit: str, scale: float) -> Register:
+    return Register(address, size, "twos_complement", 0, unit, scale)
 
 
 REGISTERS = {
-    "model_number": _stored(0, 2),
-    "firmware": _stored(6, 1),
-    "id": _stored(7, 1),
-    "baud_index": _stored(8, 1),
-    "return_delay": _stored(9, 1, "s", 2e-6),
-    "drive_mode": _stored(10, 1),
-    "mode": _stored(11, 1),
-    "homing_offset": _signed(20, 4, "rad", STEP, persistent=True),
-    "highest_temperature": _stored(31, 1, "°C"),
-    "highest_voltage": _stored(32, 2, "V", 0.1),
-    "lowest_voltage": _stored(34, 2, "V", 0.1),
-    "largest_pwm": _stored(36, 2, "of full duty", 1 / FULL_PWM),
-    "velocity_limit": _stored(44, 4, "rad/s", SPEED_STEP),
-    "highest_position": _stored(48, 4, "rad", STEP),
-    "lowest_position": _stored(52, 4, "rad", STEP),
-    "shutdown": _stored(63, 1),
+    # EEPROM, which outlives a power cycle.
+    "model_number": Register(0, 2),
+    "firmware": Register(6, 1),
+    "id": Register(7, 1),
+    "baud_index": Register(8, 1),
+    "return_delay": Register(9, 1, unit="s", scale=2e-6),
+    "drive_mode": Register(10, 1),
+    "mode": Register(11, 1),
+    "homing_offset": _signed(20, 4, "rad", STEP),
+    "highest_temperature": Register(31, 1, unit="°C"),
+    "highest_voltage": Register(32, 2, unit="V", scale=0.1),
+    "lowest_voltage": Register(34, 2, unit="V", scale=0.1),
+    "largest_pwm": Register(36, 2, unit="of full duty", scale=1 / FULL_PWM),
+    "velocity_limit": Register(44, 4, unit="rad/s", scale=SPEED_STEP),
+    "highest_position": Register(48, 4, unit="rad", scale=STEP),
+    "lowest_position": Register(52, 4, unit="rad", scale=STEP),
+    "shutdown": Register(63, 1),
+    # RAM.
     "torque_enable": Register(64, 1),
     "led": Register(65, 1),
     "status_return_level": Register(68, 1),

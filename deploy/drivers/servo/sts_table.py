@@ -26,40 +26,38 @@ MULTI_TURN = 0x10
 """Bit of `phase`: positions go on beyond a turn."""
 
 
-def _stored(address: int, size: int, unit: str = "", scale: float = 1.0) -> Register:
-    return Register(address, size, unit=unit, scale=scale, persistent=True)
-
-
-def _signed(address: int, sign_bit: int, unit: str, scale: float, persistent: bool = False) -> Register:
-    return Register(address, 2, "sign_magnitude", sign_bit, unit, scale, persistent)
+def _signed(address: int, sign_bit: int, unit: str, scale: float) -> Register:
+    return Register(address, 2, "sign_magnitude", sign_bit, unit, scale)
 
 
 REGISTERS = {
-    "firmware_major": _stored(0, 1),
-    "firmware_minor": _stored(1, 1),
-    "model_number": _stored(3, 2),
-    "id": _stored(5, 1),
-    "baud_index": _stored(6, 1),
-    "return_delay": _stored(7, 1, "s", 2e-6),
-    "response_level": _stored(8, 1),
-    "lowest_position": _stored(9, 2, "rad", STEP),
-    "highest_position": _stored(11, 2, "rad", STEP),
-    "highest_temperature": _stored(13, 1, "°C"),
-    "highest_voltage": _stored(14, 1, "V", 0.1),
-    "lowest_voltage": _stored(15, 1, "V", 0.1),
-    "largest_torque": _stored(16, 2, "of full duty", 1e-3),
-    "phase": _stored(18, 1),
-    "unload_mask": _stored(19, 1),
-    "led_alarm_mask": _stored(20, 1),
-    "position_p": _stored(21, 1),
-    "position_d": _stored(22, 1),
-    "position_i": _stored(23, 1),
-    "protection_current": _stored(28, 2, "A", 6.5e-3),
-    "homing_offset": _signed(31, 11, "rad", STEP, persistent=True),
-    "mode": _stored(33, 1),
-    "protective_torque": _stored(34, 1, "of full duty", 1e-2),
-    "protection_time": _stored(35, 1, "s", 1e-2),
-    "overload_torque": _stored(36, 1, "of full duty", 1e-2),
+    # EEPROM, which outlives a power cycle.
+    "firmware_major": Register(0, 1),
+    "firmware_minor": Register(1, 1),
+    "model_number": Register(3, 2),
+    "id": Register(5, 1),
+    "baud_index": Register(6, 1),
+    "return_delay": Register(7, 1, unit="s", scale=2e-6),
+    "response_level": Register(8, 1),
+    "lowest_position": Register(9, 2, unit="rad", scale=STEP),
+    "highest_position": Register(11, 2, unit="rad", scale=STEP),
+    "highest_temperature": Register(13, 1, unit="°C"),
+    "highest_voltage": Register(14, 1, unit="V", scale=0.1),
+    "lowest_voltage": Register(15, 1, unit="V", scale=0.1),
+    "largest_torque": Register(16, 2, unit="of full duty", scale=1e-3),
+    "phase": Register(18, 1),
+    "unload_mask": Register(19, 1),
+    "led_alarm_mask": Register(20, 1),
+    "position_p": Register(21, 1),
+    "position_d": Register(22, 1),
+    "position_i": Register(23, 1),
+    "protection_current": Register(28, 2, unit="A", scale=6.5e-3),
+    "homing_offset": _signed(31, 11, "rad", STEP),
+    "mode": Register(33, 1),
+    "protective_torque": Register(34, 1, unit="of full duty", scale=1e-2),
+    "protection_time": Register(35, 1, unit="s", scale=1e-2),
+    "overload_torque": Register(36, 1, unit="of full duty", scale=1e-2),
+    # RAM.
     "torque_enable": Register(40, 1),
     "acceleration": Register(41, 1, unit="rad/s²", scale=100 * STEP),
     "goal_position": _signed(42, 15, "rad", STEP),

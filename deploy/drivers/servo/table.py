@@ -21,7 +21,6 @@ class Register:
         sign_bit: of `sign_magnitude`.
         unit: SI, or what the number counts, of one step.
         scale: units in one step.
-        persistent: whether it stands in the EEPROM, which outlives a power cycle.
     """
 
     address: int
@@ -30,7 +29,6 @@ class Register:
     sign_bit: int = 0
     unit: str = ""
     scale: float = 1.0
-    persistent: bool = False
 
     @property
     def end(self) -> int:
