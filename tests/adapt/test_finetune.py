@@ -26,7 +26,7 @@ from simreal.randomization.residual import write_residual
 from simreal.run import Run
 from simreal.train import load_agent, start_run, train
 from tests.adapt.adapted_runs import trained
-from tests.randomization.test_residual import model
+from tests.constant_residual import constant_residual
 
 torch.set_num_threads(1)
 
@@ -235,7 +235,7 @@ def test_robots_that_do_not_cover_the_real_one_are_not_trained_on_unless_told_to
     made = start_finetuning(base, identified, 0.3, 128, tmp_path / "new")
     assert made.old_share == 0.3
     # What the parameters lack, a residual is there for.
-    write_residual(tmp_path / "actuator.npz", model())
+    write_residual(tmp_path / "actuator.npz", constant_residual())
     residual = tmp_path / "actuator.npz"
     other = start_finetuning(base, identified, None, 128, tmp_path / "other", residual=residual)
     assert other.old_share == 0.3
@@ -261,7 +261,7 @@ def test_a_finetuned_run_is_whole_wherever_it_is_moved(
 
 def test_what_a_residual_was_fitted_to_is_kept(base: Run, identified: Path, tmp_path: Path) -> None:
     log = Source(file="a.mcap", sha256="0" * 64)
-    write_residual(tmp_path / "actuator.npz", replace(model(), sources=(log,)))
+    write_residual(tmp_path / "actuator.npz", replace(constant_residual(), sources=(log,)))
     made = start_finetuning(
         base, identified, steps=128, path=tmp_path / "new", residual=tmp_path / "actuator.npz"
     )
@@ -291,7 +291,7 @@ def test_what_went_on_after_an_interrupt_is_held_beside_its_base_too(
 def test_a_base_with_a_residual_model_is_kept_with_it(
     base: Run, identified: Path, tmp_path: Path
 ) -> None:
-    write_residual(tmp_path / "actuator.npz", model())
+    write_residual(tmp_path / "actuator.npz", constant_residual())
     first = start_finetuning(
         base, identified, steps=128, path=tmp_path / "first", residual=tmp_path / "actuator.npz"
     ).run

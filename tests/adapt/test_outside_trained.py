@@ -13,7 +13,7 @@ from simreal.experiment import load_experiment
 from simreal.make_environment import make_environment
 from simreal.randomization.posterior import Posterior, PosteriorParameter, write_posterior
 from simreal.robots.policies import shipped_policies
-from tests.adapt.test_posterior_override import identified
+from tests.adapt.posteriors import damped_arm
 
 
 @pytest.fixture
@@ -23,11 +23,11 @@ def contract() -> Contract:
 
 
 def test_a_robot_outside_of_what_a_policy_has_met_is_named(contract: Contract) -> None:
-    (remark,) = outside_trained(identified(9.0), contract)
+    (remark,) = outside_trained(damped_arm(9.0), contract)
     assert remark.startswith(
         "your robot lies outside the range this policy was trained for: joint damping of arm is "
     )
-    assert outside_trained(identified(1.0), contract) == []
+    assert outside_trained(damped_arm(1.0), contract) == []
 
 
 def test_what_matters_comes_first_and_the_rest_in_a_line_each(contract: Contract) -> None:

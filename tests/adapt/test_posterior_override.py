@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from simreal.adapt.posterior_override import randomization_override
@@ -10,27 +9,12 @@ from simreal.errors import UserError
 from simreal.experiment import load_experiment, read_experiment
 from simreal.make_environment import make_environment
 from simreal.randomization.posterior import Posterior, PosteriorParameter, write_posterior
-
-
-def identified(damping: float, robot: str = "qube") -> Posterior:
-    random = np.random.default_rng(0)
-    columns = (
-        ("mass[arm]", "1", "scale", 0.3, 3.0, 1.05),
-        ("joint_damping[arm]", "1", "scale", 0.0, 10.0, damping),
-        ("action_latency_ms", "ms", "absolute", 0.0, 40.0, 6.0),
-    )
-    parameters = tuple(
-        PosteriorParameter(name=name, unit=unit, operation=operation, low=low, high=high)  # type: ignore[arg-type]
-        for name, unit, operation, low, high, _ in columns
-    )
-    centre = np.array([each[-1] for each in columns])
-    rows = centre * (1.0 + 0.01 * random.standard_normal((50, 3)))
-    return Posterior(robot=robot, parameters=parameters, samples=tuple(map(tuple, rows.tolist())))
+from tests.adapt.posteriors import damped_arm
 
 
 def test_training_draws_robots_from_what_was_identified(tmp_path: Path) -> None:
     path = tmp_path / "identified.yaml"
-    write_posterior(path, identified(2.0))
+    write_posterior(path, damped_arm(2.0))
     override, change = randomization_override("qube_swingup", (), path)
     assert {"mass", "joint_damping"} <= set(change.replaced)
     assert "motor_strength" in change.kept
@@ -48,7 +32,7 @@ def test_training_draws_robots_from_what_was_identified(tmp_path: Path) -> None:
 def test_a_fault_of_what_was_identified_is_told_by_its_file(tmp_path: Path) -> None:
     """And what the experiment says beside it keeps its place."""
     path = tmp_path / "identified.yaml"
-    write_posterior(path, identified(2.0))
+    write_posterior(path, damped_arm(2.0))
     override, _ = randomization_override("qube_swingup", (), path)
     document = read_experiment("qube_swingup")
     document.override((override,))
@@ -72,6 +56,6 @@ def test_what_stands_in_the_scene_of_the_experiment_may_be_identified_too(tmp_pa
 
 def test_another_robot_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "identified.yaml"
-    write_posterior(path, identified(1.0, robot="go2"))
+    write_posterior(path, damped_arm(1.0, robot="go2"))
     with pytest.raises(UserError, match="identified on robot go2, not on qube"):
         randomization_override("qube_swingup", (), path)

@@ -18,9 +18,10 @@ torch.set_num_threads(1)  # tests run beside each other: more threads would only
 def test_environment_speed_compares_with_the_bare_batch() -> None:
     found = environment_speed("qube_swingup", 4, 2)
     assert (found["experiment"], found["simulations"], found["repeats"]) == ("qube_swingup", 4, 2)
-    for name in ("environment", "bare", "ratio"):
-        assert 0 < found[name]["min"] <= found[name]["median"] <= found[name]["max"]
-    assert found["ratio"]["min"] < 1.5  # doing more cannot be much faster
+    environment, bare, ratio = (found[name] for name in ("environment", "bare", "ratio"))
+    assert environment["min"] / bare["max"] <= ratio["min"]
+    assert ratio["max"] <= environment["max"] / bare["min"]
+    assert ratio["min"] < 1.5  # doing more cannot be much faster
     json.dumps(found)
 
 

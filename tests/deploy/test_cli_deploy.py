@@ -24,9 +24,9 @@ from simreal.deploy.supervisor import Supervisor
 from simreal.deploy.timing import Outcome
 from simreal.excitation_file import Excitation, write_excitation
 from simreal.logs.messages import read_messages
+from tests.waiting import PATIENCE, wait_until
 
 WriteFile = Callable[..., Path]
-PATIENCE = 60.0
 """s until a test gives up; nothing is expected to take that long."""
 SIMREAL = (sys.executable, "-P", "-c", "from simreal.cli.main import main; main()")
 BEGUN = "connected\nrunning\n"
@@ -54,13 +54,6 @@ def simreal(
 
 
 Simreal = Callable[..., tuple[int, str, str]]
-
-
-def _wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def _status(process: str) -> list[str]:
@@ -97,7 +90,7 @@ def _deploying(policy: Path, *options: str) -> tuple[subprocess.Popen[str], str,
         text=True,
         start_new_session=True,
     )
-    _wait_until(lambda: process.poll() is not None or (log.exists() and log.stat().st_size > 20_000))
+    wait_until(lambda: process.poll() is not None or (log.exists() and log.stat().st_size > 20_000))
     assert process.poll() is None, process.communicate()
     [robot] = [
         pid for pid in _children(process.pid) if "emulators.simulated_robot" in _command_line(pid)
@@ -365,8 +358,8 @@ def test_a_killed_flight_leaves_a_readable_log_and_no_robot(
     process, robot, log = _deploying(policy_file())
     process.kill()
     process.communicate(timeout=PATIENCE)
-    _wait_until(lambda: not _is_running(robot))
-    _wait_until(lambda: read_messages(log).complete)
+    wait_until(lambda: not _is_running(robot))
+    wait_until(lambda: read_messages(log).complete)
     recorded = read_messages(log)
     assert recorded.events()[-1] == "fault: the control process has ended without a word"
     assert recorded.contract == contract

@@ -29,9 +29,9 @@ from simreal.deploy.timing import Outcome
 from simreal.errors import UserError
 from simreal.logs.messages import read_messages
 from tests.deploy.faulty_robot import FaultyDriver, read_record
+from tests.waiting import PATIENCE, wait_until
 
 WriteFile = Callable[..., Path]
-PATIENCE = 40.0
 """s until a test gives up."""
 WATCHDOG = 0.1
 """s, of the Qube."""
@@ -152,7 +152,7 @@ def _control(policy: Path, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
     arguments = [sys.executable, "-P", "-c", CONTROL, str(root), str(folder), str(policy)]
     process = subprocess.Popen(arguments, start_new_session=True)
     record = folder / "record"
-    _wait_until(lambda: record.exists() and _moves(record))
+    wait_until(lambda: record.exists() and _moves(record))
     try:
         yield process
     finally:
@@ -163,13 +163,6 @@ def _control(policy: Path, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
 def _moves(record: Path) -> bool:
     states = [line for line in read_record(record) if line["kind"] == "state"]
     return bool(states) and abs(states[-1]["velocity"][0]) > 1.0
-
-
-def _wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def _gone(record: Path) -> bool:
@@ -185,7 +178,7 @@ def test_a_killed_control_process_leaves_the_robot_braking_within_its_watchdog(
     with _control(policy_file(bias=1e3, gain=-1e9), tmp_path) as process:
         process.send_signal(signal.SIGKILL)
         process.wait()
-        _wait_until(lambda: _gone(record))
+        wait_until(lambda: _gone(record))
     lines = read_record(record)
     [killed] = [line["at"] for line in lines if line["kind"] == "gone"]
     assert all(line["at"] < killed for line in _commands(record))
@@ -196,7 +189,7 @@ def test_a_killed_control_process_leaves_the_robot_braking_within_its_watchdog(
     assert before > 0.5
     # The pendulum, which no motor brakes, still swings the arm: its mean over a swing or more counts.
     assert after < 0.6 * before
-    _wait_until(lambda: read_messages(tmp_path / "flight.mcap").complete)
+    wait_until(lambda: read_messages(tmp_path / "flight.mcap").complete)
     assert "ended without a word" in read_messages(tmp_path / "flight.mcap").events()[-1]
 
 

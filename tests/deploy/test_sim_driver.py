@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,21 +20,14 @@ from simreal.deploy.sim_wire import CommandPacket, Mode, StatePacket, decode_hel
 from simreal.errors import UserError
 from simreal.robots import load_robot
 from simreal.state import RobotCommand, RobotState
+from tests.waiting import PATIENCE, wait_until
 
 ARM, PENDULUM = 0, 1
-PATIENCE = 30.0
 """s until a test gives up; nothing is expected to take that long."""
 
 
 def _volts(value: float) -> RobotCommand:
     return RobotCommand(np.array([value]))
-
-
-def _wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def _is_running(process: int) -> bool:
@@ -92,7 +85,7 @@ def test_states_flow_at_the_physics_rate_and_nonsense_on_the_wire_is_not_obeyed(
         assert 2e6 * 0.98 < period.mean() < 2e6 * 4
         assert not any(packet.state.joint_position.any() for packet in packets)
         wire.send(CommandPacket(1, Mode.FOLLOW, np.array([2.0])).encode())
-        _wait_until(lambda: StatePacket.decode(wire.recv(65536), 2).state.joint_position[ARM] > 0.01)
+        wait_until(lambda: StatePacket.decode(wire.recv(65536), 2).state.joint_position[ARM] > 0.01)
         assert process.poll() is None
     assert process.returncode == 0
 
@@ -148,7 +141,7 @@ def test_a_silent_robot_gives_its_last_state_with_its_old_time() -> None:
         after = driver.read()
         assert after.time == before.time
         os.kill(driver.process.pid, signal.SIGCONT)
-        _wait_until(lambda: driver.read().time > before.time + 0.3)
+        wait_until(lambda: driver.read().time > before.time + 0.3)
 
 
 def test_a_killed_robot_is_an_error_of_every_call_but_off() -> None:
@@ -220,4 +213,4 @@ def test_the_robot_ends_when_its_controller_is_killed() -> None:
         robot = int(controller.stdout.readline())
         assert _is_running(robot)
         controller.kill()
-    _wait_until(lambda: not _is_running(robot))
+    wait_until(lambda: not _is_running(robot))

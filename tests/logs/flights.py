@@ -6,12 +6,23 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.contract import Contract
+from simreal.contract import ActionMapping, Contract, ObservationTerm, Provenance
 from simreal.deploy.cycle import Cycle, Event
 from simreal.deploy.log_writer import LogWriter
 from simreal.deploy.supervisor import Phase
 from simreal.logs.messages import PROVENANCE_METADATA
+from simreal.robots import load_robot
 from simreal.state import RobotCommand, RobotState
+
+
+def qube_contract() -> Contract:
+    return Contract(
+        robot=load_robot("qube").description,
+        control_rate=100.0,
+        observation=(ObservationTerm(source="joint_position"),),
+        action=ActionMapping(scale=(4.0,), offset=(0.0,)),
+        provenance=Provenance(task="qube_swingup", agent="ppo", seed=0, training_steps=0, versions={}),
+    )
 
 
 def cycle(number: int, at: int, arrived: float, value: NDArray[np.float64]) -> Cycle:

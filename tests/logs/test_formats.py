@@ -13,28 +13,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from simreal.contract import ActionMapping, Contract, ObservationTerm, Provenance
+from simreal.contract import Contract
 from simreal.deploy.cycle import Event
 from simreal.errors import UserError
 from simreal.logs.formats import read_logs, select_runs, write_logs
 from simreal.logs.header import from_header, header_of
 from simreal.logs.messages import SHADOW
 from simreal.logs.robot_log import Channel, LogEvent, RobotLog
-from simreal.robots import load_robot
 
-from .flights import cycle, write_flight
+from .flights import cycle, qube_contract, write_flight
 
 NAMES = st.text(string.ascii_lowercase + "_", min_size=1, max_size=8)
-
-
-def contract() -> Contract:
-    return Contract(
-        robot=load_robot("qube").description,
-        control_rate=100.0,
-        observation=(ObservationTerm(source="joint_position"),),
-        action=ActionMapping(scale=(4.0,), offset=(0.0,)),
-        provenance=Provenance(task="qube_swingup", agent="ppo", seed=0, training_steps=0, versions={}),
-    )
 
 
 @st.composite
@@ -67,7 +56,7 @@ def robot_logs(draw: st.DrawFn, infinite: bool = True) -> RobotLog:
         for text in draw(st.lists(NAMES, max_size=2))
     ]
     log.robot = draw(st.none() | st.just("qube"))
-    log.contract = contract() if draw(st.booleans()) else None
+    log.contract = qube_contract() if draw(st.booleans()) else None
     log.complete = draw(st.booleans())
     return log
 
@@ -318,7 +307,7 @@ def test_events_from_before_a_check_stood_beside_the_words(
 
 
 def test_a_recorded_run(tmp_path: Path) -> None:
-    made: Contract = contract()
+    made: Contract = qube_contract()
     cycles = [
         cycle(
             number,
@@ -349,7 +338,7 @@ def test_commands_of_a_shadow_run_never_acted(
     provenance: dict[str, str], authority: float, tmp_path: Path
 ) -> None:
     cycles = [cycle(number, 10_000_000 * number, 0.01 * number, np.zeros(2)) for number in range(3)]
-    write_flight(tmp_path / "flight.mcap", contract(), cycles, provenance)
+    write_flight(tmp_path / "flight.mcap", qube_contract(), cycles, provenance)
     [log] = read_logs(tmp_path / "flight.mcap")
     assert log["authority"].values.tolist() == [[authority]] * 3
 

@@ -10,13 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mcap.writer import CompressionType, Writer
 
-from simreal.contract import ActionMapping, Contract, ObservationTerm, Provenance
+from simreal.contract import Contract
 from simreal.deploy.cycle import Event
 from simreal.errors import UserError
 from simreal.logs.messages import LogMessages, read_messages
-from simreal.robots import load_robot
 
-from .flights import cycle, write_flight
+from .flights import cycle, qube_contract, write_flight
 
 CYCLES = 120
 MAGIC = 8
@@ -27,13 +26,7 @@ many = settings(max_examples=100, suppress_health_check=[HealthCheck.function_sc
 
 @pytest.fixture(scope="module")
 def contract() -> Contract:
-    return Contract(
-        robot=load_robot("qube").description,
-        control_rate=100.0,
-        observation=(ObservationTerm(source="joint_position"),),
-        action=ActionMapping(scale=(4.0,), offset=(0.0,)),
-        provenance=Provenance(task="qube_swingup", agent="ppo", seed=0, training_steps=0, versions={}),
-    )
+    return qube_contract()
 
 
 @pytest.fixture(scope="module")

@@ -14,30 +14,8 @@ from simreal.errors import UserError
 from simreal.experiment import load_experiment
 from simreal.make_environment import make_environment
 from simreal.randomization.posterior import Source
-from simreal.randomization.residual import ResidualModel, read_residual, write_residual
-
-HISTORY = 3
-FEATURES = 1 + 2 + 2 * HISTORY + HISTORY  # arm, sine and cosine, velocities, voltages
-
-
-def model(torque: float = 0.01, spread: float = 0.0, period: float = 0.01) -> ResidualModel:
-    """Three members that say the same wherever the Qube is, but for a spread about it."""
-    biases = np.array([[-spread], [0.0], [spread]]) + torque
-    return ResidualModel(
-        robot="qube",
-        joints=("arm", "pendulum"),
-        outputs=np.array([0]),
-        servos=np.array([False]),
-        driven=np.array([0]),
-        turns=np.array([False, True]),
-        period=period,
-        history=HISTORY,
-        mean=np.zeros(FEATURES),
-        deviation=np.ones(FEATURES),
-        weights=((np.zeros((3, FEATURES, 1)), biases),),
-        scale=np.ones(1),
-        limit=np.full(1, 0.05),
-    )
+from simreal.randomization.residual import read_residual, write_residual
+from tests.constant_residual import FEATURES, constant_residual
 
 
 def environment(path: Path | None, *overrides: str, count: int = 2) -> BatchEnv:
@@ -57,7 +35,7 @@ def pushed(env: BatchEnv, steps: int = 20) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_a_constant_residual_is_a_torque_offset(tmp_path: Path) -> None:
-    write_residual(tmp_path / "r.npz", model(0.004))
+    write_residual(tmp_path / "r.npz", constant_residual(0.004))
     offset = "randomization.torque_offset={distribution: {type: constant, value: 0.004}}"
     with_residual, _ = pushed(environment(tmp_path / "r.npz"))
     with_offset, _ = pushed(environment(None, offset))
@@ -67,7 +45,7 @@ def test_a_constant_residual_is_a_torque_offset(tmp_path: Path) -> None:
 
 
 def test_its_strength_is_a_parameter_like_any_other(tmp_path: Path) -> None:
-    write_residual(tmp_path / "r.npz", model(0.004))
+    write_residual(tmp_path / "r.npz", constant_residual(0.004))
     constant = "randomization.residual_strength={distribution: {type: constant, value: 0.0}}"
     off, _ = pushed(environment(tmp_path / "r.npz", constant))
     without, _ = pushed(environment(None))
@@ -85,15 +63,15 @@ def test_a_robot_without_one_has_no_strength() -> None:
 
 
 def test_disagreement_costs_reward(tmp_path: Path) -> None:
-    write_residual(tmp_path / "one.npz", model())
-    write_residual(tmp_path / "many.npz", model(spread=0.3))
+    write_residual(tmp_path / "one.npz", constant_residual())
+    write_residual(tmp_path / "many.npz", constant_residual(spread=0.3))
     sure, unsure = (pushed(environment(tmp_path / f"{name}.npz"), 1)[1] for name in ("one", "many"))
     disagreement = np.std([-0.3, 0.0, 0.3])
     assert sure - unsure == pytest.approx(np.full_like(sure, 0.5 * disagreement))
 
 
 def test_torque_keeps_its_limit_wherever_the_robot_is() -> None:
-    wild = replace(model(), weights=((np.full((3, FEATURES, 1), 9.0), np.zeros((3, 1))),))
+    wild = replace(constant_residual(), weights=((np.full((3, FEATURES, 1), 9.0), np.zeros((3, 1))),))
     seen = np.random.default_rng(0).standard_normal((50, FEATURES)) * 100.0
     torque, _ = wild.torque(seen)
     assert np.abs(torque).max() <= 0.05
@@ -110,7 +88,8 @@ def test_a_file_gives_back_every_bit(
         (random.standard_normal((members, width, 1)), random.standard_normal((members, 1))),
     )
     log = Source(file="a.mcap", sha256="0" * 64)
-    given_model = replace(model(period=period), weights=layers, provenance="ä", sources=(log,))
+    constant = constant_residual(period=period)
+    given_model = replace(constant, weights=layers, provenance="ä", sources=(log,))
     path = tmp_path_factory.mktemp("r") / "r.npz"
     write_residual(path, given_model)
     found = read_residual(path)
@@ -142,15 +121,15 @@ def test_other_files_and_damaged_ones_are_refused(tmp_path: Path) -> None:
         {"history": 10**12},
         {"driven": np.array([7])},
     ):
-        write_residual(tmp_path / "bad.npz", replace(model(), **change))
+        write_residual(tmp_path / "bad.npz", replace(constant_residual(), **change))
         with pytest.raises(UserError, match="do not fit together"):
             read_residual(tmp_path / "bad.npz")
 
 
 def test_another_robot_and_another_rate_are_refused(tmp_path: Path) -> None:
-    write_residual(tmp_path / "rate.npz", model(period=0.02))
+    write_residual(tmp_path / "rate.npz", constant_residual(period=0.02))
     with pytest.raises(UserError, match="fit-actuator --rate 100"):
         environment(tmp_path / "rate.npz")
-    write_residual(tmp_path / "robot.npz", replace(model(), robot="go2"))
+    write_residual(tmp_path / "robot.npz", replace(constant_residual(), robot="go2"))
     with pytest.raises(UserError, match="of robot go2, not of qube"):
         environment(tmp_path / "robot.npz")

@@ -24,8 +24,8 @@ from simreal.deploy.drivers.servo.port import SerialPort
 from simreal.deploy.emulators.fault_control import tell_fault
 from simreal.errors import UserError
 from simreal.state import RobotCommand
+from tests.waiting import PATIENCE, wait_until
 
-PATIENCE = 60.0
 IDS = [1, 2, 3, 4, 5, 6]
 NAMES = {"feetech": "so101", "dynamixel": "dynamixel-arm"}
 
@@ -43,13 +43,6 @@ class Arm:
     @property
     def driver(self) -> str:
         return f"{self.kind}:port={self.port},calibration={self.calibration},latency_ms=30"
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @contextmanager
