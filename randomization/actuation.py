@@ -54,7 +54,7 @@ class Actuation:
     @property
     def latency(self) -> Values:
         """(count or 1, 1) s from a command to its force."""
-        return self._drives.of("latency")
+        return self._drives.quantities.of("latency")
 
     @property
     def servos(self) -> NDArray[np.bool_]:
@@ -148,7 +148,7 @@ class Actuation:
     def gains(self, ids: Ids) -> tuple[Values, Values]:
         """(n, actuators) stiffness and damping of the servos of some simulations, as they were drawn."""
         count = len(ids)
-        kp, kd = (self._drives.of(name, ids) for name in ("kp", "kd"))
+        kp, kd = (self._drives.quantities.of(name, ids) for name in ("kp", "kd"))
         return np.repeat(kp, count // len(kp), axis=0), np.repeat(kd, count // len(kd), axis=0)
 
     def impose(self, ids: Ids, stiffness: Values, damping: Values, feedforward: Values) -> None:

@@ -58,7 +58,7 @@ class Backlash:
         records["inertia_rate"][ids], records["step_rate"][ids] = rate, 1.0 / rate
         # Of a step of the rotor alone that takes its damping at the end of the step.
         records["implicit"][ids] = 1.0 / (1.0 - np.minimum(records["damping"][ids], 0.0) / rate)
-        records["half_gap"][ids] = 0.5 * self._gear * drives.of("backlash", ids)
+        records["half_gap"][ids] = 0.5 * self._gear * drives.quantities.of("backlash", ids)
         if self._simple:
             # The engine takes the inertia of these from when the model was compiled.
             drives.physics.field("dof_simplenum")[ids] = 0

@@ -66,7 +66,7 @@ class CommandChannel:
     def settle(self, ids: Ids) -> None:
         """Let commands of some simulations take as long as their latency."""
         if self._drives.exists("latency", "latency_jitter", "control_jitter"):
-            self._write(ids, self._steps(self._drives.of("latency", ids)))
+            self._write(ids, self._steps(self._drives.quantities.of("latency", ids)))
 
     def _steps(self, latency: Values) -> Values:
         """Whole physics steps of a latency in s."""
@@ -176,7 +176,7 @@ class CommandChannel:
         )
         if late is None and early is None:
             return
-        latency = self._drives.of("latency")
+        latency = self._drives.quantities.of("latency")
         if late is not None:
             latency = latency + late
         if early is not None:

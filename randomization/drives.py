@@ -116,11 +116,6 @@ class Drives:
         """Whether any of these quantities is randomized."""
         return self.quantities.any_of(*names)
 
-    def of(self, name: str, ids: Ids | slice = slice(None)) -> Values:
-        """(n, ...) values of a quantity, or the (1, ...) default of all where nothing is randomized."""
-        values = self.quantities.get(name)
-        return self.quantities.defaults[name][None] if values is None else values[ids]
-
     def are(self, command: str) -> NDArray[np.bool_]:
         """(actuators,) which of them take this kind of command."""
         return np.array([each == command for each in self.commands])

@@ -86,14 +86,9 @@ class Events:
     def _has(self, name: str) -> bool:
         return self.quantities.get(name) is not None
 
-    def _of(self, name: str, ids: Ids) -> Values:
-        """(len(ids), ...) values, or the (1, ...) default of all where nothing is randomized."""
-        values = self.quantities.get(name)
-        return self.quantities.defaults[name][None] if values is None else values[ids]
-
     def _steps(self, name: str, ids: Ids) -> Values:
         """A time in control steps, (len(ids),) or (1,)."""
-        return self._of(name, ids)[:, 0] / self._period
+        return self.quantities.of(name, ids)[:, 0] / self._period
 
     def reset(self, ids: Ids, random: EpisodeRandom) -> None:
         """Begin episodes in some simulations, (len(ids),) random; their quantities are written."""
@@ -167,7 +162,7 @@ class Events:
         duration = np.maximum(self._steps("push_duration", ids), 1.0)
         if self._has("push_impulse"):
             force = direction * (_overlap(age, duration) / (duration * self._period))[:, None]
-            impulse = self._of("push_impulse", ids)
+            impulse = self.quantities.of("push_impulse", ids)
             self._physics.body_force[ids, :, :2] = impulse[:, :, None] * force[:, None, :]
         struck = age == 0
         if struck.any():
@@ -180,11 +175,11 @@ class Events:
     def _kick(self, ids: Ids, direction: Values) -> None:
         """Change velocities: of free bodies in (len(ids), 2) directions, and of joints."""
         if self._has("push_velocity"):
-            speed = self._of("push_velocity", ids)[:, self._free_bodies]
+            speed = self.quantities.of("push_velocity", ids)[:, self._free_bodies]
             change = speed[:, :, None] * direction[:, None, :]
             self._physics.kick(ids, self._free_dofs, change.reshape(len(ids), -1))
         if self._has("joint_kick"):
-            change = _either_way(self._of("joint_kick", ids), self._pushes.luck[ids, 1:])
+            change = _either_way(self.quantities.of("joint_kick", ids), self._pushes.luck[ids, 1:])
             self._physics.kick(ids, self._dofs, change)
 
     def _pulse(self, random: EpisodeRandom, step: Steps) -> None:
@@ -192,7 +187,7 @@ class Events:
         if not ids.size:
             return
         duration = self._steps("pulse_duration", ids)
-        torque = _either_way(self._of("torque_pulse", ids), self._pulses.luck[ids])
+        torque = _either_way(self.quantities.of("torque_pulse", ids), self._pulses.luck[ids])
         self._physics.dof_force[ids] = torque * _overlap(age, duration)[:, None]
         over = age >= duration
         if over.any():

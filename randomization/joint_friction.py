@@ -48,8 +48,8 @@ class JointFriction:
         drives, records = self._drives, self._drives.records
         friction, place = drives.physics.field("dof_frictionloss"), at(ids, drives.dofs)
         coulomb = friction[place]
-        excess = coulomb * (drives.of("stribeck_friction", ids) - 1.0)
+        excess = coulomb * (drives.quantities.of("stribeck_friction", ids) - 1.0)
         friction[place] = coulomb + excess
         records["coulomb"][ids], records["static_excess"][ids] = coulomb, excess
-        records["inverse_speed"][ids] = 1.0 / (drives.gear * drives.of("stribeck_speed", ids))
-        records["load"][ids] = np.abs(drives.gear) * drives.of("load_friction", ids)
+        records["inverse_speed"][ids] = 1.0 / (drives.gear * drives.quantities.of("stribeck_speed", ids))
+        records["load"][ids] = np.abs(drives.gear) * drives.quantities.of("load_friction", ids)

@@ -134,10 +134,10 @@ class Motor:
         gain = np.repeat(model.actuator_gainprm[drives.actuators][None], len(ids), axis=0)
         bias = np.repeat(model.actuator_biasprm[drives.actuators][None], len(ids), axis=0)
         if drives.exists("kp"):
-            gain[:, servo, 0] = drives.of("kp", ids)[:, servo]
+            gain[:, servo, 0] = drives.quantities.of("kp", ids)[:, servo]
             bias[:, servo, 1] = -gain[:, servo, 0]
         if drives.exists("kd"):
-            bias[:, servo, 2] = -drives.of("kd", ids)[:, servo]
+            bias[:, servo, 2] = -drives.quantities.of("kd", ids)[:, servo]
         self._write_laws(ids, gain, bias)
 
     def impose(self, ids: Ids, stiffness: Values, damping: Values, feedforward: Values) -> None:
@@ -154,15 +154,16 @@ class Motor:
         """Write (n, actuators, ...) laws of a nominal motor as this motor and its supply follow them."""
         drives = self._drives
         if drives.exists("strength"):
-            gain *= drives.of("strength", ids)[..., None]
-            bias *= drives.of("strength", ids)[..., None]
+            gain *= drives.quantities.of("strength", ids)[..., None]
+            bias *= drives.quantities.of("strength", ids)[..., None]
         if drives.exists("torque_constant", "resistance"):
-            constant, resistance = drives.of("torque_constant", ids), drives.of("resistance", ids)
+            constant = drives.quantities.of("torque_constant", ids)
+            resistance = drives.quantities.of("resistance", ids)
             voltage = drives.are("voltage")
             gain[..., 0] *= np.where(voltage, constant / resistance, 1.0)
             bias[..., 2] *= np.where(voltage, constant**2 / resistance, 1.0)
         if drives.exists("torque_offset"):
-            bias[..., 0] += drives.of("torque_offset", ids) / drives.gear
+            bias[..., 0] += drives.quantities.of("torque_offset", ids) / drives.gear
             affine = int(mujoco.mjtBias.mjBIAS_AFFINE)
             drives.physics.field("actuator_biastype")[at(ids, drives.actuators)] = affine
         share = np.where(self._scaled, self._constant_supply(ids), 1.0)
@@ -172,7 +173,7 @@ class Motor:
         for name, values in zip(LAW[:4], law, strict=True):
             drives.records[name][ids] = values
         if self.has_dead_zone:
-            drives.records["dead_zone"][ids] = drives.of("dead_zone", ids)
+            drives.records["dead_zone"][ids] = drives.quantities.of("dead_zone", ids)
         drives.physics.field("actuator_gainprm")[at(ids, drives.actuators)] = gain
         drives.physics.field("actuator_biasprm")[at(ids, drives.actuators)] = bias
 
@@ -180,11 +181,11 @@ class Motor:
         """(n, 1) ratio that holds for the episode; 1 where a sag changes it."""
         if self.sags:
             return np.ones((len(ids), 1))
-        return np.maximum(self._drives.of("supply_voltage", ids), LOWEST_SUPPLY)
+        return np.maximum(self._drives.quantities.of("supply_voltage", ids), LOWEST_SUPPLY)
 
     def _settle_limits(self, ids: Ids) -> None:
         drives = self._drives
-        full = drives.of("effort_limit", ids) / self._gear
+        full = drives.quantities.of("effort_limit", ids) / self._gear
         supply = self._constant_supply(ids)
         if drives.exists(*CURVE):
             full = self._settle_curve(ids, full, supply)
@@ -202,8 +203,8 @@ class Motor:
         drives = self._drives
         stall = np.abs(drives.records["gain"][ids]) * np.abs(drives.command_range).max(axis=0)
         full = np.where(np.isfinite(full) | drives.servo, full, stall)
-        no_load = supply * self._gear * drives.of("no_load_speed", ids)
-        corner = supply * self._gear * drives.of("corner_speed", ids)
+        no_load = supply * self._gear * drives.quantities.of("no_load_speed", ids)
+        corner = supply * self._gear * drives.quantities.of("corner_speed", ids)
         curved = np.isfinite(no_load) | (corner > 0.0)
         self._refuse_incomplete_curves(np.where(curved, full, 0.0), np.where(curved, no_load, 0.0))
         slope = 1.0 / (no_load - np.minimum(corner, STEEPEST_CURVE * no_load))
@@ -236,8 +237,8 @@ class Motor:
 
     def _sag(self, records: NDArray[np.void]) -> None:
         drives = self._drives
-        fallen = drives.of("supply_sag") * drives.state["power"]
-        ratio = np.maximum(drives.of("supply_voltage") - fallen, LOWEST_SUPPLY)
+        fallen = drives.quantities.of("supply_sag") * drives.state["power"]
+        ratio = np.maximum(drives.quantities.of("supply_voltage") - fallen, LOWEST_SUPPLY)
         share = np.where(self._scaled, ratio, 1.0)
         records["supplied_gain"] *= share
         records["supplied_stiffness"] *= share

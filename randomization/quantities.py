@@ -35,6 +35,11 @@ class Quantities:
         """The array of a name, or None where nobody has asked for it."""
         return self._arrays.get(name)
 
+    def of(self, name: str, ids: Ids | slice = slice(None)) -> Values:
+        """(n, ...) values of some simulations, or the (1, ...) default of all where nobody has asked."""
+        values = self.get(name)
+        return self.defaults[name][None] if values is None else values[ids]
+
     @property
     def names(self) -> set[str]:
         """Of those that exist."""
