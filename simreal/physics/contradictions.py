@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from simreal.contract import Actuator, Joint, RobotDescription, Tool
 from simreal.kinematics import Chain
-from simreal.physics.drives import Drive, on_joint, read_drives
+from simreal.physics.drives import Drive, on_joint, read_drives, slides
 
 Subject = Literal["range", "unit", "drive", "place"]
 
@@ -72,18 +72,14 @@ def _found(model: mujoco.MjModel, kind: mujoco.mjtObj, name: str) -> int:
 
 
 def _of_joint(model: mujoco.MjModel, index: int, joint: Joint) -> Iterator[Contradiction]:
-    slides = _slides(model, index)
-    if (joint.unit == "m") != slides:
-        moves, unit = ("slides", "m") if slides else ("turns", "rad")
+    sliding = slides(model, index)
+    if (joint.unit == "m") != sliding:
+        moves, unit = ("slides", "m") if sliding else ("turns", "rad")
         what = f"unit {joint.unit} for a joint that {moves}"
         yield Contradiction("unit", "joint", joint.name, what, f"unit: {unit} in robot.yaml")
     if model.jnt_limited[index] and joint.lower is not None and joint.upper is not None:
         limits = (joint.lower, joint.upper)
         yield from _of_range("joint", joint.name, limits, model.jnt_range[index])
-
-
-def _slides(model: mujoco.MjModel, joint: int) -> bool:
-    return bool(model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_SLIDE)
 
 
 def _of_actuator(model: mujoco.MjModel, index: int, actuator: Actuator) -> Iterator[Contradiction]:
@@ -95,7 +91,7 @@ def _of_actuator(model: mujoco.MjModel, index: int, actuator: Actuator) -> Itera
             mend = "name the joint that the machine's motor drives in both"
             yield Contradiction("drive", "actuator", actuator.name, what, mend)
         else:
-            yield from _of_unit(actuator, _slides(model, joint))
+            yield from _of_unit(actuator, slides(model, joint))
     if model.actuator_ctrllimited[index]:
         limits = (actuator.lower, actuator.upper)
         yield from _of_range("actuator", actuator.name, limits, model.actuator_ctrlrange[index])

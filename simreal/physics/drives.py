@@ -73,6 +73,11 @@ def on_joint(model: mujoco.MjModel, actuator: int) -> bool:
     return transmission in (mujoco.mjtTrn.mjTRN_JOINT, mujoco.mjtTrn.mjTRN_JOINTINPARENT)
 
 
+def slides(model: mujoco.MjModel, joint: int) -> bool:
+    """Whether a joint is a slide."""
+    return bool(model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_SLIDE)
+
+
 def turns_or_slides(model: mujoco.MjModel, joint: int) -> bool:
     """Whether a joint is a hinge or a slide."""
     kind = mujoco.mjtJoint(int(model.jnt_type[joint]))

@@ -8,7 +8,7 @@ import mujoco
 import yaml
 
 from simreal.physics.contradictions import COMMAND_UNITS
-from simreal.physics.drives import Drive, command_range, read_drives
+from simreal.physics.drives import Drive, command_range, read_drives, slides
 from simreal.robot_add.checks.limit_checks import FASTEST, credible
 from simreal.robot_add.posture import simple_joints
 from simreal.robot_add.safety import Safety, rounded
@@ -65,7 +65,7 @@ def _joint(
     name = model.joint(joint).name
     values: dict[str, str | float] = {
         "name": name,
-        "unit": COMMAND_UNITS["position", _slides(model, joint)],
+        "unit": COMMAND_UNITS["position", slides(model, joint)],
     }
     if model.jnt_limited[joint]:
         low, high = model.jnt_range[joint]
@@ -75,10 +75,6 @@ def _joint(
     if default[name]:
         values["default_position"] = rounded(default[name])
     return _flow(**values)
-
-
-def _slides(model: mujoco.MjModel, joint: int) -> bool:
-    return bool(model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_SLIDE)
 
 
 def _speed(name: str, limits: Mapping[str, JointLimits]) -> float | None:
@@ -92,7 +88,7 @@ def _actuator(model: mujoco.MjModel, drive: Drive) -> str:
         "name": drive.name,
         "joint": model.joint(drive.joint).name,
         "command": drive.command,
-        "unit": COMMAND_UNITS[drive.command, _slides(model, drive.joint)],
+        "unit": COMMAND_UNITS[drive.command, slides(model, drive.joint)],
         "lower": rounded(commands[0]),
         "upper": rounded(commands[1]),
     }

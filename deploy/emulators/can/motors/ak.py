@@ -6,9 +6,6 @@ from simreal.deploy.emulators.can.motors.motor import CanFrame, EmulatedMotor, m
 class AkFirmware(EmulatedMotor):
     """An AK motor."""
 
-    def _is_meant(self, frame: CanFrame) -> bool:
-        return not frame.extended and frame.id == self.config.id and len(frame.data) == 8
-
     def _code_of(self, fault: str) -> int:
         return 1
 

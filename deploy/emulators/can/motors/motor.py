@@ -108,9 +108,9 @@ class EmulatedMotor(ABC):
         self._silence = 0.0
         return self._answer(frame)
 
-    @abstractmethod
     def _is_meant(self, frame: CanFrame) -> bool:
-        """Whether it is for this motor."""
+        """Whether it is for this motor: 8 bytes to its number, unless its maker has that otherwise."""
+        return not frame.extended and frame.id == self.config.id and len(frame.data) == 8
 
     @abstractmethod
     def _answer(self, frame: CanFrame) -> list[CanFrame]:

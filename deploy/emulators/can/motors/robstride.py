@@ -9,9 +9,6 @@ BITS = {"over-temperature": 0, "under-voltage": 2, "over-voltage": 3, "overload"
 class RobStrideFirmware(EmulatedMotor):
     """A RobStride motor. Its CAN time-out is off, as delivered: MIT mode has no frame to set it."""
 
-    def _is_meant(self, frame: CanFrame) -> bool:
-        return not frame.extended and frame.id == self.config.id and len(frame.data) == 8
-
     def _code_of(self, fault: str) -> int:
         return 1 << BITS[fault]
 
