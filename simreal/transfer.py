@@ -11,6 +11,7 @@ from simreal.episodes import TIME_LIMIT
 from simreal.evaluate import (
     Candidate,
     Summary,
+    interval_json,
     load_candidate,
     number_text,
     run_episodes,
@@ -181,7 +182,7 @@ def as_json(transfer: Transfer) -> dict[str, Any]:
             {
                 "policy": each.policy,
                 "physics": each.condition,
-                "not_ended_early": each.lasted._asdict(),
+                "not_ended_early": interval_json(each.lasted),
                 **summary_json(each.summary),
             }
             for each in transfer.results

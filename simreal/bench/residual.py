@@ -13,6 +13,7 @@ from simreal.adapt.residual_data import lessons
 from simreal.adapt.residual_fit import Known, Predicted, fit_residual, predict
 from simreal.bench.identify import QUBE
 from simreal.bench.identify_shared import real_logs, refuse_unknown_parts
+from simreal.evaluate import interval_json
 from simreal.identification.fitting import Cutting, fit_model
 from simreal.identification.recording import Recording, make_recording
 from simreal.identification.simulator import Setup
@@ -114,7 +115,10 @@ def _half_second(known: Known, model: ResidualModel, logs: Sequence[Recording]) 
         "with_residual": _rounded(_root(chosen)),
         "with_full_residual": _rounded(_root(full)),
         "gain_by_window": [
-            {name: round(value, 5) for name, value in bootstrap_interval(each)._asdict().items()}
+            {
+                name: None if value is None else round(value, 5)
+                for name, value in interval_json(bootstrap_interval(each)).items()
+            }
             for each in gain.T.tolist()
         ],
     }

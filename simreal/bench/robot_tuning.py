@@ -12,7 +12,7 @@ from simreal.adapt.online_session import OnlineConfig, OnRobot, Status
 from simreal.adapt.robot_budget import Budget
 from simreal.episodes import Episode
 from simreal.errors import UserError
-from simreal.evaluate import load_candidate, run_episodes
+from simreal.evaluate import interval_json, load_candidate, run_episodes
 from simreal.files import digest, write_text
 from simreal.run import Run
 from simreal.transfer_bench.jobs import JUDGE_SEED
@@ -162,5 +162,5 @@ def _shown(measure: Measure) -> dict[str, Any]:
         "name": measure.name,
         "before": measure.base,
         "after": measure.adapted,
-        "gain": measure.gain._asdict(),
+        "gain": interval_json(measure.gain),
     }
