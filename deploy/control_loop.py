@@ -15,9 +15,9 @@ from simreal.deploy.command_source import CommandSource, TrainedRanges, Wish
 from simreal.deploy.cycle import Cycle, Event
 from simreal.deploy.drivers import Driver, DriverError
 from simreal.deploy.loop_options import LoopOptions
+from simreal.deploy.outcome import Statistics, Travel
 from simreal.deploy.policy import Runnable
 from simreal.deploy.supervisor import Order, Phase, Supervisor
-from simreal.deploy.timing import Statistics, Travel
 from simreal.images import NO_IMAGES
 from simreal.observation import Float32Array, ObservationPipeline
 from simreal.robots import load_robot

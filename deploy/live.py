@@ -17,8 +17,8 @@ from rich.text import Text
 
 from simreal.deploy.broadcast import Attached, Broadcast, attach
 from simreal.deploy.cycle import Cycle, event_of
+from simreal.deploy.outcome import Statistics
 from simreal.deploy.supervisor import Phase
-from simreal.deploy.timing import Statistics
 
 REFRESH_PERIOD = 0.5
 """s."""

@@ -14,13 +14,13 @@ from simreal.deploy.command_source import CommandSource, FixedSource, asked_valu
 from simreal.deploy.control_loop import ControlLoop
 from simreal.deploy.drivers import Driver
 from simreal.deploy.loop_options import USUAL, LoopOptions, steps_per_action
+from simreal.deploy.outcome import Outcome
 from simreal.deploy.policy import Runnable
 from simreal.deploy.preflight import objections, refuse_missing_sensors
 from simreal.deploy.provenance import provenance_of
 from simreal.deploy.realtime import real_time, warning
 from simreal.deploy.recorder import Recorder
 from simreal.deploy.shadow import ShadowDriver
-from simreal.deploy.timing import Outcome
 from simreal.errors import UserError
 from simreal.logs.messages import PROVENANCE_METADATA
 from simreal.signals import ASKS_TO_END, LEAVES_MOTORS, interrupt_flag

@@ -11,8 +11,8 @@ from rich.console import Console
 
 from simreal.deploy.drivers import open_driver
 from simreal.deploy.loop import deploy
+from simreal.deploy.outcome import Outcome
 from simreal.deploy.policy import load_policy
-from simreal.deploy.timing import Outcome
 from simreal.evaluate import (
     Evaluation,
     axis_labels,

@@ -14,8 +14,8 @@ from simreal.contract import Contract
 from simreal.deploy.command_source import Wish
 from simreal.deploy.loop import deploy
 from simreal.deploy.loop_options import LoopOptions
+from simreal.deploy.outcome import Outcome
 from simreal.deploy.policy import Runnable
-from simreal.deploy.timing import Outcome
 from simreal.errors import UserError
 from simreal.experiment import ExperimentConfig
 from simreal.logs.formats import read_logs

@@ -32,9 +32,9 @@ from simreal.contract import (
 from simreal.deploy.drivers import Driver
 from simreal.deploy.loop import deploy
 from simreal.deploy.loop_options import LoopOptions
+from simreal.deploy.outcome import Outcome
 from simreal.deploy.policy import CONTRACT_KEY, GOLDEN_KEY, GoldenVectors, Policy, load_policy, sealed
 from simreal.deploy.realtime import RealTime
-from simreal.deploy.timing import Outcome
 from simreal.errors import missing_extra
 from simreal.observation import ObservationPipeline
 from simreal.robots import load_robot

@@ -15,8 +15,8 @@ from simreal.errors import UserError
 if TYPE_CHECKING:
     from simreal.contract import Contract
     from simreal.deploy.command_source import CommandSource
+    from simreal.deploy.outcome import Outcome
     from simreal.deploy.policy import Runnable
-    from simreal.deploy.timing import Outcome
 
 LONGEST = 1e9
 """s that a run may be asked to last: some thirty years."""

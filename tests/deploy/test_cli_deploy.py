@@ -19,9 +19,9 @@ from simreal.cli.main import main
 from simreal.contract import Contract
 from simreal.deploy import loop
 from simreal.deploy.loop import deploy
+from simreal.deploy.outcome import Outcome
 from simreal.deploy.policy import CONTRACT_KEY, GOLDEN_KEY
 from simreal.deploy.supervisor import Supervisor
-from simreal.deploy.timing import Outcome
 from simreal.excitation_file import Excitation, write_excitation
 from simreal.logs.messages import read_messages
 from tests.waiting import PATIENCE, wait_until

@@ -23,9 +23,9 @@ import pytest
 from simreal.deploy.broadcast import Broadcast
 from simreal.deploy.loop import deploy
 from simreal.deploy.loop_options import LoopOptions
+from simreal.deploy.outcome import Outcome
 from simreal.deploy.policy import load_policy
 from simreal.deploy.realtime import RealTime
-from simreal.deploy.timing import Outcome
 from simreal.errors import UserError
 from simreal.logs.messages import read_messages
 from tests.deploy.faulty_robot import FaultyDriver, read_record
