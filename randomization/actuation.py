@@ -12,9 +12,9 @@ from simreal.physics.interface import Ids, Physics, StepLaw
 from simreal.randomization.backlash import Backlash
 from simreal.randomization.command_channel import CommandChannel
 from simreal.randomization.drives import Values, law_is_affine, make_drives
-from simreal.randomization.joint_friction import JointFriction
 from simreal.randomization.motor import Motor
 from simreal.randomization.quantities import Quantities
+from simreal.randomization.stribeck_friction import StribeckFriction
 
 if TYPE_CHECKING:
     from simreal.randomization.compiled_drives import CompiledDrives
@@ -24,7 +24,7 @@ class Actuation:
     """The actuators of `count` simulated robots.
 
     A command passes through a `CommandChannel`. A `Motor` makes a force of it, `Backlash` stands
-    between that and the joint, `JointFriction` against it. All of them act through fields of the
+    between that and the joint, `StribeckFriction` against it. All of them act through fields of the
     engine's model, and those that nobody randomizes not at all. Where a field must change within a
     control step, a compiled `StepLaw` goes with the physics; else it runs through.
 
@@ -42,7 +42,7 @@ class Actuation:
         self._channel = CommandChannel(self._drives)
         self._motor = Motor(self._drives)
         self._backlash = Backlash(self._drives)
-        self._friction = JointFriction(self._drives)
+        self._friction = StribeckFriction(self._drives)
         self.early: NDArray[np.float64] | None = None
         self._law: CompiledDrives | None = None
 

@@ -110,7 +110,7 @@ def _follow_all(
 
 
 class CompiledDrives:
-    """A `StepLaw` of what `Motor`, `Backlash` and `JointFriction` have settled."""
+    """A `StepLaw` of what `Motor`, `Backlash` and `StribeckFriction` have settled."""
 
     def __init__(self, drives: Drives) -> None:
         """Act on these."""

@@ -45,7 +45,7 @@ DRIVE = np.dtype(
     ]
 )
 """One actuator of one simulation: all numbers that act within a control step, side by side, as the
-compiled law wants them. See the models that write them: `Motor`, `Backlash`, `JointFriction`."""
+compiled law wants them. See the models that write them: `Motor`, `Backlash`, `StribeckFriction`."""
 PLACE = np.dtype(
     [(name, np.float64) for name in ("gear", "servo", "armature")]
     + [(name, np.int64) for name in ("actuator", "joint", "position", "dof")]

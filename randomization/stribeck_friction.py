@@ -9,7 +9,7 @@ STRIBECK_SPEED = 0.1
 """rad/s, where only the ratio is randomized."""
 
 
-class JointFriction:
+class StribeckFriction:
     """Writes the friction of each driven joint anew for each physics step.
 
     F(v, T) = coulomb (1 + (ratio - 1) exp(-(v / v_s)^2)) + load |T|: the Stribeck curve in the form of
