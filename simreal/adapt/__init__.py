@@ -2,7 +2,7 @@
 
 - Training on among identified robots: `posterior_override`, `worlds`, `finetune`; what a policy was not
   trained for: `outside_trained`.
-- Residual models from logs: `residual_data`, `residual_judges`, `residual_fit`, `residual_simulator`.
+- Residual models from logs: `residual_data`, `residual_split`, `residual_fit`, `residual_simulator`.
 - Learning from logs alone: `transitions`, `coverage`, `offline`, `finetune_offline`.
 - Learning on the robot: `finetune_online`, `online_session` and what it holds: `robot_budget`,
   `robot_episode`, `robot_trial`, `explorer`, `action_bounds`, `action_filter`, `witness`,

@@ -11,8 +11,8 @@ from torch import nn
 
 from simreal.adapt.identified_robot import refuse_misfits
 from simreal.adapt.residual_data import Lessons, blank_model, lessons
-from simreal.adapt.residual_judges import SHARE_HELD_OUT, hold_out, refuse_too_few
 from simreal.adapt.residual_simulator import ResidualSimulator
+from simreal.adapt.residual_split import SHARE_HELD_OUT, hold_out, refuse_too_few
 from simreal.errors import UserError
 from simreal.identification.fitting import LEAD, Cutting, starts_from_leads
 from simreal.identification.recording import Recording

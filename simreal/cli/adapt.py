@@ -211,7 +211,7 @@ def fit_actuator(
     output: Path,
 ) -> None:
     """Fit networks to the torque that a robot's model lacks in LOGs, of which it takes four or more."""
-    from simreal.adapt.residual_judges import refuse_too_few
+    from simreal.adapt.residual_split import refuse_too_few
     from simreal.cli.identify import find_robot
 
     refuse_taken(output, "-o")

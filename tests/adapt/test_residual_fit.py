@@ -10,8 +10,8 @@ import torch
 
 from simreal.adapt.residual_data import blank_model, lessons, smooth_motion
 from simreal.adapt.residual_fit import Known, fit_residual, known_robot, predict
-from simreal.adapt.residual_judges import hold_out
 from simreal.adapt.residual_simulator import ResidualSimulator, sent_commands
+from simreal.adapt.residual_split import hold_out
 from simreal.errors import UserError
 from simreal.identification.recording import Recording
 from simreal.identification.simulator import Setup, Simulator
