@@ -25,7 +25,9 @@ class EmulatorEntry:
 
 
 EMULATORS = {
-    "so101": EmulatorEntry("SO-101 arm, or yours: Feetech STS3215 on a pseudo-terminal", "servo.so101"),
+    "so101": EmulatorEntry(
+        "SO-101 arm, or yours: Feetech STS3215 on a pseudo-terminal", "servo.feetech_arm"
+    ),
     "dynamixel-arm": EmulatorEntry(
         "the same with Dynamixel X servos, protocol 2.0", "servo.dynamixel_arm"
     ),

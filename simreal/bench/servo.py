@@ -15,7 +15,7 @@ import numpy as np
 
 from simreal.bench.timing import percentiles_ms
 from simreal.deploy.drivers import open_driver
-from simreal.deploy.drivers.servo import dynamixel_table, sts_table
+from simreal.deploy.drivers.servo import dynamixel_table, feetech_table
 from simreal.deploy.emulators.fault_control import tell_fault
 from simreal.deploy.realtime import hurry
 from simreal.errors import UserError
@@ -170,9 +170,9 @@ def _bare_sdk(kind: str, path: Path) -> Iterator[Callable[[], bool]]:
     if kind == "feetech":
         import scservo_sdk as sdk
 
-        table: Any = sts_table
+        table: Any = feetech_table
         handler: Any = sdk.PacketHandler(0)
-        blocks = [sts_table.COMMAND]
+        blocks = [feetech_table.COMMAND]
     else:
         import dynamixel_sdk as sdk
 

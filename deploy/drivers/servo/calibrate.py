@@ -22,7 +22,7 @@ from simreal.deploy.drivers.servo.calibration import (
     refuse_endless,
 )
 from simreal.deploy.drivers.servo.driver import ServoDriver
-from simreal.deploy.drivers.servo.sts_table import MULTI_TURN
+from simreal.deploy.drivers.servo.feetech_table import MULTI_TURN
 from simreal.errors import UserError
 
 Ask = Callable[[str], None]

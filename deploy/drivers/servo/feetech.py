@@ -7,15 +7,12 @@ does when the computer does.
 
 from collections.abc import Sequence
 
-from simreal.deploy.drivers.servo import sts_table
+from simreal.deploy.drivers.servo import feetech_table
 from simreal.deploy.drivers.servo.bus import Answer, ServoBus
 from simreal.deploy.drivers.servo.calibration import JointCalibration
 from simreal.deploy.drivers.servo.driver import ServoDriver
 from simreal.deploy.drivers.servo.feetech_protocol import FeetechProtocol
-from simreal.deploy.drivers.servo.options import make_driver
-from simreal.deploy.drivers.servo.port import SerialPort
-from simreal.deploy.drivers.servo.protocol import Protocol
-from simreal.deploy.drivers.servo.sts_table import (
+from simreal.deploy.drivers.servo.feetech_table import (
     COMMAND,
     ERRORS,
     MULTI_TURN,
@@ -23,6 +20,9 @@ from simreal.deploy.drivers.servo.sts_table import (
     SPEED_IN_STEPS,
     TORQUE_DAMPING,
 )
+from simreal.deploy.drivers.servo.options import make_driver
+from simreal.deploy.drivers.servo.port import SerialPort
+from simreal.deploy.drivers.servo.protocol import Protocol
 
 FASTEST = 254
 """Of the register `acceleration`, as lerobot has it."""
@@ -37,9 +37,9 @@ class FeetechDriver(ServoDriver):
     """STS servos. Authority is a share of the largest duty of their motors."""
 
     protocol = "feetech"
-    models = sts_table.MODELS
-    state = sts_table.STATE
-    registers = sts_table.REGISTERS
+    models = feetech_table.MODELS
+    state = feetech_table.STATE
+    registers = feetech_table.REGISTERS
     usual_gains = (16, 0, 32)  # lerobot's; the factory's P is 32
     passive = TORQUE_DAMPING
 

@@ -18,7 +18,7 @@ from simreal.deploy.emulators.options import Emulated
 from simreal.deploy.emulators.servo.arm import Line, ServoArm
 from simreal.deploy.emulators.servo.command import fit, make_arm
 from simreal.deploy.emulators.servo.dynamixel_servo import DynamixelLine, DynamixelServo
-from simreal.deploy.emulators.servo.sts_servo import StsLine, StsServo
+from simreal.deploy.emulators.servo.feetech_servo import StsLine, StsServo
 
 KINDS: dict[str, tuple[Any, Any, type[ServoDriver]]] = {
     "feetech": (StsServo, StsLine, FeetechDriver),

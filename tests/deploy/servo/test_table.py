@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simreal.deploy.drivers.servo import dynamixel_table, sts_table
+from simreal.deploy.drivers.servo import dynamixel_table, feetech_table
 from simreal.deploy.drivers.servo.table import Register
 
-REGISTERS = [*sts_table.REGISTERS.values(), *dynamixel_table.REGISTERS.values()]
+REGISTERS = [*feetech_table.REGISTERS.values(), *dynamixel_table.REGISTERS.values()]
 
 
 @pytest.mark.parametrize("register", REGISTERS)
@@ -32,7 +32,7 @@ def test_every_number_that_fits_comes_back(register: Register) -> None:
 
 @given(st.binary(min_size=2, max_size=2))
 def test_sign_and_magnitude_reads_any_bytes(data: bytes) -> None:
-    position, load = (sts_table.REGISTERS[n] for n in ("present_position", "present_load"))
+    position, load = (feetech_table.REGISTERS[n] for n in ("present_position", "present_load"))
     assert abs(position.decode(data)) < 1 << 15 and abs(load.decode(data)) < 1 << 10
 
 
@@ -47,7 +47,7 @@ def test_sign_and_magnitude_reads_any_bytes(data: bytes) -> None:
     ],
 )
 def test_feetech_s_numbers(name: str, number: int, data: str) -> None:
-    register = sts_table.REGISTERS[name]
+    register = feetech_table.REGISTERS[name]
     assert register.encode(number) == bytes.fromhex(data)
     assert register.decode(bytes.fromhex(data)) == number
 
@@ -98,6 +98,6 @@ def test_dynamixel_s_addresses_are_those_of_the_vendor(model: str) -> None:
 
 
 def test_registers_of_a_table_do_not_overlap() -> None:
-    for table in (sts_table.REGISTERS, dynamixel_table.REGISTERS):
+    for table in (feetech_table.REGISTERS, dynamixel_table.REGISTERS):
         ordered = sorted(table.values(), key=lambda each: each.address)
         assert all(a.end <= b.address for a, b in pairwise(ordered))

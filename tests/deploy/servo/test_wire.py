@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from simreal.deploy.drivers.servo.dynamixel_protocol import DynamixelProtocol
 from simreal.deploy.drivers.servo.feetech_protocol import FeetechProtocol
 from simreal.deploy.drivers.servo.protocol import Protocol, Status
-from simreal.deploy.emulators.servo import dynamixel_wire, sts_wire
+from simreal.deploy.emulators.servo import dynamixel_wire, feetech_wire
 from simreal.deploy.emulators.servo.bus import WRITE, Decoder
 
 
@@ -87,7 +87,7 @@ def test_the_emulators_coder_knows_the_examples() -> None:
     assert dynamixel_wire.crc(b"123456789") == 0xFEE8
     answer = dynamixel_wire.status(1, 0, bytes([0x06, 0x04, 0x26]))
     assert answer.hex(" ").upper() == "FF FF FD 00 01 07 00 55 00 06 04 26 65 5D"
-    (asked,) = sts_wire.StsDecoder().feed(bytes.fromhex("FF FF FE 07 82 38 04 01 02 03 36"))
+    (asked,) = feetech_wire.StsDecoder().feed(bytes.fromhex("FF FF FE 07 82 38 04 01 02 03 36"))
     assert (asked.id, asked.code, asked.parameters) == (0xFE, 0x82, bytes([56, 4, 1, 2, 3]))
 
 
@@ -97,11 +97,11 @@ def _payload(limit: int) -> st.SearchStrategy[bytes]:
 
 
 DECODERS: dict[str, type[Decoder]] = {
-    "feetech": sts_wire.StsDecoder,
+    "feetech": feetech_wire.StsDecoder,
     "dynamixel": dynamixel_wire.DynamixelDecoder,
 }
 CODERS: dict[str, tuple[type[Any], Any]] = {
-    "feetech": (FeetechProtocol, sts_wire),
+    "feetech": (FeetechProtocol, feetech_wire),
     "dynamixel": (DynamixelProtocol, dynamixel_wire),
 }
 

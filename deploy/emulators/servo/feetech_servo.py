@@ -21,8 +21,8 @@ from simreal.deploy.emulators.servo.bus import (
     Instruction,
     ServoLine,
 )
+from simreal.deploy.emulators.servo.feetech_wire import StsDecoder, status
 from simreal.deploy.emulators.servo.servo import COUNTS, STEP, Drive, EmulatedServo, Sensed, Shaft
-from simreal.deploy.emulators.servo.sts_wire import StsDecoder, status
 
 MODEL_NUMBER = 777
 FIRMWARE = (3, 10)

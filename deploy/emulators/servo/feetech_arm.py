@@ -6,7 +6,7 @@ import click
 
 from simreal.deploy.emulators.options import Emulated, emulator_options
 from simreal.deploy.emulators.servo.command import fit, make_arm, run, servo_options
-from simreal.deploy.emulators.servo.sts_servo import StsLine, StsServo
+from simreal.deploy.emulators.servo.feetech_servo import StsLine, StsServo
 
 
 @click.command("so101")
