@@ -12,8 +12,8 @@ import torch
 
 from simreal.adapt.action_bounds import ActionBounds
 from simreal.adapt.action_filter import ActionFilter, FilterConfig, MujocoDynamics
+from simreal.adapt.limit_monitor import WitnessDriver, joint_limits
 from simreal.adapt.online_learner import FrozenPolicy
-from simreal.adapt.witness import WitnessDriver, joint_limits
 from simreal.agents.residual_policy import ResidualPolicy
 from simreal.contract import Contract
 from simreal.deploy.policy import GoldenMismatch

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from simreal.adapt.finetune import IDENTIFIED
-from simreal.adapt.flown import compare_flights
+from simreal.adapt.flight_comparison import compare_flights
 from simreal.adapt.gate_measures import BLOCK, SUCCESS, Part, compare_actions, compare_episodes
 from simreal.adapt.replayed import Acted, act_on, states_of
 from simreal.adapt.worlds import experiment_in, mix_worlds, robot_experiment

@@ -12,6 +12,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from simreal.adapt.action_bounds import ActionBounds, BoundsConfig, BoundsState
 from simreal.adapt.action_filter import FilterConfig
 from simreal.adapt.explorer import CommandFilter, Explorer, Noise
+from simreal.adapt.limit_monitor import WitnessDriver
 from simreal.adapt.online_learner import Experience, FrozenPolicy, OnlineLearner
 from simreal.adapt.robot_budget import (
     Budget,
@@ -23,7 +24,6 @@ from simreal.adapt.robot_budget import (
 from simreal.adapt.robot_episode import Flown, draw_commands, fly, transitions_of
 from simreal.adapt.robot_trial import Trial, next_in_trial, trial_of
 from simreal.adapt.transitions import Transitions, mean_reward
-from simreal.adapt.witness import WitnessDriver
 from simreal.agents.build import add_residual_policy
 from simreal.agents.checkpoint import Progress, load_checkpoint, save_checkpoint
 from simreal.agents.config import ResidualPolicyConfig

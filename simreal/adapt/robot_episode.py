@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from simreal.adapt.limit_monitor import TaskEnd, WitnessDriver
 from simreal.adapt.robot_budget import OF_MOTION, SUPERVISOR
 from simreal.adapt.transitions import NoTransitionError, Transitions, read_transitions
-from simreal.adapt.witness import TaskEnd, WitnessDriver
 from simreal.contract import Contract
 from simreal.deploy.command_source import Wish
 from simreal.deploy.loop import deploy

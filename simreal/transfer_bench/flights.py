@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.action import ActionPipeline
-from simreal.adapt.witness import beyond_limits, measured_limits
+from simreal.adapt.limit_monitor import beyond_limits, measured_limits
 from simreal.commands import Commands
 from simreal.contract import Contract, RobotDescription
 from simreal.episode_random import EpisodeRandom, episode_seed

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from simreal.adapt.flown import Flight, Pair, compare_pairs, flight_of
+from simreal.adapt.flight_comparison import Flight, Pair, compare_pairs, flight_of
 from simreal.adapt.gate_measures import Part
+from simreal.adapt.limit_monitor import WitnessDriver
 from simreal.adapt.robot_episode import draw_commands, fly
-from simreal.adapt.witness import WitnessDriver
 from simreal.adapt.worlds import robot_experiment
 from simreal.deploy.loop_options import LoopOptions
 from simreal.deploy.policy import Policy, load_policy

@@ -8,8 +8,8 @@ from torch import nn
 from simreal.adapt.action_bounds import ActionBounds, BoundsConfig
 from simreal.adapt.action_filter import FilterConfig
 from simreal.adapt.explorer import CommandFilter, Explorer, Noise
+from simreal.adapt.limit_monitor import WitnessDriver
 from simreal.adapt.online_learner import FrozenPolicy
-from simreal.adapt.witness import WitnessDriver
 from simreal.agents.config import ResidualPolicyConfig
 from simreal.agents.residual_policy import ResidualPolicy
 from simreal.contract import Contract

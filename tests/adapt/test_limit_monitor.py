@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from simreal.adapt.witness import TaskEnd, WitnessDriver, beyond_limits, joint_limits, measured_limits
+from simreal.adapt.limit_monitor import (
+    TaskEnd,
+    WitnessDriver,
+    beyond_limits,
+    joint_limits,
+    measured_limits,
+)
 from simreal.experiment import load_experiment
 from simreal.robots import load_robot
 from simreal.state import RobotCommand, RobotState

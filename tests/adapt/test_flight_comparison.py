@@ -10,7 +10,7 @@ import torch
 from click.testing import CliRunner
 
 from simreal.adapt import transitions
-from simreal.adapt.flown import (
+from simreal.adapt.flight_comparison import (
     Flight,
     compare_pairs,
     compared,
