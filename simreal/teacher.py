@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.agents.taught import untold
+from simreal.agents.imitation import untold
 from simreal.contract_differences import differences
 from simreal.deploy.policy import Policy, load_policy
 from simreal.env import BatchEnv
@@ -55,7 +55,7 @@ class Teacher:
     def __call__(
         self, last_action: NDArray[np.floating[Any]], begun: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
-        """(n, actuators) actions that it would take now; see `simreal.agents.taught.Teach`."""
+        """(n, actuators) actions that it would take now; see `simreal.agents.imitation.Teach`."""
         env = self._env
         state, asked, told = env.measured_state(), env.command, env.target
         last = np.where(begun[:, None], 0.0, last_action).astype(np.float64)
@@ -69,7 +69,7 @@ class Teacher:
     def told(self) -> NDArray[np.float32]:
         """(n, k) commands that the other one must see, and what it `tells` of the task besides.
 
-        See `simreal.agents.taught.Teach`.
+        See `simreal.agents.imitation.Teach`.
         """
         asked = self._env.command[:, self._untold]
         commands = 2.0 * (asked - self._low) / self._width - 1.0

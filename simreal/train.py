@@ -19,8 +19,8 @@ from simreal.agents.checkpoint import Progress, load_checkpoint, save_checkpoint
 from simreal.agents.config import AgentConfig, OffPolicyConfig, PPOConfig, RMAConfig
 from simreal.agents.exported import find_normalizer
 from simreal.agents.images import begin_as
+from simreal.agents.imitation import TaughtPPO, Teach
 from simreal.agents.residual_policy import ResidualPolicy
-from simreal.agents.taught import TaughtPPO, Teach
 from simreal.contract_differences import refuse_differences
 from simreal.env import BatchEnv
 from simreal.episodes import Environment, Episode

@@ -24,8 +24,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from torch import nn
 
 from simreal.agents.images import acting_encoders, encoder_of
+from simreal.agents.imitation import TaughtPPO
 from simreal.agents.symmetric import SymmetricPolicy
-from simreal.agents.taught import TaughtPPO
 from simreal.config import Config
 from simreal.errors import UserError
 from simreal.observation import Float32Array
@@ -349,14 +349,14 @@ class AlignDuringTraining(BaseCallback):
             self.model.beside = None
 
     def loss(self, seen: dict[str, torch.Tensor]) -> torch.Tensor:
-        """See `simreal.agents.taught.Beside`."""
+        """See `simreal.agents.imitation.Beside`."""
         assert self._aligner is not None
         loss = self._aligner.loss(seen[self._camera or STATE])
         self.logger.record_mean("alignment/loss", float(loss.detach()))
         return loss
 
     def step(self) -> None:
-        """See `simreal.agents.taught.Beside`."""
+        """See `simreal.agents.imitation.Beside`."""
         assert self._aligner is not None
         self._aligner.step_discriminator()
 

@@ -29,10 +29,10 @@ from simreal.agents.config import (
     TeacherConfig,
 )
 from simreal.agents.images import SeenObservation, freeze
+from simreal.agents.imitation import TaughtPPO, untold
 from simreal.agents.normalizer import NormalizedObservation, Normalizer
 from simreal.agents.residual_policy import ResidualPolicy
 from simreal.agents.symmetric import SymmetricPolicy
-from simreal.agents.taught import TaughtPPO, untold
 from simreal.agents.value.agent import ValueAgent
 from simreal.agents.value.image_replay import ImageReplay
 from simreal.agents.value.variants import arguments_of

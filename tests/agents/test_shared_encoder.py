@@ -10,7 +10,7 @@ import torch
 from simreal.adapt.alignment import AlignDuringTraining, AlignmentConfig
 from simreal.agents.build import build_agent
 from simreal.agents.images import acting_encoders, encoder_of
-from simreal.agents.taught import TaughtPPO
+from simreal.agents.imitation import TaughtPPO
 from simreal.env import BatchEnv
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
