@@ -12,13 +12,13 @@ import pytest
 from rich.console import Console
 
 import simreal  # noqa: F401 - registers the environments
+from simreal.cli.contract_tables import describe_contract
 from simreal.deploy.policy import load_policy
 from simreal.errors import UserError
 from simreal.evaluate import evaluate, load_candidate
 from simreal.experiment import load_experiment
 from simreal.experiment_contract import action_choices
 from simreal.export import export
-from simreal.inspect import describe_contract
 from simreal.logs.messages import read_messages
 from simreal.run import Run
 from simreal.train import start_run, train

@@ -6,9 +6,9 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
+from simreal.cli.contract_tables import describe_contract
 from simreal.cli.main import cli
 from simreal.deploy.policy import load_policy
-from simreal.inspect import describe_contract
 from simreal.robots.policies import shipped_policies
 from simreal.tables import folded_table, keep_names_whole
 

@@ -56,8 +56,8 @@ def evaluate(
 ) -> None:
     """Evaluate POLICY, a run folder or an exported .onnx file, under randomization."""
     from simreal import evaluate as verb
+    from simreal.cli.trained_ranges import beyond_trained
     from simreal.physics.engines import known_engine
-    from simreal.trained_ranges import beyond_trained
 
     chosen = None if engine is None else known_engine(engine)
     candidate = verb.load_candidate(policy)

@@ -50,8 +50,8 @@ def export(run_path: Path, output: Path, force: bool) -> None:
 @click.option("--identified", type=PATH, help="Hold it against what `simreal identify` wrote.")
 def inspect(policy: Path, as_json: bool, identified: Path | None) -> None:
     """Print what POLICY, an exported .onnx file, believes about its robot."""
+    from simreal.cli.contract_tables import describe_contract
     from simreal.deploy.policy import load_policy
-    from simreal.inspect import describe_contract
 
     loaded = load_policy(policy)
     if as_json:

@@ -39,7 +39,7 @@ from simreal.fresh_module import fresh_module_hint
 from simreal.tables import folded_table, keep_names_whole
 
 if TYPE_CHECKING:
-    from simreal.inventory import Kind
+    from simreal.cli.inventory import Kind
 
 KINDS = ("robots", "tasks", "dm_control", "experiments", "agents", "drivers", "emulators", "parameters")
 TRAIN_MODULES = (
@@ -124,7 +124,7 @@ def _missing_module(error: ModuleNotFoundError) -> str:
 @click.option("--json", "as_json", is_flag=True, help="Print names for programs, of all kinds whole.")
 def list_everything(kind: "Kind | None", as_json: bool) -> None:
     """List what can be named: of one KIND with all details, or everything in short."""
-    from simreal.inventory import inventory, listing
+    from simreal.cli.inventory import inventory, listing
 
     found = listing(kind) if kind or not as_json else inventory()
     if as_json:
@@ -143,7 +143,7 @@ def list_everything(kind: "Kind | None", as_json: bool) -> None:
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 def demo(folder: Path, seed: int) -> None:
     """Train the Qube, evaluate, export, deploy on an emulated robot, and write a report."""
-    from simreal.demo import run_demo
+    from simreal.cli.demo import run_demo
 
     run_demo(folder, seed, console, training_progress)
 

@@ -97,7 +97,7 @@ def _give_hand(kind: str | None, driver: "Driver") -> "GiveHand":
         return lambda robot: nullcontext(EmulatedHand(emulated, robot))
 
     def person(robot: "RobotDescription") -> "AbstractContextManager[Hand | None]":
-        from simreal.joint_directions import joint_directions
+        from simreal.cli.joint_directions import joint_directions
 
         return Person(robot, joint_directions(robot.name), console)
 

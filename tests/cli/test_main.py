@@ -16,10 +16,10 @@ import pytest
 import torch
 
 from simreal import __version__
+from simreal.cli.inventory import Kind
 from simreal.cli.main import KINDS, cli, main
 from simreal.contract import Contract
 from simreal.experiment import load_experiment
-from simreal.inventory import Kind
 from simreal.train import start_run, train
 
 torch.set_num_threads(1)  # tests run beside each other: more threads would only wait for a core

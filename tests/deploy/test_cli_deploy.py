@@ -371,7 +371,7 @@ def test_a_killed_flight_leaves_a_readable_log_and_no_robot(
 
 CONTROL = f"""
 import sys
-import simreal.deploy.loop, simreal.inspect, simreal.logs.messages
+import simreal.deploy.loop, simreal.cli.contract_tables, simreal.logs.messages
 from simreal.cli.main import main
 for arguments in (["inspect"], ["deploy", "--duration", "0.2"]):
     sys.argv = ["simreal", *arguments, POLICY]

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simreal.cli.joint_directions import joint_directions
 from simreal.cli.main import cli
 from simreal.contract import Contract, TrainedRange
 from simreal.deploy.drivers.sim import SimDriver
@@ -25,7 +26,6 @@ from simreal.deploy.preflight.timing import BusTimes, bus_finding, latency_findi
 from simreal.deploy.preflight.verdict import Finding, Verdict
 from simreal.deploy.preflight.wiggle import Wiggle, judge, order_and_signs
 from simreal.errors import UserError
-from simreal.joint_directions import joint_directions
 from simreal.robots import load_robot
 from simreal.state import FloatArray, RobotState
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from simreal.cli.trained_ranges import beyond_trained
 from simreal.experiment import load_experiment
-from simreal.trained_ranges import beyond_trained
 
 EXPERIMENT = load_experiment(
     "qube_swingup",

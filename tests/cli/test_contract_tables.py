@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from simreal.cli.contract_tables import describe_contract
 from simreal.contract import ActionMapping, Command, Contract, Provenance
-from simreal.inspect import describe_contract
 from simreal.randomization.parameters import GROUPS, PARAMETERS
 from simreal.robots import load_robot
 
