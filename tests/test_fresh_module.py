@@ -43,11 +43,11 @@ def test_the_command_line_says_so() -> None:
         "import sys, simreal.cli.main, simreal.fresh_module as fresh\n"
         "hint = fresh.fresh_module_hint\n"
         "simreal.cli.main.fresh_module_hint = lambda name: 'MEND ' + name if name else None\n"
-        "sys.modules['simreal.cli.inventory'] = None\n"
+        "sys.modules['simreal.suite.tasks'] = None\n"
         "sys.argv = ['simreal', 'list']\n"
         "simreal.cli.main.main()"
     )
     done = subprocess.run(
         [sys.executable, "-P", "-c", program], capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", "error: MEND simreal.cli.inventory\n")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "error: MEND simreal.suite.tasks\n")

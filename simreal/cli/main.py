@@ -3,7 +3,7 @@
 import errno
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import get_args
 
 import click
 
@@ -19,6 +19,7 @@ from simreal.cli.export import export, inspect
 from simreal.cli.finetune_offline import finetune_offline
 from simreal.cli.finetune_online import finetune_online
 from simreal.cli.identify import design, identify
+from simreal.cli.inventory import Kind, inventory, listing
 from simreal.cli.latent import latent
 from simreal.cli.lint import lint
 from simreal.cli.logs import check_log, convert_log
@@ -38,10 +39,6 @@ from simreal.files import NO_ROOM
 from simreal.fresh_module import fresh_module_hint
 from simreal.tables import folded_table, keep_names_whole
 
-if TYPE_CHECKING:
-    from simreal.cli.inventory import Kind
-
-KINDS = ("robots", "tasks", "dm_control", "experiments", "agents", "drivers", "emulators", "parameters")
 TRAIN_MODULES = (
     "torch",
     "stable_baselines3",
@@ -120,12 +117,10 @@ def _missing_module(error: ModuleNotFoundError) -> str:
 
 
 @cli.command("list")
-@click.argument("kind", type=click.Choice(KINDS), required=False)
+@click.argument("kind", type=click.Choice(get_args(Kind)), required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print names for programs, of all kinds whole.")
-def list_everything(kind: "Kind | None", as_json: bool) -> None:
+def list_everything(kind: Kind | None, as_json: bool) -> None:
     """List what can be named: of one KIND with all details, or everything in short."""
-    from simreal.cli.inventory import inventory, listing
-
     found = listing(kind) if kind or not as_json else inventory()
     if as_json:
         print_json({part: list(entries) for part, entries in found.items()})
