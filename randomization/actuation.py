@@ -11,10 +11,11 @@ from simreal.errors import UserError, missing_extra
 from simreal.physics.interface import Ids, Physics, StepLaw
 from simreal.randomization.backlash import Backlash
 from simreal.randomization.command_channel import CommandChannel
-from simreal.randomization.drives import Values, law_is_affine, make_drives
+from simreal.randomization.drives import law_is_affine, make_drives
 from simreal.randomization.motor import Motor
 from simreal.randomization.quantities import Quantities
 from simreal.randomization.stribeck_friction import StribeckFriction
+from simreal.state import FloatArray
 
 if TYPE_CHECKING:
     from simreal.randomization.compiled_drives import CompiledDrives
@@ -52,7 +53,7 @@ class Actuation:
         return self._drives.quantities
 
     @property
-    def latency(self) -> Values:
+    def latency(self) -> FloatArray:
         """(count or 1, 1) s from a command to its force."""
         return self._drives.quantities.of("latency")
 
@@ -62,7 +63,7 @@ class Actuation:
         return self._drives.servo
 
     @property
-    def stall_torque(self) -> Values:
+    def stall_torque(self) -> FloatArray:
         """(actuators,) largest torque or force at a joint at rest, as compiled."""
         return self._motor.stall_torque
 
@@ -105,7 +106,7 @@ class Actuation:
                     "torque_offset, and no dead_zone of a servo"
                 )
 
-    def reset(self, ids: Ids, velocity: Values, target: Values, random: EpisodeRandom) -> None:
+    def reset(self, ids: Ids, velocity: FloatArray, target: FloatArray, random: EpisodeRandom) -> None:
         """Begin episodes in some simulations, whose quantities are settled.
 
         Args:
@@ -120,7 +121,7 @@ class Actuation:
             self._drives.state["power"][ids] = 0.0
         self._set_early(ids, self._channel.early(random, 1, ids))
 
-    def _set_early(self, ids: Ids, early: Values | None) -> None:
+    def _set_early(self, ids: Ids, early: FloatArray | None) -> None:
         if early is not None:
             if self.early is None:
                 self.early = np.zeros(self._physics.count)
@@ -132,7 +133,7 @@ class Actuation:
         self._channel.take(ids, source._channel, rows)
         self._set_early(ids, None if source.early is None else source.early[rows])
 
-    def weaken(self, ids: Ids, actuators: Ids, share: Values) -> None:
+    def weaken(self, ids: Ids, actuators: Ids, share: FloatArray) -> None:
         """Scale force laws within an episode, as when a motor fails; the next `settle` mends it.
 
         Args:
@@ -145,13 +146,15 @@ class Actuation:
             self._physics.field(name)[ids, places] *= share[:, None]
         self._motor.weaken(ids, actuators, share)
 
-    def gains(self, ids: Ids) -> tuple[Values, Values]:
+    def gains(self, ids: Ids) -> tuple[FloatArray, FloatArray]:
         """(n, actuators) stiffness and damping of the servos of some simulations, as they were drawn."""
         count = len(ids)
         kp, kd = (self._drives.quantities.of(name, ids) for name in ("kp", "kd"))
         return np.repeat(kp, count // len(kp), axis=0), np.repeat(kd, count // len(kd), axis=0)
 
-    def impose(self, ids: Ids, stiffness: Values, damping: Values, feedforward: Values) -> None:
+    def impose(
+        self, ids: Ids, stiffness: FloatArray, damping: FloatArray, feedforward: FloatArray
+    ) -> None:
         """Replace the servos' laws, as drives do that are told their gains with each command.
 
         From now until the next `settle`, force = feedforward + stiffness (command - position) - damping
@@ -166,7 +169,7 @@ class Actuation:
         """
         self._motor.impose(ids, stiffness, damping, feedforward)
 
-    def advance(self, target: Values, random: EpisodeRandom, step: NDArray[np.integer]) -> None:
+    def advance(self, target: FloatArray, random: EpisodeRandom, step: NDArray[np.integer]) -> None:
         """Let the robots move for one control step.
 
         Args:
@@ -182,7 +185,7 @@ class Actuation:
             self._draw_power()
         self.early = self._channel.early(random, step + 1)
 
-    def play(self, recorded: Values) -> None:
+    def play(self, recorded: FloatArray) -> None:
         """Let the robots move for one control step under commands of a recording.
 
         Latency, jitter and loss are passed by: who plays knows when each command arrived.

@@ -26,8 +26,8 @@ from simreal.randomization.schedule_interface import (
     Space,
     SuccessThresholds,
     Tags,
-    Values,
 )
+from simreal.state import FloatArray
 
 SAME = 1e-6
 """Of a column's limits: a probe this near to an end was made there, and not where it stood before."""
@@ -72,7 +72,7 @@ class Adr(Schedule):
         self._ends: Tags = np.flatnonzero(movable.T)
         self._queues: dict[int, list[bool]] = {int(end): [] for end in self._ends}
 
-    def draw(self, uniform: Values, choice: Values) -> Drawn:
+    def draw(self, uniform: FloatArray, choice: FloatArray) -> Drawn:
         """Draw within the ranges; put probes on their end."""
         low, high = self.ranges()
         drawn = self.space.between(low, high, uniform)
@@ -83,7 +83,7 @@ class Adr(Schedule):
         values[probes, columns] = np.stack((low, high))[sides, columns]
         return Drawn(values, tags)
 
-    def _probed(self, choice: Values) -> Tags:
+    def _probed(self, choice: FloatArray) -> Tags:
         """(n,) the end that each episode probes, or none."""
         if not len(self._ends):
             return np.full(len(choice), NO_TAG, dtype=np.int64)
@@ -91,18 +91,18 @@ class Adr(Schedule):
         place = np.minimum((choice[:, 1] * len(self._ends)).astype(np.int64), len(self._ends) - 1)
         return np.where(choice[:, 0] < self._config.boundary_share, self._ends[place], NO_TAG)
 
-    def ranges(self) -> tuple[Values, Values]:
+    def ranges(self) -> tuple[FloatArray, FloatArray]:
         """Where the ends stand; the limits of columns that do not move."""
         low, high = self.space.from_nominal(self._limits, self._shares)
         return low, high
 
-    def entropies(self) -> Values:
+    def entropies(self) -> FloatArray:
         """The logarithm of the width of each column, as a share of the allowed one."""
         low, high = map(self.space.position, self.ranges())
         with np.errstate(divide="ignore"):
             return np.where(self.space.moved, np.log(high - low), 0.0)
 
-    def record(self, tags: Tags, values: Values, success: Flags) -> None:
+    def record(self, tags: Tags, values: FloatArray, success: Flags) -> None:
         """Queue the outcomes of probes whose end has not moved meanwhile."""
         columns, sides = np.divmod(tags, 2)
         ends = np.stack(self.ranges())[sides, columns]

@@ -5,7 +5,8 @@ import numpy as np
 
 from simreal.episode_random import EpisodeRandom
 from simreal.physics.interface import Ids
-from simreal.randomization.drives import Drives, Values, at
+from simreal.randomization.drives import Drives, at
+from simreal.state import FloatArray
 
 
 class Backlash:
@@ -63,7 +64,7 @@ class Backlash:
             # The engine takes the inertia of these from when the model was compiled.
             drives.physics.field("dof_simplenum")[ids] = 0
 
-    def reset(self, ids: Ids, velocity: Values, random: EpisodeRandom) -> None:
+    def reset(self, ids: Ids, velocity: FloatArray, random: EpisodeRandom) -> None:
         """Begin episodes somewhere in the gap, at the joint's speed: (len(ids), joints) velocity."""
         if not self.exists:
             return
@@ -75,7 +76,7 @@ class Backlash:
         records["rotor_speed"][ids] = records["speed"][ids] = speed
         records["free"][ids] = half > 0.0
 
-    def passed_on(self, force: Values) -> Values:
+    def passed_on(self, force: FloatArray) -> FloatArray:
         """(count, actuators) what of the motors' force the joints got in the last physics step."""
         free = self._drives.records["free"] > 0.0 if self.exists else False
         return np.where(free, 0.0, force)

@@ -6,16 +6,15 @@ density has a pole; (1, 1) is the uniform distribution. Formulas: Johnson, Kotz 
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import betaincinv, betaln, digamma, polygamma
 
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 EDGE = 1e-12
 """Nearest to 0 and 1 that a position is looked at: there logarithms are still finite."""
 
 
-def around(mode: Values, concentration: float) -> Values:
+def around(mode: FloatArray, concentration: float) -> FloatArray:
     """Parameters with given modes.
 
     Args:
@@ -26,16 +25,16 @@ def around(mode: Values, concentration: float) -> Values:
     return 1.0 + (concentration - 2.0) * np.stack((mode, 1.0 - mode))
 
 
-def quantile(parameters: Values, uniform: Values) -> Values:
+def quantile(parameters: FloatArray, uniform: FloatArray) -> FloatArray:
     """(n, columns) positions from (n, columns) uniform numbers."""
-    positions: Values = betaincinv(parameters[0], parameters[1], uniform)
+    positions: FloatArray = betaincinv(parameters[0], parameters[1], uniform)
     return positions
 
 
-def entropy(parameters: Values) -> Values:
+def entropy(parameters: FloatArray) -> FloatArray:
     """(columns,) differential entropies in nats: at most 0, that of the uniform distribution."""
     alpha, beta = parameters
-    result: Values = (
+    result: FloatArray = (
         betaln(alpha, beta)
         - (alpha - 1.0) * digamma(alpha)
         - (beta - 1.0) * digamma(beta)
@@ -44,14 +43,16 @@ def entropy(parameters: Values) -> Values:
     return result
 
 
-def entropy_gradient(parameters: Values) -> Values:
+def entropy_gradient(parameters: FloatArray) -> FloatArray:
     """(2, columns) derivatives of each column's entropy by its parameters."""
     total = parameters.sum(axis=0)
-    result: Values = (total - 2.0) * polygamma(1, total) - (parameters - 1.0) * polygamma(1, parameters)
+    result: FloatArray = (total - 2.0) * polygamma(1, total) - (parameters - 1.0) * polygamma(
+        1, parameters
+    )
     return result
 
 
-def divergence(parameters: Values, other: Values) -> float:
+def divergence(parameters: FloatArray, other: FloatArray) -> float:
     """Kullback-Leibler divergence KL(parameters || other) of all columns together, in nats."""
     difference = parameters - other
     per_column = (
@@ -63,22 +64,22 @@ def divergence(parameters: Values, other: Values) -> float:
     return float(per_column.sum())
 
 
-def divergence_gradient(parameters: Values, other: Values) -> Values:
+def divergence_gradient(parameters: FloatArray, other: FloatArray) -> FloatArray:
     """(2, columns) derivatives of `divergence` by its first argument."""
     difference = parameters - other
     total = polygamma(1, parameters.sum(axis=0))
-    result: Values = difference * polygamma(1, parameters) - difference.sum(axis=0) * total
+    result: FloatArray = difference * polygamma(1, parameters) - difference.sum(axis=0) * total
     return result
 
 
-def logarithms(positions: Values) -> Values:
+def logarithms(positions: FloatArray) -> FloatArray:
     """(n, 2, columns) logarithms of positions and of 1 - positions: the sufficient statistics."""
     inner = np.clip(positions, EDGE, 1.0 - EDGE)
     return np.stack((np.log(inner), np.log1p(-inner)), axis=1)
 
 
-def log_density(parameters: Values, statistics: Values) -> Values:
+def log_density(parameters: FloatArray, statistics: FloatArray) -> FloatArray:
     """(n,) logarithms of the joint density at positions, given by their `logarithms`."""
-    result: Values = np.tensordot(statistics, parameters - 1.0, axes=2)
+    result: FloatArray = np.tensordot(statistics, parameters - 1.0, axes=2)
     result -= betaln(*parameters).sum()
     return result

@@ -10,8 +10,8 @@ from scipy.fft import dctn, idctn
 from simreal.episode_random import EpisodeRandom
 from simreal.physics.interface import Ids
 from simreal.randomization.quantities import Quantities
+from simreal.state import FloatArray
 
-Values = NDArray[np.float64]
 Images = NDArray[np.uint8]
 Pixels = NDArray[np.float32]
 
@@ -92,11 +92,11 @@ class CameraEffects:
         return compressed(images, quality, frame or (images.shape[1], images.shape[2]))
 
     @property
-    def latency(self) -> Values:
+    def latency(self) -> FloatArray:
         """(count,) s that randomization adds."""
         return self.quantities["latency"][:, 0]
 
-    def _row_values(self, name: str, ids: Ids | None) -> Values | None:
+    def _row_values(self, name: str, ids: Ids | None) -> FloatArray | None:
         """(n,) values of a quantity that somebody randomizes."""
         values = self.quantities.get(name)
         if values is None:
@@ -104,14 +104,14 @@ class CameraEffects:
         return values[:, 0] if ids is None else values[ids, 0]
 
 
-def exposed(images: Pixels, factor: Values) -> Pixels:
+def exposed(images: Pixels, factor: FloatArray) -> Pixels:
     """Multiply (n, height, width, channels) images by (n,) factors; nothing saturates yet."""
     return images * _per_image(factor)
 
 
 def noisy(
     images: Pixels,
-    deviation: Values,
+    deviation: FloatArray,
     random: EpisodeRandom,
     step: NDArray[np.integer] | int,
     camera: str,
@@ -121,7 +121,7 @@ def noisy(
     return images + drawn.reshape(images.shape).astype(np.float32) * _per_image(deviation)
 
 
-def blurred(images: Pixels, deviation: Values) -> Pixels:
+def blurred(images: Pixels, deviation: FloatArray) -> Pixels:
     """Blur (n, height, width, channels) images by Gaussians of (n,) standard deviations in pixels.
 
     The Gaussian of a grid (T. Lindeberg, Scale-space for discrete signals, IEEE PAMI 12(3), 1990): none
@@ -135,10 +135,10 @@ def blurred(images: Pixels, deviation: Values) -> Pixels:
     return result
 
 
-def _passed(size: int, deviation: Values) -> Pixels:
+def _passed(size: int, deviation: FloatArray) -> Pixels:
     """(n, size) what a blur leaves of each cosine along a line of pixels."""
     frequency = np.pi / size * np.arange(size)
-    passed: Values = np.exp(-np.square(deviation)[:, None] * (1.0 - np.cos(frequency)))
+    passed: FloatArray = np.exp(-np.square(deviation)[:, None] * (1.0 - np.cos(frequency)))
     return passed.astype(np.float32)
 
 
@@ -147,5 +147,5 @@ def quantized(images: Pixels) -> Images:
     return np.rint(np.clip(images, 0.0, 255.0)).astype(np.uint8)
 
 
-def _per_image(values: Values) -> Pixels:
+def _per_image(values: FloatArray) -> Pixels:
     return values.astype(np.float32)[:, None, None, None]

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from simreal.episode_random import EpisodeRandom, stream_keys
 from simreal.physics.interface import Ids
 from simreal.randomization.drives import Drives
+from simreal.state import FloatArray
 
-Values = NDArray[np.float64]
 CHANCES = {
     "drop_probability": "command drop",
     "latency_jitter": "action latency jitter",
@@ -60,19 +60,19 @@ class CommandChannel:
             "delay": self._steps(drives.quantities.defaults["latency"]),  # physics steps
         }
         self._size = size
-        self._sent: Values | None = None  # (control steps, count, actuators), the newest first
-        self._in_force: Values | None = None
+        self._sent: FloatArray | None = None  # (control steps, count, actuators), the newest first
+        self._in_force: FloatArray | None = None
 
     def settle(self, ids: Ids) -> None:
         """Let commands of some simulations take as long as their latency."""
         if self._drives.exists("latency", "latency_jitter", "control_jitter"):
             self._write(ids, self._steps(self._drives.quantities.of("latency", ids)))
 
-    def _steps(self, latency: Values) -> Values:
+    def _steps(self, latency: FloatArray) -> FloatArray:
         """Whole physics steps of a latency in s."""
         return np.ceil(np.maximum(latency - DELAY_MARGIN, 0.0) / self._drives.physics.timestep)
 
-    def _write(self, ids: Ids | slice, delay: Values) -> None:
+    def _write(self, ids: Ids | slice, delay: FloatArray) -> None:
         self._drives.state["delay"][ids] = delay
         seconds = np.maximum(delay * self._drives.physics.timestep - DELAY_MARGIN, 0.0)
         self._drives.physics.field("actuator_delay")[ids] = seconds
@@ -85,7 +85,7 @@ class CommandChannel:
             control_steps = math.ceil(longest / physics.substeps) + 1
             self._sent = np.zeros((control_steps, self._count, self._size))
 
-    def reset(self, ids: Ids, target: Values) -> None:
+    def reset(self, ids: Ids, target: FloatArray) -> None:
         """Begin episodes: (len(ids), actuators) commands that were given before."""
         if self._drives.exists("drop_probability"):
             self._drives.state["received"][ids] = target
@@ -101,7 +101,7 @@ class CommandChannel:
 
     def early(
         self, random: EpisodeRandom, step: Steps | int, ids: Ids | slice = slice(None)
-    ) -> Values | None:
+    ) -> FloatArray | None:
         """(n,) s, by which the tick that gives a command comes early; None where none does.
 
         Args:
@@ -112,10 +112,10 @@ class CommandChannel:
         jitter = self._drives.quantities.get("control_jitter")
         if jitter is None:
             return None
-        early: Values = random.uniform(CHANCES["control_jitter"], 1, step)[:, 0] * jitter[ids, 0]
+        early: FloatArray = random.uniform(CHANCES["control_jitter"], 1, step)[:, 0] * jitter[ids, 0]
         return early
 
-    def send(self, target: Values, random: EpisodeRandom, step: Steps) -> Values:
+    def send(self, target: FloatArray, random: EpisodeRandom, step: Steps) -> FloatArray:
         """Take commands from the controllers.
 
         Args:
@@ -141,31 +141,31 @@ class CommandChannel:
             self._in_force = self._arrived(self._sent)
         return target
 
-    def play(self, recorded: Values) -> Values:
+    def play(self, recorded: FloatArray) -> FloatArray:
         """(substeps, count, actuators) what dead zones and ranges leave of commands as they arrive."""
         self._in_force = self._within_range(self._beyond_dead_zone(recorded))
         return self._in_force
 
-    def _arrived(self, sent: Values) -> Values:
+    def _arrived(self, sent: FloatArray) -> FloatArray:
         """(substeps, count, actuators) what has arrived at each physics step of this control step."""
         delay, substeps = self._drives.state["delay"][:, 0], self._drives.physics.substeps
         late = np.ceil((delay - np.arange(substeps)[:, None]) / substeps)
-        arrived: Values = sent[np.maximum(late, 0.0).astype(np.int64), np.arange(self._count)]
+        arrived: FloatArray = sent[np.maximum(late, 0.0).astype(np.int64), np.arange(self._count)]
         return arrived
 
-    def _within_range(self, target: Values) -> Values:
+    def _within_range(self, target: FloatArray) -> FloatArray:
         lowest, highest = self._drives.command_range
-        clipped: Values = np.minimum(np.maximum(target, lowest), highest)
+        clipped: FloatArray = np.minimum(np.maximum(target, lowest), highest)
         return clipped
 
-    def _beyond_dead_zone(self, target: Values, ids: Ids | slice = slice(None)) -> Values:
+    def _beyond_dead_zone(self, target: FloatArray, ids: Ids | slice = slice(None)) -> FloatArray:
         zone = self._drives.quantities.get("dead_zone")
         if zone is None:
             return target
         nothing = (np.abs(target) < zone[ids]) & ~self._drives.servo
         return np.where(nothing, 0.0, target)
 
-    def _vary_delay(self, chance: dict[str, Values]) -> None:
+    def _vary_delay(self, chance: dict[str, FloatArray]) -> None:
         """Delay this control step's commands by chance, (count,) of each quantity from 0 to 1."""
         jitters = {
             name: self._drives.quantities.get(name) for name in ("latency_jitter", "control_jitter")
@@ -187,7 +187,7 @@ class CommandChannel:
         self._write(slice(None), np.minimum(self._steps(latency), oldest))
 
     @property
-    def in_force(self) -> Values:
+    def in_force(self) -> FloatArray:
         """(substeps, count, actuators) commands that the actuators obey after a `send`."""
         assert self._in_force is not None, "nobody has asked to remember"
         return self._in_force

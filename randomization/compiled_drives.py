@@ -9,7 +9,8 @@ from numba import carray, cfunc, from_dtype, njit, types
 from simreal.physics.compiled import STEPPER, numbers, pointer_to, step_once
 from simreal.physics.struct_layout import field_offsets
 from simreal.randomization.drive_law import follow
-from simreal.randomization.drives import DRIVE, PLACE, Drives, Values
+from simreal.randomization.drives import DRIVE, PLACE, Drives
+from simreal.state import FloatArray
 
 PARTS = ("dead_zone", "curve", "force", "backlash", "friction")
 """Of the law, each there or not. ``force``: some part depends on the motor's force."""
@@ -97,7 +98,7 @@ def _advance(model: Any, data: Any, simulation: int, arguments: Any) -> None:
 
 @njit(cache=True)
 def _follow_all(
-    argument: Any, records: Any, places: Any, substep: int, position: Values, velocity: Values
+    argument: Any, records: Any, places: Any, substep: int, position: FloatArray, velocity: FloatArray
 ) -> None:
     """The same before one physics step of all simulations, for an engine that steps by itself."""
     for simulation in range(argument.count):
@@ -116,7 +117,7 @@ class CompiledDrives:
         """Act on these."""
         self._drives = drives
         self._argument = np.zeros(1, ARGUMENT)
-        self._commands: Values | None = None
+        self._commands: FloatArray | None = None
         self._substep = 0
         count, actuators = drives.records.shape
         places = field_offsets("mjModel")
@@ -130,7 +131,7 @@ class CompiledDrives:
         for name, value in (known | {field: places[field] for field in FIELDS}).items():
             self._argument[name] = value
 
-    def begin(self, commands: Values | None, parts: dict[str, bool]) -> None:
+    def begin(self, commands: FloatArray | None, parts: dict[str, bool]) -> None:
         """Prepare a control step.
 
         Args:

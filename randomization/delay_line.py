@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.errors import UserError
+from simreal.state import FloatArray
 
 Ids = NDArray[np.integer]
-Values = NDArray[np.float64]
 
 
 class DelayLine:
@@ -32,7 +32,7 @@ class DelayLine:
         self._sample_size = kinds * channels * count
         self._places = np.arange(self._sample_size).reshape(kinds, channels, count)
 
-    def fill(self, ids: Ids, sample: Values) -> None:
+    def fill(self, ids: Ids, sample: FloatArray) -> None:
         """Pretend that (kinds, channels, len(ids)) values have been there for ever."""
         self._ring[..., ids] = sample
 
@@ -44,14 +44,14 @@ class DelayLine:
     def _from_newest(self) -> NDArray[np.int64]:
         return (self._newest - np.arange(self.longest + 1)) % (self.longest + 1)
 
-    def push(self, samples: Values) -> None:
+    def push(self, samples: FloatArray) -> None:
         """Take in the (substeps, kinds, channels, count) samples of successive physics steps."""
         length, fresh = self.longest + 1, len(samples)
         places = (self._newest + np.arange(1, fresh + 1)) % length
         self._ring[places[-length:]] = samples[-length:]
         self._newest = int(places[-1])
 
-    def read(self, age: NDArray[np.int64] | None = None) -> Values:
+    def read(self, age: NDArray[np.int64] | None = None) -> FloatArray:
         """(kinds, channels, count) samples, a copy.
 
         Args:
@@ -61,7 +61,7 @@ class DelayLine:
             UserError: an age beyond what is held.
         """
         if age is None:
-            newest: Values = self._ring[self._newest].copy()
+            newest: FloatArray = self._ring[self._newest].copy()
             return newest
         if age.max() > self.longest or age.min() < 0:
             raise UserError(
@@ -69,5 +69,5 @@ class DelayLine:
                 "remembered: its latency is beyond the range that the simulation was made for"
             )
         place = (self._newest - age) % (self.longest + 1)
-        values: Values = self._ring.reshape(-1).take(place * self._sample_size + self._places)
+        values: FloatArray = self._ring.reshape(-1).take(place * self._sample_size + self._places)
         return values

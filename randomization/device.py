@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from simreal.episode_random import EpisodeRandom
 from simreal.randomization.delay_line import DelayLine
+from simreal.state import FloatArray
 
 Ids = NDArray[np.integer]
-Values = NDArray[np.float64]
 
 
 class Device(ABC):
@@ -21,11 +21,11 @@ class Device(ABC):
         self._line = line
 
     @abstractmethod
-    def reset(self, ids: Ids, truth: Values, random: EpisodeRandom) -> None:
+    def reset(self, ids: Ids, truth: FloatArray, random: EpisodeRandom) -> None:
         """Begin episodes at (len(ids), ...) true readings, as if they had always been."""
 
     @abstractmethod
-    def advance(self, truth: Values, random: EpisodeRandom, step: NDArray[np.integer]) -> None:
+    def advance(self, truth: FloatArray, random: EpisodeRandom, step: NDArray[np.integer]) -> None:
         """Take in a control step of (count, substeps, ...) true readings.
 
         Args:
@@ -35,7 +35,7 @@ class Device(ABC):
         """
 
     @abstractmethod
-    def read(self, age: NDArray[np.int64] | None) -> dict[str, Values]:
+    def read(self, age: NDArray[np.int64] | None) -> dict[str, FloatArray]:
         """What `RobotState` has of it, by its attributes; (1, count) physics steps old."""
 
     def take(self, ids: Ids, source: Self, rows: Ids) -> None:

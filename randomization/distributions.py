@@ -18,8 +18,8 @@ from scipy.special import ndtr, ndtri
 
 from simreal.config import Config
 from simreal.randomization.posterior import as_fault, read_posterior, some
+from simreal.state import FloatArray
 
-Values = NDArray[np.float64]
 BELOW_ONE = math.nextafter(1.0, 0.0)
 
 
@@ -52,7 +52,7 @@ class Constant(_Scalar):
         """Smallest and largest value."""
         return self.value, self.value
 
-    def quantile(self, uniform: Values) -> Values:
+    def quantile(self, uniform: FloatArray) -> FloatArray:
         """The value, whatever the uniform number."""
         return np.full_like(uniform, self.value)
 
@@ -82,7 +82,7 @@ class Uniform(_Interval):
 
     type: Literal["uniform"]
 
-    def quantile(self, uniform: Values) -> Values:
+    def quantile(self, uniform: FloatArray) -> FloatArray:
         """Map uniform numbers linearly."""
         # Rounding may lead an ulp beyond the end.
         return np.minimum(self.low + (self.high - self.low) * uniform, self.high)
@@ -103,7 +103,7 @@ class LogUniform(_Interval):
             raise ValueError(f"log_uniform needs low > 0, not {self.low:g}")
         return self
 
-    def quantile(self, uniform: Values) -> Values:
+    def quantile(self, uniform: FloatArray) -> FloatArray:
         """Map uniform numbers exponentially."""
         ratio = math.log(self.high / self.low)
         return np.clip(self.low * np.exp(ratio * uniform), self.low, self.high)
@@ -138,11 +138,11 @@ class TruncatedNormal(_Interval):
             float(ndtr((self.high - self.mean) / self.std)),
         )
 
-    def quantile(self, uniform: Values) -> Values:
+    def quantile(self, uniform: FloatArray) -> FloatArray:
         """Map uniform numbers through the inverse of the cut normal distribution function."""
         lower, upper = self._cut
         normal = ndtri(lower + (upper - lower) * uniform)
-        values: Values = np.clip(self.mean + self.std * normal, self.low, self.high)
+        values: FloatArray = np.clip(self.mean + self.std * normal, self.low, self.high)
         return values
 
     def describe(self) -> str:
@@ -150,7 +150,7 @@ class TruncatedNormal(_Interval):
         return f"normal {self.mean:g} ± {self.std:g}, cut to {self.low:g} to {self.high:g}"
 
 
-def edges(weights: ArrayLike) -> Values:
+def edges(weights: ArrayLike) -> FloatArray:
     """Divide [0, 1] into adjoining intervals, as wide as the weights are heavy.
 
     Returns:
@@ -161,7 +161,7 @@ def edges(weights: ArrayLike) -> Values:
     return np.concatenate(([0.0], cumulative / cumulative[-1]))
 
 
-def locate(uniform: Values, ends: Values) -> tuple[NDArray[np.intp], Values]:
+def locate(uniform: FloatArray, ends: FloatArray) -> tuple[NDArray[np.intp], FloatArray]:
     """The interval that each uniform number falls in, and where in it: a uniform number again."""
     index = np.searchsorted(ends[1:-1], uniform, side="right")
     rest = (uniform - ends[index]) / (ends[index + 1] - ends[index])
@@ -194,16 +194,16 @@ class Choice(_Scalar):
         return list(self.values) == sorted(self.values)
 
     @cached_property
-    def _inner_edges(self) -> Values:
+    def _inner_edges(self) -> FloatArray:
         return edges(self.weights or np.ones(len(self.values)))[1:-1]
 
     @cached_property
-    def _array(self) -> Values:
+    def _array(self) -> FloatArray:
         return np.array(self.values)
 
-    def quantile(self, uniform: Values) -> Values:
+    def quantile(self, uniform: FloatArray) -> FloatArray:
         """Pick by cumulative weight."""
-        picked: Values = self._array[np.searchsorted(self._inner_edges, uniform, side="right")]
+        picked: FloatArray = self._array[np.searchsorted(self._inner_edges, uniform, side="right")]
         return picked
 
     def describe(self) -> str:
@@ -233,7 +233,7 @@ class Empirical(_Scalar):
         return self
 
     @cached_property
-    def _function(self) -> tuple[Values, Values]:
+    def _function(self) -> tuple[FloatArray, FloatArray]:
         """Knots of the quantile function: (samples + 1,) uniform numbers and values."""
         posterior = read_posterior(self.file)
         with as_fault():
@@ -250,12 +250,12 @@ class Empirical(_Scalar):
         knots = self._function[1]
         return float(knots[0]), float(knots[-1])
 
-    def quantile(self, uniform: Values) -> Values:
+    def quantile(self, uniform: FloatArray) -> FloatArray:
         """Interpolate between the knots."""
         ends, knots = self._function
         index, rest = locate(uniform, ends)
         low, high = knots[index], knots[index + 1]
-        values: Values = low + (high - low) * rest
+        values: FloatArray = low + (high - low) * rest
         return values
 
     def describe(self) -> str:
@@ -295,10 +295,10 @@ class Mixture(_Scalar):
         return ordered and all(part.rises for part in parts)
 
     @cached_property
-    def _edges(self) -> Values:
+    def _edges(self) -> FloatArray:
         return edges([component.weight for component in self.components])
 
-    def quantile(self, uniform: Values) -> Values:
+    def quantile(self, uniform: FloatArray) -> FloatArray:
         """Pick a component and map the rest of the number through it."""
         index, rest = locate(uniform, self._edges)
         values = np.empty_like(uniform)

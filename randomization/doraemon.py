@@ -30,7 +30,8 @@ from scipy.special import logsumexp
 
 from simreal.config import Config
 from simreal.randomization import beta
-from simreal.randomization.schedule_interface import Drawn, Flags, Schedule, Space, Tags, Values
+from simreal.randomization.schedule_interface import Drawn, Flags, Schedule, Space, Tags
+from simreal.state import FloatArray
 
 REMEMBERED = 20
 """Distributions kept, as the density of an episode is needed when it ends and while it counts."""
@@ -85,29 +86,29 @@ class Episodes:
         success: (n,).
     """
 
-    statistics: Values
-    log_density: Values
+    statistics: FloatArray
+    log_density: FloatArray
     success: Flags
 
-    def estimate(self, parameters: Values) -> float:
+    def estimate(self, parameters: FloatArray) -> float:
         """Success to be expected under other parameters, in [0, 1]."""
         return float(self._weights(parameters) @ self.success)
 
-    def estimate_gradient(self, parameters: Values) -> Values:
+    def estimate_gradient(self, parameters: FloatArray) -> FloatArray:
         """(2, columns) derivatives of `estimate`.
 
         The normalizing constant of the density moves all weights alike and drops out.
         """
         weights = self._weights(parameters)
         excess = weights * (self.success - weights @ self.success)
-        gradient: Values = np.tensordot(excess, self.statistics, axes=1)
+        gradient: FloatArray = np.tensordot(excess, self.statistics, axes=1)
         return gradient
 
-    def _weights(self, parameters: Values) -> Values:
+    def _weights(self, parameters: FloatArray) -> FloatArray:
         """(n,) importance weights; they sum to 1."""
         logarithm = beta.log_density(parameters, self.statistics) - self.log_density
         weights = np.exp(logarithm - logarithm.max())
-        normalized: Values = weights / weights.sum()
+        normalized: FloatArray = weights / weights.sum()
         return normalized
 
 
@@ -115,11 +116,11 @@ class Episodes:
 class _Quantity:
     """A number that depends on parameters, with its (2, columns) gradient."""
 
-    value: Callable[[Values], float]
-    gradient: Callable[[Values], Values]
+    value: Callable[[FloatArray], float]
+    gradient: Callable[[FloatArray], FloatArray]
 
 
-def widen(old: Values, episodes: Episodes, config: DoraemonConfig, target: float) -> Values:
+def widen(old: FloatArray, episodes: Episodes, config: DoraemonConfig, target: float) -> FloatArray:
     """The next parameters: one update of DORAEMON.
 
     Args:
@@ -149,20 +150,20 @@ def widen(old: Values, episodes: Episodes, config: DoraemonConfig, target: float
 
 
 def _maximize(
-    objective: _Quantity, constraints: list[_Quantity], start: Values, highest: float
-) -> Values:
+    objective: _Quantity, constraints: list[_Quantity], start: FloatArray, highest: float
+) -> FloatArray:
     """The best parameters for which no constraint is negative, from a start where none is.
 
     Sequential least squares over the logarithms of the parameters.
     """
 
-    def parameters(x: Values) -> Values:
+    def parameters(x: FloatArray) -> FloatArray:
         return np.clip(np.exp(x.reshape(start.shape)), 1.0, highest)
 
-    def value(quantity: _Quantity, sign: float) -> Callable[[Values], float]:
+    def value(quantity: _Quantity, sign: float) -> Callable[[FloatArray], float]:
         return lambda x: sign * quantity.value(parameters(x))
 
-    def gradient(quantity: _Quantity, sign: float) -> Callable[[Values], Values]:
+    def gradient(quantity: _Quantity, sign: float) -> Callable[[FloatArray], FloatArray]:
         return lambda x: sign * (quantity.gradient(parameters(x)) * parameters(x)).ravel()
 
     x = np.log(start).ravel()
@@ -217,42 +218,42 @@ class Doraemon(Schedule):
         self._started = False
         self._promised: float | None = None
         self._optimism = 0.0
-        self._drawn_from: dict[int, Values] = {0: start}
+        self._drawn_from: dict[int, FloatArray] = {0: start}
         self._new = 0
         self._finished: deque[_Finished] = deque(maxlen=config.episodes)
 
     @property
-    def parameters(self) -> Values:
+    def parameters(self) -> FloatArray:
         """(2, moved columns) alpha and beta of what is drawn now."""
         return self._drawn_from[self._updates]
 
-    def draw(self, uniform: Values, choice: Values) -> Drawn:
+    def draw(self, uniform: FloatArray, choice: FloatArray) -> Drawn:
         """Draw each moved column from its Beta distribution."""
         values = self._at(beta.quantile(self.parameters, uniform[:, self._moved]))
         configured = self.space.configured(uniform)
         tags = np.full(len(values), self._updates, dtype=np.int64)
         return Drawn(np.where(self.space.moved, values, configured), tags)
 
-    def _at(self, positions: Values) -> Values:
+    def _at(self, positions: FloatArray) -> FloatArray:
         """(n, columns) values at (n, moved columns) positions."""
         everywhere = np.zeros((len(positions), len(self.space.columns)))
         everywhere[:, self._moved] = positions
         return self.space.between(self.space.low, self.space.high, everywhere)
 
-    def ranges(self) -> tuple[Values, Values]:
+    def ranges(self) -> tuple[FloatArray, FloatArray]:
         """What 98 % of draws lie within; the limits of columns that do not move."""
         tails = np.array([[RANGE_TAIL], [1.0 - RANGE_TAIL]])
         low, high = self._at(beta.quantile(self.parameters, tails))
         moved = self.space.moved
         return np.where(moved, low, self.space.low), np.where(moved, high, self.space.high)
 
-    def entropies(self) -> Values:
+    def entropies(self) -> FloatArray:
         """Entropies of the Beta distributions, of positions between the limits."""
         entropies = np.zeros(len(self.space.columns))
         entropies[self._moved] = beta.entropy(self.parameters)
         return entropies
 
-    def record(self, tags: Tags, values: Values, success: Flags) -> None:
+    def record(self, tags: Tags, values: FloatArray, success: Flags) -> None:
         """Keep outcomes, but those of distributions long gone."""
         positions = self.space.position(values)[:, self._moved]
         for tag, position, succeeded in zip(tags.tolist(), positions, success, strict=True):
@@ -308,7 +309,7 @@ class Doraemon(Schedule):
         success = np.array([each.success for each in self._finished])
         return Episodes(statistics, logsumexp(parts, axis=0), success)
 
-    def _go_to(self, parameters: Values) -> bool:
+    def _go_to(self, parameters: FloatArray) -> bool:
         """Draw from these parameters from now on; whether they are other ones."""
         changed = not np.array_equal(parameters, self.parameters)
         self._updates += 1

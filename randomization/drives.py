@@ -10,8 +10,8 @@ from simreal.contract import RobotDescription
 from simreal.physics.interface import Ids, Physics
 from simreal.physics.layout import columns
 from simreal.randomization.quantities import Quantities
+from simreal.state import FloatArray
 
-Values = NDArray[np.float64]
 Columns = slice | NDArray[np.int64]
 
 UNLIMITED = mujoco.mjMAXVAL
@@ -81,12 +81,12 @@ class Drives:
     physics: Physics
     names: tuple[str, ...]
     commands: tuple[str, ...]
-    command_range: Values
-    velocity_limit: Values
+    command_range: FloatArray
+    velocity_limit: FloatArray
     actuators: Columns
     joints: Columns
     dofs: Columns
-    gear: Values
+    gear: FloatArray
     geared: bool
     servo: NDArray[np.bool_]
     places: NDArray[np.void]
@@ -95,13 +95,13 @@ class Drives:
     state: Quantities
 
     @property
-    def position(self) -> Values:
+    def position(self) -> FloatArray:
         """(count, actuators) lengths of the actuators now, rad or m times gear; maybe a live view."""
         position = self.physics.joint_position[:, self.joints]
         return self.gear * position if self.geared else position
 
     @property
-    def speed(self) -> Values:
+    def speed(self) -> FloatArray:
         """(count, actuators) their speeds now, rad/s or m/s times gear; maybe a live view."""
         speed = self.physics.joint_velocity[:, self.joints]
         return self.gear * speed if self.geared else speed
@@ -158,9 +158,9 @@ def at(ids: Ids, places: Columns) -> tuple[Ids, Columns]:
     return (ids if isinstance(places, slice) else ids[:, None]), places
 
 
-def _command_range(model: mujoco.MjModel, actuators: NDArray[np.int64]) -> Values:
+def _command_range(model: mujoco.MjModel, actuators: NDArray[np.int64]) -> FloatArray:
     limited = model.actuator_ctrllimited[actuators].astype(bool)
-    reach: Values = np.where(limited, model.actuator_ctrlrange[actuators].T, [[-np.inf], [np.inf]])
+    reach: FloatArray = np.where(limited, model.actuator_ctrlrange[actuators].T, [[-np.inf], [np.inf]])
     return reach
 
 

@@ -6,15 +6,15 @@ from numpy.typing import NDArray
 from simreal.episode_random import EpisodeRandom
 from simreal.randomization.quantities import Quantities
 from simreal.robots.loader import SensingConfig
+from simreal.state import FloatArray
 
 Ids = NDArray[np.integer]
 Steps = NDArray[np.integer] | int
-Values = NDArray[np.float64]
 
 ALL = slice(None)
 
 
-def encoder_defaults(config: SensingConfig, joints: int) -> dict[str, Values]:
+def encoder_defaults(config: SensingConfig, joints: int) -> dict[str, FloatArray]:
     """The quantities of `Encoders`, each (joints,), of a robot on which nothing is randomized.
 
     ``scale`` reading per true angle, about zero; ``bias`` rad or m, added; ``drift`` rad/sqrt(s) or
@@ -63,7 +63,9 @@ class Encoders:
         self._filtered = np.zeros((joints, count))
         self._drift = np.zeros((joints, count))
 
-    def reset(self, ids: Ids, position: Values, velocity: Values, random: EpisodeRandom) -> Values:
+    def reset(
+        self, ids: Ids, position: FloatArray, velocity: FloatArray, random: EpisodeRandom
+    ) -> FloatArray:
         """Begin episodes at (len(ids), joints) positions and velocities; see `advance`.
 
         A velocity filter starts settled, as if the robot had been standing there before.
@@ -79,7 +81,7 @@ class Encoders:
             self._filtered[:, ids] = samples[0, 0]
             samples[:, 1] = 0.0
         self._add_noise("velocity_noise", samples[:, 1], normal, ids)
-        first: Values = samples[0]
+        first: FloatArray = samples[0]
         return first
 
     def take(self, ids: Ids, source: "Encoders", rows: Ids) -> None:
@@ -88,8 +90,12 @@ class Encoders:
         self._drift[:, ids] = source._drift[:, rows]
 
     def advance(
-        self, position: Values, velocity: Values, random: EpisodeRandom, step: NDArray[np.integer]
-    ) -> Values:
+        self,
+        position: FloatArray,
+        velocity: FloatArray,
+        random: EpisodeRandom,
+        step: NDArray[np.integer],
+    ) -> FloatArray:
         """Read a control step of true motion, (count, substeps, joints).
 
         Returns:
@@ -107,7 +113,9 @@ class Encoders:
         self._add_noise("velocity_noise", samples[:, 1], normal, ALL)
         return samples
 
-    def _draw(self, random: EpisodeRandom, substeps: int, joints: int, step: Steps) -> dict[str, Values]:
+    def _draw(
+        self, random: EpisodeRandom, substeps: int, joints: int, step: Steps
+    ) -> dict[str, FloatArray]:
         """Standard normal numbers, (substeps, joints, n) for each noise and (1, joints, n) for drift.
 
         All in one draw, which costs less than three. A draw begins like every longer one, so that it
@@ -123,7 +131,7 @@ class Encoders:
         edges = np.cumsum(list(lengths.values()))[:-1].tolist()
         return dict(zip(lengths, np.split(blocks, edges), strict=True))
 
-    def _read(self, reading: Values, normal: dict[str, Values], ids: Ids | slice) -> None:
+    def _read(self, reading: FloatArray, normal: dict[str, FloatArray], ids: Ids | slice) -> None:
         """Turn (substeps, joints, n) true positions into readings, in place."""
         values = self._quantities.get
         if (scale := values("scale")) is not None:
@@ -141,22 +149,24 @@ class Encoders:
         if resolution is not None or self._counts:
             _quantize(reading, (self._own_resolution if resolution is None else resolution)[ids].T)
 
-    def _walk(self, drift: Values, normal: Values, substeps: int) -> Values:
+    def _walk(self, drift: FloatArray, normal: FloatArray, substeps: int) -> FloatArray:
         """(substeps, joints, count) of a random walk, a Brownian motion at each control step's end.
 
         In between it is linear: one random number each step, and nobody sees the difference.
         """
         stride = normal * drift.T * np.sqrt(substeps * self._timestep)
         share = np.arange(1, substeps + 1) / substeps
-        path: Values = self._drift + share[:, None, None] * stride
+        path: FloatArray = self._drift + share[:, None, None] * stride
         self._drift = path[-1]
         return path
 
-    def _add_noise(self, name: str, signal: Values, normal: dict[str, Values], ids: Ids | slice) -> None:
+    def _add_noise(
+        self, name: str, signal: FloatArray, normal: dict[str, FloatArray], ids: Ids | slice
+    ) -> None:
         if (deviation := self._quantities.get(name)) is not None:
             signal += normal[name] * deviation[ids].T
 
-    def start_filter(self, position: Values, velocity: Values) -> None:
+    def start_filter(self, position: FloatArray, velocity: FloatArray) -> None:
         """Begin in motion: the state that a velocity filter has where it reports these.
 
         Args:
@@ -167,13 +177,13 @@ class Encoders:
             self._filtered[:] = position.T - velocity.T / self._corner
 
     @property
-    def _corner(self) -> Values | float:
+    def _corner(self) -> FloatArray | float:
         """rad/s of the velocity filter, (joints, count) where that is randomized."""
         values = self._quantities.get("filter_corner")
         assert self._filter_corner is not None
         return self._filter_corner if values is None else values.T
 
-    def _differentiate(self, samples: Values) -> None:
+    def _differentiate(self, samples: FloatArray) -> None:
         """The filter w s / (s + w), forward Euler at the physics rate, as the Qube's server runs it."""
         corner = self._corner
         for reading, velocity in samples:
@@ -182,7 +192,7 @@ class Encoders:
             self._filtered += self._timestep * velocity
 
 
-def _quantize(reading: Values, resolution: Values) -> None:
+def _quantize(reading: FloatArray, resolution: FloatArray) -> None:
     """Round to whole encoder counts, in place, where there is a resolution."""
     counts = resolution > 0
     if counts.all():

@@ -15,8 +15,8 @@ from simreal.physics.interface import Ids, Physics
 from simreal.randomization.actuation import Actuation
 from simreal.randomization.occurrences import ROUNDING, Occurrences
 from simreal.randomization.quantities import Quantities
+from simreal.state import FloatArray
 
-Values = NDArray[np.float64]
 Steps = NDArray[np.integer]
 
 DEFAULT_DURATION = 0.1
@@ -86,7 +86,7 @@ class Events:
     def _has(self, name: str) -> bool:
         return self.quantities.get(name) is not None
 
-    def _steps(self, name: str, ids: Ids) -> Values:
+    def _steps(self, name: str, ids: Ids) -> FloatArray:
         """A time in control steps, (len(ids),) or (1,)."""
         return self.quantities.of(name, ids)[:, 0] / self._period
 
@@ -172,7 +172,7 @@ class Events:
             gone = ids[over]
             self._pushes.move_on(gone, self._steps("push_interval", gone), step, random)
 
-    def _kick(self, ids: Ids, direction: Values) -> None:
+    def _kick(self, ids: Ids, direction: FloatArray) -> None:
         """Change velocities: of free bodies in (len(ids), 2) directions, and of joints."""
         if self._has("push_velocity"):
             speed = self.quantities.of("push_velocity", ids)[:, self._free_bodies]
@@ -218,17 +218,17 @@ def free_bodies(model: mujoco.MjModel) -> tuple[NDArray[np.int64], NDArray[np.in
     return model.jnt_bodyid[joints].astype(np.int64), (dofs[:, None] + np.arange(2)).ravel()
 
 
-def _overlap(age: Values, duration: Values) -> Values:
+def _overlap(age: FloatArray, duration: FloatArray) -> FloatArray:
     """Share of the control step after `age` others in which something of a duration (steps) acts."""
     return np.minimum(np.maximum(duration - age, 0.0), 1.0)
 
 
-def _horizontal(luck: Values) -> Values:
+def _horizontal(luck: FloatArray) -> FloatArray:
     """(n, 2) unit vectors, all directions as likely, from (n,) numbers in [0, 1)."""
-    direction: Values = np.cos(2.0 * math.pi * luck[:, None] - QUARTER_TURN)
+    direction: FloatArray = np.cos(2.0 * math.pi * luck[:, None] - QUARTER_TURN)
     return direction
 
 
-def _either_way(size: Values, luck: Values) -> Values:
+def _either_way(size: FloatArray, luck: FloatArray) -> FloatArray:
     """Give (n, dofs) sizes random signs."""
     return np.where(luck < 0.5, size, -size)

@@ -4,15 +4,13 @@ from dataclasses import replace
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
 from simreal.episode_random import EpisodeRandom
 from simreal.physics.interface import Ids, Start
 from simreal.physics.model import Scene
 from simreal.randomization.quantities import Quantities
 from simreal.randomization.terrain import TerrainConfig, TerrainMap, add_terrain, make_map
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 BY_SHARES = -1.0
 """A kind of terrain that the map's own shares decide."""
@@ -67,11 +65,11 @@ class Ground:
         moved[..., :3] += place[:, None]
         return replace(start, free_position=moved)
 
-    def _level(self, ids: Ids) -> Values:
+    def _level(self, ids: Ids) -> FloatArray:
         level = self.quantities.get("level")
         return np.zeros(len(ids)) if level is None else level[ids, 0]
 
-    def _kind(self, ids: Ids, random: EpisodeRandom) -> Values:
+    def _kind(self, ids: Ids, random: EpisodeRandom) -> FloatArray:
         by_shares = self.terrain.pick_kind(random.uniform("terrain_kind", 1)[:, 0]).astype(np.float64)
         kind = self.quantities.get("kind")
         return by_shares if kind is None else np.where(kind[ids, 0] < 0, by_shares, kind[ids, 0])

@@ -9,15 +9,13 @@ point. What follows from that is physical by construction; in the terms of Wensi
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from simreal.physics.interface import Ids, Physics
 from simreal.randomization.links import along_links, find_links, lengthen
 from simreal.randomization.objects import find_objects, resize
 from simreal.randomization.quantities import Quantities
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 FLATTEST = 1e-9
 """Second moments below this share of the largest are raised to it: rounding may make them negative."""
@@ -33,21 +31,21 @@ class Masses:
         moments: (..., 3, 3) kg·m², second moments about the centre, along the axes of the body.
     """
 
-    mass: Values
-    centre: Values
-    moments: Values
+    mass: FloatArray
+    centre: FloatArray
+    moments: FloatArray
 
-    def stretch(self, by: Values) -> None:
+    def stretch(self, by: FloatArray) -> None:
         """Map space linearly, (..., 3, 3), about the centre: every mass is carried along."""
         self.moments = by @ self.moments @ np.swapaxes(by, -1, -2)
 
-    def carried_along(self, by: Values, about: Values) -> None:
+    def carried_along(self, by: FloatArray, about: FloatArray) -> None:
         """Map space linearly, (..., 3, 3), about (..., 3) points in the body's frame."""
         self.stretch(by)
         # As an addition: a map that is the identity must not change a single bit.
         self.centre = self.centre + ((by - np.eye(3)) @ (self.centre - about)[..., None])[..., 0]
 
-    def add_point(self, mass: Values, position: Values) -> None:
+    def add_point(self, mass: FloatArray, position: FloatArray) -> None:
         """Add (...) kg at (..., 3) m."""
         total = self.mass + mass
         share = (mass / np.where(total > 0, total, 1.0))[..., None]
@@ -58,7 +56,7 @@ class Masses:
         self.mass = total
 
 
-def masses_of(mass: Values, centre: Values, frame: Values, inertia: Values) -> Masses:
+def masses_of(mass: FloatArray, centre: FloatArray, frame: FloatArray, inertia: FloatArray) -> Masses:
     """The masses that MuJoCo's fields stand for.
 
     Args:
@@ -72,7 +70,7 @@ def masses_of(mass: Values, centre: Values, frame: Values, inertia: Values) -> M
     return Masses(mass, centre, (axes * moments[..., None, :]) @ np.swapaxes(axes, -1, -2))
 
 
-def principal(moments: Values) -> tuple[Values, Values]:
+def principal(moments: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Principal axes and inertias of second moments about the centre.
 
     Args:
@@ -179,7 +177,7 @@ class Inertia:
         return masses
 
 
-def _triangular(stretch: Values, shear: Values) -> Values:
+def _triangular(stretch: FloatArray, shear: FloatArray) -> FloatArray:
     """(..., 3, 3) maps with stretches on the diagonal and shears above it."""
     maps = np.zeros((*stretch.shape, 3))
     maps[..., [0, 1, 2], [0, 1, 2]] = stretch

@@ -10,9 +10,9 @@ from simreal.randomization.delay_line import DelayLine
 from simreal.randomization.device import Device
 from simreal.randomization.quantities import Quantities
 from simreal.rotations import multiply, small_rotation
+from simreal.state import FloatArray
 
 Ids = NDArray[np.integer]
-Values = NDArray[np.float64]
 
 CHANNELS = 10
 """Orientation w, x, y, z, angular velocity, linear acceleration."""
@@ -21,7 +21,7 @@ NOISES = ("orientation_noise", "gyro_noise", "gyro_drift", "accelerometer_noise"
 BIASES = ("orientation_bias", "gyro_bias", "accelerometer_bias")
 
 
-def inertial_defaults() -> dict[str, Values]:
+def inertial_defaults() -> dict[str, FloatArray]:
     """The quantities of `InertialUnit` where nothing is randomized.
 
     ``orientation_bias`` rad, rotation vector of a constant error in the axes of the IMU, as of its
@@ -53,7 +53,7 @@ class InertialUnit(Device):
         self._timestep = timestep
         self._drift = np.zeros((count, 3))
 
-    def reset(self, ids: Ids, truth: Values, random: EpisodeRandom) -> None:
+    def reset(self, ids: Ids, truth: FloatArray, random: EpisodeRandom) -> None:
         """Begin episodes at (len(ids), `CHANNELS`) true readings; see the base class."""
         self._drift[ids] = 0.0
         first = self._measure(truth[:, None], random, np.zeros(len(ids), dtype=np.int64), ids)
@@ -64,12 +64,12 @@ class InertialUnit(Device):
         super().take(ids, source, rows)
         self._drift[ids] = source._drift[rows]
 
-    def advance(self, truth: Values, random: EpisodeRandom, step: NDArray[np.integer]) -> None:
+    def advance(self, truth: FloatArray, random: EpisodeRandom, step: NDArray[np.integer]) -> None:
         """Take in (count, substeps, `CHANNELS`) true readings; see the base class."""
         measured = self._measure(truth, random, step, np.arange(len(truth)))
         self._line.push(measured.transpose(1, 2, 0)[:, None])
 
-    def read(self, age: NDArray[np.int64] | None) -> dict[str, Values]:
+    def read(self, age: NDArray[np.int64] | None) -> dict[str, FloatArray]:
         """Orientation, angular velocity and linear acceleration; see the base class."""
         reading = self._line.read(age)[0].T
         return {
@@ -79,8 +79,8 @@ class InertialUnit(Device):
         }
 
     def _measure(
-        self, true: Values, random: EpisodeRandom, step: NDArray[np.integer], ids: Ids
-    ) -> Values:
+        self, true: FloatArray, random: EpisodeRandom, step: NDArray[np.integer], ids: Ids
+    ) -> FloatArray:
         """(n, substeps, `CHANNELS`) readings with their errors."""
         values = self._quantities.get
         if not self._quantities.any_of(*NOISES, *BIASES):
@@ -106,7 +106,7 @@ class InertialUnit(Device):
 
     def _draw(
         self, random: EpisodeRandom, substeps: int, step: NDArray[np.integer]
-    ) -> dict[str, Values]:
+    ) -> dict[str, FloatArray]:
         """(n, substeps, 3) standard normal numbers for each noise that is on."""
         return {
             name: random.normal(name, 3 * substeps, step).reshape(-1, substeps, 3)
@@ -114,7 +114,7 @@ class InertialUnit(Device):
             if self._quantities.get(name) is not None
         }
 
-    def _error(self, name: str, normal: dict[str, Values], ids: Ids) -> Values | None:
+    def _error(self, name: str, normal: dict[str, FloatArray], ids: Ids) -> FloatArray | None:
         """(n, substeps or 1, 3) bias and noise of a quantity, if it has any."""
         values, error = self._quantities.get, None
         if (bias := values(f"{name}_bias")) is not None:

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 from scipy.special import ndtr, ndtri
 
 from simreal.randomization.distributions import BELOW_ONE, Distribution, Precomputed, edges, locate
 from simreal.randomization.posterior import Posterior, as_fault, read_posterior, some
+from simreal.state import FloatArray
 
-Values = NDArray[np.float64]
 _SMALLEST_UNIFORM = 2.0**-54  # for 0, which has no finite normal number; its neighbour is 2^-53
 
 
@@ -71,20 +70,20 @@ class Correlated(Precomputed):
         return len(self.marginals)
 
     @property
-    def support(self) -> tuple[Values, Values]:
+    def support(self) -> tuple[FloatArray, FloatArray]:
         """Smallest and largest value of each column, (columns,) both."""
         low, high = np.array([marginal.support for marginal in self.marginals]).T
         return low, high
 
     @cached_property
-    def _factor(self) -> Values:
+    def _factor(self) -> FloatArray:
         """Lower triangular, times its transpose the correlation; also where Cholesky's has no root."""
         eigenvalues, vectors = np.linalg.eigh(self.correlation)
         factor = _lower_factor(np.sqrt(np.maximum(eigenvalues, 0.0))[:, None] * vectors.T)
-        lengths: Values = np.linalg.norm(factor, axis=1, keepdims=True)
+        lengths: FloatArray = np.linalg.norm(factor, axis=1, keepdims=True)
         return factor / lengths
 
-    def quantile(self, uniform: Values) -> Values:
+    def quantile(self, uniform: FloatArray) -> FloatArray:
         """Map (n, columns) independent uniform numbers to (n, columns) values."""
         normal = _product(self._factor, _normal(uniform.T))
         correlated = np.minimum(ndtr(normal), BELOW_ONE)
@@ -133,7 +132,7 @@ class PosteriorSamples(Precomputed):
         return read_posterior(self.file)
 
     @cached_property
-    def _samples(self) -> tuple[Values, Values]:
+    def _samples(self) -> tuple[FloatArray, FloatArray]:
         return self.posterior.weighted_samples()
 
     @property
@@ -142,17 +141,17 @@ class PosteriorSamples(Precomputed):
         return len(self.posterior.parameters)
 
     @property
-    def support(self) -> tuple[Values, Values]:
+    def support(self) -> tuple[FloatArray, FloatArray]:
         """Smallest and largest value of each column, (columns,) both."""
         samples, _ = self._samples
         return samples.min(axis=0), samples.max(axis=0)
 
     @cached_property
-    def _edges(self) -> Values:
+    def _edges(self) -> FloatArray:
         return edges(self._samples[1])
 
     @cached_property
-    def _kernels(self) -> tuple[Values, Values]:
+    def _kernels(self) -> tuple[FloatArray, FloatArray]:
         """Centres, (samples, columns), and the factor of the covariance that all have."""
         samples, _ = self._samples
         shares = np.diff(self._edges)[:, None]
@@ -160,7 +159,7 @@ class PosteriorSamples(Precomputed):
         centres = mean + np.sqrt(1.0 - self.bandwidth**2) * (samples - mean)
         return centres, self.bandwidth * _lower_factor(np.sqrt(shares) * (samples - mean))
 
-    def quantile(self, uniform: Values) -> Values:
+    def quantile(self, uniform: FloatArray) -> FloatArray:
         """Map (n, columns) independent uniform numbers to (n, columns) values.
 
         The first number picks the sample; its rest and the other numbers are for the kernel.
@@ -182,23 +181,23 @@ JointDistribution = Annotated[Correlated | PosteriorSamples, Field(discriminator
 AnyDistribution = Annotated[Distribution | JointDistribution, Field(discriminator="type")]
 
 
-def _normal(uniform: Values) -> Values:
+def _normal(uniform: FloatArray) -> FloatArray:
     """Standard normal numbers from uniform ones in [0, 1)."""
-    normal: Values = ndtri(np.maximum(uniform, _SMALLEST_UNIFORM))
+    normal: FloatArray = ndtri(np.maximum(uniform, _SMALLEST_UNIFORM))
     return normal
 
 
-def _lower_factor(root: Values) -> Values:
+def _lower_factor(root: FloatArray) -> FloatArray:
     """A lower triangular L with L L^T = root^T root, nothing negative on its diagonal.
 
     By QR of the root, which also has an answer where root^T root is singular.
     """
-    lower: Values = np.linalg.qr(root).R.T
-    signs: Values = np.where(np.diag(lower) < 0.0, -1.0, 1.0)
+    lower: FloatArray = np.linalg.qr(root).R.T
+    signs: FloatArray = np.where(np.diag(lower) < 0.0, -1.0, 1.0)
     return lower * signs
 
 
-def _product(factor: Values, columns: Values) -> Values:
+def _product(factor: FloatArray, columns: FloatArray) -> FloatArray:
     """(m, k) times the first k of (m, n), to the bit the same whatever n is, unlike a BLAS product."""
     total = np.zeros((len(factor), columns.shape[1]))
     for weights, column in zip(factor.T, columns, strict=False):  # m > k: fewer samples than columns
@@ -206,9 +205,9 @@ def _product(factor: Values, columns: Values) -> Values:
     return total
 
 
-def _reflected(values: Values, low: Values, high: Values) -> Values:
+def _reflected(values: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
     """Fold values into [low, high] by mirrors at both ends."""
     width = np.where(high > low, high - low, 1.0)
     folded = low + width - np.abs(np.mod(values - low, 2.0 * width) - width)
-    inside: Values = np.clip(folded, low, high)
+    inside: FloatArray = np.clip(folded, low, high)
     return inside

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from simreal.physics.interface import Ids, Physics
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +31,9 @@ class Link:
     """
 
     body: int
-    anchor: Values
-    direction: Values
-    attached: list[tuple[str, NDArray[np.int64], Values]]
+    anchor: FloatArray
+    direction: FloatArray
+    attached: list[tuple[str, NDArray[np.int64], FloatArray]]
     aligned: list[tuple[int, int]]
 
 
@@ -64,20 +63,20 @@ def find_links(model: mujoco.MjModel) -> list[Link]:
     return links
 
 
-def _joint_place(model: mujoco.MjModel, body: int) -> Values:
+def _joint_place(model: mujoco.MjModel, body: int) -> FloatArray:
     """(3,) m, of a body's first joint in its frame; its origin if it has none."""
     first = model.body_jntadr[body]
     return model.jnt_pos[first].copy() if first >= 0 else np.zeros(3)
 
 
-def _place_in_parent(model: mujoco.MjModel, body: int) -> Values:
+def _place_in_parent(model: mujoco.MjModel, body: int) -> FloatArray:
     """(3,) m, of a body's joint in its parent's frame."""
     turned = Rotation.from_quat(np.roll(model.body_quat[body], -1)).apply(_joint_place(model, body))
-    place: Values = model.body_pos[body] + turned
+    place: FloatArray = model.body_pos[body] + turned
     return place
 
 
-def _long_side(model: mujoco.MjModel, geom: int, direction: Values) -> tuple[int, int] | None:
+def _long_side(model: mujoco.MjModel, geom: int, direction: FloatArray) -> tuple[int, int] | None:
     """The geom and which of its sizes lies along a direction, if one does."""
     local = Rotation.from_quat(np.roll(model.geom_quat[geom], -1)).inv().apply(direction)
     axis = int(np.abs(local).argmax())
@@ -91,7 +90,7 @@ def _long_side(model: mujoco.MjModel, geom: int, direction: Values) -> tuple[int
     return None
 
 
-def along_links(links: list[Link], length: Values) -> Values:
+def along_links(links: list[Link], length: FloatArray) -> FloatArray:
     """(n, bodies, 3, 3) linear maps that lengthen each link along itself, by (n, bodies) ratios."""
     maps = np.broadcast_to(np.eye(3), (*length.shape, 3, 3)).copy()
     for link in links:
@@ -100,7 +99,7 @@ def along_links(links: list[Link], length: Values) -> Values:
     return maps
 
 
-def lengthen(physics: Physics, links: list[Link], ids: Ids, length: Values) -> None:
+def lengthen(physics: Physics, links: list[Link], ids: Ids, length: FloatArray) -> None:
     """Move what is attached to the links, and lengthen their shapes, by (len(ids), bodies) ratios."""
     growth = along_links(links, length) - np.eye(3)
     for link in links:

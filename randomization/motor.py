@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 
 from simreal.errors import UserError
 from simreal.physics.interface import Ids
-from simreal.randomization.drives import LAW, SUPPLIED, UNLIMITED, Drives, Values, at
+from simreal.randomization.drives import LAW, SUPPLIED, UNLIMITED, Drives, at
+from simreal.state import FloatArray
 
 FACTORS = ("strength", "kp", "kd", "torque_constant", "resistance", "torque_offset")
 CURVE = ("corner_speed", "no_load_speed")
@@ -76,12 +77,12 @@ class Motor:
         drives.state.defaults |= {"power": np.zeros(1)}
 
     @property
-    def stall_torque(self) -> Values:
+    def stall_torque(self) -> FloatArray:
         """(actuators,) N·m or N at the joint, as compiled: limit, or what the largest command gives."""
         drives = self._drives
         limit = drives.quantities.defaults["effort_limit"]
         commanded = drives.quantities.defaults["kp"] * np.abs(drives.command_range).max(axis=0)
-        largest: Values = np.minimum(limit, np.abs(commanded * drives.gear))
+        largest: FloatArray = np.minimum(limit, np.abs(commanded * drives.gear))
         return largest
 
     @property
@@ -140,7 +141,9 @@ class Motor:
             bias[:, servo, 2] = -drives.quantities.of("kd", ids)[:, servo]
         self._write_laws(ids, gain, bias)
 
-    def impose(self, ids: Ids, stiffness: Values, damping: Values, feedforward: Values) -> None:
+    def impose(
+        self, ids: Ids, stiffness: FloatArray, damping: FloatArray, feedforward: FloatArray
+    ) -> None:
         """Replace the laws of the servos of some simulations; see `Actuation.impose`."""
         drives = self._drives
         model, servo = drives.physics.model, drives.servo
@@ -150,7 +153,7 @@ class Motor:
         bias[:, servo, :3] = np.stack([feedforward, -stiffness, -damping], axis=-1)[:, servo]
         self._write_laws(ids, gain, bias)
 
-    def _write_laws(self, ids: Ids, gain: Values, bias: Values) -> None:
+    def _write_laws(self, ids: Ids, gain: FloatArray, bias: FloatArray) -> None:
         """Write (n, actuators, ...) laws of a nominal motor as this motor and its supply follow them."""
         drives = self._drives
         if drives.exists("strength"):
@@ -177,7 +180,7 @@ class Motor:
         drives.physics.field("actuator_gainprm")[at(ids, drives.actuators)] = gain
         drives.physics.field("actuator_biasprm")[at(ids, drives.actuators)] = bias
 
-    def _constant_supply(self, ids: Ids) -> Values:
+    def _constant_supply(self, ids: Ids) -> FloatArray:
         """(n, 1) ratio that holds for the episode; 1 where a sag changes it."""
         if self.sags:
             return np.ones((len(ids), 1))
@@ -195,7 +198,7 @@ class Motor:
         drives.physics.field("actuator_forcelimited")[at(ids, drives.actuators)] = True
         drives.physics.field("actuator_forcerange")[at(ids, drives.actuators)] = limits
 
-    def _settle_curve(self, ids: Ids, full: Values, supply: Values) -> Values:
+    def _settle_curve(self, ids: Ids, full: FloatArray, supply: FloatArray) -> FloatArray:
         """Work out the torque-speed lines, offset - slope * speed, and the full efforts below them.
 
         An actuator has none that neither the robot nor the randomization gives either speed of.
@@ -212,7 +215,7 @@ class Motor:
         drives.records["curve_offset"][ids] = np.where(curved, no_load, 0.0) * slope + ~curved
         return full
 
-    def _refuse_incomplete_curves(self, full: Values, no_load: Values) -> None:
+    def _refuse_incomplete_curves(self, full: FloatArray, no_load: FloatArray) -> None:
         needed = {"effort_limit": full, "no_load_speed": no_load}
         for name, values in needed.items():
             missing = ~np.isfinite(values).all(axis=0)
@@ -261,21 +264,21 @@ class Motor:
         limits[:, actuators, 0] = records["supplied_low"]
         limits[:, actuators, 1] = records["supplied_high"]
 
-    def force(self, command: Values, position: Values, speed: Values) -> Values:
+    def force(self, command: FloatArray, position: FloatArray, speed: FloatArray) -> FloatArray:
         """(count, actuators) forces with the law and the limits of the last physics step."""
         records = self._drives.records
         force = records["next_law_gain"] * command + records["offset"]
         force += records["next_law_stiffness"] * position + records["damping"] * speed
         low, high = records["next_motor_low"], records["next_motor_high"]
-        limited: Values = np.minimum(np.maximum(force, low), high)
+        limited: FloatArray = np.minimum(np.maximum(force, low), high)
         return limited
 
-    def draw_power(self, force: Values, speed: Values) -> None:
+    def draw_power(self, force: FloatArray, speed: FloatArray) -> None:
         """Remember the mechanical power, which pulls the supply down in the next control step."""
         power = np.maximum((force * speed).sum(axis=1, keepdims=True), 0.0)
         self._drives.state["power"][:] = power
 
-    def weaken(self, ids: Ids, actuators: Ids, share: Values) -> None:
+    def weaken(self, ids: Ids, actuators: Ids, share: FloatArray) -> None:
         """Scale the laws of some actuators within an episode; see `Actuation.weaken`."""
         for name in LAW[:4]:
             self._drives.records[name][ids, actuators] *= share

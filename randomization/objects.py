@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from simreal.physics.interface import Ids, Physics
 from simreal.physics.layout import free_joints
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 SIZED = (
     mujoco.mjtGeom.mjGEOM_SPHERE,
@@ -46,7 +45,7 @@ def find_objects(model: mujoco.MjModel) -> list[LooseObject]:
     return found
 
 
-def resize(physics: Physics, objects: list[LooseObject], ids: Ids, size: Values) -> None:
+def resize(physics: Physics, objects: list[LooseObject], ids: Ids, size: FloatArray) -> None:
     """Give the shapes of objects (len(ids), bodies) times their compiled size, about their frames."""
     for each in objects:
         ratio = size[:, each.body, None, None]

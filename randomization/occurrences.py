@@ -5,8 +5,7 @@ from numpy.typing import NDArray
 
 from simreal.episode_random import EpisodeRandom
 from simreal.physics.interface import Ids
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 SHORTEST_GAP, LONGEST_GAP = 0.5, 1.5
 """Shares of the mean time between two occurrences, all in between equally likely. Exponential times
@@ -38,7 +37,7 @@ class Occurrences:
         self.number = np.zeros(count, dtype=np.int64)
         self.luck = np.zeros((count, size))
 
-    def reset(self, ids: Ids, interval: Values, random: EpisodeRandom) -> None:
+    def reset(self, ids: Ids, interval: FloatArray, random: EpisodeRandom) -> None:
         """Begin episodes whose first occurrence comes a gap after their beginning.
 
         Args:
@@ -50,7 +49,7 @@ class Occurrences:
         self.number[ids] = 0
         self._prepare(ids, interval, 0, random)
 
-    def reset_at(self, ids: Ids, first: Values) -> None:
+    def reset_at(self, ids: Ids, first: FloatArray) -> None:
         """Begin episodes whose first occurrence, without luck, comes after (len(ids),) control steps."""
         self.number[ids] = 1
         self._set(ids, first)
@@ -62,7 +61,7 @@ class Occurrences:
         self.number[ids] = source.number[rows]
         self.luck[ids] = source.luck[rows]
 
-    def begun(self, step: NDArray[np.integer]) -> tuple[Ids, Values]:
+    def begun(self, step: NDArray[np.integer]) -> tuple[Ids, FloatArray]:
         """Where one has begun by a control step (count,), counted from 1.
 
         Returns:
@@ -73,7 +72,7 @@ class Occurrences:
         return ids, age[ids] - 1.0
 
     def move_on(
-        self, ids: Ids, interval: Values, step: NDArray[np.integer], random: EpisodeRandom
+        self, ids: Ids, interval: FloatArray, step: NDArray[np.integer], random: EpisodeRandom
     ) -> None:
         """Turn to the next occurrence: after a gap, but not before the next control step.
 
@@ -86,7 +85,7 @@ class Occurrences:
         self._prepare(ids, interval, step[ids], EpisodeRandom(random.seeds[ids]))
 
     def _prepare(
-        self, ids: Ids, interval: Values, earliest: NDArray[np.integer] | int, random: EpisodeRandom
+        self, ids: Ids, interval: FloatArray, earliest: NDArray[np.integer] | int, random: EpisodeRandom
     ) -> None:
         number = self.number[ids] + 1
         drawn = random.uniform(self._stream, 1 + self.luck.shape[1], number)
@@ -95,6 +94,6 @@ class Occurrences:
         self.luck[ids] = drawn[:, 1:]
         self._set(ids, np.maximum(self._due[ids] + gap, earliest))
 
-    def _set(self, ids: Ids, due: Values) -> None:
+    def _set(self, ids: Ids, due: FloatArray) -> None:
         self._due[ids] = due
         self.start[ids] = np.ceil(due - ROUNDING)

@@ -3,17 +3,15 @@
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simreal.physics.interface import Ids, as_rows
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 
 class Quantities:
     """Arrays of shape (count, ...) by name. One exists once it is asked for: the rest costs nothing."""
 
-    def __init__(self, count: int, defaults: Mapping[str, Values]) -> None:
+    def __init__(self, count: int, defaults: Mapping[str, FloatArray]) -> None:
         """Declare them.
 
         Args:
@@ -21,21 +19,21 @@ class Quantities:
             defaults: name to the (...) values of a robot on which nothing is randomized.
         """
         self._count = count
-        self._arrays: dict[str, Values] = {}
+        self._arrays: dict[str, FloatArray] = {}
         self.defaults = dict(defaults)
 
-    def __getitem__(self, name: str) -> Values:
+    def __getitem__(self, name: str) -> FloatArray:
         """The live, writable array of a name."""
         if name not in self._arrays:
             default = self.defaults[name]
             self._arrays[name] = np.broadcast_to(default, (self._count, *default.shape)).copy()
         return self._arrays[name]
 
-    def get(self, name: str) -> Values | None:
+    def get(self, name: str) -> FloatArray | None:
         """The array of a name, or None where nobody has asked for it."""
         return self._arrays.get(name)
 
-    def of(self, name: str, ids: Ids | slice = slice(None)) -> Values:
+    def of(self, name: str, ids: Ids | slice = slice(None)) -> FloatArray:
         """(n, ...) values of some simulations, or the (1, ...) default of all where nobody has asked."""
         values = self.get(name)
         return self.defaults[name][None] if values is None else values[ids]

@@ -24,8 +24,8 @@ from simreal.randomization.specification import (
     members,
 )
 from simreal.randomization.world import World
+from simreal.state import FloatArray
 
-Values = NDArray[np.float64]
 Ids = NDArray[np.integer]
 
 
@@ -84,9 +84,9 @@ class DrawnPart:
     high: float
     elements: NDArray[np.int64]
     columns: slice
-    default: Values
-    smallest: Values
-    largest: Values
+    default: FloatArray
+    smallest: FloatArray
+    largest: FloatArray
     write: Write
 
     @property
@@ -95,7 +95,7 @@ class DrawnPart:
         return "1" if self.operation == "scale" else self.parameter.unit
 
     @property
-    def nominal(self) -> Values:
+    def nominal(self) -> FloatArray:
         """(parts,) numbers that mean "as in the model", whether or not they can be drawn."""
         if self.operation == "absolute":
             return self.default
@@ -266,7 +266,7 @@ class Randomizer:
                     f"randomization.{entry.name}: within_episode: never without a change_time_s"
                 )
 
-    def _quantile(self, uniform: Values) -> Values:
+    def _quantile(self, uniform: FloatArray) -> FloatArray:
         """(n, columns) values of the configured distributions, and pins."""
         values = np.empty_like(uniform)
         for entry in self._entries:
@@ -277,7 +277,7 @@ class Randomizer:
 
     def _within_bounds(self) -> list[DrawnPart]:
         """Follow the smallest and largest values through all entries of each parameter."""
-        reached: dict[str, Values] = {}
+        reached: dict[str, FloatArray] = {}
         parts = []
         for part in self.parts:
             default = part.parameter.default(self._world)
@@ -303,7 +303,9 @@ class Randomizer:
         """Whether `redraw` draws anything."""
         return any(entry.config.within_episode for entry in self._entries)
 
-    def redraw(self, random: EpisodeRandom, values: Values, numbers: NDArray[np.int64]) -> Values:
+    def redraw(
+        self, random: EpisodeRandom, values: FloatArray, numbers: NDArray[np.int64]
+    ) -> FloatArray:
         """Draw anew what changes within an episode, from the configured distributions.
 
         Args:
@@ -321,7 +323,7 @@ class Randomizer:
                 result[:, entry.columns] = fresh[:, entry.columns]
         return result
 
-    def apply(self, ids: Ids, values: Values) -> None:
+    def apply(self, ids: Ids, values: FloatArray) -> None:
         """Write (len(ids), columns) values into simulations, over the compiled defaults."""
         self._restore(ids)
         for part in self.parts:
@@ -351,7 +353,7 @@ class Randomizer:
                 return True
         return False
 
-    def named(self, values: Values) -> dict[str, float]:
+    def named(self, values: FloatArray) -> dict[str, float]:
         """One episode's values by column name."""
         return dict(zip(self.columns, map(float, values), strict=True))
 
@@ -374,7 +376,7 @@ class Randomizer:
 
 
 def _refuse_unphysical(
-    part: DrawnPart, low: Values, high: Values, smallest: float, greatest: float
+    part: DrawnPart, low: FloatArray, high: FloatArray, smallest: float, greatest: float
 ) -> None:
     parameter = part.parameter
     given = f"{low.min():g}" if low.min() == high.max() else f"{low.min():g} to {high.max():g}"

@@ -20,8 +20,7 @@ from simreal.files import describe, write_atomically
 from simreal.physics.interface import Ids, Physics
 from simreal.randomization.posterior import Source
 from simreal.randomization.quantities import Quantities
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 FORMAT: Final = "simreal-residual"
 VERSION: Final = 1
@@ -60,21 +59,21 @@ class ResidualModel:
     turns: NDArray[np.bool_]
     period: float
     history: int
-    mean: Values
-    deviation: Values
-    weights: tuple[tuple[Values, Values], ...]
-    scale: Values
-    limit: Values
+    mean: FloatArray
+    deviation: FloatArray
+    weights: tuple[tuple[FloatArray, FloatArray], ...]
+    scale: FloatArray
+    limit: FloatArray
     strength: float = 1.0
     provenance: str = ""
     sources: tuple[Source, ...] = ()
 
-    def signal(self, target: Values, position: Values) -> Values:
+    def signal(self, target: FloatArray, position: FloatArray) -> FloatArray:
         """(n, actuators) position errors of servos, commands of other actuators."""
-        result: Values = np.where(self.servos, target - position[:, self.driven], target)
+        result: FloatArray = np.where(self.servos, target - position[:, self.driven], target)
         return result
 
-    def features(self, position: Values, velocities: Values, signals: Values) -> Values:
+    def features(self, position: FloatArray, velocities: FloatArray, signals: FloatArray) -> FloatArray:
         """What the networks see.
 
         Args:
@@ -89,7 +88,7 @@ class ResidualModel:
         flat = [each.reshape(len(position), -1) for each in (velocities, signals)]
         return np.concatenate((others, np.sin(turning), np.cos(turning), *flat), axis=1)
 
-    def members(self, features: Values) -> Values:
+    def members(self, features: FloatArray) -> FloatArray:
         """(members, n, outputs) torque of each member, in N·m or N, before limit and strength."""
         seen = np.clip((features - self.mean) / self.deviation, -FURTHEST, FURTHEST)
         layer = np.broadcast_to(seen, (len(self.weights[0][0]), *seen.shape))
@@ -99,7 +98,7 @@ class ResidualModel:
                 layer = np.tanh(layer)
         return layer * self.scale
 
-    def torque(self, features: Values) -> tuple[Values, Values]:
+    def torque(self, features: FloatArray) -> tuple[FloatArray, FloatArray]:
         """What is added at full strength, (n, outputs), and how far the members disagree, (n,).
 
         The disagreement is their standard deviation in those of the fitted torques, the largest over
@@ -247,7 +246,7 @@ class Residual:
         self._fresh[ids] = True
         self.disagreement[ids] = 0.0
 
-    def remember(self, velocities: Values, signals: Values) -> None:
+    def remember(self, velocities: FloatArray, signals: FloatArray) -> None:
         """Begin all episodes with what came before them, where that is known.
 
         Args:
@@ -263,7 +262,7 @@ class Residual:
         for name in ("_velocities", "_signals", "_fresh", "disagreement"):
             getattr(self, name)[ids] = getattr(source, name)[rows]
 
-    def advance(self, target: Values) -> None:
+    def advance(self, target: FloatArray) -> None:
         """Set the torques for the next control step.
 
         Args:

@@ -16,8 +16,8 @@ from pydantic import Field, model_validator
 
 from simreal.config import Config
 from simreal.errors import UserError
+from simreal.state import FloatArray
 
-Values = NDArray[np.float64]
 Tags = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
@@ -60,23 +60,23 @@ class Space:
     """
 
     columns: tuple[str, ...]
-    low: Values
-    high: Values
-    nominal: Values
+    low: FloatArray
+    high: FloatArray
+    nominal: FloatArray
     logarithmic: Flags
     held: Flags
-    quantile: Callable[[Values], Values]
+    quantile: Callable[[FloatArray], FloatArray]
 
     @property
     def moved(self) -> Flags:
         """(columns,) which columns a schedule may narrow and widen."""
         return ~self.held & (self.low < self.high)
 
-    def configured(self, uniform: Values) -> Values:
+    def configured(self, uniform: FloatArray) -> FloatArray:
         """(n, columns) values of the configured distributions."""
         return np.clip(self.quantile(uniform), self.low, self.high)
 
-    def from_nominal(self, ends: Values, share: Values | float) -> Values:
+    def from_nominal(self, ends: FloatArray, share: FloatArray | float) -> FloatArray:
         """Go a share of the way from nominal to `ends`; 0 and 1 give them exactly.
 
         Args:
@@ -86,27 +86,27 @@ class Space:
         way = self._way(self.nominal, ends, share)
         return np.clip(np.where(np.asarray(share) >= 1.0, ends, way), self.low, self.high)
 
-    def between(self, low: Values, high: Values, share: Values) -> Values:
+    def between(self, low: FloatArray, high: FloatArray, share: FloatArray) -> FloatArray:
         """(n, columns) values in [low, high] at (n, columns) shares of the way."""
         return np.clip(self._way(low, high, share), low, high)
 
-    def _way(self, start: Values, end: Values, share: Values | float) -> Values:
+    def _way(self, start: FloatArray, end: FloatArray, share: FloatArray | float) -> FloatArray:
         ratio = np.where(self.logarithmic, end, 1.0) / np.where(self.logarithmic, start, 1.0)
-        way: Values = np.where(self.logarithmic, start * ratio**share, start + (end - start) * share)
+        way: FloatArray = np.where(self.logarithmic, start * ratio**share, start + (end - start) * share)
         return way
 
-    def position(self, values: Values) -> Values:
+    def position(self, values: FloatArray) -> FloatArray:
         """Where values lie between the limits, 0 to 1; 0 in columns that have no width."""
         given = np.stack(np.broadcast_arrays(values, self.low, self.high))
         at, low, high = np.where(self.logarithmic, np.log(np.where(self.logarithmic, given, 1.0)), given)
-        positions: Values = np.clip((at - low) / np.where(high > low, high - low, 1.0), 0.0, 1.0)
+        positions: FloatArray = np.clip((at - low) / np.where(high > low, high - low, 1.0), 0.0, 1.0)
         return positions
 
 
 class Drawn(NamedTuple):
     """What a schedule draws for n episodes."""
 
-    values: Values
+    values: FloatArray
     """(n, columns)."""
     tags: Tags
     """(n,) what the schedule wants back with each episode's outcome. What it means is the schedule's."""
@@ -145,7 +145,7 @@ class Schedule(ABC):
         self.space = space
 
     @abstractmethod
-    def draw(self, uniform: Values, choice: Values) -> Drawn:
+    def draw(self, uniform: FloatArray, choice: FloatArray) -> Drawn:
         """Draw the values of n episodes.
 
         Args:
@@ -154,14 +154,14 @@ class Schedule(ABC):
         """
 
     @abstractmethod
-    def ranges(self) -> tuple[Values, Values]:
+    def ranges(self) -> tuple[FloatArray, FloatArray]:
         """(columns,) lower and upper ends of what is drawn now."""
 
     @abstractmethod
-    def entropies(self) -> Values:
+    def entropies(self) -> FloatArray:
         """(columns,) entropy in nats, against the widest that may be drawn: 0 is fully open."""
 
-    def record(self, tags: Tags, values: Values, success: Flags) -> None:  # noqa: B027
+    def record(self, tags: Tags, values: FloatArray, success: Flags) -> None:  # noqa: B027
         """Take note of n finished training episodes.
 
         Args:
@@ -231,6 +231,6 @@ class Schedule(ABC):
         pass
 
 
-def untagged(values: Values) -> Drawn:
+def untagged(values: FloatArray) -> Drawn:
     """Drawn values of episodes whose outcome has no place of its own."""
     return Drawn(values, np.full(len(values), NO_TAG, dtype=np.int64))

@@ -22,9 +22,9 @@ from simreal.randomization.schedule_interface import (
     Space,
     SuccessThresholds,
     Tags,
-    Values,
     untagged,
 )
+from simreal.state import FloatArray
 
 
 class FixedConfig(Config):
@@ -38,15 +38,15 @@ class Fixed(Schedule):
 
     type = "fixed"
 
-    def draw(self, uniform: Values, choice: Values) -> Drawn:
+    def draw(self, uniform: FloatArray, choice: FloatArray) -> Drawn:
         """See the base class."""
         return untagged(self.space.configured(uniform))
 
-    def ranges(self) -> tuple[Values, Values]:
+    def ranges(self) -> tuple[FloatArray, FloatArray]:
         """The limits."""
         return self.space.low.copy(), self.space.high.copy()
 
-    def entropies(self) -> Values:
+    def entropies(self) -> FloatArray:
         """0: nothing is wider."""
         return np.zeros(len(self.space.columns))
 
@@ -83,16 +83,16 @@ class Within(Schedule):
                     ends, space.low[column], space.high[column]
                 )
 
-    def draw(self, uniform: Values, choice: Values) -> Drawn:
+    def draw(self, uniform: FloatArray, choice: FloatArray) -> Drawn:
         """See the base class."""
         between = self.space.between(self._low, self._high, uniform)
         return untagged(np.where(self._given, between, self.space.configured(uniform)))
 
-    def ranges(self) -> tuple[Values, Values]:
+    def ranges(self) -> tuple[FloatArray, FloatArray]:
         """The given ranges."""
         return self._low.copy(), self._high.copy()
 
-    def entropies(self) -> Values:
+    def entropies(self) -> FloatArray:
         """The logarithms of the widths."""
         width = self.space.position(self._high) - self.space.position(self._low)
         with np.errstate(divide="ignore"):
@@ -104,13 +104,13 @@ class _Narrowed(Schedule):
 
     width: float
 
-    def draw(self, uniform: Values, choice: Values) -> Drawn:
+    def draw(self, uniform: FloatArray, choice: FloatArray) -> Drawn:
         """See the base class."""
         configured = self.space.configured(uniform)
         narrowed = np.clip(self.space.from_nominal(configured, self.width), *self.ranges())
         return untagged(np.where(self.space.moved, narrowed, configured))
 
-    def ranges(self) -> tuple[Values, Values]:
+    def ranges(self) -> tuple[FloatArray, FloatArray]:
         """The limits, drawn towards nominal."""
         moved, low, high = self.space.moved, self.space.low, self.space.high
         return (
@@ -118,7 +118,7 @@ class _Narrowed(Schedule):
             np.where(moved, self.space.from_nominal(high, self.width), high),
         )
 
-    def entropies(self) -> Values:
+    def entropies(self) -> FloatArray:
         """The logarithm of the width: by how much it lowers the entropy of any distribution."""
         with np.errstate(divide="ignore"):
             return np.where(self.space.moved, np.log(self.width), 0.0)
@@ -209,7 +209,7 @@ class BySuccess(_Narrowed):
         self._recent: deque[bool] = deque(maxlen=config.episodes)
         self.width = config.start_width
 
-    def record(self, tags: Tags, values: Values, success: Flags) -> None:
+    def record(self, tags: Tags, values: FloatArray, success: Flags) -> None:
         """See the base class."""
         self._recent.extend(map(bool, success))
 

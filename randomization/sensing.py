@@ -15,14 +15,13 @@ from simreal.randomization.inertial_unit import InertialUnit, inertial_defaults
 from simreal.randomization.quantities import Quantities
 from simreal.randomization.tracker import Tracker, tracker_defaults
 from simreal.robots.loader import SensingConfig
-from simreal.state import RobotState
+from simreal.state import FloatArray, RobotState
 
 Ids = NDArray[np.integer]
-Values = NDArray[np.float64]
 
 IMU, TRACKER = "imu", "tracker"
 """Devices beside the joints' encoders."""
-NOTHING: Mapping[str, Values] = {}
+NOTHING: Mapping[str, FloatArray] = {}
 
 LONGEST_SENSOR_LATENCY = 1.0
 """s. A longer one would be a mistake of units more likely than a robot."""
@@ -110,10 +109,10 @@ class Sensing:
     def reset(
         self,
         ids: Ids,
-        position: Values,
-        velocity: Values,
+        position: FloatArray,
+        velocity: FloatArray,
         random: EpisodeRandom,
-        beside: Mapping[str, Values] = NOTHING,
+        beside: Mapping[str, FloatArray] = NOTHING,
     ) -> None:
         """Begin episodes at (len(ids), joints) positions and velocities.
 
@@ -152,11 +151,11 @@ class Sensing:
 
     def advance(
         self,
-        position: Values,
-        velocity: Values,
+        position: FloatArray,
+        velocity: FloatArray,
         random: EpisodeRandom,
         step: NDArray[np.integer],
-        beside: Mapping[str, Values] = NOTHING,
+        beside: Mapping[str, FloatArray] = NOTHING,
     ) -> None:
         """Take in a control step of motion.
 
@@ -182,8 +181,8 @@ class Sensing:
             self._dropped = chance[:, 1:] < drop
 
     def trace(
-        self, position: Values, velocity: Values, reported: Values, random: EpisodeRandom
-    ) -> Values:
+        self, position: FloatArray, velocity: FloatArray, reported: FloatArray, random: EpisodeRandom
+    ) -> FloatArray:
         """What the encoders read along a whole motion, before anything delays it.
 
         Args:
@@ -200,12 +199,12 @@ class Sensing:
         return samples.transpose(1, 3, 0, 2)
 
     @property
-    def joint_age(self) -> Values:
+    def joint_age(self) -> FloatArray:
         """(count or 1, joints or 1) s from a joint's motion to its reading, drawn latencies together."""
         given = [self.quantities.get(name) for name in ("latency", "joint_latency")]
         return sum((each for each in given if each is not None), start=np.zeros((1, 1)))
 
-    def read(self, time: NDArray[np.float64], extra_age: Values | None = None) -> RobotState:
+    def read(self, time: NDArray[np.float64], extra_age: FloatArray | None = None) -> RobotState:
         """What the controller knows now: (count, joints) readings, each as old as it comes late.
 
         Args:
@@ -219,7 +218,7 @@ class Sensing:
         if self.quantities.get("drop") is not None:
             np.copyto(told, self._told_before, where=self._dropped.T)
             self._told = told.copy()
-        seen: dict[str, Values] = {}
+        seen: dict[str, FloatArray] = {}
         for name, device in self._beside.items():
             seen |= device.read(self._age(f"{name}_latency", extra_age))
         state = RobotState(time, told[0].T, told[1].T)
@@ -227,7 +226,7 @@ class Sensing:
             setattr(state, name, values)
         return state
 
-    def _age(self, own_latency: str, extra_age: Values | None) -> NDArray[np.int64] | None:
+    def _age(self, own_latency: str, extra_age: FloatArray | None) -> NDArray[np.int64] | None:
         """(joints or 1, count) physics steps between a device's reading and now, to the nearest."""
         values = self.quantities.get
         late = None if values("jitter") is None else self._late[:, None]
@@ -242,7 +241,7 @@ class Sensing:
             age = age + self._since_reading(self._physics_steps - age, rate[:, 0] * self._timestep)
         return age.astype(np.int64)
 
-    def _since_reading(self, moment: Values, pace: Values) -> Values:
+    def _since_reading(self, moment: FloatArray, pace: FloatArray) -> FloatArray:
         """Physics steps that have passed at a moment since a reading was taken.
 
         Args:
@@ -250,5 +249,5 @@ class Sensing:
             pace: readings per physics step.
         """
         readings = moment * pace + self._phase
-        since: Values = np.floor((readings - np.floor(readings)) / pace)
+        since: FloatArray = np.floor((readings - np.floor(readings)) / pace)
         return since

@@ -10,10 +10,9 @@ from simreal.randomization.device import Device
 from simreal.randomization.objects import find_objects
 from simreal.randomization.quantities import Quantities
 from simreal.rotations import multiply, small_rotation
-from simreal.state import POSE
+from simreal.state import POSE, FloatArray
 
 Ids = NDArray[np.integer]
-Values = NDArray[np.float64]
 
 PLACE, ORIENTATION = slice(0, 3), slice(3, 7)
 
@@ -29,7 +28,7 @@ def tracked_objects(model: mujoco.MjModel) -> tuple[str, ...]:
     return tuple(name for name in names if {f"{name}_position", f"{name}_orientation"} <= sensors)
 
 
-def tracker_defaults() -> dict[str, Values]:
+def tracker_defaults() -> dict[str, FloatArray]:
     """The quantities of `Tracker` where nothing is randomized.
 
     ``tracker_bias`` m, constant error of all places, as of a calibration of the camera to the robot;
@@ -58,26 +57,26 @@ class Tracker(Device):
         self._quantities = quantities
         self._objects = objects
 
-    def reset(self, ids: Ids, truth: Values, random: EpisodeRandom) -> None:
+    def reset(self, ids: Ids, truth: FloatArray, random: EpisodeRandom) -> None:
         """Begin episodes at (len(ids), objects, 7) true poses; see the base class."""
         start = np.zeros(len(ids), dtype=np.int64)
         first = self._measure(truth[:, None], random, start, ids)
         self._line.fill(ids, first.reshape(len(ids), -1).T[None])
 
-    def advance(self, truth: Values, random: EpisodeRandom, step: NDArray[np.integer]) -> None:
+    def advance(self, truth: FloatArray, random: EpisodeRandom, step: NDArray[np.integer]) -> None:
         """Take in (count, substeps, objects, 7) true poses; see the base class."""
         measured = self._measure(truth, random, step, np.arange(len(truth)))
         flat = measured.reshape(*measured.shape[:2], -1)
         self._line.push(flat.transpose(1, 2, 0)[:, None])
 
-    def read(self, age: NDArray[np.int64] | None) -> dict[str, Values]:
+    def read(self, age: NDArray[np.int64] | None) -> dict[str, FloatArray]:
         """Poses of the objects; see the base class."""
         reading = self._line.read(age)[0].T
         return {"object_pose": reading.reshape(len(reading), self._objects, POSE)}
 
     def _measure(
-        self, true: Values, random: EpisodeRandom, step: NDArray[np.integer], ids: Ids
-    ) -> Values:
+        self, true: FloatArray, random: EpisodeRandom, step: NDArray[np.integer], ids: Ids
+    ) -> FloatArray:
         """(n, substeps, objects, 7) poses with their errors."""
         values = self._quantities.get
         measured = true.copy()
@@ -91,9 +90,9 @@ class Tracker(Device):
         return measured
 
     def _noise(
-        self, name: str, deviation: Values, random: EpisodeRandom, step: NDArray[np.integer]
-    ) -> Values:
+        self, name: str, deviation: FloatArray, random: EpisodeRandom, step: NDArray[np.integer]
+    ) -> FloatArray:
         """(n, 1, objects, 3) errors of a control step."""
         normal = random.normal(name, 3 * self._objects, step).reshape(-1, 1, self._objects, 3)
-        error: Values = deviation[:, None, None] * normal
+        error: FloatArray = deviation[:, None, None] * normal
         return error

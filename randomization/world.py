@@ -19,9 +19,7 @@ from simreal.randomization.residual import Residual
 from simreal.randomization.sensing import IMU, TRACKER, Sensing
 from simreal.randomization.terrain import TerrainMap
 from simreal.robots.loader import ImuConfig
-from simreal.state import RobotState
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray, RobotState
 
 
 @dataclass(slots=True)
@@ -98,7 +96,7 @@ class World:
         if self.residual is not None and source.residual is not None:
             self.residual.take(ids, source.residual, rows)
 
-    def reset(self, ids: Ids, start: Start, target: Values, random: EpisodeRandom) -> None:
+    def reset(self, ids: Ids, start: Start, target: FloatArray, random: EpisodeRandom) -> None:
         """Begin episodes in some simulations.
 
         Args:
@@ -118,7 +116,7 @@ class World:
         if self.residual is not None:
             self.residual.reset(ids)
 
-    def _traces_beside(self) -> dict[str, Values]:
+    def _traces_beside(self) -> dict[str, FloatArray]:
         """(count, substeps, ...) true readings in the last control step, of what is no encoder."""
         traces, trace = {}, self.physics.sensor_trace
         if self.imu is not None:
@@ -131,7 +129,7 @@ class World:
 
     def advance(
         self,
-        target: Values,
+        target: FloatArray,
         random: EpisodeRandom,
         step: NDArray[np.integer],
         command_step: NDArray[np.integer] | None = None,
@@ -152,6 +150,6 @@ class World:
         traces = physics.position_trace, physics.velocity_trace
         self.sensing.advance(*traces, random, step, self._traces_beside())
 
-    def read(self, time: Values) -> RobotState:
+    def read(self, time: FloatArray) -> RobotState:
         """What the controllers know at their next tick, which may come early: (count,) time in s."""
         return self.sensing.read(time, self.actuation.early)

@@ -16,9 +16,8 @@ from simreal.observation import Float32Array
 from simreal.physics.interface import Ids
 from simreal.randomization.randomizer import Randomizer
 from simreal.randomization.schedule_interface import untagged
+from simreal.state import FloatArray
 from simreal.symmetry import Symmetry
-
-Values = NDArray[np.float64]
 
 DIVERGED = "diverged"
 TIME_LIMIT = "time_limit"
@@ -152,7 +151,7 @@ class Environment(ABC):
         """
 
     @abstractmethod
-    def _prepare(self, seeds: SeedArray, draws: Values) -> None:
+    def _prepare(self, seeds: SeedArray, draws: FloatArray) -> None:
         """Make at most `MADE_READY` episodes ready, with (n, columns) parameters."""
 
     @abstractmethod
@@ -207,7 +206,7 @@ class Environment(ABC):
             self.episodes_begun += rows.size
             ids = ids[rows.size :]
 
-    def begin(self, ids: Ids, seeds: SeedArray, draws: Values | None = None) -> Float32Array:
+    def begin(self, ids: Ids, seeds: SeedArray, draws: FloatArray | None = None) -> Float32Array:
         """Begin particular episodes in some simulations.
 
         Args:
@@ -225,7 +224,7 @@ class Environment(ABC):
             self._take(ids[part], np.arange(len(ids[part])))
         return self._observation
 
-    def _make_ready(self, seeds: SeedArray, draws: Values | None = None) -> None:
+    def _make_ready(self, seeds: SeedArray, draws: FloatArray | None = None) -> None:
         drawn = untagged(draws) if draws is not None else self.randomizer.draw(EpisodeRandom(seeds))
         self._ready_seeds, self._ready_drawn = seeds, drawn
         self._prepare(seeds, drawn.values)
@@ -241,14 +240,14 @@ class Environment(ABC):
         for counted in (self._elapsed, self._return, self._goal_steps, self._metric_sums):
             counted[ids] = 0
 
-    def _count(self, reward: Values, goal: NDArray[np.bool_]) -> None:
+    def _count(self, reward: FloatArray, goal: NDArray[np.bool_]) -> None:
         """Count (count,) rewards of a step, and where the goal held in a second half."""
         self._return += reward
         self._goal_steps += (self._elapsed > self.steps_of_episode // 2) & goal
 
     def _conclude(
         self,
-        reward: Values,
+        reward: FloatArray,
         terminated: NDArray[np.bool_],
         truncated: NDArray[np.bool_],
         cause: Callable[[int], str],

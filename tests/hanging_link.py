@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from simreal.identification.recording import Recording
 from simreal.identification.simulator import Setup, Simulator
@@ -13,8 +12,6 @@ from simreal.identification.unknowns import read_asked
 from simreal.identification.windows import Windows
 from simreal.robots import Robot
 from simreal.robots.loader import RobotConfig
-
-Values = NDArray[np.float64]
 
 LINK = """
 <mujoco model="link">

@@ -16,10 +16,10 @@ from simreal.errors import UserError
 from simreal.experiment import load_experiment
 from simreal.observation import Float32Array
 from simreal.physics.interface import Start
+from simreal.state import FloatArray
 from simreal.tasks import Motion, find_task
 
 LENGTH = 40
-Values = NDArray[np.float64]
 
 
 def make(count: int, *overrides: str, seed: int = 0, pins: dict[str, float] | None = None) -> BatchEnv:
@@ -27,7 +27,7 @@ def make(count: int, *overrides: str, seed: int = 0, pins: dict[str, float] | No
     return BatchEnv(experiment, count, seed, pins, threads=2)
 
 
-def random_actions(steps: int, count: int, seed: int = 0) -> Values:
+def random_actions(steps: int, count: int, seed: int = 0) -> FloatArray:
     return np.random.default_rng(seed).uniform(-1.0, 1.0, (steps, count, 1))
 
 

@@ -12,11 +12,11 @@ from simreal.randomization.parameters.parameter import (
     Elements,
     Operation,
     Parameter,
-    Values,
     Write,
     operate,
 )
 from simreal.randomization.world import World
+from simreal.state import FloatArray
 
 XYZ = ("x", "y", "z")
 FLATTEST_STRETCH = 0.1
@@ -36,13 +36,13 @@ class FloorSlope(Parameter):
     def elements(self, world: World) -> list[str]:
         return ["x", "y"]
 
-    def default(self, world: World) -> Values:
+    def default(self, world: World) -> FloatArray:
         return np.zeros(2)
 
     def writer(self, world: World, elements: Elements, operation: Operation) -> Write:
         gravity = world.array("opt.gravity")
 
-        def write(ids: Ids, values: Values) -> None:
+        def write(ids: Ids, values: FloatArray) -> None:
             angles = operate(operation, np.zeros_like(values), values)
             for column, axis in enumerate(elements):
                 about = np.zeros((len(ids), 3))

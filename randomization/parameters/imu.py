@@ -13,11 +13,11 @@ from simreal.randomization.parameters.parameter import (
     Elements,
     Operation,
     Parameter,
-    Values,
     Write,
     operate,
 )
 from simreal.randomization.world import World
+from simreal.state import FloatArray
 
 AXES = ("x", "y", "z")
 ON_SITES = (
@@ -41,7 +41,7 @@ class ImuMounting(Parameter):
         names = [model.site(site).name or f"site{site}" for site in _imu_sites(model)]
         return [f"{name}.{axis}" for name in names for axis in AXES]
 
-    def default(self, world: World) -> Values:
+    def default(self, world: World) -> FloatArray:
         return np.zeros(max(1, 3 * len(_imu_sites(world.physics.model))))
 
     def writer(self, world: World, elements: Elements, operation: Operation) -> Write:
@@ -49,7 +49,7 @@ class ImuMounting(Parameter):
         mounted = world.default("site_quat")[sites]
         quaternions = world.array("site_quat")
 
-        def write(ids: Ids, values: Values) -> None:
+        def write(ids: Ids, values: FloatArray) -> None:
             nominal = _rotations(np.tile(mounted, (len(ids), 1)))
             present = _rotations(quaternions[np.ix_(ids, sites)].reshape(-1, 4))
             error = (nominal.inv() * present).as_rotvec().reshape(len(ids), -1)
@@ -69,7 +69,7 @@ def _imu_sites(model: mujoco.MjModel) -> NDArray[np.int64]:
     return np.unique(found).astype(np.int64)
 
 
-def _rotations(quaternions: Values) -> Rotation:
+def _rotations(quaternions: FloatArray) -> Rotation:
     """From (n, 4) quaternions of MuJoCo, w first."""
     return Rotation.from_quat(quaternions[:, [1, 2, 3, 0]])
 

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from simreal.physics.interface import Ids
 from simreal.randomization.parameters.parts import PARTS, PartKind
 from simreal.randomization.world import World
+from simreal.state import FloatArray
 
 Operation = Literal["absolute", "scale", "add"]
-Values = NDArray[np.float64]
 Elements = NDArray[np.int64]
-Write = Callable[[Ids, Values], None]
+Write = Callable[[Ids, FloatArray], None]
 """Applies (len(ids), elements) values to simulations."""
 
 
-def operate(operation: Operation, default: Values, value: Values) -> Values:
+def operate(operation: Operation, default: FloatArray, value: FloatArray) -> FloatArray:
     """Combine a default with a drawn value."""
     if operation == "absolute":
         return np.broadcast_to(value, default.shape)
@@ -64,7 +64,7 @@ class Parameter(ABC):
         """Names of the parts that it acts on; none for one quantity of the robot as a whole."""
 
     @abstractmethod
-    def default(self, world: World) -> Values:
+    def default(self, world: World) -> FloatArray:
         """(elements,) compiled values, or (1,), against which ranges are checked."""
 
     @abstractmethod
@@ -111,8 +111,8 @@ class ArrayParameter(Parameter):
         at = rows[elements]
         return (at,) if self.component is None else (at, np.full_like(at, self.component))
 
-    def default(self, world: World) -> Values:
-        values: Values = self.unit_in_field * world.default(self.fields[0])[self._place(world)]
+    def default(self, world: World) -> FloatArray:
+        values: FloatArray = self.unit_in_field * world.default(self.fields[0])[self._place(world)]
         return values
 
     def writer(self, world: World, elements: Elements, operation: Operation) -> Write:
@@ -122,7 +122,7 @@ class ArrayParameter(Parameter):
             self.unit_in_field,
         )
 
-        def write(ids: Ids, values: Values) -> None:
+        def write(ids: Ids, values: FloatArray) -> None:
             at = (ids[:, None], *place)
             array[at] = operate(operation, unit * array[at], values) / unit
 

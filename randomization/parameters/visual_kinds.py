@@ -13,12 +13,12 @@ from simreal.randomization.parameters.parameter import (
     Elements,
     Operation,
     Parameter,
-    Values,
     Write,
     operate,
 )
 from simreal.randomization.parameters.parts import PARTS, PartKind
 from simreal.randomization.world import World
+from simreal.state import FloatArray
 
 XYZ = ("x", "y", "z")
 
@@ -30,7 +30,7 @@ class Switch(ArrayParameter):
     def writer(self, world: World, elements: Elements, operation: Operation) -> Write:
         array, place = world.array(self.fields[0]), self._place(world, elements)
 
-        def write(ids: Ids, values: Values) -> None:
+        def write(ids: Ids, values: FloatArray) -> None:
             at = (ids[:, None], *place)
             array[at] = operate(operation, array[at].astype(np.float64), values) >= 0.5
 
@@ -50,14 +50,14 @@ class Factor(Parameter):
     def elements(self, world: World) -> list[str]:
         return [name for name, _ in PARTS[self.part](world)]
 
-    def default(self, world: World) -> Values:
+    def default(self, world: World) -> FloatArray:
         return np.ones(len(PARTS[self.part](world)))
 
     def writer(self, world: World, elements: Elements, operation: Operation) -> Write:
         rows = _rows(world, self.part)[elements]
         arrays = [world.array(field) for field in self.fields]
 
-        def write(ids: Ids, values: Values) -> None:
+        def write(ids: Ids, values: FloatArray) -> None:
             factor = operate(operation, np.ones_like(values), values)
             for array in arrays:
                 array[ids[:, None], rows] *= factor[..., None]
@@ -81,14 +81,14 @@ class Turn(Parameter):
     def elements(self, world: World) -> list[str]:
         return [f"{name}.{axis}" for name, _ in PARTS[self.part](world) for axis in XYZ]
 
-    def default(self, world: World) -> Values:
+    def default(self, world: World) -> FloatArray:
         return np.zeros(3 * len(PARTS[self.part](world)))
 
     def writer(self, world: World, elements: Elements, operation: Operation) -> Write:
         rows = _rows(world, self.part)
         array = world.array(self.fields[0])
 
-        def write(ids: Ids, values: Values) -> None:
+        def write(ids: Ids, values: FloatArray) -> None:
             vectors = np.zeros((len(ids), len(rows), 3))
             angles = operate(operation, np.zeros_like(values), values)
             vectors[:, elements // 3, elements % 3] = angles
@@ -99,9 +99,9 @@ class Turn(Parameter):
 
         return write
 
-    def _turned(self, values: Values, by: Rotation) -> Values:
+    def _turned(self, values: FloatArray, by: Rotation) -> FloatArray:
         """(n, 3) directions, turned about the axes of the body that they belong to."""
-        directions: Values = by.apply(values)
+        directions: FloatArray = by.apply(values)
         return directions
 
 
@@ -109,10 +109,10 @@ class Turn(Parameter):
 class TurnAboutItself(Turn):
     """A rotation about the part's own axes."""
 
-    def _turned(self, values: Values, by: Rotation) -> Values:
+    def _turned(self, values: FloatArray, by: Rotation) -> FloatArray:
         """(n, 4) quaternions, w first."""
         turned = Rotation.from_quat(values[:, [1, 2, 3, 0]]) * by
-        quaternions: Values = turned.as_quat()[:, [3, 0, 1, 2]]
+        quaternions: FloatArray = turned.as_quat()[:, [3, 0, 1, 2]]
         return quaternions
 
 
@@ -123,16 +123,16 @@ class FieldOfView(Parameter):
     def elements(self, world: World) -> list[str]:
         return [name for name, _ in PARTS["perspective_camera"](world)]
 
-    def default(self, world: World) -> Values:
+    def default(self, world: World) -> FloatArray:
         cameras = _rows(world, "perspective_camera")
-        angles: Values = np.radians(world.default("cam_fovy")[cameras])
+        angles: FloatArray = np.radians(world.default("cam_fovy")[cameras])
         return angles
 
     def writer(self, world: World, elements: Elements, operation: Operation) -> Write:
         cameras = _rows(world, "perspective_camera")[elements]
         angle, intrinsic = world.array("cam_fovy"), world.array("cam_intrinsic")
 
-        def write(ids: Ids, values: Values) -> None:
+        def write(ids: Ids, values: FloatArray) -> None:
             at = (ids[:, None], cameras)
             before = angle[at]
             given = values if operation == "scale" else np.degrees(values)
@@ -147,7 +147,7 @@ class FieldOfView(Parameter):
 class Texture(ArrayParameter):
     """Which of the model's textures a material has, counted from 0 without skies; -1 for none."""
 
-    def default(self, world: World) -> Values:
+    def default(self, world: World) -> FloatArray:
         present = super().default(world)
         counted = _textures(world)
         return np.array([counted.index(int(each)) if each in counted else -1.0 for each in present])
@@ -157,7 +157,7 @@ class Texture(ArrayParameter):
         default, counted = self.default(world)[elements], _textures(world)
         ids_of = np.array([*counted, -1])  # a number of -1 is the last
 
-        def write(ids: Ids, values: Values) -> None:
+        def write(ids: Ids, values: FloatArray) -> None:
             nominal = np.broadcast_to(default, values.shape)
             number = np.rint(operate(operation, nominal, values)).astype(np.int64)
             if number.size and number.max() >= len(counted):

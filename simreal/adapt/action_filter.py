@@ -21,7 +21,6 @@ from typing import Annotated, Protocol
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from simreal.config import Config
@@ -32,7 +31,6 @@ from simreal.physics.model import compile_model
 from simreal.robots import Robot
 from simreal.state import FloatArray
 
-Values = NDArray[np.float64]
 DEAR = 1e4
 """Weight of the slack against the command's distance, both in shares of their ranges."""
 SMALLEST_BRAKE = 1e-3
@@ -55,11 +53,11 @@ class FilterConfig(Config):
 class Dynamics(Protocol):
     """What commands do to the joints."""
 
-    def __call__(self, position: FloatArray, velocity: FloatArray) -> tuple[Values, Values]:
+    def __call__(self, position: FloatArray, velocity: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Accelerations: (joints,) without a command, and (joints, actuators) for each unit of it."""
         ...
 
-    def at_rest(self, position: FloatArray) -> tuple[Values, Values]:
+    def at_rest(self, position: FloatArray) -> tuple[FloatArray, FloatArray]:
         """The same of joints at rest, each with the others held: what acts on it for long.
 
         What others do to a joint in passing, such as a pendulum that swings, is not in it.
@@ -86,14 +84,14 @@ class MujocoDynamics:
         self._data = mujoco.MjData(self._model)
         self._layout = Layout(self._model, robot)
 
-    def __call__(self, position: FloatArray, velocity: FloatArray) -> tuple[Values, Values]:
+    def __call__(self, position: FloatArray, velocity: FloatArray) -> tuple[FloatArray, FloatArray]:
         """See `Dynamics`."""
         data = self._data
         data.qpos[self._layout.position_columns] = position
         data.qvel[self._layout.velocity_columns] = velocity
         return self._affine("qacc")
 
-    def at_rest(self, position: FloatArray) -> tuple[Values, Values]:
+    def at_rest(self, position: FloatArray) -> tuple[FloatArray, FloatArray]:
         """See `Dynamics`."""
         model, data, columns = self._model, self._data, self._layout.velocity_columns
         data.qpos[self._layout.position_columns] = position
@@ -104,13 +102,13 @@ class MujocoDynamics:
         own = np.diag(inertia)[columns]
         return rest / own, gain / own[:, None]
 
-    def _affine(self, name: str) -> tuple[Values, Values]:
+    def _affine(self, name: str) -> tuple[FloatArray, FloatArray]:
         """A quantity of the joints without a command, and for each unit of it."""
 
-        def of(command: Values) -> Values:
+        def of(command: FloatArray) -> FloatArray:
             self._data.ctrl[:] = command
             mujoco.mj_forward(self._model, self._data)
-            found: Values = getattr(self._data, name)[self._layout.velocity_columns].copy()
+            found: FloatArray = getattr(self._data, name)[self._layout.velocity_columns].copy()
             return found
 
         units = np.eye(self._model.nu)
@@ -196,7 +194,7 @@ class ActionFilter:
         self.changes += 1
         return Filtered(command, True)
 
-    def _constraints(self, position: FloatArray, velocity: FloatArray) -> tuple[Values, Values]:
+    def _constraints(self, position: FloatArray, velocity: FloatArray) -> tuple[FloatArray, FloatArray]:
         """(n, actuators) and (n,): what a command's product must not fall below."""
         rest, gain = self._dynamics(position, velocity)
         alone = self._dynamics.at_rest(position)
@@ -212,7 +210,7 @@ class ActionFilter:
             least.append(side * rest[joint] - (fastest - speed) / self._period)
         return np.array(rows), np.array(least)
 
-    def _brake(self, rest: Values, gain: Values, joint: int, side: float) -> float:
+    def _brake(self, rest: FloatArray, gain: FloatArray, joint: int, side: float) -> float:
         """Deceleration that is counted on of a joint that moves to a side, rad/s² or m/s²."""
         ends = -side * gain[joint] * np.array((self._lower, self._upper))
         most = float(ends.max(axis=0).sum() - side * rest[joint])
@@ -228,7 +226,7 @@ class ActionFilter:
         left -= 0.5 * brake / rate**2
         return float(brake * (np.sqrt(half**2 + 2.0 * left / brake) - half))
 
-    def _nearest(self, asked: FloatArray, matrix: Values, least: Values) -> FloatArray:
+    def _nearest(self, asked: FloatArray, matrix: FloatArray, least: FloatArray) -> FloatArray:
         """The allowed command nearest to what is asked; if there is none, that which fails least."""
         span = self._upper - self._lower
         reach = np.maximum(np.abs(matrix) @ span, 1e-9)  # rows in shares of what commands can do
@@ -244,17 +242,25 @@ class ActionFilter:
             )
         if found is None:
             raise UserError("the filter's quadratic program has no answer: the model gives no numbers")
-        command: Values = np.minimum(np.maximum(found[: len(asked)] * span, self._lower), self._upper)
+        command: FloatArray = np.minimum(
+            np.maximum(found[: len(asked)] * span, self._lower), self._upper
+        )
         return command
 
     def _program(
-        self, weights: Values, wish: Values, matrix: Values, least: Values, low: Values, high: Values
-    ) -> Values | None:
+        self,
+        weights: FloatArray,
+        wish: FloatArray,
+        matrix: FloatArray,
+        least: FloatArray,
+        low: FloatArray,
+        high: FloatArray,
+    ) -> FloatArray | None:
         """What is nearest to a wish between bounds, with ``matrix x >= least``; None if nothing is.
 
         The solver is an active-set method: exact, and quick on problems as small as these.
         """
-        found: Values | None = self._solve(
+        found: FloatArray | None = self._solve(
             np.diag(weights), -weights * wish, -matrix, -least, lb=low, ub=high, solver="daqp"
         )
         return found

@@ -33,9 +33,8 @@ from simreal.experiment import ExperimentConfig
 from simreal.images import NO_IMAGES
 from simreal.logs.messages import SHADOW
 from simreal.logs.robot_log import RobotLog
+from simreal.state import FloatArray
 from simreal.statistics import student_interval
-
-Values = NDArray[np.float64]
 
 SHORTEST = 1.0
 """s that both of a pair must have flown, if neither fell."""
@@ -58,8 +57,8 @@ class Flight:
         asked: of the policy, such as a velocity; None if that changed meanwhile.
     """
 
-    time: Values
-    reward: Values
+    time: FloatArray
+    reward: FloatArray
     fell: bool
     asked: tuple[float, ...] | None = ()
 

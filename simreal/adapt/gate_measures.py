@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simreal.adapt.replayed import Acted
 from simreal.episodes import TIME_LIMIT, Episode
+from simreal.state import FloatArray
 from simreal.statistics import Interval, bootstrap_interval, paired_interval
 
 Verdict = Literal["better", "not worse", "undecided", "worse"]
-Values = NDArray[np.float64]
 
 SUCCESS = "success"
 """The measure of episodes that reach their task's goal."""
@@ -129,13 +128,13 @@ def compare_actions(base: Sequence[Acted], adapted: Sequence[Acted]) -> tuple[Me
     )
 
 
-def _blocks(series: Sequence[Values]) -> Values:
+def _blocks(series: Sequence[FloatArray]) -> FloatArray:
     """Means over blocks of steps of each log."""
     parts = [np.array_split(each, max(1, round(len(each) / BLOCK))) for each in series]
     return np.array([block.mean() for blocks in parts for block in blocks])
 
 
-def _less(name: str, both: Sequence[Values], margin: float) -> Measure:
+def _less(name: str, both: Sequence[FloatArray], margin: float) -> Measure:
     base, adapted = both
     gain = bootstrap_interval((base - adapted).tolist())
     return Measure(name, float(base.mean()), float(adapted.mean()), gain, margin)

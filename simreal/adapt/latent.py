@@ -23,9 +23,9 @@ from simreal.experiment import ExperimentConfig
 from simreal.make_environment import make_environment
 from simreal.report import COLOUR, Page, new_figure
 from simreal.run import Run
+from simreal.state import FloatArray
 from simreal.train import load_agent
 
-Values = NDArray[np.float64]
 RIDGE = 1e-3
 """Of the regression, on latents of unit variance: those that hardly vary say nothing."""
 HEADER = ("quantity", "share of the latent's variance", "R² of the encoder", "R² of the estimator")
@@ -71,7 +71,7 @@ class LatentReport:
     explained: float
     entries: list[EntryRow]
     parameters: list[ParameterRow]
-    by_time: Values
+    by_time: FloatArray
     with_estimate: list[Episode]
     with_truth: list[Episode]
 
@@ -146,7 +146,7 @@ def latent_report(run: Run, episodes: int = 256, seed: int = 1_000_000) -> Laten
 
 def _with_estimates(
     module: AdaptiveActor, policy: AdaptivePolicy, env: Environment, seed: int
-) -> tuple[Values, Values, Values, NDArray[np.bool_], list[Episode]]:
+) -> tuple[FloatArray, FloatArray, FloatArray, NDArray[np.bool_], list[Episode]]:
     """(steps, n, latent) estimates and truth, (n, columns) draws, (steps, n) whether it still runs."""
     act = Actor(module)
     observation = env.reset(seed)
@@ -184,17 +184,17 @@ def _run(act: Actor, env: Environment, seed: int) -> list[Episode]:
     return [found[row] for row in range(env.count)]
 
 
-def _variance(truth: Values) -> Values:
+def _variance(truth: FloatArray) -> FloatArray:
     """(latent,) variance over the worlds, of the first step; it is the same in all."""
-    spread: Values = np.maximum(truth[0].var(axis=0), 1e-12)
+    spread: FloatArray = np.maximum(truth[0].var(axis=0), 1e-12)
     return spread
 
 
 def _parameter_rows(
     names: tuple[str, ...] | list[str],
-    draws: Values,
-    truth: Values,
-    estimates: Values,
+    draws: FloatArray,
+    truth: FloatArray,
+    estimates: FloatArray,
     known: NDArray[np.bool_],
 ) -> list[ParameterRow]:
     """A row for each parameter that varies.
@@ -223,16 +223,20 @@ def _parameter_rows(
     return sorted(rows, key=lambda row: -row.share)
 
 
-def _correlation(values: Values, latent: Values) -> Values:
+def _correlation(values: FloatArray, latent: FloatArray) -> FloatArray:
     """(latent,) correlation of a parameter with each entry."""
     centred, entries = values - values.mean(), latent - latent.mean(axis=0)
     scale = np.linalg.norm(centred) * np.linalg.norm(entries, axis=0)
-    found: Values = centred @ entries / np.maximum(scale, 1e-12)
+    found: FloatArray = centred @ entries / np.maximum(scale, 1e-12)
     return found
 
 
 def _told(
-    values: Values, truth: Values, given: Values, fitted: NDArray[np.intp], judged: NDArray[np.intp]
+    values: FloatArray,
+    truth: FloatArray,
+    given: FloatArray,
+    fitted: NDArray[np.intp],
+    judged: NDArray[np.intp],
 ) -> float:
     """R² of a parameter on some worlds, by ridge regression on the encoder's latents of others."""
     centre, scale = truth[fitted].mean(axis=0), truth[fitted].std(axis=0) + 1e-9

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simreal.action import ActionPipeline
 from simreal.contract import Contract
@@ -14,9 +13,7 @@ from simreal.evaluate import Act
 from simreal.images import NO_IMAGES
 from simreal.logs.robot_log import RobotLog
 from simreal.observation import ObservationPipeline
-from simreal.state import IMU_WIDTHS, POSE, RobotState
-
-Values = NDArray[np.float64]
+from simreal.state import IMU_WIDTHS, POSE, FloatArray, RobotState
 
 SATURATED = 0.999
 """An action beyond it has nothing left to give."""
@@ -31,23 +28,23 @@ class Acted:
         at_limit: (steps,) share of the actuators whose command an actuator's limit cuts or equals.
     """
 
-    action: Values
-    at_limit: Values
+    action: FloatArray
+    at_limit: FloatArray
 
     @property
-    def jump(self) -> Values:
+    def jump(self) -> FloatArray:
         """(steps,) mean change of the actions since the step before; 0 at first."""
-        change: Values = np.abs(np.diff(self.action, axis=0, prepend=self.action[:1])).mean(axis=1)
+        change: FloatArray = np.abs(np.diff(self.action, axis=0, prepend=self.action[:1])).mean(axis=1)
         return change
 
     @property
-    def saturated(self) -> Values:
+    def saturated(self) -> FloatArray:
         """(steps,) share of the actions at an end of their range."""
-        share: Values = (np.abs(self.action) >= SATURATED).mean(axis=1)
+        share: FloatArray = (np.abs(self.action) >= SATURATED).mean(axis=1)
         return share
 
 
-def states_of(log: RobotLog, contract: Contract) -> tuple[list[RobotState], Values]:
+def states_of(log: RobotLog, contract: Contract) -> tuple[list[RobotState], FloatArray]:
     """Measured states at a policy's control rate, and what was asked, (steps, commands).
 
     Velocities that a log lacks are differences of positions. What was asked is zero where a log does
@@ -82,8 +79,8 @@ def states_of(log: RobotLog, contract: Contract) -> tuple[list[RobotState], Valu
 
 
 def _columns(
-    log: RobotLog, channel: str, names: Sequence[str], time: Values, hold: bool = False
-) -> Values:
+    log: RobotLog, channel: str, names: Sequence[str], time: FloatArray, hold: bool = False
+) -> FloatArray:
     table = log[channel]
     missing = [name for name in names if name not in table.names]
     if missing:
@@ -95,7 +92,7 @@ def _columns(
     return values
 
 
-def act_on(act: Act, contract: Contract, states: Sequence[RobotState], asked: Values) -> Acted:
+def act_on(act: Act, contract: Contract, states: Sequence[RobotState], asked: FloatArray) -> Acted:
     """Let a policy act on measured states, as if its own actions had led to them.
 
     Raises:

@@ -15,8 +15,7 @@ from simreal.identification.unknowns import Asked
 from simreal.identification.windows import Windows
 from simreal.randomization.drives import make_drives
 from simreal.randomization.residual import ResidualModel
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 SMOOTHING = 0.03
 """s to either side of a moment, through whose positions a cubic is laid."""
@@ -32,8 +31,8 @@ class Lessons:
         source: (n,) index of the recording.
     """
 
-    features: Values
-    torque: Values
+    features: FloatArray
+    torque: FloatArray
     source: NDArray[np.int64]
 
     def of(self, sources: Sequence[int]) -> "Lessons":
@@ -53,10 +52,10 @@ class Motion:
         command: (n, actuators) in force where each control step begins.
     """
 
-    time: Values
-    position: Values
-    velocity: Values
-    command: Values
+    time: FloatArray
+    position: FloatArray
+    velocity: FloatArray
+    command: FloatArray
 
 
 def smooth_motion(recording: Recording, period: float) -> Motion:
@@ -109,7 +108,7 @@ def lessons(
     setup: Setup,
     recordings: Sequence[Recording],
     asked: Sequence[Asked],
-    values: Values,
+    values: FloatArray,
     model: ResidualModel,
 ) -> Lessons:
     """Compare each control step's change of velocity with that of a simulation from the same state.
@@ -141,7 +140,7 @@ def lessons(
 FIELDS = ("features", "torque", "source")
 
 
-def _features(model: ResidualModel, motion: Motion) -> Values:
+def _features(model: ResidualModel, motion: Motion) -> FloatArray:
     signal = model.signal(motion.command, motion.position)
     past = np.arange(len(motion.time))[:, None] - np.arange(model.history)
     past = np.maximum(past, 0)
@@ -153,9 +152,9 @@ def _lacked_torque(
     recording: Recording,
     motion: Motion,
     asked: Sequence[Asked],
-    values: Values,
+    values: FloatArray,
     period: float,
-) -> Values:
+) -> FloatArray:
     """(n, joints) mass matrix times what the simulated acceleration lacks of the measured one.
 
     Of the last moment, it is not known.

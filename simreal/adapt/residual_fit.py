@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from simreal.adapt.identified_robot import refuse_misfits
@@ -23,8 +22,8 @@ from simreal.identification.windows import Windows, cut
 from simreal.randomization.posterior import read_posterior
 from simreal.randomization.residual import ResidualModel
 from simreal.robots import Robot
+from simreal.state import FloatArray
 
-Values = NDArray[np.float64]
 Tell = Callable[[str], None]
 
 MEMBERS = 5
@@ -55,7 +54,7 @@ class Known:
 
     setup: Setup
     asked: tuple[Asked, ...]
-    values: Values
+    values: FloatArray
 
 
 def known_robot(robot: Robot, fixed_base: bool, identified: Path | None) -> Known:
@@ -166,7 +165,7 @@ def fit_ensemble(
 
 def _fit_member(
     inputs: torch.Tensor, outputs: torch.Tensor, judged: torch.Tensor, seed: int
-) -> list[tuple[Values, Values]]:
+) -> list[tuple[FloatArray, FloatArray]]:
     """Layers of one network, at its best epoch."""
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng():
@@ -197,7 +196,7 @@ def _fit_member(
     return best_layers
 
 
-def _layers(network: nn.Sequential) -> list[tuple[Values, Values]]:
+def _layers(network: nn.Sequential) -> list[tuple[FloatArray, FloatArray]]:
     return [
         (
             each.weight.detach().numpy().T.astype(np.float64),
@@ -218,9 +217,9 @@ class Predicted:
     """
 
     windows: Windows
-    error: Values
+    error: FloatArray
 
-    def squares(self) -> tuple[Values, int]:
+    def squares(self) -> tuple[FloatArray, int]:
         """(joints,) sum of the squares, and how many measurements."""
         total = np.sum(np.nan_to_num(self.error, nan=np.pi) ** 2, axis=(0, 1))
         return total, int(self.windows.valid.sum())

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
 from simreal.episode_random import EpisodeRandom
 from simreal.errors import UserError
@@ -16,8 +15,7 @@ from simreal.physics.interface import Start
 from simreal.physics.mujoco_engine import MujocoPhysics
 from simreal.randomization.residual import Residual, ResidualModel
 from simreal.randomization.world import World
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 
 class ResidualSimulator(Simulator):
@@ -53,8 +51,8 @@ class ResidualSimulator(Simulator):
             self._control_steps = whole
 
     def accelerations(
-        self, values: Values, state: Values
-    ) -> tuple[Values, mujoco.MjModel, mujoco.MjData]:
+        self, values: FloatArray, state: FloatArray
+    ) -> tuple[FloatArray, mujoco.MjModel, mujoco.MjData]:
         """Mean accelerations over whole windows, which are short.
 
         Args:
@@ -75,7 +73,7 @@ class ResidualSimulator(Simulator):
         physics.copy_simulation(0, model, data)
         return change / (self._steps * self.timestep), model, data
 
-    def _begin(self, values: Values, state: Values, steps: int) -> tuple[World, EpisodeRandom]:
+    def _begin(self, values: FloatArray, state: FloatArray, steps: int) -> tuple[World, EpisodeRandom]:
         """A world of candidates times windows at their starts, with so many physics steps at once."""
         whole, self._steps = self._steps, steps
         try:
@@ -90,7 +88,7 @@ class ResidualSimulator(Simulator):
         world.actuation.reset(ids, true[:, 1], nothing, random)
         return world, random
 
-    def _predict(self, values: Values, starts: Values) -> Values:
+    def _predict(self, values: FloatArray, starts: FloatArray) -> FloatArray:
         if self._model is None:
             return super()._predict(values, starts)
         candidates = len(values)
@@ -114,10 +112,10 @@ class ResidualSimulator(Simulator):
         return self._sampled(world, trace, candidates)
 
     def _remember_past(
-        self, residual: Residual, model: ResidualModel, state: Values, candidates: int
+        self, residual: Residual, model: ResidualModel, state: FloatArray, candidates: int
     ) -> None:
         """What was sent before the windows is known; the robot is taken to have moved evenly."""
-        before: Values = -model.period * np.arange(1, model.history, dtype=np.float64)
+        before: FloatArray = -model.period * np.arange(1, model.history, dtype=np.float64)
         sent = self._sent(candidates, before)  # (history - 1, count, actuators)
         position, velocity = state[:, 0], state[:, 1]
         signals = [
@@ -126,7 +124,7 @@ class ResidualSimulator(Simulator):
         past = np.repeat(velocity[:, None], len(before), axis=1)
         residual.remember(past, np.stack(signals, axis=1))
 
-    def _sent(self, candidates: int, edges: Values | None = None) -> Values:
+    def _sent(self, candidates: int, edges: FloatArray | None = None) -> FloatArray:
         """(steps, count, actuators) commands that have been sent when each physics step begins.
 
         Args:
@@ -143,8 +141,13 @@ class ResidualSimulator(Simulator):
         return np.tile(np.stack(each, axis=1), (1, candidates, 1))
 
     def _read_trace(
-        self, world: World, reported: Values, position: Values, velocity: Values, random: EpisodeRandom
-    ) -> Values:
+        self,
+        world: World,
+        reported: FloatArray,
+        position: FloatArray,
+        velocity: FloatArray,
+        random: EpisodeRandom,
+    ) -> FloatArray:
         before = reported
         if self.windows.start_reported is not None:
             copies = len(reported) // len(self.windows)
@@ -154,8 +157,8 @@ class ResidualSimulator(Simulator):
         return np.concatenate((before.transpose(1, 0, 2)[:, :, None], after), axis=2)
 
 
-def sent_commands(recording: Recording, time: Values) -> Values:
+def sent_commands(recording: Recording, time: FloatArray) -> FloatArray:
     """(n, actuators) the last command that had been sent at each time; before all, the first."""
     held = np.searchsorted(recording.command_time, time + 1e-9, side="right") - 1
-    commands: Values = recording.command[np.maximum(held, 0)]
+    commands: FloatArray = recording.command[np.maximum(held, 0)]
     return commands

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simreal.adapt.identified_robot import refuse_misfits, refuse_other_robot, world_of
 from simreal.adapt.outside_trained import default_value
@@ -20,8 +19,7 @@ from simreal.randomization.parameters import PARAMETERS, Operation, operate
 from simreal.randomization.posterior import Posterior, PosteriorParameter
 from simreal.randomization.randomizer import Randomizer
 from simreal.randomization.world import World
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 ROWS = 600
 """Of a file of worlds."""
@@ -118,7 +116,7 @@ class _Column:
     """One parameter of one part, (rows,) values of it."""
 
     described: PosteriorParameter
-    values: Values
+    values: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +124,9 @@ class _Old:
     """What old entries do to one parameter of one part, in their order."""
 
     operations: tuple[Operation, ...]
-    values: tuple[Values, ...]
+    values: tuple[FloatArray, ...]
 
-    def absolute(self, default: Values) -> Values:
+    def absolute(self, default: FloatArray) -> FloatArray:
         """(rows,) results on the compiled value."""
         result = np.full(len(self.values[0]), float(default[0]))
         for operation, values in zip(self.operations, self.values, strict=True):
@@ -190,7 +188,7 @@ def _joined(name: str, new: _Column | None, old: _Old | None, world: World, numb
     return _described(name, operation, np.concatenate((before[:number], values[number:])))
 
 
-def _described(name: str, operation: Operation, values: Values) -> _Column:
+def _described(name: str, operation: Operation, values: FloatArray) -> _Column:
     unit = "1" if operation == "scale" else PARAMETERS[parameter_of(name)].unit
     low, high = float(values.min()), float(values.max())
     return _Column(

@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from simreal.agents.checkpoint import FORMAT, restore_entropy_weight
 from simreal.errors import UserError
+from simreal.state import FloatArray
 
-Values = NDArray[np.float64]
 Tensors = dict[str, torch.Tensor]
 ENCODER = "mlp_extractor.encoder.0.weight"
 """Of a policy with a latent: it sees the drawn parameters alone."""
@@ -33,8 +32,8 @@ class Inputs:
 
     size: int
     columns: tuple[str, ...]
-    low: Values
-    high: Values
+    low: FloatArray
+    high: FloatArray
 
 
 def carry_over(content: dict[str, Any], agent: BaseAlgorithm, old: Inputs, new: Inputs) -> None:
@@ -73,7 +72,7 @@ def _refuse_other_shapes(given: Tensors, own: Tensors) -> None:
             )
 
 
-def _same(one: Values, other: Values) -> bool:
+def _same(one: FloatArray, other: FloatArray) -> bool:
     return one.shape == other.shape and bool(np.array_equal(one, other))
 
 

@@ -21,8 +21,8 @@ from simreal.identification.unknowns import Asked
 from simreal.identification.widening import Cover, Logs
 from simreal.logs.formats import read_logs
 from simreal.robots import Robot, load_robot
+from simreal.state import FloatArray
 
-Values = NDArray[np.float64]
 Tell = Callable[[str], None]
 
 
@@ -75,10 +75,10 @@ PENDULUM = (
 class _Pool:
     """Root mean squares over several predictions."""
 
-    total: Values | float = 0.0
+    total: FloatArray | float = 0.0
     count: int = 0
 
-    def add(self, error: Values, valid: NDArray[np.bool_]) -> None:
+    def add(self, error: FloatArray, valid: NDArray[np.bool_]) -> None:
         self.total = self.total + np.sum(np.nan_to_num(error, nan=np.pi) ** 2, axis=(0, 1))
         self.count += int(valid.sum())
 

@@ -4,13 +4,10 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from simreal.errors import UserError, nearest
 from simreal.identification.unknowns import Asked, read_asked
+from simreal.state import FloatArray
 
-Values = NDArray[np.float64]
 LOGS_VARIABLE = "SIMREAL_REAL_LOGS"
 
 
@@ -68,6 +65,6 @@ def refuse_unknown_parts(option: str, parts: Iterable[str], names: Sequence[str]
             raise UserError(f"{option} {part}: {nearest(part, words)}")
 
 
-def rounded(values: Values, digits: int = 4) -> list[float]:
+def rounded(values: FloatArray, digits: int = 4) -> list[float]:
     """Numbers for people."""
     return [round(float(value), digits) for value in values]

@@ -8,7 +8,6 @@ from typing import Any
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
 from simreal.bench.identify_shared import asked_of, real_logs, rounded
 from simreal.errors import UserError
@@ -20,8 +19,8 @@ from simreal.identification.unknowns import starts
 from simreal.identification.windows import Windows, cut
 from simreal.logs.formats import read_logs
 from simreal.robots import load_robot
+from simreal.state import FloatArray
 
-Values = NDArray[np.float64]
 Tell = Callable[[str], None]
 
 
@@ -104,7 +103,7 @@ def side_by_side(recordings: Sequence[Recording], windows: int, tell: Tell) -> d
     }
 
 
-def _sysid(sysid: Any, optimize: Any, simulator: Simulator, windows: Windows) -> Values:
+def _sysid(sysid: Any, optimize: Any, simulator: Simulator, windows: Windows) -> FloatArray:
     spec = mujoco.MjSpec.from_file(str(simulator.setup.robot.model_path))
     for joint in ("arm", "pendulum"):
         spec.add_sensor(
@@ -160,7 +159,7 @@ def _sysid(sysid: Any, optimize: Any, simulator: Simulator, windows: Windows) ->
     found, _ = optimize(
         initial_params=parameters, residual_fn=residual, optimizer="mujoco", verbose=False
     )
-    values: Values = np.array(found.as_vector(), dtype=np.float64)
+    values: FloatArray = np.array(found.as_vector(), dtype=np.float64)
     return values
 
 

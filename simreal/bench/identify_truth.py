@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simreal.bench.identify_shared import asked_of, rounded
 from simreal.identification.fitting import Cutting, fit_model
@@ -14,9 +13,9 @@ from simreal.identification.simulator import Setup, Simulator
 from simreal.identification.uncertainty import uncertainty
 from simreal.identification.windows import Windows
 from simreal.robots import load_robot
+from simreal.state import FloatArray
 from simreal.statistics import Z_90
 
-Values = NDArray[np.float64]
 Tell = Callable[[str], None]
 
 
@@ -63,7 +62,7 @@ def latency(values_ms: Sequence[float], tell: Tell) -> dict[str, Any]:
 
 
 def synthetic(
-    setup: Setup, names: Sequence[str], values: Values, seconds: float, random: np.random.Generator
+    setup: Setup, names: Sequence[str], values: FloatArray, seconds: float, random: np.random.Generator
 ) -> Recording:
     """A log of a simulated robot at 250 Hz under a multisine, with the encoder's steps."""
     robot, period = setup.robot, 0.004

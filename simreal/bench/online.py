@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import bootstrap, trim_mean
 
 from simreal.episode_random import EpisodeRandom, SeedArray, episode_seed
@@ -17,9 +16,9 @@ from simreal.files import write_text
 from simreal.make_environment import make_environment
 from simreal.run import Run
 from simreal.sensitivity.columns import find_columns
+from simreal.state import FloatArray
 from simreal.transfer_bench.trainings import trained
 
-Values = NDArray[np.float64]
 ARMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "plain": ("", ()),
     "history": ("_history", ()),
@@ -86,7 +85,7 @@ class Target:
     """
 
     def __init__(
-        self, seeds: SeedArray, draws: Values, pins: dict[str, float], bands: dict[str, Any]
+        self, seeds: SeedArray, draws: FloatArray, pins: dict[str, float], bands: dict[str, Any]
     ) -> None:
         """Take what is known."""
         self.seeds, self.draws, self.pins, self.bands = seeds, draws, pins, bands
@@ -138,7 +137,7 @@ def _summary(
     arms: Sequence[str],
     target: Target,
 ) -> dict[str, Any]:
-    def scores(arm: str, where: str, score: str) -> Values:
+    def scores(arm: str, where: str, score: str) -> FloatArray:
         return np.array([each[where][score] for each in runs if each["arm"] == arm])
 
     trained = [arm for arm in arms if any(each["arm"] == arm for each in runs)]
@@ -158,10 +157,10 @@ def _summary(
     }
 
 
-def interquartile(values: Values) -> dict[str, float | None]:
+def interquartile(values: FloatArray) -> dict[str, float | None]:
     """Interquartile mean over seeds, bootstrapped 95 % interval (Agarwal et al., NeurIPS 2021)."""
 
-    def mean(sample: Values, axis: int = -1) -> Any:
+    def mean(sample: FloatArray, axis: int = -1) -> Any:
         return trim_mean(sample, 0.25, axis=axis)
 
     value = float(mean(values))

@@ -5,14 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simreal.episode_random import EpisodeRandom, SeedArray, episode_seed
 from simreal.evaluate import Candidate, evaluate, interval_json, load_candidate, run_given, summarize
 from simreal.make_environment import make_environment
 from simreal.sensitivity.columns import Column, find_columns
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 
 def outside_ranges(
@@ -53,13 +51,13 @@ def outside_ranges(
     }
 
 
-def _outside(column: Column, seeds: SeedArray) -> Values:
+def _outside(column: Column, seeds: SeedArray) -> FloatArray:
     """(worlds,) values in the bands beyond a range, either as likely."""
     luck = EpisodeRandom(seeds).uniform(f"outside/{column.name}", 2)
     bands = [(column.values[0], column.low), (column.high, column.values[-1])]
     bands = [(low, high) for low, high in bands if high > low] or [(column.low, column.high)]
     low, high = np.array(bands)[(luck[:, 0] * len(bands)).astype(int)].T
-    values: Values = low + (high - low) * luck[:, 1]
+    values: FloatArray = low + (high - low) * luck[:, 1]
     return values
 
 

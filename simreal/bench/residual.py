@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simreal.adapt.residual_data import lessons
 from simreal.adapt.residual_fit import Known, Predicted, fit_residual, predict
@@ -21,9 +20,9 @@ from simreal.identification.unknowns import read_asked
 from simreal.logs.formats import read_logs
 from simreal.randomization.residual import ResidualModel
 from simreal.robots import load_robot
+from simreal.state import FloatArray
 from simreal.statistics import bootstrap_interval
 
-Values = NDArray[np.float64]
 Tell = Callable[[str], None]
 
 PERIOD = 0.01
@@ -124,23 +123,23 @@ def _half_second(known: Known, model: ResidualModel, logs: Sequence[Recording]) 
     }
 
 
-def _by_window(found: Predicted) -> Values:
+def _by_window(found: Predicted) -> FloatArray:
     """(windows, joints) mean squares."""
     count = np.maximum(1, found.windows.valid.sum(axis=1))[:, None]
-    squares: Values = np.sum(np.nan_to_num(found.error, nan=np.pi) ** 2, axis=1) / count
+    squares: FloatArray = np.sum(np.nan_to_num(found.error, nan=np.pi) ** 2, axis=1) / count
     return squares
 
 
-def _root(found: Predicted) -> Values:
+def _root(found: Predicted) -> FloatArray:
     total, count = found.squares()
-    root: Values = np.sqrt(total / max(1, count))
+    root: FloatArray = np.sqrt(total / max(1, count))
     return root
 
 
-def _size(values: Values) -> Values:
-    size: Values = np.sqrt((values**2).mean(axis=0))
+def _size(values: FloatArray) -> FloatArray:
+    size: FloatArray = np.sqrt((values**2).mean(axis=0))
     return size
 
 
-def _rounded(values: Values) -> list[float]:
+def _rounded(values: FloatArray) -> list[float]:
     return [round(float(value), 4) for value in values]

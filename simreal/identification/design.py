@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simreal.contract import Actuator, Joint
 from simreal.errors import UserError, missing_extra
@@ -21,8 +20,7 @@ from simreal.identification.residuals import Noise
 from simreal.identification.simulator import Setup, Simulator
 from simreal.identification.unknowns import Asked, starts
 from simreal.identification.windows import Windows, cut
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 HARMONICS = 6
 LOWEST = 0.2
@@ -143,22 +141,22 @@ class _Family:
         self._span = np.array([span for _, span in bounds])
         self._speed = np.array([_target_speed(each, setup) for each in self._actuators])
 
-    def chirplike(self) -> Values:
+    def chirplike(self) -> FloatArray:
         """(coefficients,) where the search begins: all frequencies alike."""
         width = self._waves.shape[1]
         size = 0.5 / np.sqrt(width)
         phase = np.arange(len(self._actuators) * width) * 2.4
-        start: Values = size * np.cos(phase)
+        start: FloatArray = size * np.cos(phase)
         return start
 
-    def commands(self, coefficients: Values) -> Values:
+    def commands(self, coefficients: FloatArray) -> FloatArray:
         """(candidates, ticks, actuators), each within its bounds: what is too large or fast shrinks."""
         shaped = coefficients.reshape(len(coefficients), len(self._actuators), -1)
         waves = np.einsum("tk,cak->cta", self._waves, shaped)
         largest = np.abs(waves).max(axis=1, keepdims=True)
         motion = self._span * waves / np.maximum(largest, 1.0)
         fastest = np.abs(np.diff(motion, axis=1)).max(axis=1, keepdims=True) * self.rate
-        bounded: Values = self._centre + motion * np.minimum(
+        bounded: FloatArray = self._centre + motion * np.minimum(
             1.0, self._speed / np.maximum(fastest, 1e-9)
         )
         return bounded
@@ -203,12 +201,12 @@ class _Servos:
         self._damping = np.array([each.damping or 0.0 for _, each, _ in servos])
         self._limit = np.array([limit for _, _, limit in servos])
 
-    def excess(self, commands: Values, motion: Values) -> Values:
+    def excess(self, commands: FloatArray, motion: FloatArray) -> FloatArray:
         """(candidates,) N·m or N by which an effort that is asked for exceeds what `safety` allows."""
         position, speed = (motion[:, :, row, self._joints] for row in range(2))
         effort = self._stiffness * (commands[:, :, self._columns] - position) - self._damping * speed
         beyond = np.nan_to_num(np.maximum(np.abs(effort) - self._limit, 0.0), nan=1e3)
-        largest: Values = beyond.max(axis=(1, 2), initial=0.0)
+        largest: FloatArray = beyond.max(axis=(1, 2), initial=0.0)
         return largest
 
 
@@ -235,7 +233,7 @@ class _Judge:
             setup, self._windows(family.commands(family.chirplike()[None])), asked
         ).names
 
-    def _windows(self, commands: Values) -> Windows:
+    def _windows(self, commands: FloatArray) -> Windows:
         """The whole of each candidate as one window, from rest."""
         time = self._family.time
         joints = len(self._rest)
@@ -261,14 +259,14 @@ class _Judge:
             None,
         )
 
-    def _nominal(self, commands: Values) -> Values:
+    def _nominal(self, commands: FloatArray) -> FloatArray:
         """(candidates, ticks, 2, joints) motions of the robot as it is thought to be."""
         windows = self._windows(commands)
         simulator = Simulator(self._setup, windows, self._asked)
-        motion: Values = simulator.predict(starts(simulator.unknowns)[None])[0]
+        motion: FloatArray = simulator.predict(starts(simulator.unknowns)[None])[0]
         return motion
 
-    def scores(self, coefficients: Values) -> Values:
+    def scores(self, coefficients: FloatArray) -> FloatArray:
         """(candidates,) log determinants of the information; far below where a limit is exceeded."""
         commands = self._family.commands(coefficients)
         motion = self._nominal(commands)
@@ -294,18 +292,18 @@ class _Judge:
         for number in range(len(commands)):
             part = (jacobian[windows.source == number] * wide).reshape(-1, len(wide))
             _, scores[number] = np.linalg.slogdet(part.T @ part + np.eye(len(wide)))
-        result: Values = np.where(excess > 0.0, EXCESS * (1.0 + excess), scores)
+        result: FloatArray = np.where(excess > 0.0, EXCESS * (1.0 + excess), scores)
         return result
 
-    def _excess(self, motion: Values) -> Values:
+    def _excess(self, motion: FloatArray) -> FloatArray:
         """(candidates,) by which limits are exceeded, in rad and rad/s."""
         position, speed = motion[:, :, 0], np.abs(motion[:, :, 1])
         beyond = np.maximum(self._low - position, 0.0) + np.maximum(position - self._high, 0.0)
         beyond = beyond + np.maximum(speed - self._speed, 0.0)
-        largest: Values = np.nan_to_num(beyond, nan=1e3).max(axis=(1, 2))
+        largest: FloatArray = np.nan_to_num(beyond, nan=1e3).max(axis=(1, 2))
         return largest
 
-    def reach(self, coefficients: Values) -> dict[str, tuple[float, float]]:
+    def reach(self, coefficients: FloatArray) -> dict[str, tuple[float, float]]:
         """Joint to the largest excursion and speed of a candidate."""
         motion = np.abs(self._nominal(self._family.commands(coefficients[None]))[0]).max(axis=0)
         names = self._setup.robot.description.joint_names

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from simreal.identification.uncertainty import Uncertainty, widened
 from simreal.identification.unknowns import Unknown
 from simreal.randomization.posterior import BAND
+from simreal.state import FloatArray
 from simreal.statistics import Z_90
 
-Values = NDArray[np.float64]
-Draw = Callable[[Values, int], Values]
+Draw = Callable[[FloatArray, int], FloatArray]
 """(members, unknowns) of a posterior, deviations times (unknowns,) factors, the fit itself first."""
 
 TOO_WIDE = 0.95
@@ -42,9 +42,9 @@ class Widening:
         coverage: (joints,) share of measurements within the band of the members alone.
     """
 
-    joints: Values
-    unknowns: Values
-    coverage: Values
+    joints: FloatArray
+    unknowns: FloatArray
+    coverage: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +59,19 @@ class Ensemble:
         coverage: (joints,) share of the held-out measurements within the band of both.
     """
 
-    values: Values
+    values: FloatArray
     widening: Widening
-    model_error: Values
-    coverage: Values
+    model_error: FloatArray
+    coverage: FloatArray
 
 
 def draw_members(
-    values: Values,
+    values: FloatArray,
     uncertainty: Uncertainty,
     unknowns: list[Unknown],
-    factors: Values | float,
+    factors: FloatArray | float,
     count: int,
-) -> Values:
+) -> FloatArray:
     """(count, unknowns) values, all within their bounds; the same random numbers for any factors."""
     normal = np.random.default_rng(0).standard_normal((count, len(values)))
     covariance = widened(uncertainty.covariance, uncertainty.prior, factors)
@@ -83,21 +83,21 @@ def draw_members(
     return within_bounds(members, unknowns)
 
 
-def within_bounds(values: Values, unknowns: list[Unknown]) -> Values:
+def within_bounds(values: FloatArray, unknowns: list[Unknown]) -> FloatArray:
     """(members, unknowns) values, what lies outside of the bounds mirrored back."""
     low, high = (np.array([getattr(each, end) for each in unknowns]) for end in ("low", "high"))
     return _folded(values, low, high)
 
 
-def _folded(values: Values, low: Values, high: Values) -> Values:
+def _folded(values: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
     """Mirror what lies outside of bounds back into them: nothing heaps on a bound."""
     width = high - low
     place = np.mod(values - low, 2.0 * width)
-    inside: Values = low + np.where(place > width, 2.0 * width - place, place)
+    inside: FloatArray = low + np.where(place > width, 2.0 * width - place, place)
     return inside
 
 
-def deviation(noise: Values, model_error: Values, time: Values) -> Values:
+def deviation(noise: FloatArray, model_error: FloatArray, time: FloatArray) -> FloatArray:
     """(windows, samples, joints) of a measurement from the members.
 
     Args:
@@ -105,11 +105,11 @@ def deviation(noise: Values, model_error: Values, time: Values) -> Values:
         model_error: (joints,) by the second.
         time: (windows, samples) s since a prediction began.
     """
-    result: Values = np.hypot(noise, model_error * np.maximum(time, 0.0)[..., None])
+    result: FloatArray = np.hypot(noise, model_error * np.maximum(time, 0.0)[..., None])
     return result
 
 
-def band(predicted: Values, spread: Values) -> tuple[Values, Values]:
+def band(predicted: FloatArray, spread: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Lower and upper edge, (windows, samples, joints), of an ensemble's (members, ...) positions.
 
     Args:
@@ -121,7 +121,7 @@ def band(predicted: Values, spread: Values) -> tuple[Values, Values]:
     return middle - np.hypot(middle - low, reach), middle + np.hypot(high - middle, reach)
 
 
-def _quantiles(predicted: Values) -> Values:
+def _quantiles(predicted: FloatArray) -> FloatArray:
     """(3, windows, samples, joints) lower edge, middle and upper edge of the members alone.
 
     They are no numbers where no member's simulation came that far.
@@ -130,26 +130,28 @@ def _quantiles(predicted: Values) -> Values:
     finite = np.isfinite(predicted)
     none = ~finite.any(axis=0)
     members = np.where(finite | none, np.where(none, 0.0, predicted), np.nan)
-    edges: Values = np.nanquantile(members, (tail, 0.5, 1.0 - tail), axis=0)
+    edges: FloatArray = np.nanquantile(members, (tail, 0.5, 1.0 - tail), axis=0)
     edges[:, none] = np.nan
     return edges
 
 
-def coverage(predicted: Values, measured: Values, valid: NDArray[np.bool_], spread: Values) -> Values:
+def coverage(
+    predicted: FloatArray, measured: FloatArray, valid: NDArray[np.bool_], spread: FloatArray
+) -> FloatArray:
     """(joints,) share of valid measurements within the band; see `band`."""
     low, high = band(predicted, spread)
     inside = (measured >= low) & (measured <= high)
-    share: Values = inside[valid].mean(axis=0)
+    share: FloatArray = inside[valid].mean(axis=0)
     return share
 
 
 def model_error(
-    predicted: Values,
-    measured: Values,
+    predicted: FloatArray,
+    measured: FloatArray,
     valid: NDArray[np.bool_],
-    noise: Values,
-    time: Values,
-) -> Values:
+    noise: FloatArray,
+    time: FloatArray,
+) -> FloatArray:
     """(joints,) the smallest error by the second with which the band covers `BAND` of each joint.
 
     Args:
@@ -165,11 +167,11 @@ def model_error(
     # Of each measurement, the error by which it would just lie on the edge.
     square = (off**2 - explained**2) / Z_90**2 - noise**2
     needed = np.sqrt(np.maximum(square, 0.0))[valid] / np.maximum(time, 1e-9)[valid][:, None]
-    result: Values = np.quantile(needed, BAND, axis=0, method="higher")
+    result: FloatArray = np.quantile(needed, BAND, axis=0, method="higher")
     return result
 
 
-def widen(covered: Callable[[Values], Values], shares: Values) -> Widening:
+def widen(covered: Callable[[FloatArray], FloatArray], shares: FloatArray) -> Widening:
     """Widen, step by step, the unknowns of the joints that are not covered.
 
     It ends where every joint is covered, where widening gains nothing more, or where it would make the
@@ -196,7 +198,7 @@ def widen(covered: Callable[[Values], Values], shares: Values) -> Widening:
     return Widening(joints, _of_unknowns(shares, joints), found)
 
 
-def _of_unknowns(shares: Values, joints: Values) -> Values:
+def _of_unknowns(shares: FloatArray, joints: FloatArray) -> FloatArray:
     """(unknowns,) factors: the geometric mean of those of the joints that tell each."""
-    result: Values = np.exp(shares @ np.log(joints))
+    result: FloatArray = np.exp(shares @ np.log(joints))
     return result

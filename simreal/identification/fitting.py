@@ -17,8 +17,8 @@ from simreal.identification.residuals import Noise, errors
 from simreal.identification.simulator import Setup, Simulator
 from simreal.identification.unknowns import Asked, Unknown, starts
 from simreal.identification.windows import Windows, cut
+from simreal.state import FloatArray
 
-Values = NDArray[np.float64]
 Tell = Callable[[str], None]
 
 LEAD = 0.05
@@ -61,7 +61,7 @@ class Fitted:
     fit: Fit
     spreads: tuple[Spread, ...]
     derivatives: Derivatives
-    pooling: Values
+    pooling: FloatArray
     at_bounds: list[str]
 
     @property
@@ -113,7 +113,7 @@ def fit_model(
     )
 
 
-def _at_bounds(unknowns: Sequence[Unknown], values: Values) -> list[str]:
+def _at_bounds(unknowns: Sequence[Unknown], values: FloatArray) -> list[str]:
     near = (
         unknown.name
         for unknown, value in zip(unknowns, values, strict=True)
@@ -159,13 +159,13 @@ class Prediction:
     """
 
     windows: Windows
-    predicted: Values
-    error: Values
+    predicted: FloatArray
+    error: FloatArray
 
-    def root_mean_square(self, rows: NDArray[np.bool_] | slice = slice(None)) -> Values:
+    def root_mean_square(self, rows: NDArray[np.bool_] | slice = slice(None)) -> FloatArray:
         """(candidates, channels) over all valid measurements, or those of some windows."""
         total = np.sum(np.nan_to_num(self.error[:, rows], nan=np.inf) ** 2, axis=(1, 2))
-        result: Values = np.sqrt(total / max(1, int(self.windows.valid[rows].sum())))
+        result: FloatArray = np.sqrt(total / max(1, int(self.windows.valid[rows].sum())))
         return result
 
 
@@ -173,7 +173,7 @@ def predict_windows(
     setup: Setup,
     recordings: Sequence[Recording],
     asked: Sequence[Asked],
-    values: Values,
+    values: FloatArray,
     cutting: Cutting,
     between: tuple[float, float] = (0.0, 1.0),
     start_draws: np.random.Generator | None = None,
@@ -202,8 +202,8 @@ def predict_windows(
 
 
 def starts_from_leads(
-    windows: Windows, values: Values, simulator_of: Callable[[Windows], Simulator]
-) -> Values:
+    windows: Windows, values: FloatArray, simulator_of: Callable[[Windows], Simulator]
+) -> FloatArray:
     """(windows, 2, joints) starts that fit the leads.
 
     Args:

@@ -10,16 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import t as student
 
 from simreal.identification.least_squares import Fit
 from simreal.identification.recording import Scope
 from simreal.identification.unknowns import Unknown
+from simreal.state import FloatArray
 from simreal.statistics import Z_90
-
-Values = NDArray[np.float64]
 
 OUTSIDE = 0.05
 """Share of a distribution beyond either edge of its 90 % interval."""
@@ -46,8 +44,8 @@ class Spread:
     name: str
     scope: Scope
     parts: tuple[str, ...]
-    values: Values
-    weights: Values
+    values: FloatArray
+    weights: FloatArray
     mean: float
     between: float
     error: float
@@ -77,7 +75,7 @@ class Spread:
 
 
 def spread_over(
-    name: str, scope: Scope, parts: Sequence[str], values: Values, variances: Values
+    name: str, scope: Scope, parts: Sequence[str], values: FloatArray, variances: FloatArray
 ) -> Spread:
     """Mean and spread of a population from (parts,) values of some members and what each is known to.
 
@@ -112,7 +110,7 @@ class Pooled:
 
     fit: Fit
     spreads: tuple[Spread, ...]
-    pooling: Values
+    pooling: FloatArray
 
 
 def pooled(fit: Fit, unknowns: Sequence[Unknown]) -> Pooled:
@@ -144,12 +142,12 @@ def pooled(fit: Fit, unknowns: Sequence[Unknown]) -> Pooled:
     return Pooled(one, tuple(spreads), pooling)
 
 
-def _variances(fit: Fit, unknowns: Sequence[Unknown]) -> Values:
+def _variances(fit: Fit, unknowns: Sequence[Unknown]) -> FloatArray:
     """(unknowns,) of each value by its own windows, within what the bounds leave."""
     jacobian = fit.derivatives.eliminate()[1]
     flat = jacobian.reshape(-1, jacobian.shape[2])
     step = np.array([each.step for each in unknowns])
     prior = np.array([each.high - each.low for each in unknowns]) / np.sqrt(12.0) / step
     known = np.linalg.inv(flat.T @ flat + np.diag(prior**-2.0))
-    result: Values = np.diag(known) * step**2
+    result: FloatArray = np.diag(known) * step**2
     return result

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simreal.errors import UserError
 from simreal.identification.ensemble import Draw, Ensemble, draw_members
@@ -21,8 +20,8 @@ from simreal.identification.uncertainty import Uncertainty, uncertainty
 from simreal.identification.unknowns import Asked, Unknown, distinct_parts
 from simreal.identification.widening import Cover, Logs
 from simreal.randomization.posterior import BAND, Posterior, PosteriorParameter, Source
+from simreal.state import FloatArray
 
-Values = NDArray[np.float64]
 Tell = Callable[[str], None]
 
 SAMPLES = 200
@@ -59,9 +58,9 @@ class Identification:
     uncertainty: Uncertainty
     method: str
     ensemble: Ensemble
-    samples: Values
-    low: Values
-    high: Values
+    samples: FloatArray
+    low: FloatArray
+    high: FloatArray
 
     @property
     def best(self) -> Candidate:
@@ -69,9 +68,9 @@ class Identification:
         return self.candidates[self.chosen]
 
     @property
-    def deviations(self) -> Values:
+    def deviations(self) -> FloatArray:
         """(unknowns,) standard deviations of what is written."""
-        result: Values = self.samples.std(axis=0)
+        result: FloatArray = self.samples.std(axis=0)
         return result
 
     @property

@@ -15,14 +15,13 @@ from io import StringIO
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simreal.errors import UserError, missing_extra
 from simreal.identification.ensemble import within_bounds
 from simreal.identification.simulator import Simulator
 from simreal.identification.unknowns import Unknown
+from simreal.state import FloatArray
 
-Values = NDArray[np.float64]
 Tell = Callable[[str], None]
 
 ROUNDS = 3
@@ -38,12 +37,12 @@ EDGE = 1e-6
 
 def learned_posterior(
     simulator: Simulator,
-    noise: Values,
+    noise: FloatArray,
     draws: int,
     samples: int,
     seed: int = 0,
     tell: Tell | None = None,
-) -> Values:
+) -> FloatArray:
     """Learn the posterior of the unknowns under a uniform prior within their bounds.
 
     Args:
@@ -85,8 +84,12 @@ def learned_posterior(
 
 
 def draw_learned(
-    fit: Values, samples: Values, unknowns: list[Unknown], factors: Values | float, count: int
-) -> Values:
+    fit: FloatArray,
+    samples: FloatArray,
+    unknowns: list[Unknown],
+    factors: FloatArray | float,
+    count: int,
+) -> FloatArray:
     """(count, unknowns) of a posterior's samples, deviations from their mean widened; the fit first."""
     middle = samples.mean(axis=0)
     members = within_bounds(middle + factors * (samples[:count] - middle), unknowns)
@@ -95,8 +98,8 @@ def draw_learned(
 
 
 def _deviations(
-    simulator: Simulator, robots: Values, noise: Values, random: np.random.Generator
-) -> Values:
+    simulator: Simulator, robots: FloatArray, noise: FloatArray, random: np.random.Generator
+) -> FloatArray:
     """(robots, numbers) what each would have measured less what was, in standard deviations.
 
     The starts of windows are drawn from their uncertainty, so that the posterior allows for it.
@@ -110,7 +113,7 @@ def _deviations(
     return deviation[:, windows.valid].reshape(len(robots), -1)
 
 
-def summarise(motion: Values, count: int) -> tuple[Values, Values]:
+def summarise(motion: FloatArray, count: int) -> tuple[FloatArray, FloatArray]:
     """Principal components of robots' (robots, numbers) deviations from what was measured.
 
     Returns:
@@ -126,20 +129,22 @@ def summarise(motion: Values, count: int) -> tuple[Values, Values]:
     return np.arcsinh(numbers / scale), np.arcsinh((-middle @ axes[:count].T) / scale)
 
 
-def _unbounded(shares: Values) -> Values:
+def _unbounded(shares: FloatArray) -> FloatArray:
     inside = np.clip(shares, EDGE, 1.0 - EDGE)
-    result: Values = np.log(inside) - np.log1p(-inside)
+    result: FloatArray = np.log(inside) - np.log1p(-inside)
     return result
 
 
-def _narrowed(found: Values, box: Values) -> Values:
+def _narrowed(found: FloatArray, box: FloatArray) -> FloatArray:
     """The box that holds nearly all of what was found, and some more, within the one before."""
     low, high = np.quantile(found, (TAIL, 1.0 - TAIL), axis=0)
     margin = MARGIN * (high - low)
     return np.stack((np.maximum(box[0], low - margin), np.minimum(box[1], high + margin)))
 
 
-def _learn(robots: Values, statistics: Values, measured: Values, samples: int, seed: int) -> Values:
+def _learn(
+    robots: FloatArray, statistics: FloatArray, measured: FloatArray, samples: int, seed: int
+) -> FloatArray:
     """(samples, unknowns) of a flow trained on (robots, ...) pairs, at what was measured."""
     try:
         import torch
@@ -156,7 +161,7 @@ def _learn(robots: Values, statistics: Values, measured: Values, samples: int, s
             flow = method.train()
         with torch.no_grad():
             drawn = flow.sample((samples,), condition=_tensor(measured[None]))
-    result: Values = drawn[:, 0].numpy().astype(np.float64)
+    result: FloatArray = drawn[:, 0].numpy().astype(np.float64)
     return result
 
 
@@ -176,7 +181,7 @@ class _NoTracker:
     def flush(self) -> None: ...
 
 
-def _tensor(values: Values) -> Any:
+def _tensor(values: FloatArray) -> Any:
     import torch
 
     return torch.as_tensor(values, dtype=torch.float32)

@@ -13,12 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simreal.identification.residuals import Noise, errors, estimate_noise, loss, scaled, weights
 from simreal.identification.simulator import Simulator
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 DAMPINGS = np.array([0.0, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0, 1e3])
 """Tried at once, as multiples of the curvature's diagonal."""
@@ -47,11 +45,11 @@ class Derivatives:
         starts: (windows, rows, 2 joints) by the starts' deviations.
     """
 
-    residual: Values
-    jacobian: Values
-    starts: Values
+    residual: FloatArray
+    jacobian: FloatArray
+    starts: FloatArray
 
-    def eliminate(self) -> tuple[Values, Values]:
+    def eliminate(self) -> tuple[FloatArray, FloatArray]:
         """Residual and Jacobian of what no start can explain, (windows, rows), (windows, rows, n)."""
         basis = np.linalg.qr(self.starts)[0]
         residual = self.residual - np.einsum(
@@ -60,12 +58,12 @@ class Derivatives:
         jacobian = self.jacobian - basis @ (basis.transpose(0, 2, 1) @ self.jacobian)
         return residual, jacobian
 
-    def starts_for(self, step: Values) -> Values:
+    def starts_for(self, step: FloatArray) -> FloatArray:
         """(windows, 2 joints) best change of the starts beside a change of the unknowns."""
         rest = self.residual + self.jacobian @ step
         curvature = self.starts.transpose(0, 2, 1) @ self.starts
         gradient = np.einsum("wrk,wr->wk", self.starts, rest)
-        found: Values = -np.linalg.solve(curvature, gradient[..., None])[..., 0]
+        found: FloatArray = -np.linalg.solve(curvature, gradient[..., None])[..., 0]
         return found
 
 
@@ -81,8 +79,8 @@ class Fit:
         derivatives: around them.
     """
 
-    values: Values
-    starts: Values
+    values: FloatArray
+    starts: FloatArray
     noise: Noise
     loss: float
     derivatives: Derivatives
@@ -126,7 +124,9 @@ class Search:
         distinct = list(dict.fromkeys(names))
         self._name = np.array([distinct.index(name) for name in names], dtype=np.int64)
 
-    def run(self, values: Values, noise: Noise | None = None, iterations: int = MOST_ITERATIONS) -> Fit:
+    def run(
+        self, values: FloatArray, noise: Noise | None = None, iterations: int = MOST_ITERATIONS
+    ) -> Fit:
         """Search from (unknowns,) values.
 
         Args:
@@ -159,12 +159,12 @@ class Search:
         current = float(self._losses(nominal[None], starts[None], noise).sum())
         return Fit(values, starts, noise, current, derivatives)
 
-    def linearised(self, values: Values, noise: Noise) -> Derivatives:
+    def linearised(self, values: FloatArray, noise: Noise) -> Derivatives:
         """What the windows tell of the unknowns around some values, with the starts as measured."""
         starts = self.simulator.windows.start_state
         return self._derivatives(*self._differentiate(values, starts), starts, noise)
 
-    def fit_starts(self, values: Values, noise: Noise) -> Values:
+    def fit_starts(self, values: FloatArray, noise: Noise) -> FloatArray:
         """(windows, 2, joints) starts that fit the valid measurements best, the unknowns as they are."""
         windows = self.simulator.windows
         starts, deviation = windows.start_state.copy(), windows.start_deviation
@@ -176,14 +176,14 @@ class Search:
             starts += deviation * np.clip(change, -3.0, 3.0)
         return starts
 
-    def _predict(self, values: Values, starts: Values) -> Values:
+    def _predict(self, values: FloatArray, starts: FloatArray) -> FloatArray:
         """(candidates, windows, samples, channels) errors."""
         predicted = self.simulator.predict(values, starts)
         return errors(self.simulator.windows, predicted, self._velocities)
 
     def _differentiate(
-        self, values: Values, starts: Values, of_unknowns: bool = True, exact: bool = False
-    ) -> tuple[Values, Values, Values]:
+        self, values: FloatArray, starts: FloatArray, of_unknowns: bool = True, exact: bool = False
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Errors, and their derivatives by steps of the unknowns and by deviations of the starts.
 
         Returns:
@@ -208,7 +208,7 @@ class Search:
         other = self._predict(behind, all_starts[1 : 1 + own])
         return error[0], self._slopes(error[1 : 1 + own] - other, shifted - behind), by_starts
 
-    def _shifted(self, values: Values) -> Values:
+    def _shifted(self, values: FloatArray) -> FloatArray:
         """(names, unknowns) values with those of one name shifted a little, within their bounds.
 
         What differs by group or log acts on other windows in each: one simulation of all of them
@@ -217,10 +217,10 @@ class Search:
         change = PERTURBATION * self._step
         change = np.where(values + change > self._high, -change, change)
         of_name = np.arange(self._name.max(initial=-1) + 1)[:, None] == self._name
-        result: Values = values + np.where(of_name, change, 0.0)
+        result: FloatArray = values + np.where(of_name, change, 0.0)
         return result
 
-    def _slopes(self, difference: Values, change: Values) -> Values:
+    def _slopes(self, difference: FloatArray, change: FloatArray) -> FloatArray:
         """(unknowns, windows, samples, channels) by steps of the unknowns, each on its own windows.
 
         Args:
@@ -230,11 +230,16 @@ class Search:
         own = self._name if len(change) else self._name[:0]
         apart = change[own, np.arange(len(own))] / self._step[: len(own)]
         acts = self.simulator.acts_on[: len(own)]
-        result: Values = difference[own] / apart[:, None, None, None] * acts[:, :, None, None]
+        result: FloatArray = difference[own] / apart[:, None, None, None] * acts[:, :, None, None]
         return result
 
     def _derivatives(
-        self, error: Values, jacobian: Values, by_starts: Values, starts: Values, noise: Noise
+        self,
+        error: FloatArray,
+        jacobian: FloatArray,
+        by_starts: FloatArray,
+        starts: FloatArray,
+        noise: Noise,
     ) -> Derivatives:
         count = len(starts)
         deviation = self.simulator.windows.start_deviation
@@ -257,16 +262,16 @@ class Search:
             np.concatenate((by_all[1], identity), axis=1),
         )
 
-    def _losses(self, error: Values, starts: Values, noise: Noise) -> Values:
+    def _losses(self, error: FloatArray, starts: FloatArray, noise: Noise) -> FloatArray:
         """(candidates, windows) loss, what the starts deviate from their measurement included."""
         windows = self.simulator.windows
         own = (starts - windows.start_state) / windows.start_deviation
-        total: Values = loss(scaled(error, noise)) + 0.5 * (own**2).sum(axis=(2, 3))
+        total: FloatArray = loss(scaled(error, noise)) + 0.5 * (own**2).sum(axis=(2, 3))
         return total
 
     def _try(
-        self, derivatives: Derivatives, values: Values, starts: Values, noise: Noise
-    ) -> tuple[float, Values, Values]:
+        self, derivatives: Derivatives, values: FloatArray, starts: FloatArray, noise: Noise
+    ) -> tuple[float, FloatArray, FloatArray]:
         """Try steps of all dampings at once; the best loss, and where it is.
 
         Each window takes its new start or keeps the old one, whichever is better: where a motion is
@@ -297,8 +302,8 @@ class Search:
         return float(found[best]), candidates[best], np.where(better, moved[best], starts)
 
     def _bounded_step(
-        self, curvature: Values, gradient: Values, values: Values, damping: float
-    ) -> Values:
+        self, curvature: FloatArray, gradient: FloatArray, values: FloatArray, damping: float
+    ) -> FloatArray:
         """A damped step within the bounds: what would cross one is put onto it, the rest solved anew."""
         diagonal = np.diag(curvature)
         floor = 1e-9 * max(float(diagonal.max(initial=0.0)), 1e-12)
@@ -316,5 +321,5 @@ class Search:
                 break
             step = np.clip(step, low, high)
             free &= ~crossed
-        bounded: Values = np.clip(values + step * self._step, self._low, self._high)
+        bounded: FloatArray = np.clip(values + step * self._step, self._low, self._high)
         return bounded

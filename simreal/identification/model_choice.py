@@ -4,14 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simreal.identification.fitting import Cutting, Fitted, Prediction, fit_model, predict_windows
 from simreal.identification.held_out import Split
 from simreal.identification.simulator import Setup
 from simreal.identification.unknowns import Asked
+from simreal.state import FloatArray
 
-Values = NDArray[np.float64]
 Tell = Callable[[str], None]
 
 
@@ -80,7 +79,7 @@ def compare(
     return candidates, scores[0]
 
 
-def scores_of(predictions: Sequence[Prediction], deviation: Values) -> list[tuple[float, float]]:
+def scores_of(predictions: Sequence[Prediction], deviation: FloatArray) -> list[tuple[float, float]]:
     """Mean square over windows of each, and the standard error of its excess over the best model's.
 
     The first is the model as it is, which is held against the best of the others.

@@ -7,13 +7,11 @@ batch of simulations.
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simreal.errors import missing_extra
 from simreal.identification.residuals import Noise, errors, estimate_noise, loss, scaled
 from simreal.identification.simulator import Simulator
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 ROUGH = frozenset({"backlash", "dead_zone", "stribeck_speed"})
 """Parameters whose derivatives say little: the motion jumps, or does not change at all."""
@@ -28,11 +26,11 @@ WIDTH = 0.15
 
 def search_population(
     simulator: Simulator,
-    values: Values,
+    values: FloatArray,
     velocities: bool = False,
     tell: Callable[[str], None] | None = None,
     generations: int = GENERATIONS,
-) -> Values:
+) -> FloatArray:
     """Search from (unknowns,) values; the best that was met.
 
     Raises:
@@ -61,11 +59,11 @@ def search_population(
             tell(f"generation {generation + 1}: loss {found.min():.4g}")
         if strategy.stop():
             break
-    best: Values = low + _folded(np.asarray(strategy.result.xbest)) * (high - low)
+    best: FloatArray = low + _folded(np.asarray(strategy.result.xbest)) * (high - low)
     return best
 
 
-def _folded(shares: Values) -> Values:
+def _folded(shares: FloatArray) -> FloatArray:
     """Mirror what leaves [0, 1] back into it."""
-    inside: Values = 1.0 - np.abs(np.mod(shares, 2.0) - 1.0)
+    inside: FloatArray = 1.0 - np.abs(np.mod(shares, 2.0) - 1.0)
     return inside

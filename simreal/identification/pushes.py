@@ -17,8 +17,7 @@ from scipy.signal import savgol_filter
 
 from simreal.contract import RobotDescription
 from simreal.identification.recording import Recording
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 SMOOTHED = 0.06
 """s, within which positions are taken for a cubic: its derivative is the velocity."""
@@ -75,11 +74,11 @@ class Driven:
     """
 
     joints: Sequence[str]
-    time: Values
-    position: Values
+    time: FloatArray
+    position: FloatArray
     actuators: Sequence[str]
-    command_time: Values
-    command: Values
+    command_time: FloatArray
+    command: FloatArray
 
 
 def find_pushes(model: mujoco.MjModel, driven: Driven) -> list[Push]:
@@ -147,7 +146,12 @@ class _Balance:
     """Energy of a motion, and the most that motors can have given."""
 
     def __init__(
-        self, model: mujoco.MjModel, driven: Driven, time: Values, position: Values, velocity: Values
+        self,
+        model: mujoco.MjModel,
+        driven: Driven,
+        time: FloatArray,
+        position: FloatArray,
+        velocity: FloatArray,
     ) -> None:
         self._model, self._data = model, mujoco.MjData(model)
         self._places = [int(model.joint(name).qposadr[0]) for name in driven.joints]
@@ -163,7 +167,9 @@ class _Balance:
         unknown = self._near_stops(driven.joints, position) | _in_gaps(driven.time, time)
         self._unknown = np.concatenate(([0], np.cumsum(unknown)))
 
-    def _walk(self, position: Values, velocity: Values, late: list[Values]) -> tuple[Values, Values]:
+    def _walk(
+        self, position: FloatArray, velocity: FloatArray, late: list[FloatArray]
+    ) -> tuple[FloatArray, FloatArray]:
         """(n,) J of kinetic, potential and springs' energy, and (n, lags) W of the motors."""
         model, data = self._model, self._data
         energy, power = np.empty(len(position)), np.empty((len(position), len(late)))
@@ -180,7 +186,7 @@ class _Balance:
                 power[row, lag] = data.qfrc_actuator @ data.qvel
         return energy, power
 
-    def _strength(self, largest: Values) -> Values:
+    def _strength(self, largest: FloatArray) -> FloatArray:
         """(joints,) N·m or N, the largest that actuators give at rest.
 
         Args:
@@ -197,10 +203,10 @@ class _Balance:
             data.ctrl[:] = end
             mujoco.mj_fwdActuation(model, data)
             most = np.maximum(most, np.abs(data.qfrc_actuator))
-        result: Values = most[self._dofs]
+        result: FloatArray = most[self._dofs]
         return result
 
-    def _near_stops(self, joints: Sequence[str], position: Values) -> NDArray[np.bool_]:
+    def _near_stops(self, joints: Sequence[str], position: FloatArray) -> NDArray[np.bool_]:
         near = np.zeros(len(position), dtype=bool)
         for name, at in zip(joints, position.T, strict=True):
             joint = int(self._model.joint(name).id)
@@ -209,18 +215,18 @@ class _Balance:
                 near |= (at < low + NEAR_STOP) | (at > high - NEAR_STOP)
         return near
 
-    def excess(self, reach: int) -> Values:
+    def excess(self, reach: int) -> FloatArray:
         """(n - reach,) J gained within so many steps beyond what motors can have given."""
         gained = self.energy[reach:] - self.energy[:-reach]
         work = (self._work[reach:] - self._work[:-reach]).max(axis=1)
         most = np.where(work > 0.0, LEEWAY * work, work / LEEWAY)
         unseen = self._unseen[reach:] - self._unseen[:-reach]
-        excess: Values = gained / LEEWAY - most - unseen
+        excess: FloatArray = gained / LEEWAY - most - unseen
         unknown = self._unknown[reach + 1 :] - self._unknown[: -reach - 1]
         return np.where(unknown > 0, -np.inf, excess)
 
 
-def _in_gaps(measured: Values, time: Values) -> NDArray[np.bool_]:
+def _in_gaps(measured: FloatArray, time: FloatArray) -> NDArray[np.bool_]:
     """(n,) times that are smoothed over measurements too far apart."""
     steps = np.diff(measured)
     wide = np.flatnonzero(steps > GAP * np.median(steps))
@@ -230,14 +236,14 @@ def _in_gaps(measured: Values, time: Values) -> NDArray[np.bool_]:
     return inside
 
 
-def _held(driven: Driven, time: Values) -> Values:
+def _held(driven: Driven, time: FloatArray) -> FloatArray:
     """(n, actuators) command that held at each time."""
     rows = np.searchsorted(driven.command_time, time, side="right") - 1
-    command: Values = driven.command[np.clip(rows, 0, len(driven.command) - 1)]
+    command: FloatArray = driven.command[np.clip(rows, 0, len(driven.command) - 1)]
     return command
 
 
-def _merged(time: Values, excess: Values, reach: int, floor: float) -> list[Push]:
+def _merged(time: FloatArray, excess: FloatArray, reach: int, floor: float) -> list[Push]:
     """Spans that overlap are one push."""
     found: list[Push] = []
     for row in np.flatnonzero(excess > floor):

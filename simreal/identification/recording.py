@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simreal.contract import RobotDescription
 from simreal.errors import UserError, nearest
 from simreal.logs.robot_log import Channel, RobotLog, describe_unbelievable, is_believable
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 Scope = Literal["group", "log"]
 """Of what a value may be: each group of logs, of an excitation and a day, or each log."""
@@ -46,11 +44,11 @@ class Recording:
 
     name: str
     group: str
-    command_time: Values
-    command: Values
-    time: Values
-    position: Values
-    velocity: Values | None
+    command_time: FloatArray
+    command: FloatArray
+    time: FloatArray
+    position: FloatArray
+    velocity: FloatArray | None
     pushed: tuple[tuple[float, float], ...] = ()
     repeated: int = 0
     of_log: str = ""
@@ -111,7 +109,9 @@ def _group(log: RobotLog) -> str:
     return " ".join(known) or log.source
 
 
-def _command_channel(log: RobotLog, robot: RobotDescription, channel: str | None) -> tuple[str, Values]:
+def _command_channel(
+    log: RobotLog, robot: RobotDescription, channel: str | None
+) -> tuple[str, FloatArray]:
     kinds = {actuator.command for actuator in robot.actuators}
     if len(kinds) > 1 and channel is None:
         raise UserError(
@@ -131,7 +131,7 @@ def _command_channel(log: RobotLog, robot: RobotDescription, channel: str | None
     return found, _ordered(log, found, log[found], names)
 
 
-def _ordered(log: RobotLog, channel: str, table: Channel, names: Iterable[str]) -> Values:
+def _ordered(log: RobotLog, channel: str, table: Channel, names: Iterable[str]) -> FloatArray:
     missing = [name for name in names if name not in table.names]
     if missing:
         raise UserError(
@@ -173,7 +173,7 @@ def _refuse_two_clocks(log: RobotLog, command: str) -> None:
 
 
 def _refuse_dead_sensors(
-    log: RobotLog, robot: RobotDescription, command: Values, position: Values
+    log: RobotLog, robot: RobotDescription, command: FloatArray, position: FloatArray
 ) -> None:
     """A joint may stand still, but not while its actuator works, or others move and nothing holds it."""
     still = np.ptp(position, axis=0) == 0.0

@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simreal.identification.windows import Windows
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 HUBER = 3.0
 """Standard deviations beyond which a residual counts by its size and no longer by its square."""
@@ -28,9 +26,9 @@ class Noise:
             motion better than fast, and what it can explain tells more. None where all are alike.
     """
 
-    position: Values
-    velocity: Values | None = None
-    by_window: Values | None = None
+    position: FloatArray
+    velocity: FloatArray | None = None
+    by_window: FloatArray | None = None
 
     @property
     def channels(self) -> int:
@@ -38,7 +36,7 @@ class Noise:
         return len(self.position) * (1 if self.velocity is None else 2)
 
 
-def errors(windows: Windows, predicted: Values, velocities: bool) -> Values:
+def errors(windows: Windows, predicted: FloatArray, velocities: bool) -> FloatArray:
     """Predicted less measured, in SI.
 
     Args:
@@ -57,7 +55,7 @@ def errors(windows: Windows, predicted: Values, velocities: bool) -> Values:
     return np.where(windows.valid[..., None], error, 0.0)
 
 
-def scaled(error: Values, noise: Noise) -> Values:
+def scaled(error: FloatArray, noise: Noise) -> FloatArray:
     """The same in standard deviations, diverged simulations far off."""
     deviation = noise.position
     if noise.by_window is not None:
@@ -67,29 +65,29 @@ def scaled(error: Values, noise: Noise) -> Values:
     return np.nan_to_num(error / deviation, nan=WORST, posinf=WORST, neginf=-WORST).clip(-WORST, WORST)
 
 
-def weights(residual: Values) -> Values:
+def weights(residual: FloatArray) -> FloatArray:
     """Square roots of Huber's weights (Huber, Robust Statistics, 1981, section 7.8)."""
     size = np.maximum(np.abs(residual), HUBER)
-    result: Values = np.sqrt(HUBER / size)
+    result: FloatArray = np.sqrt(HUBER / size)
     return result
 
 
-def loss(residual: Values) -> Values:
+def loss(residual: FloatArray) -> FloatArray:
     """(candidates, windows) Huber's loss summed over all but the first two axes."""
     size = np.abs(residual)
     each = np.where(size <= HUBER, 0.5 * size**2, HUBER * (size - 0.5 * HUBER))
-    total: Values = each.reshape(*each.shape[:2], -1).sum(axis=2)
+    total: FloatArray = each.reshape(*each.shape[:2], -1).sum(axis=2)
     return total
 
 
-def root_mean_square(error: Values, windows: Windows) -> Values:
+def root_mean_square(error: FloatArray, windows: Windows) -> FloatArray:
     """(channels,) of (windows, samples, channels) errors over all measurements."""
     total = np.sum(error**2, axis=(0, 1))
-    result: Values = np.sqrt(total / max(1, int(windows.valid.sum())))
+    result: FloatArray = np.sqrt(total / max(1, int(windows.valid.sum())))
     return result
 
 
-def estimate_noise(error: Values, windows: Windows, joints: int) -> Noise:
+def estimate_noise(error: FloatArray, windows: Windows, joints: int) -> Noise:
     """Standard deviations of (windows, samples, channels) errors, for each group of windows, too."""
     finite = np.where(np.isfinite(error), error, np.inf)
     deviation = np.maximum(_deviation(finite[windows.valid]), 1e-6)
@@ -105,8 +103,8 @@ def estimate_noise(error: Values, windows: Windows, joints: int) -> Noise:
     return Noise(deviation[:joints], velocity, by_window)
 
 
-def _deviation(measured: Values) -> Values:
+def _deviation(measured: FloatArray) -> FloatArray:
     """(channels,) of (samples, channels), outliers cut at ten medians."""
     middle = np.median(np.abs(measured), axis=0) / 0.6745
-    whole: Values = np.sqrt(np.mean(np.minimum(np.abs(measured), 10.0 * middle) ** 2, axis=0))
+    whole: FloatArray = np.sqrt(np.mean(np.minimum(np.abs(measured), 10.0 * middle) ** 2, axis=0))
     return whole

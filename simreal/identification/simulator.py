@@ -28,8 +28,7 @@ from simreal.randomization.randomizer import Randomizer
 from simreal.randomization.specification import ParameterConfig
 from simreal.randomization.world import World
 from simreal.robots import Robot
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 MOST_NUMBERS = 4e7
 """Of a trace in memory; more candidates than fit are simulated in turns."""
@@ -147,7 +146,7 @@ class Simulator:
         self._steps = int(np.ceil(windows.length / self.timestep - 1e-9))
         self._worlds: dict[int, tuple[World, Randomizer]] = {}
         self._tables = [_CommandTable(recording) for recording in windows.recordings]
-        self._played: dict[bytes, Values] = {}
+        self._played: dict[bytes, FloatArray] = {}
 
     @property
     def names(self) -> list[str]:
@@ -163,7 +162,7 @@ class Simulator:
                 acts[place] = np.array(own)[windows.source]
         return acts
 
-    def predict(self, values: Values, starts: Values | None = None) -> Values:
+    def predict(self, values: FloatArray, starts: FloatArray | None = None) -> FloatArray:
         """Simulate all windows for some candidates.
 
         Args:
@@ -187,7 +186,7 @@ class Simulator:
         ]
         return np.concatenate(parts)
 
-    def _predict(self, values: Values, starts: Values) -> Values:
+    def _predict(self, values: FloatArray, starts: FloatArray) -> FloatArray:
         candidates, count = len(values), len(values) * len(self.windows)
         world, randomizer = self._world(count)
         ids, random = np.arange(count), EpisodeRandom(np.zeros(count, dtype=np.uint64))
@@ -212,7 +211,7 @@ class Simulator:
             self._worlds[count] = world, Randomizer(self._entries, world)
         return self._worlds[count]
 
-    def _drawn(self, values: Values, randomizer: Randomizer) -> Values:
+    def _drawn(self, values: FloatArray, randomizer: Randomizer) -> FloatArray:
         """(count, columns) what the randomizer is given: one value for all parts of an unknown."""
         drawn = np.zeros((len(values), len(self.windows), len(randomizer.columns)))
         drawn[:] = [float(low) for low in randomizer.space.low]  # of what is held
@@ -223,7 +222,7 @@ class Simulator:
                 drawn[:, own, _column(randomizer, column)] = values[:, [place]]
         return drawn.reshape(len(values) * len(self.windows), len(randomizer.columns))
 
-    def _true_start(self, world: World, reported: Values) -> Values:
+    def _true_start(self, world: World, reported: FloatArray) -> FloatArray:
         true = reported.copy()
         quantities = world.sensing.quantities
         if (bias := quantities.get("bias")) is not None:
@@ -234,7 +233,7 @@ class Simulator:
         true[:, 0] += age * true[:, 1]  # it has gone on since
         return true
 
-    def _commands(self, world: World, candidates: int) -> Values:
+    def _commands(self, world: World, candidates: int) -> FloatArray:
         """(steps, count, actuators) mean command in each physics step."""
         latency = world.actuation.latency[:, 0]
         if len(latency) > 1:
@@ -246,7 +245,7 @@ class Simulator:
         each = np.stack([self._arriving(float(late)) for late in distinct], axis=1)
         return each[:, index].reshape(self._steps, -1, each.shape[-1])
 
-    def _arriving(self, latency: float, keep: bool = False) -> Values:
+    def _arriving(self, latency: float, keep: bool = False) -> FloatArray:
         """(steps, windows, actuators) with one latency in s."""
         key = np.float64(latency).tobytes()
         if key in self._played:
@@ -264,7 +263,9 @@ class Simulator:
             self._played = {key: result}
         return result
 
-    def _readings(self, world: World, reported: Values, true: Values, random: EpisodeRandom) -> Values:
+    def _readings(
+        self, world: World, reported: FloatArray, true: FloatArray, random: EpisodeRandom
+    ) -> FloatArray:
         """(2, count, steps + 1, joints) what the encoders read, the start before all steps."""
         physics = world.physics
         assert isinstance(physics, MujocoPhysics)
@@ -276,7 +277,7 @@ class Simulator:
         after = world.sensing.trace(physics.position_trace, physics.velocity_trace, before, random)
         return np.concatenate((before.transpose(1, 0, 2)[:, :, None], after), axis=2)
 
-    def _sampled(self, world: World, trace: Values, candidates: int) -> Values:
+    def _sampled(self, world: World, trace: FloatArray, candidates: int) -> FloatArray:
         """Readings at the times of the measurements, (candidates, windows, samples, 2, joints)."""
         shape = (candidates, *self.windows.time.shape)
         age = world.sensing.joint_age / self.timestep
@@ -314,11 +315,11 @@ class _CommandTable:
         self._first, self._last = command[0], command[-1]
         self._integral = np.concatenate((np.zeros((1, command.shape[1])), np.cumsum(steps, axis=0)))
 
-    def mean(self, edges: Values) -> Values:
+    def mean(self, edges: FloatArray) -> FloatArray:
         """(n, actuators) means between n + 1 edges, in s; the first command was there before all."""
         inside = np.clip(edges, self._time[0], self._time[-1])
         integral = np.stack([np.interp(inside, self._time, each) for each in self._integral.T], axis=1)
         integral += np.minimum(edges - self._time[0], 0.0)[:, None] * self._first
         integral += np.maximum(edges - self._time[-1], 0.0)[:, None] * self._last
-        means: Values = np.diff(integral, axis=0) / np.diff(edges)[:, None]
+        means: FloatArray = np.diff(integral, axis=0) / np.diff(edges)[:, None]
         return means

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.identification.fitting import Fitted
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 DRAWS = 400
 FEWEST_BLOCKS = 8
@@ -52,17 +51,17 @@ class Uncertainty:
         combinations: from the best to the least identified.
     """
 
-    covariance: Values
-    prior: Values
+    covariance: FloatArray
+    prior: FloatArray
     combinations: list[Combination]
 
     @property
-    def bounded_covariance(self) -> Values:
+    def bounded_covariance(self) -> FloatArray:
         """The covariance with what the bounds say."""
         return widened(self.covariance, self.prior, 1.0)
 
 
-def widened(covariance: Values, prior: Values, factors: Values | float) -> Values:
+def widened(covariance: FloatArray, prior: FloatArray, factors: FloatArray | float) -> FloatArray:
     """A covariance with deviations times (unknowns,) factors, then within what the bounds leave."""
     scale = prior[:, None] * prior
     each = np.broadcast_to(factors, prior.shape)
@@ -70,7 +69,7 @@ def widened(covariance: Values, prior: Values, factors: Values | float) -> Value
     # In deviations of the bounds, the prior is the identity.
     eigenvalues, vectors = np.linalg.eigh(0.5 * (size + size.T))
     kept = np.maximum(eigenvalues, 1e-12)
-    inside: Values = (vectors * (kept / (1.0 + kept))) @ vectors.T * scale
+    inside: FloatArray = (vectors * (kept / (1.0 + kept))) @ vectors.T * scale
     return inside
 
 
@@ -110,7 +109,7 @@ def uncertainty(fitted: Fitted) -> Uncertainty:
     return Uncertainty(covariance, prior, _combinations(told, spread, fitted.simulator.names))
 
 
-def _told_by_bounds(owner: NDArray[np.int64]) -> Values:
+def _told_by_bounds(owner: NDArray[np.int64]) -> FloatArray:
     """(values, values) curvature that stands for what no residual tells: a deviation of one.
 
     Values of one unknown lie by one around a mean that itself lies by one around the model's: many of
@@ -121,11 +120,11 @@ def _told_by_bounds(owner: NDArray[np.int64]) -> Values:
     """
     same = owner[:, None] == owner
     differs = same.sum(axis=1) > 1
-    result: Values = np.linalg.inv(same + np.diag(differs.astype(float)))
+    result: FloatArray = np.linalg.inv(same + np.diag(differs.astype(float)))
     return result
 
 
-def told_by_joints(fitted: Fitted) -> Values:
+def told_by_joints(fitted: Fitted) -> FloatArray:
     """(unknowns, joints) share of what is known of each unknown that each joint's motion tells."""
     _, jacobian = fitted.fit.derivatives.eliminate()
     windows = fitted.simulator.windows
@@ -135,16 +134,16 @@ def told_by_joints(fitted: Fitted) -> Values:
     rows = jacobian[:, : samples * channels].reshape(count, samples, -1, joints, jacobian.shape[2])
     told = np.einsum("wscjk,wscjk->kj", rows, rows)
     total = told.sum(axis=1, keepdims=True)
-    shares: Values = np.where(total > 0.0, told / np.maximum(total, 1e-300), 1.0 / joints)
+    shares: FloatArray = np.where(total > 0.0, told / np.maximum(total, 1e-300), 1.0 / joints)
     return shares
 
 
-def _at_least(spread: Values, white: Values) -> Values:
+def _at_least(spread: FloatArray, white: FloatArray) -> FloatArray:
     """The larger of two covariances along the second: white residuals are the best case."""
     eigenvalues, vectors = np.linalg.eigh(white)
     along = np.einsum("ki,kl,li->i", vectors, spread, vectors)
     lacking = np.maximum(eigenvalues - along, 0.0)
-    larger: Values = spread + (vectors * lacking) @ vectors.T
+    larger: FloatArray = spread + (vectors * lacking) @ vectors.T
     return larger
 
 
@@ -162,7 +161,7 @@ def _blocks(fitted: Fitted) -> list[NDArray[np.int64]]:
     return parts
 
 
-def _combinations(curvature: Values, spread: Values, names: list[str]) -> list[Combination]:
+def _combinations(curvature: FloatArray, spread: FloatArray, names: list[str]) -> list[Combination]:
     """Directions of the curvature, with the deviation that each has in the end."""
     eigenvalues, vectors = np.linalg.eigh(curvature)
     found = []

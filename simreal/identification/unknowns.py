@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simreal import latencies
 from simreal.errors import UserError, nearest
@@ -14,8 +13,7 @@ from simreal.identification.recording import Recording, Scope
 from simreal.randomization.parameters import PARAMETERS, Operation, Parameter, matching
 from simreal.randomization.specification import ParameterConfig, constant
 from simreal.randomization.world import World
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +247,7 @@ def _unknown(
     asked: Asked,
     name: str,
     columns: tuple[str, ...],
-    default: Values,
+    default: FloatArray,
     world: World,
 ) -> Unknown:
     reach = REACH[parameter.name]
@@ -363,7 +361,7 @@ def held_entries(values: Mapping[str, float]) -> dict[str, ParameterConfig]:
     return entries
 
 
-def starts(unknowns: Sequence[Unknown], given: Mapping[str, float] | None = None) -> Values:
+def starts(unknowns: Sequence[Unknown], given: Mapping[str, float] | None = None) -> FloatArray:
     """(unknowns,) where the search begins: values given by name count more than the model's."""
     known = given or {}
     return np.array(

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from itertools import count
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simreal.identification.ensemble import (
     MEMBERS,
@@ -23,8 +22,7 @@ from simreal.identification.recording import Recording
 from simreal.identification.simulator import Setup
 from simreal.identification.uncertainty import told_by_joints
 from simreal.identification.unknowns import Asked
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ class Cover:
         """
         trials = count(1)
 
-        def covered(factors: Values) -> Values:
+        def covered(factors: FloatArray) -> FloatArray:
             share = self._coverage(self._predict(self._draw(factors, MEMBERS), logs), None)
             if tell is not None:
                 tell(
@@ -84,16 +82,16 @@ class Cover:
         )
         return Ensemble(members, widening, error, self._coverage(prediction, error))
 
-    def judged(self, ensemble: Ensemble, logs: Logs) -> Values:
+    def judged(self, ensemble: Ensemble, logs: Logs) -> FloatArray:
         """(joints,) coverage of other logs."""
         return self._coverage(self._predict(ensemble.values, logs), ensemble.model_error)
 
-    def edges(self, ensemble: Ensemble, logs: Logs) -> tuple[Values, Values]:
+    def edges(self, ensemble: Ensemble, logs: Logs) -> tuple[FloatArray, FloatArray]:
         """Lower and upper edge of the band on logs' windows, (windows, samples, joints)."""
         prediction = self._predict(ensemble.values, logs)
         return band(prediction.predicted[..., 0, :], self._spread(prediction, ensemble.model_error))
 
-    def _predict(self, members: Values, logs: Logs) -> Prediction:
+    def _predict(self, members: FloatArray, logs: Logs) -> Prediction:
         return predict_windows(
             self._setup,
             logs.recordings,
@@ -104,11 +102,11 @@ class Cover:
             np.random.default_rng(1),
         )
 
-    def _spread(self, prediction: Prediction, error: Values | None) -> Values:
+    def _spread(self, prediction: Prediction, error: FloatArray | None) -> FloatArray:
         if error is None:
             return self._noise
         return deviation(self._noise, error, prediction.windows.time - prediction.windows.lead)
 
-    def _coverage(self, prediction: Prediction, error: Values | None) -> Values:
+    def _coverage(self, prediction: Prediction, error: FloatArray | None) -> FloatArray:
         windows, positions = prediction.windows, prediction.predicted[..., 0, :]
         return coverage(positions, windows.position, windows.valid, self._spread(prediction, error))

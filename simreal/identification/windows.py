@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from simreal.errors import UserError
 from simreal.identification.recording import Recording
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 SMOOTHING = 0.024
 """s to either side of a window's start, from which its velocity is estimated."""
@@ -40,15 +39,15 @@ class Windows:
 
     recordings: tuple[Recording, ...]
     source: NDArray[np.int64]
-    start: Values
+    start: FloatArray
     length: float
-    time: Values
-    position: Values
-    velocity: Values | None
+    time: FloatArray
+    position: FloatArray
+    velocity: FloatArray | None
     valid: NDArray[np.bool_]
-    start_state: Values
-    start_deviation: Values
-    start_reported: Values | None
+    start_state: FloatArray
+    start_deviation: FloatArray
+    start_reported: FloatArray | None
     lead: float = 0.0
 
     def __len__(self) -> int:
@@ -203,7 +202,7 @@ def _starts(
     return [int(row) for row in np.searchsorted(recording.time, wanted - lead - 1e-9)]
 
 
-def _state(recording: Recording, row: int, resolution: float) -> tuple[Values, Values]:
+def _state(recording: Recording, row: int, resolution: float) -> tuple[FloatArray, FloatArray]:
     """(2, joints) position and velocity at a row, and their standard deviations.
 
     A cubic is laid through the positions around it. Reported velocities are of no use for that: filters

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from simreal.physics.bullet_friction import FrictionSplit, allowed_by_bits, allowed_by_bodies
 from simreal.physics.bullet_shapes import make_shape
 from simreal.physics.bullet_tree import BASE, Link, Role, Tree, find_trees, standing_geoms
+from simreal.state import FloatArray
 
-Values = NDArray[np.float64]
-FieldOf = Callable[[str], Values]
-Pose = tuple[Values, Values]
+FieldOf = Callable[[str], FloatArray]
+Pose = tuple[FloatArray, FloatArray]
 """(3,) m and (4,) w, x, y, z."""
 
 SOLVER_ITERATIONS = 100
@@ -83,10 +83,10 @@ class Multibody:
     places: NDArray[np.int64]
     dofs: NDArray[np.int64]
     motors: list[int]
-    motor_share: Values
+    motor_share: FloatArray
     rotors: list[int]
     rotor_dofs: NDArray[np.int64]
-    ratios: Values
+    ratios: FloatArray
 
 
 @dataclass(slots=True)
@@ -104,7 +104,7 @@ class Built:
     links: dict[int, tuple[int, int]] = field(default_factory=dict)
 
 
-def build(client: int, blueprint: Blueprint, value: FieldOf, inertia: Values) -> Built:
+def build(client: int, blueprint: Blueprint, value: FieldOf, inertia: FloatArray) -> Built:
     """Build a simulation in place of all that was there.
 
     Args:
@@ -127,7 +127,7 @@ class _Builder:
         self._model = blueprint.model
         self._built = Built()
 
-    def build(self, inertia: Values) -> Built:
+    def build(self, inertia: FloatArray) -> Built:
         """Build all of it."""
         self._set_engine()
         for geom in standing_geoms(self._model):
@@ -166,16 +166,16 @@ class _Builder:
         )
         self._built.geoms[uid, BASE] = geom
 
-    def _shape(self, geom: int) -> tuple[int, Values]:
+    def _shape(self, geom: int) -> tuple[int, FloatArray]:
         return make_shape(self._client, self._model, geom, self._value("geom_size")[geom])
 
-    def _geom_pose(self, geom: int, shift: Values) -> Pose:
+    def _geom_pose(self, geom: int, shift: FloatArray) -> Pose:
         place = self._value("geom_pos")[geom], self._value("geom_quat")[geom]
         return compose(place, (shift, NO_TURN))
 
     # What moves
 
-    def _build(self, number: int, tree: Tree, inertia: Values) -> Multibody:
+    def _build(self, number: int, tree: Tree, inertia: FloatArray) -> Multibody:
         uid = self._create(tree)
         order = self._blueprint.orders.get(number)
         if order is None:
@@ -241,13 +241,13 @@ class _Builder:
             "linkJointAxis": axis,
         }
 
-    def _offset(self, body: int) -> Values:
+    def _offset(self, body: int) -> FloatArray:
         """(3,) m, where the frame of a body's last link is in the body's: at its joint."""
         number = int(self._model.body_jntnum[body])
         last = int(self._model.body_jntadr[body]) + number - 1
         if not number or self._model.jnt_type[last] == mujoco.mjtJoint.mjJNT_FREE:
             return np.zeros(3)
-        anchor: Values = self._value("jnt_pos")[last]
+        anchor: FloatArray = self._value("jnt_pos")[last]
         return anchor
 
     def _link_pose(self, tree: Tree, link: Link) -> Pose:
@@ -271,7 +271,7 @@ class _Builder:
             order[int(name.removeprefix("link")) - 1] = place
         return order
 
-    def _addressed(self, tree: Tree, uid: int, order: list[int], inertia: Values) -> Multibody:
+    def _addressed(self, tree: Tree, uid: int, order: list[int], inertia: FloatArray) -> Multibody:
         model, links = self._model, tree.links
         joints = tree.places(Role.JOINT)
         ids = [links[place].joint for place in joints]
@@ -398,12 +398,12 @@ class _Builder:
             )
 
 
-def set_inertia(client: int, uid: int, link: int, inertia: Values) -> None:
+def set_inertia(client: int, uid: int, link: int, inertia: FloatArray) -> None:
     """Give a link (3,) kg·m² about its principal axes."""
     pybullet.changeDynamics(uid, link, localInertiaDiagonal=inertia.tolist(), physicsClientId=client)
 
 
-def gear_ratios(inertia: Values) -> Values:
+def gear_ratios(inertia: FloatArray) -> FloatArray:
     """Ratios as high as `GEAR_RATIOS` let them, that keep rotors well above `LIGHTEST_ROTOR`."""
     return np.clip(np.sqrt(inertia / (10.0 * LIGHTEST_ROTOR)), *GEAR_RATIOS)
 
@@ -424,12 +424,12 @@ def compose(outer: Pose, inner: Pose) -> Pose:
     return position, turned
 
 
-def _from_z(axis: Values) -> Values:
+def _from_z(axis: FloatArray) -> FloatArray:
     turned = np.zeros(4)
     mujoco.mju_quatZ2Vec(turned, axis)
     return turned
 
 
-def _xyzw(turned: Values) -> list[float]:
+def _xyzw(turned: FloatArray) -> list[float]:
     w, x, y, z = turned.tolist()
     return [x, y, z, w]

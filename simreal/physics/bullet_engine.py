@@ -24,6 +24,7 @@ from simreal.physics.interface import Ids, Start, StepLaw
 from simreal.physics.layout import Layout, sensor_columns, whole_substeps
 from simreal.physics.model import Scene, compile_model, named_id
 from simreal.robots import Robot
+from simreal.state import FloatArray
 
 try:
     from simreal.physics.bullet_build import Blueprint, make_blueprint
@@ -32,7 +33,6 @@ try:
 except ModuleNotFoundError as error:
     raise missing_extra("pybullet", "bullet") from error
 
-Values = NDArray[np.float64]
 
 FASTEST = 1e6
 """m/s or rad/s. What moves faster has left the numbers that mean anything."""
@@ -88,54 +88,54 @@ class BulletPhysics:
 
     def _make_state(self) -> None:
         model, count, steps = self.model, self.count, self.substeps
-        self._qpos: Values = np.repeat(model.qpos0[None], count, axis=0)
-        self._qvel: Values = np.zeros((count, model.nv))
-        self._command: Values = np.zeros((count, model.nu))
-        self._bases: Values = np.zeros((count, len(self.free_bodies), 13))
-        self._inertia: Values = np.zeros((count, model.nv))
-        self._friction: Values = np.zeros((count, model.nv))
-        self.body_force: Values = np.zeros((count, model.nbody, 6))
-        self.dof_force: Values = np.zeros((count, model.nv))
+        self._qpos: FloatArray = np.repeat(model.qpos0[None], count, axis=0)
+        self._qvel: FloatArray = np.zeros((count, model.nv))
+        self._command: FloatArray = np.zeros((count, model.nu))
+        self._bases: FloatArray = np.zeros((count, len(self.free_bodies), 13))
+        self._inertia: FloatArray = np.zeros((count, model.nv))
+        self._friction: FloatArray = np.zeros((count, model.nv))
+        self.body_force: FloatArray = np.zeros((count, model.nbody, 6))
+        self.dof_force: FloatArray = np.zeros((count, model.nv))
         self.diverged: NDArray[np.bool_] = np.zeros(count, dtype=bool)
-        self.positions: Values = np.repeat(self._qpos[:, None], steps + 1, axis=1)
-        self.velocities: Values = np.zeros((count, steps + 1, model.nv))
-        self.forces: Values = np.zeros((count, steps, model.nu))
+        self.positions: FloatArray = np.repeat(self._qpos[:, None], steps + 1, axis=1)
+        self.velocities: FloatArray = np.zeros((count, steps + 1, model.nv))
+        self.forces: FloatArray = np.zeros((count, steps, model.nu))
         self.contacts: list[list[Sequence[Contact]]] = [[()] * steps for _ in range(count)]
-        self._readings: Values | None = None
+        self._readings: FloatArray | None = None
         self._sensors: dict[str, slice] = {}
 
     @property
-    def joint_position(self) -> Values:
+    def joint_position(self) -> FloatArray:
         """(count, joints) true positions."""
         return self._qpos[:, self._layout.position_columns]
 
     @property
-    def joint_velocity(self) -> Values:
+    def joint_velocity(self) -> FloatArray:
         """(count, joints) true velocities."""
         return self._qvel[:, self._layout.velocity_columns]
 
     @property
-    def position_trace(self) -> Values:
+    def position_trace(self) -> FloatArray:
         """(count, substeps, joints) positions after each physics step of the last control step."""
         return self.positions[:, 1:, self._layout.position_columns]
 
     @property
-    def velocity_trace(self) -> Values:
+    def velocity_trace(self) -> FloatArray:
         """(count, substeps, joints) velocities after each physics step of the last control step."""
         return self.velocities[:, 1:, self._layout.velocity_columns]
 
     @property
-    def free_position(self) -> Values:
+    def free_position(self) -> FloatArray:
         """(count, free bodies, 7) places and orientations."""
         return self._qpos[:, self._layout.free.position]
 
     @property
-    def free_velocity(self) -> Values:
+    def free_velocity(self) -> FloatArray:
         """(count, free bodies, 6) velocities."""
         return self._qvel[:, self._layout.free.velocity]
 
     @property
-    def actuator_force(self) -> Values:
+    def actuator_force(self) -> FloatArray:
         """(count, actuators) forces in the last physics step."""
         return self.forces[:, -1, self._layout.actuators]
 
@@ -168,11 +168,11 @@ class BulletPhysics:
 
     # Sensors
 
-    def sensor(self, name: str) -> Values:
+    def sensor(self, name: str) -> FloatArray:
         """(count, dimension) values of a sensor as the last physics step began."""
         return self.sensor_trace(name)[:, -1]
 
-    def sensor_trace(self, name: str) -> Values:
+    def sensor_trace(self, name: str) -> FloatArray:
         """(count, substeps, dimension) values of a sensor in the last control step.
 
         An accelerometer at the start of an episode reads as if nothing accelerated.
@@ -183,7 +183,7 @@ class BulletPhysics:
             self._sensors[name] = sensor_columns(self.model, sensor)
         return self._read_all()[..., self._sensors[name]]
 
-    def _read_all(self) -> Values:
+    def _read_all(self) -> FloatArray:
         """(count, substeps, nsensordata), read when somebody asks for the first time."""
         if self._readings is None:
             self._readings = np.stack(
@@ -196,7 +196,7 @@ class BulletPhysics:
 
     # Episodes
 
-    def reset(self, ids: Ids, start: Start, target: Values) -> None:
+    def reset(self, ids: Ids, start: Start, target: FloatArray) -> None:
         """Start some simulations afresh; see `Physics.reset`."""
         ids = np.asarray(ids)
         self._qpos[ids], self._qvel[ids] = _rows(self._fields.all("qpos0"), ids), 0.0
@@ -217,7 +217,7 @@ class BulletPhysics:
         self._stale[ids] = True
         self._readings = None
 
-    def kick(self, ids: Ids, dofs: NDArray[np.integer[Any]], change: Values) -> None:
+    def kick(self, ids: Ids, dofs: NDArray[np.integer[Any]], change: FloatArray) -> None:
         """Change velocities at once; see `Physics.kick`."""
         self._qvel[ids[:, None], dofs] += change
         self._misplaced[ids] = True
@@ -239,7 +239,7 @@ class BulletPhysics:
 
     # Motion
 
-    def step(self, target: Values, law: StepLaw | None = None) -> None:
+    def step(self, target: FloatArray, law: StepLaw | None = None) -> None:
         """Advance each simulation by one control step, and flag what has left the finite numbers."""
         commands = np.broadcast_to(target, (self.substeps, *target.shape[-2:]))
         self._readings = None
@@ -271,7 +271,7 @@ class BulletPhysics:
         self._note_free_bodies(np.array([row for row, _ in worlds], dtype=np.int64))
         self._note_divergence()
 
-    def _wrenches(self, torque: Values) -> Values:
+    def _wrenches(self, torque: FloatArray) -> FloatArray:
         """(count, bodies, 6) forces on bodies at their centres of mass, in the world."""
         if not self.free_bodies:
             return self._within_trees(self.body_force)
@@ -281,7 +281,7 @@ class BulletPhysics:
         wrench[:, bodies] += wrench_at_centre(torque[:, velocities], self.free_position, centre)
         return wrench
 
-    def _within_trees(self, force: Values) -> Values:
+    def _within_trees(self, force: FloatArray) -> FloatArray:
         """What is fixed to the world cannot be pushed."""
         return np.where((self.model.body_weldid != 0)[:, None], force, 0.0) if force.any() else force
 
@@ -326,7 +326,7 @@ class BulletPhysics:
         self._misplaced[:] = False
         return ready
 
-    def _build(self, row: int, inertia: Values) -> BulletWorld:
+    def _build(self, row: int, inertia: FloatArray) -> BulletWorld:
         if self._blueprint is None:
             geared = self._joint_law.rotor_inertia().any(axis=0)
             scalar = np.ones(self.model.nv, dtype=bool)
@@ -335,8 +335,8 @@ class BulletPhysics:
         if row not in self._clients:
             self._clients[row] = acquire()
 
-        def value(name: str) -> Values:
-            values: Values = self._fields.of(row, name)
+        def value(name: str) -> FloatArray:
+            values: FloatArray = self._fields.of(row, name)
             return values
 
         world = BulletWorld(self._clients[row], self._blueprint, value, inertia)
@@ -344,7 +344,7 @@ class BulletPhysics:
         self._stale[row], self._misplaced[row] = False, True
         return world
 
-    def _bases_of(self, row: int) -> Values:
+    def _bases_of(self, row: int) -> FloatArray:
         """(free bodies, 13) of one simulation, for Bullet."""
         layout, field = self._layout, self._fields.of
         return to_bullet(
@@ -355,6 +355,6 @@ class BulletPhysics:
         )
 
 
-def _rows(values: Values, rows: Ids) -> Values:
+def _rows(values: FloatArray, rows: Ids) -> FloatArray:
     """Some simulations' values of a field; the one row that holds for all stays one."""
     return values if len(values) == 1 else values[rows]

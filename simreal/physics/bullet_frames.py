@@ -6,25 +6,25 @@ principal axes x, y, z, w; velocity of the centre of mass and angular velocity, 
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simreal.rotations import into_body, multiply
+from simreal.state import FloatArray
 
-Values = NDArray[np.float64]
 
-
-def turn(orientation: Values, vector: Values) -> Values:
+def turn(orientation: FloatArray, vector: FloatArray) -> FloatArray:
     """(..., 3) vectors turned by (..., 4) quaternions w, x, y, z."""
     return into_body(reversed_turn(orientation), vector)
 
 
-def reversed_turn(orientation: Values) -> Values:
+def reversed_turn(orientation: FloatArray) -> FloatArray:
     """(..., 4) inverse rotations."""
-    inverse: Values = orientation * np.array([1.0, -1.0, -1.0, -1.0])
+    inverse: FloatArray = orientation * np.array([1.0, -1.0, -1.0, -1.0])
     return inverse
 
 
-def to_bullet(position: Values, velocity: Values, centre: Values, frame: Values) -> Values:
+def to_bullet(
+    position: FloatArray, velocity: FloatArray, centre: FloatArray, frame: FloatArray
+) -> FloatArray:
     """State of free bodies for Bullet.
 
     Args:
@@ -44,7 +44,9 @@ def to_bullet(position: Values, velocity: Values, centre: Values, frame: Values)
     return np.concatenate((place + lever, axes, moving, spin), axis=-1)
 
 
-def from_bullet(bases: Values, centre: Values, frame: Values) -> tuple[Values, Values]:
+def from_bullet(
+    bases: FloatArray, centre: FloatArray, frame: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """(..., 7) positions and (..., 6) velocities of MuJoCo, from (..., 13) of Bullet."""
     axes = np.roll(bases[..., 3:7], 1, axis=-1)
     turned = multiply(axes, reversed_turn(frame))
@@ -55,7 +57,7 @@ def from_bullet(bases: Values, centre: Values, frame: Values) -> tuple[Values, V
     return np.concatenate((bases[..., :3] - lever, turned), axis=-1), velocity
 
 
-def wrench_at_centre(force: Values, position: Values, centre: Values) -> Values:
+def wrench_at_centre(force: FloatArray, position: FloatArray, centre: FloatArray) -> FloatArray:
     """Generalised force of a free joint as force and torque at the centre of mass.
 
     Args:

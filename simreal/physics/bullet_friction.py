@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.physics.bullet_tree import touches
+from simreal.state import FloatArray
 
-Values = NDArray[np.float64]
 Pairs = NDArray[np.int64]
 
 SLIPPERIEST = 1e-6
@@ -60,19 +60,19 @@ class FrictionSplit:
             incidence[np.arange(len(self.pairs)), self.pairs[:, side]] = 1.0
         self._solve = np.linalg.pinv(incidence)
 
-    def of_pairs(self, friction: Values) -> Values:
+    def of_pairs(self, friction: FloatArray) -> FloatArray:
         """(pairs,) friction as MuJoCo combines (ngeom,) numbers."""
         first, second = self.pairs.T
         priority = self._model.geom_priority
         larger = np.maximum(friction[first], friction[second])
         decided = np.where(priority[first] > priority[second], friction[first], friction[second])
-        combined: Values = np.where(priority[first] == priority[second], larger, decided)
+        combined: FloatArray = np.where(priority[first] == priority[second], larger, decided)
         return combined
 
-    def of_geoms(self, friction: Values) -> Values:
+    def of_geoms(self, friction: FloatArray) -> FloatArray:
         """(ngeom,) numbers whose products come as near to that as can be; 1 where nothing touches."""
         if not len(self.pairs):
             return np.ones(len(friction))
         wanted = np.maximum(self.of_pairs(friction), SLIPPERIEST)
-        numbers: Values = np.exp(self._solve @ np.log(wanted))
+        numbers: FloatArray = np.exp(self._solve @ np.log(wanted))
         return numbers

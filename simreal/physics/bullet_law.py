@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from simreal.physics.bullet_fields import Fields
 from simreal.physics.interface import Ids
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 GAINS = ("dof_armature", "dof_damping", "actuator_biasprm", "actuator_armature", "actuator_damping")
 """Fields that change the inertia of a rotor."""
@@ -43,21 +42,23 @@ class ForceLaw:
         self._affine_gain = model.actuator_gaintype == mujoco.mjtGain.mjGAIN_AFFINE
         self._affine_bias = model.actuator_biastype == mujoco.mjtBias.mjBIAS_AFFINE
 
-    def rotor_inertia(self) -> Values:
+    def rotor_inertia(self) -> FloatArray:
         """(count or 1, dofs) kg·m² or kg, armature and what stands for implicit damping."""
         squared = self.gear**2
         armature = self._fields.all("dof_armature") + self._fields.all("actuator_armature") @ squared
         law = np.where(self._affine_bias, -self._fields.all("actuator_biasprm")[..., 2], 0.0)
-        inertia: Values = armature + self._model.opt.timestep * (self._damping() + law @ squared)
-        bounded: Values = np.maximum(inertia, 0.0)
+        inertia: FloatArray = armature + self._model.opt.timestep * (self._damping() + law @ squared)
+        bounded: FloatArray = np.maximum(inertia, 0.0)
         return bounded
 
-    def _damping(self) -> Values:
-        damping: Values = self._fields.all("dof_damping")
-        whole: Values = damping + self._fields.all("actuator_damping") @ self.gear**2
+    def _damping(self) -> FloatArray:
+        damping: FloatArray = self._fields.all("dof_damping")
+        whole: FloatArray = damping + self._fields.all("actuator_damping") @ self.gear**2
         return whole
 
-    def actuator_force(self, position: Values, velocity: Values, command: Values) -> Values:
+    def actuator_force(
+        self, position: FloatArray, velocity: FloatArray, command: FloatArray
+    ) -> FloatArray:
         """(count, actuators) forces, from (count, nq), (count, nv) and (count, actuators)."""
         of, model = self._fields.all, self._model
         length, speed = self._ratio * position[:, self._lengths], self._ratio * velocity[:, self._speeds]
@@ -72,10 +73,12 @@ class ForceLaw:
         force += np.where(self._affine_bias, offset, 0.0)
         bounds = of("actuator_forcerange")
         bounded = np.clip(force, bounds[..., 0], bounds[..., 1])
-        result: Values = np.where(of("actuator_forcelimited").astype(bool), bounded, force)
+        result: FloatArray = np.where(of("actuator_forcelimited").astype(bool), bounded, force)
         return result
 
-    def joint_force(self, position: Values, velocity: Values, actuator_force: Values) -> Values:
+    def joint_force(
+        self, position: FloatArray, velocity: FloatArray, actuator_force: FloatArray
+    ) -> FloatArray:
         """(count, nv) torques of the actuators, the springs and the dampers."""
         model, joints, dofs = self._model, self._scalar, self._scalar_dofs
         force = actuator_force @ self.gear
@@ -112,7 +115,7 @@ class CommandLine:
         """Places in the ring, the newest first."""
         return (self._newest - np.arange(self._longest + 1)) % (self._longest + 1)
 
-    def fill(self, ids: Ids, command: Values) -> None:
+    def fill(self, ids: Ids, command: FloatArray) -> None:
         """Pretend that (len(ids), actuators) commands have been there for ever."""
         self._ring[:, ids] = command
 
@@ -122,21 +125,21 @@ class CommandLine:
         here, there = self._order()[:reach, None], source._order()[:reach, None]
         self._ring[here, ids] = source._ring[there, rows]
 
-    def push(self, command: Values) -> None:
+    def push(self, command: FloatArray) -> None:
         """Take in the (count, actuators) commands of a physics step."""
         self._newest = (self._newest + 1) % (self._longest + 1)
         self._ring[self._newest] = command
 
-    def in_force(self) -> Values:
+    def in_force(self) -> FloatArray:
         """(count, actuators) commands that the actuators obey in this physics step."""
         if not self._longest:
-            newest: Values = self._ring[self._newest]
+            newest: FloatArray = self._ring[self._newest]
             return newest
         late = np.ceil(self._fields.all("actuator_delay") / self._step - 1e-6)
         age = np.minimum(np.maximum(late, 0.0), self._samples).astype(np.int64)
         place = (self._newest - age) % (self._longest + 1)
         _, count, actuators = self._ring.shape
-        of_all: Values = self._ring[
+        of_all: FloatArray = self._ring[
             np.broadcast_to(place, (count, actuators)), np.arange(count)[:, None], np.arange(actuators)
         ]
         return of_all

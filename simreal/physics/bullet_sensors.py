@@ -9,14 +9,12 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import mujoco
-import numpy as np
-from numpy.typing import NDArray
 
 from simreal.physics.bullet_fields import Fields
 from simreal.physics.layout import compiled_field
+from simreal.state import FloatArray
 
-Values = NDArray[np.float64]
-Contact = tuple[int, int, Values, Values, float]
+Contact = tuple[int, int, FloatArray, FloatArray, float]
 """Two geoms, (3,) place in m, (3,) unit vector from the first to the second, and force in N."""
 
 _KINEMATIC = ("body_", "jnt_axis", "jnt_pos", "geom_pos", "geom_quat", "geom_size", "site_")
@@ -33,9 +31,9 @@ class History(Protocol):
         contacts: for each simulation and physics step.
     """
 
-    positions: Values
-    velocities: Values
-    forces: Values
+    positions: FloatArray
+    velocities: FloatArray
+    forces: FloatArray
     contacts: list[list[Sequence[Contact]]]
 
 
@@ -57,7 +55,7 @@ class SensorReader:
         """Whether any sensor feels contacts."""
         return bool(self._touch or self._found)
 
-    def read(self, history: History, simulation: int, substep: int) -> Values:
+    def read(self, history: History, simulation: int, substep: int) -> FloatArray:
         """(nsensordata,) values as a physics step began, with the forces that acted in it."""
         data, model, step = self._data, self._model, self._model.opt.timestep
         self._set_fields(simulation)
@@ -65,7 +63,7 @@ class SensorReader:
         data.qpos[:], data.qvel[:] = history.positions[simulation, substep], now
         data.qacc[:] = (after - now) / step
         mujoco.mj_inverse(model, data)
-        readings: Values = data.sensordata.copy()
+        readings: FloatArray = data.sensordata.copy()
         contacts = history.contacts[simulation][substep]
         for sensor in self._drive:
             force = history.forces[simulation, substep, model.sensor_objid[sensor]]
@@ -93,7 +91,9 @@ class SensorReader:
                     total += force
         return total
 
-    def _meets(self, centre: Values, axes: Values, site: int, place: Values, ray: Values) -> bool:
+    def _meets(
+        self, centre: FloatArray, axes: FloatArray, site: int, place: FloatArray, ray: FloatArray
+    ) -> bool:
         size, kind = self._model.site_size[site], int(self._model.site_type[site])
         return bool(mujoco.mju_rayGeom(centre, axes, size, place, ray, kind, None) >= 0)
 

@@ -5,18 +5,18 @@ from typing import Any
 import mujoco
 import numpy as np
 import pybullet
-from numpy.typing import NDArray
 
 from simreal.errors import UserError
 from simreal.physics.layout import mesh_vertices
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 HULL_POINTS = 200
 """Of an ellipsoid, which Bullet does not have."""
 
 
-def make_shape(client: int, model: mujoco.MjModel, geom: int, size: Values) -> tuple[int, Values]:
+def make_shape(
+    client: int, model: mujoco.MjModel, geom: int, size: FloatArray
+) -> tuple[int, FloatArray]:
     """Make a collision shape.
 
     Args:
@@ -59,11 +59,11 @@ def _parameters(model: mujoco.MjModel, geom: int, size: list[float]) -> dict[str
     raise UserError(f"geom {model.geom(geom).name}: engine bullet has no shape {shape}")
 
 
-def _hull(points: Values) -> dict[str, Any]:
+def _hull(points: FloatArray) -> dict[str, Any]:
     return {"shapeType": pybullet.GEOM_MESH, "vertices": points.tolist()}
 
 
-def _sphere_points() -> Values:
+def _sphere_points() -> FloatArray:
     """(HULL_POINTS, 3) points spread evenly over the unit sphere along a golden spiral."""
     index = np.arange(HULL_POINTS) + 0.5
     height = 1.0 - 2.0 * index / HULL_POINTS
@@ -72,12 +72,12 @@ def _sphere_points() -> Values:
     return np.stack((across * np.cos(around), across * np.sin(around), height), axis=-1)
 
 
-def _heights(model: mujoco.MjModel, field: int) -> Values:
+def _heights(model: mujoco.MjModel, field: int) -> FloatArray:
     """(rows along y, columns along x) m above the geom."""
     rows, across = int(model.hfield_nrow[field]), int(model.hfield_ncol[field])
     first = int(model.hfield_adr[field])
     data = model.hfield_data[first : first + rows * across].reshape(rows, across)
-    heights: Values = data.astype(np.float64) * model.hfield_size[field, 2]
+    heights: FloatArray = data.astype(np.float64) * model.hfield_size[field, 2]
     return heights
 
 
@@ -94,7 +94,7 @@ def _height_field(model: mujoco.MjModel, field: int) -> dict[str, Any]:
     }
 
 
-def _shift(model: mujoco.MjModel, geom: int) -> Values:
+def _shift(model: mujoco.MjModel, geom: int) -> FloatArray:
     """Bullet puts a height field's origin halfway between its lowest and its highest point."""
     shift = np.zeros(3)
     if model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_HFIELD:

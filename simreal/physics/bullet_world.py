@@ -5,19 +5,17 @@ from collections.abc import Iterable
 import mujoco
 import numpy as np
 import pybullet
-from numpy.typing import NDArray
 
 from simreal.physics.bullet_build import LIGHTEST_ROTOR, Blueprint, FieldOf, build, set_inertia
 from simreal.physics.bullet_sensors import Contact
 from simreal.physics.bullet_tree import BASE
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 
 class BulletWorld:
     """The bodies of one simulation, in a connection of its own."""
 
-    def __init__(self, client: int, blueprint: Blueprint, value: FieldOf, inertia: Values) -> None:
+    def __init__(self, client: int, blueprint: Blueprint, value: FieldOf, inertia: FloatArray) -> None:
         """Build in place of all that was there; see `bullet_build.build`."""
         self._client = client
         self._model = blueprint.model
@@ -27,7 +25,7 @@ class BulletWorld:
         self._reference = value("qpos0")
         self.set_rotors(inertia)
 
-    def set_rotors(self, inertia: Values) -> None:
+    def set_rotors(self, inertia: FloatArray) -> None:
         """Give the rotors (nv,) kg·m² or kg, as their joints feel it."""
         for body in self._built.multibodies:
             for rotor, dof, ratio in zip(body.rotors, body.rotor_dofs, body.ratios, strict=True):
@@ -38,7 +36,7 @@ class BulletWorld:
                 else:
                     set_inertia(self._client, body.uid, rotor, np.array([0.0, 0.0, own]))
 
-    def set_friction(self, friction: Values) -> None:
+    def set_friction(self, friction: FloatArray) -> None:
         """Give the joints (nv,) N·m or N of friction loss: a motor that holds still as far as it can."""
         for body in self._built.multibodies:
             if body.motors:
@@ -52,7 +50,7 @@ class BulletWorld:
                     physicsClientId=self._client,
                 )
 
-    def set_state(self, position: Values, velocity: Values, bases: Values) -> None:
+    def set_state(self, position: FloatArray, velocity: FloatArray, bases: FloatArray) -> None:
         """Place all bodies.
 
         Args:
@@ -76,7 +74,7 @@ class BulletWorld:
             )
             pybullet.resetBaseVelocity(body.uid, base[7:10], base[10:13], physicsClientId=client)
 
-    def push(self, body: int, wrench: Values) -> None:
+    def push(self, body: int, wrench: FloatArray) -> None:
         """Apply (6,) force and torque along the world's axes at a body's centre of mass for a step."""
         client, (uid, link) = self._client, self._built.links[body]
         if link == BASE:
@@ -88,7 +86,7 @@ class BulletWorld:
         pybullet.applyExternalForce(uid, link, force, centre, frame, physicsClientId=client)
         pybullet.applyExternalTorque(uid, link, torque, frame, physicsClientId=client)
 
-    def step(self, force: Values) -> None:
+    def step(self, force: FloatArray) -> None:
         """Advance by a physics step under (nv,) torques of the joints."""
         for body in self._built.multibodies:
             if body.joints:
@@ -101,7 +99,7 @@ class BulletWorld:
                 )
         pybullet.stepSimulation(physicsClientId=self._client)
 
-    def read(self, position: Values, velocity: Values, bases: Values) -> None:
+    def read(self, position: FloatArray, velocity: FloatArray, bases: FloatArray) -> None:
         """Write into (nq,), (nv,) and (free bodies, 13); what belongs to free joints only into these."""
         client, reference = self._client, self._reference
         for body in self._built.multibodies:

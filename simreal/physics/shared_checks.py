@@ -14,7 +14,6 @@ from pathlib import Path
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ellipk
 
 from simreal.contract import Actuator, Joint, RobotDescription
@@ -22,8 +21,7 @@ from simreal.physics.engines import Engine
 from simreal.physics.interface import Physics, Start
 from simreal.robots import Robot, load_robot
 from simreal.robots.loader import RobotConfig
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 GRAVITY = 9.81
 FRICTION = 0.6
@@ -83,14 +81,14 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="simreal_checks_")
 
 
-def begin(physics: Physics, position: Values, velocity: Values | None = None) -> None:
+def begin(physics: Physics, position: FloatArray, velocity: FloatArray | None = None) -> None:
     """Start all simulations at (count, joints) positions, without commands."""
     ids = np.arange(physics.count)
     speed = np.zeros_like(position) if velocity is None else velocity
     physics.reset(ids, Start(position, speed), np.zeros((physics.count, 1)))
 
 
-def run(physics: Physics, seconds: float, command: float = 0.0) -> tuple[Values, Values]:
+def run(physics: Physics, seconds: float, command: float = 0.0) -> tuple[FloatArray, FloatArray]:
     """(steps, count, joints) positions and velocities over a time, under one command."""
     positions, velocities = [], []
     for _ in range(round(seconds / physics.timestep)):
@@ -145,7 +143,7 @@ BRICK = f"""
 WEIGHT_SENSOR = '<sensor><touch name="weight" site="hull"/></sensor>'
 
 
-def _slide(engine: Engine, angles: Values, seconds: float) -> tuple[Physics, Values]:
+def _slide(engine: Engine, angles: FloatArray, seconds: float) -> tuple[Physics, FloatArray]:
     """(steps, count) m that a brick has slid on slopes of (count,) rad."""
     physics = engine(make_robot(BRICK + IDLE), len(angles))
     pull = GRAVITY * np.stack((np.sin(angles), 0.0 * angles, -np.cos(angles)), axis=1)
@@ -213,7 +211,7 @@ def mass_matrix(engine: Engine) -> float:
     return float(np.abs(found - exact).max() / np.abs(exact).max())
 
 
-def _full_mass(model: mujoco.MjModel, position: Values) -> Values:
+def _full_mass(model: mujoco.MjModel, position: FloatArray) -> FloatArray:
     """(nv, nv) inertia of a model without armature."""
     data = mujoco.MjData(model)
     data.qpos[:] = position
@@ -266,7 +264,7 @@ def energy_drift(engine: Engine) -> float:
     return float(abs(tail - first) / (first - lowest))
 
 
-def _energy(model: mujoco.MjModel, position: Values, velocity: Values) -> float:
+def _energy(model: mujoco.MjModel, position: FloatArray, velocity: FloatArray) -> float:
     """J, kinetic and potential."""
     data = mujoco.MjData(model)
     data.qpos[:], data.qvel[:] = position, velocity

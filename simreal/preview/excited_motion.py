@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
 from simreal.action import ActionPipeline
 from simreal.contract import Contract
@@ -15,8 +14,7 @@ from simreal.figure import WireFigure, wire_figure
 from simreal.physics import MujocoPhysics
 from simreal.physics.interface import Start
 from simreal.randomization.world import World
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 SECONDS = 2.0
 PAUSE = 0.1
@@ -42,10 +40,10 @@ class Motions:
         frame_rate: Hz.
     """
 
-    time: Values
-    command: Values
-    position: Values
-    reading: Values
+    time: FloatArray
+    command: FloatArray
+    position: FloatArray
+    reading: FloatArray
     figures: list[WireFigure]
     frame_rate: float
 
@@ -58,14 +56,14 @@ class Response:
     nominal: Motions
 
     @property
-    def distance(self) -> Values:
+    def distance(self) -> FloatArray:
         """(robots, joints) root mean square of the difference from the nominal robot's motion."""
         difference = self.sampled.position - self.nominal.position
-        distance: Values = np.sqrt(np.mean(difference**2, axis=1))
+        distance: FloatArray = np.sqrt(np.mean(difference**2, axis=1))
         return distance
 
 
-def chirp(control_rate: float) -> Values:
+def chirp(control_rate: float) -> FloatArray:
     """(steps,) actions in [-1, 1]: a pause, then a cosine of rising frequency, which begins with a step.
 
     A cosine, since a motor's torque that begins as a sine leaves a drift.
@@ -77,11 +75,11 @@ def chirp(control_rate: float) -> Values:
     time = (np.arange(round(SECONDS * control_rate)) - rest) / control_rate
     lowest, highest = (min(limit, control_rate / 4.0) for limit in (LOWEST, HIGHEST))
     cycles = lowest * time + 0.5 * (highest - lowest) / (SECONDS - PAUSE) * time**2
-    wave: Values = np.where(time >= 0.0, AMPLITUDE * np.cos(2.0 * np.pi * cycles), 0.0)
+    wave: FloatArray = np.where(time >= 0.0, AMPLITUDE * np.cos(2.0 * np.pi * cycles), 0.0)
     return wave
 
 
-def chirp_commands(contract: Contract) -> Values:
+def chirp_commands(contract: Contract) -> FloatArray:
     """(steps + 1, actuators) the chirp on all actuators at once; before it, one of rest."""
     waves = np.concatenate((np.zeros(1), chirp(contract.control_rate)))
     to_command, actuators = ActionPipeline(contract), len(contract.robot.actuators)
@@ -136,16 +134,16 @@ class _Film:
         self._every = max(1, round(control_rate / FRAME_RATE))
         self._models = [copy.copy(world.physics.model) for _ in range(world.physics.count)]
         self._data = mujoco.MjData(world.physics.model)
-        self._frames: list[Values] = []
+        self._frames: list[FloatArray] = []
         self.rate = control_rate / self._every
 
     def take(self, step: int) -> None:
         if step % self._every == 0:
             self._frames.append(np.stack([self._configuration(i) for i in range(len(self._models))]))
 
-    def _configuration(self, robot: int) -> Values:
+    def _configuration(self, robot: int) -> FloatArray:
         self._physics.copy_simulation(robot, self._models[robot], self._data)
-        qpos: Values = self._data.qpos.copy()
+        qpos: FloatArray = self._data.qpos.copy()
         return qpos
 
     def figures(self) -> list[WireFigure]:

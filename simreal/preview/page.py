@@ -25,8 +25,7 @@ from simreal.preview.terrain_picture import terrain_picture
 from simreal.preview.worlds import SAMPLES, Preview, after_number
 from simreal.randomization.randomizer import DrawnPart
 from simreal.report import Card, Page, image_markup, wire_markup
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 MOST_IN_FILM = 12
 """Robots in the moving picture; more would hide each other."""
@@ -170,7 +169,7 @@ def _remarks(preview: Preview, world: int) -> list[str]:
     return remarks
 
 
-def _position(preview: Preview) -> Values:
+def _position(preview: Preview) -> FloatArray:
     """(worlds, columns) where each draw lies in its column's range, 0 to 1; in the middle if held."""
     low, high = _scaled(preview, preview.space.low), _scaled(preview, preview.space.high)
     width = high - low
@@ -178,7 +177,7 @@ def _position(preview: Preview) -> Values:
     return np.where(width > 0, share, 0.5)
 
 
-def _scaled(preview: Preview, values: Values) -> Values:
+def _scaled(preview: Preview, values: FloatArray) -> FloatArray:
     logarithmic = preview.space.logarithmic
     return np.where(logarithmic, np.log(np.where(logarithmic, values, 1.0)), values)
 

@@ -5,17 +5,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from simreal.figure import WireFigure
 from simreal.preview.worlds import SAMPLES, Preview
 from simreal.report import COLOUR, SECOND_COLOUR, line_chart, new_figure
+from simreal.state import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Values = NDArray[np.float64]
 
 BINS = 32
 ACROSS = 4
@@ -122,7 +121,7 @@ def _draw_histogram(axis: Any, preview: Preview, column: int) -> None:
     axis.set_title(preview.label(column), fontsize=7)
 
 
-def rank_correlation(samples: Values) -> Values:
+def rank_correlation(samples: FloatArray) -> FloatArray:
     """(columns, columns) Spearman's rank correlation of (samples, columns)."""
     found = np.atleast_2d(spearmanr(samples).statistic)
     if found.shape == (1, 1):  # of two columns SciPy gives one number

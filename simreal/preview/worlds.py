@@ -7,7 +7,6 @@ for a schedule that narrows the ranges at first) and in `simreal evaluate`.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simreal.contract import Contract
 from simreal.env import BatchEnv
@@ -20,8 +19,7 @@ from simreal.randomization.schedule_interface import Schedule, Space
 from simreal.randomization.schedules import FixedConfig, build_schedule
 from simreal.randomization.world import World
 from simreal.robots import load_robot
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 SAMPLES = 2000
 """Draws for histograms."""
@@ -51,12 +49,12 @@ class Preview:
     seeds: SeedArray
     space: Space
     parts: list[DrawnPart]
-    samples: Values
+    samples: FloatArray
     response: Response
     schedule: Schedule | None
 
     @property
-    def draws(self) -> Values:
+    def draws(self) -> FloatArray:
         """(worlds, columns) of the sampled worlds."""
         return self.samples[: len(self.seeds)]
 
@@ -66,7 +64,7 @@ class Preview:
         return [part.unit for part in self.parts for _ in part.default]
 
     @property
-    def nominal(self) -> Values:
+    def nominal(self) -> FloatArray:
         """(columns,) numbers that mean "as in the model", whether or not they can be drawn."""
         return np.array([value for part in self.parts for value in part.nominal])
 

@@ -24,6 +24,7 @@ from simreal.sensitivity.results import (
     Sweep,
     worst_pairs,
 )
+from simreal.state import FloatArray
 from simreal.statistics import Interval, mean_interval, paired_interval, share_interval
 
 EPISODES = 72
@@ -41,7 +42,6 @@ CHANCES = 4
 HALVES = ((slice(0, None, 2), slice(1, None, 2)), (slice(1, None, 2), slice(0, None, 2)))
 """Episodes that choose points, and episodes that judge them."""
 
-Values = NDArray[np.float64]
 Listen = Callable[[int, int], None]
 """Hears the number of episodes done, and how many there will be at most."""
 
@@ -56,7 +56,7 @@ class _Bench:
         self._listen = listen
         self._done = 0
         self.planned = 0
-        self.draws: Values = np.zeros((0, 0))
+        self.draws: FloatArray = np.zeros((0, 0))
 
     def run_base(self, number: int) -> list[Episode]:
         """The evaluation's own episodes, from number 0 on; their draws are what all others vary."""
@@ -64,12 +64,12 @@ class _Bench:
         self.draws = np.array([list(episode.draw.values()) for episode in episodes])
         return episodes
 
-    def run(self, numbers: NDArray[np.integer], draws: Values) -> list[Episode]:
+    def run(self, numbers: NDArray[np.integer], draws: FloatArray) -> list[Episode]:
         """Run numbered episodes with (episodes, columns) draws."""
         return self._run(numbers, draws, self._wide)
 
     def _run(
-        self, numbers: NDArray[np.integer], draws: Values | None, experiment: BaseExperiment
+        self, numbers: NDArray[np.integer], draws: FloatArray | None, experiment: BaseExperiment
     ) -> list[Episode]:
         seeds = episode_seed(self._seed, numbers)
         episodes = run_given(self._candidate.act, experiment, seeds, draws, None, self._tell)
@@ -185,7 +185,7 @@ def _sweep(bench: _Bench, column: Column, number: int) -> Sweep:
     )
 
 
-def drops(values: Values) -> Values:
+def drops(values: FloatArray) -> FloatArray:
     """What each episode loses from the best point to the worst, the two chosen by other episodes.
 
     The best of several noisy points looks better than it is, and the worst worse. So each half of the
@@ -204,7 +204,7 @@ def drops(values: Values) -> Values:
     return differences
 
 
-def _pair(bench: _Bench, first: Sweep, second: Sweep, alone: Values) -> Pair:
+def _pair(bench: _Bench, first: Sweep, second: Sweep, alone: FloatArray) -> Pair:
     number = min(first.success.shape[1], PAIR_EPISODES)
     values = [thinned(each.column.values, PAIR_POINTS) for each in (first, second)]
     episodes = bench.run_grid([(first.column, values[0]), (second.column, values[1])], number)
@@ -226,13 +226,13 @@ def _pair(bench: _Bench, first: Sweep, second: Sweep, alone: Values) -> Pair:
     )
 
 
-def _predicted(alone: Values, first: Values, second: Values) -> Values:
+def _predicted(alone: FloatArray, first: FloatArray, second: FloatArray) -> FloatArray:
     """(rows, columns) success, if each lowers it by the same factor with the other and without."""
-    product: Values = first.mean(axis=-1) * second.mean(axis=-1)
+    product: FloatArray = first.mean(axis=-1) * second.mean(axis=-1)
     return np.minimum(product / max(float(alone.mean()), 1e-12), 1.0)
 
 
-def gaps(alone: Values, first: Values, second: Values, both: Values) -> Values:
+def gaps(alone: FloatArray, first: FloatArray, second: FloatArray, both: FloatArray) -> FloatArray:
     """How far success of a pair lies below what the single effects predict, where that is farthest.
 
     Each half of the episodes chooses the cell for the other. A value is an episode's share in the gap
@@ -256,12 +256,14 @@ def gaps(alone: Values, first: Values, second: Values, both: Values) -> Values:
     return differences
 
 
-def _shares_of_gap(alone: Values, first: Values, second: Values, both: Values) -> Values:
+def _shares_of_gap(
+    alone: FloatArray, first: FloatArray, second: FloatArray, both: FloatArray
+) -> FloatArray:
     """(rows, columns, episodes) values whose means over the episodes are the gaps."""
     a, b = first.mean(axis=-1, keepdims=True), second.mean(axis=-1, keepdims=True)
     o = max(float(alone.mean()), 1e-12)
     linear = (b / o) * first + (a / o) * second - (a * b / o**2) * alone
-    shares: Values = np.where(a * b > o, 1.0, linear) - both
+    shares: FloatArray = np.where(a * b > o, 1.0, linear) - both
     return shares
 
 
@@ -275,7 +277,7 @@ def _attribute(bench: _Bench, base: Sequence[Episode], columns: Sequence[Column]
     mends, luck = alone.sum(axis=0), chance.mean(axis=0)
     repeated = luck.size
 
-    def share(flags: NDArray[np.bool_] | Values) -> Interval:
+    def share(flags: NDArray[np.bool_] | FloatArray) -> Interval:
         return share_interval(float(flags.sum()), repeated)
 
     named = {column.name: flags for column, flags in zip(columns, alone, strict=True)}

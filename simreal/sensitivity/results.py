@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simreal.evaluate import Summary, interval_json, summary_json
 from simreal.sensitivity.columns import Column
+from simreal.state import FloatArray
 from simreal.statistics import Interval
-
-Values = NDArray[np.float64]
 
 WORST_COLUMNS = 4
 """Columns that are varied in pairs."""
@@ -38,11 +36,11 @@ class Sweep:
 
     column: Column
     curve: list[tuple[float, Summary]]
-    success: Values
+    success: FloatArray
     drop: Interval
     return_drop: Interval
 
-    def success_at(self, values: Sequence[float]) -> Values:
+    def success_at(self, values: Sequence[float]) -> FloatArray:
         """(values, episodes) success at some of the points."""
         return self.success[[self.column.values.index(value) for value in values]]
 
@@ -71,8 +69,8 @@ class Pair:
     second: Column
     first_values: tuple[float, ...]
     second_values: tuple[float, ...]
-    success: Values
-    predicted: Values
+    success: FloatArray
+    predicted: FloatArray
     gap: Interval
 
     @property

@@ -19,6 +19,7 @@ from simreal.episodes import DIVERGED, MADE_READY, TIME_LIMIT, Environment, Step
 from simreal.experiment import SuiteExperiment
 from simreal.observation import Float32Array
 from simreal.physics.interface import Ids
+from simreal.state import FloatArray
 from simreal.suite import simulation
 from simreal.suite.batched import BatchedSimulations, disagreement
 from simreal.suite.drawn_models import DrawnModels
@@ -26,8 +27,6 @@ from simreal.suite.model_fields import Changes
 from simreal.suite.one_by_one import OneByOne, Processes
 from simreal.suite.simulation import Simulation
 from simreal.suite.stepped import Stepped
-
-Values = NDArray[np.float64]
 
 CHECKED = 4
 """Drawn episodes on which a batch must agree with dm_control before it is used."""
@@ -146,7 +145,7 @@ class SuiteEnv(Environment):
             provenance=provenance,
         )
 
-    def _prepare(self, seeds: SeedArray, draws: Values) -> None:
+    def _prepare(self, seeds: SeedArray, draws: FloatArray) -> None:
         self._ready_changes = self._drawn.changes(draws)
 
     def _start(self, ids: Ids, rows: Ids) -> tuple[Float32Array, Float32Array]:

@@ -11,7 +11,6 @@ import sys
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simreal.contract import RobotDescription
 from simreal.errors import UserError, nearest
@@ -20,10 +19,9 @@ from simreal.physics.drives import Drive, effort_limit, read_drives
 from simreal.randomization.build import build_world
 from simreal.randomization.residual import ResidualModel, write_residual
 from simreal.robots import load_robot
+from simreal.state import FloatArray
 from simreal.transfer_bench.target import network_file
 from simreal.transfer_bench.targets import BASES
-
-Values = NDArray[np.float64]
 
 HISTORY = 5
 """Control steps that a network sees."""
@@ -53,7 +51,7 @@ class Law:
     loss: float
     seed: int
 
-    def follow(self, asked: Values, speed: Values, period: float) -> Values:
+    def follow(self, asked: FloatArray, speed: FloatArray, period: float) -> FloatArray:
         """(n,) mean torque in the last of some control steps.
 
         Args:
@@ -70,10 +68,10 @@ class Law:
                 total += self._at_joint(torque, speed) / SUBSTEPS
         return total
 
-    def _at_joint(self, torque: Values, speed: Values) -> Values:
+    def _at_joint(self, torque: FloatArray, speed: FloatArray) -> FloatArray:
         bent = self.knee * np.tanh(torque / self.knee)
         drives = 0.5 + 0.5 * np.tanh(20.0 * bent * speed)
-        left: Values = bent * (1.0 - self.loss * drives)
+        left: FloatArray = bent * (1.0 - self.loss * drives)
         return left
 
 
@@ -103,7 +101,7 @@ def make_network(robot: str) -> ResidualModel:
     return _assembled(robot, machine.description, drives, largest, period, hidden, out)
 
 
-def _fitted(law: Law, period: float) -> tuple[Values, Values]:
+def _fitted(law: Law, period: float) -> tuple[FloatArray, FloatArray]:
     """Layers of one actuator's network: (1 + history, units) and (units,).
 
     Its hidden layer is drawn and stays; there are no biases, so that it is odd and says nothing at rest.
@@ -123,7 +121,7 @@ def _fitted(law: Law, period: float) -> tuple[Values, Values]:
     return hidden, np.linalg.solve(gram, aim).astype(np.float64)
 
 
-def _lessons(random: np.random.Generator) -> tuple[Values, Values]:
+def _lessons(random: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """(n, history) signals, newest first, in those of the largest torque, and (n,) speeds."""
     smooth = random.uniform(0.0, SMOOTHEST, LESSONS)
     steps = [random.standard_normal(LESSONS)]
@@ -138,10 +136,10 @@ def _assembled(
     robot: str,
     description: RobotDescription,
     drives: list[Drive],
-    largest: Values,
+    largest: FloatArray,
     period: float,
-    hidden: Values,
-    out: Values,
+    hidden: FloatArray,
+    out: FloatArray,
 ) -> ResidualModel:
     """One network of all actuators, in which each sees its own joint alone."""
     joints, count = len(description.joints), len(drives)
@@ -152,7 +150,7 @@ def _assembled(
     full = largest / np.array([each.stiffness or each.scale for each in drives])
     fastest = np.array([each.velocity_limit or np.inf for each in description.joints])
     typical = np.tile(fastest / 4.0, HISTORY), np.tile(full / 2.0, HISTORY)
-    deviation: Values = np.concatenate((np.ones(places), *typical)).astype(np.float64)
+    deviation: FloatArray = np.concatenate((np.ones(places), *typical)).astype(np.float64)
     first, last = np.zeros((1, features, count * UNITS)), np.zeros((1, count * UNITS, count))
     for actuator, joint in enumerate(driven):
         own = slice(actuator * UNITS, (actuator + 1) * UNITS)

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simreal.action import ActionPipeline
 from simreal.adapt.limit_monitor import beyond_limits, measured_limits
@@ -19,8 +18,6 @@ from simreal.robots import load_robot
 from simreal.state import FloatArray, RobotCommand
 from simreal.transfer_bench.hidden_robot import HiddenRobot
 from simreal.transfer_bench.meetings import Meeting
-
-Values = NDArray[np.float64]
 
 RAMP = 0.5
 """s, in which an excitation swells."""

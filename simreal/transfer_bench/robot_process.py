@@ -13,7 +13,6 @@ import sys
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simreal.contract import RobotDescription
 from simreal.deploy.sim_wire import (
@@ -39,7 +38,6 @@ from simreal.state import FloatArray
 from simreal.transfer_bench.targets import find_target, target_experiment
 
 ONE = np.array([0])
-Values = NDArray[np.float64]
 LONGEST = 3600.0
 """s, after which even a robot that nothing stops is put back."""
 
@@ -144,7 +142,7 @@ class HeldBody:
         return self._state()
 
     def _state(self) -> StatePacket:
-        time: Values = np.array([self._elapsed * self._period])
+        time: FloatArray = np.array([self._elapsed * self._period])
         return StatePacket(0, round(1e9 * time[0]), self._world.read(time).row(0))
 
 

@@ -9,13 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simreal.errors import missing_extra
+from simreal.state import FloatArray
 from simreal.statistics import Interval
 from simreal.transfer_bench.results import Result
-
-Values = NDArray[np.float64]
 
 RESAMPLES = 2000
 WORST, BEST = "none", "oracle"
@@ -51,7 +49,7 @@ class Line:
     ended_early: float
 
 
-def interquartile_mean(values: Values) -> float:
+def interquartile_mean(values: FloatArray) -> float:
     """Mean of the middle half of (seeds,) numbers."""
     try:
         from rliable.metrics import aggregate_iqm
@@ -80,7 +78,7 @@ def lines(results: Sequence[Result]) -> list[Line]:
     ]
 
 
-def _resampled(key: tuple[str, str, str], found: Sequence[Result]) -> dict[str, Values]:
+def _resampled(key: tuple[str, str, str], found: Sequence[Result]) -> dict[str, FloatArray]:
     """Interquartile mean of the seeds, and then of each resample of them, by measure.
 
     What a single seed would be on another draw, nobody knows: its resamples are nan.
@@ -96,7 +94,7 @@ def _resampled(key: tuple[str, str, str], found: Sequence[Result]) -> dict[str, 
     return result
 
 
-def _interval(drawn: Values) -> Interval:
+def _interval(drawn: FloatArray) -> Interval:
     """Of a value and its resamples, those left out that are none."""
     known = drawn[1:][np.isfinite(drawn[1:])]
     low, high = np.quantile(known, (0.025, 0.975)) if len(known) else (np.nan, np.nan)
@@ -104,7 +102,7 @@ def _interval(drawn: Values) -> Interval:
 
 
 def _gap(
-    drawn: Mapping[tuple[str, str, str], dict[str, Values]], key: tuple[str, str, str], name: str
+    drawn: Mapping[tuple[str, str, str], dict[str, FloatArray]], key: tuple[str, str, str], name: str
 ) -> Interval:
     worst, best = (drawn.get((*key[:2], arm)) for arm in (WORST, BEST))
     if worst is None or best is None:

@@ -6,7 +6,6 @@ from dataclasses import replace
 import mujoco
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from simreal.errors import UserError
 from simreal.identification.fitting import Cutting, fit_model, predict_windows
@@ -19,7 +18,6 @@ from simreal.identification.windows import cut
 from simreal.robots import Robot
 
 Record = Callable[..., Recording]
-Values = NDArray[np.float64]
 
 
 def moved_by(

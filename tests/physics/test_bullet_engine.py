@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 pytest.importorskip("pybullet", reason="PyBullet is not installed")
 
@@ -12,8 +11,8 @@ from simreal.physics.bullet_engine import BulletPhysics
 from simreal.physics.interface import Start
 from simreal.physics.shared_checks import IDLE, make_robot
 from simreal.robots import load_robot
+from simreal.state import FloatArray
 
-Values = NDArray[np.float64]
 ENGINES = (MujocoPhysics, BulletPhysics)
 RATE, LATENCY = 100.0, 0.02
 
@@ -30,7 +29,7 @@ def start_qubes(physics: Physics) -> None:
     physics.reset(np.arange(count), start, rng.uniform(-2, 2, (count, 1)))
 
 
-def run(physics: Physics, steps: int, seed: int = 1) -> Values:
+def run(physics: Physics, steps: int, seed: int = 1) -> FloatArray:
     """(steps, count, substeps, joints) positions under random commands, the same for any count."""
     commands = np.random.default_rng(seed).uniform(-4, 4, (steps, 1, 1))
     trace = []
@@ -81,7 +80,7 @@ def test_a_field_acts_as_in_mujoco(name: str, factor: float) -> None:
     assert other > 5e-3  # or the factor would prove nothing
 
 
-def run_compiled(like: Values) -> Values:
+def run_compiled(like: FloatArray) -> FloatArray:
     physics = qubes(2)[0]
     physics.field("dof_frictionloss")[:] = 0.0
     physics.commit(np.arange(2))

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from simreal.contract import Actuator, Joint, RobotDescription
 from simreal.errors import UserError
@@ -16,8 +15,7 @@ from simreal.physics.interface import Start
 from simreal.physics.model import compile_model
 from simreal.robots import Robot, load_robot
 from simreal.robots.loader import RobotConfig
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 SUBSTEPS = 5
 RATE = 100.0
@@ -62,7 +60,7 @@ def two_links(tmp_path: Path) -> Robot:
     return Robot(RobotConfig(description=description), path)
 
 
-def starts(count: int, joints: int = 2, actuators: int = 1) -> tuple[Values, Values, Values]:
+def starts(count: int, joints: int = 2, actuators: int = 1) -> tuple[FloatArray, FloatArray, FloatArray]:
     rng = np.random.default_rng(count)
     return (
         rng.uniform(-1, 1, (count, joints)),
@@ -72,8 +70,12 @@ def starts(count: int, joints: int = 2, actuators: int = 1) -> tuple[Values, Val
 
 
 def plain_loop(
-    model: mujoco.MjModel, position: Values, velocity: Values, before: Values, targets: Values
-) -> Values:
+    model: mujoco.MjModel,
+    position: FloatArray,
+    velocity: FloatArray,
+    before: FloatArray,
+    targets: FloatArray,
+) -> FloatArray:
     """(steps * SUBSTEPS, nq) positions of one `MjData` under (steps, nu) targets."""
     data = mujoco.MjData(model)
     data.qpos[:], data.qvel[:], data.ctrl[:] = position, velocity, before
@@ -91,7 +93,7 @@ def plain_loop(
     return np.array(trace)
 
 
-def run(physics: MujocoPhysics, targets: Values) -> Values:
+def run(physics: MujocoPhysics, targets: FloatArray) -> FloatArray:
     """(steps * SUBSTEPS, count, joints) positions under (steps, count, actuators) targets."""
     trace = []
     for target in targets:
@@ -244,7 +246,7 @@ def test_a_command_that_is_no_number_ends_one_simulation() -> None:
     assert physics.diverged.tolist() == [False, True, False]
 
 
-def heavier_against_the_stop(commit: bool) -> Values:
+def heavier_against_the_stop(commit: bool) -> FloatArray:
     """(steps, joints) motion with all masses tripled, the arm pressed against its stop."""
     physics = qube(2, latency=0.0)
     physics.field("body_mass")[1] *= 3.0

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from simreal.randomization.adr import Adr, AdrConfig
 from simreal.randomization.schedule_interface import NO_TAG, Space
+from simreal.state import FloatArray
 
-Values = NDArray[np.float64]
-Goal = Callable[[Values], NDArray[np.bool_]]
+Goal = Callable[[FloatArray], NDArray[np.bool_]]
 
 
 def space_of(
@@ -27,7 +27,7 @@ def space_of(
     )
 
 
-def train(adr: Adr, goal: Goal, episodes: int, seed: int = 0, batch: int = 50) -> list[Values]:
+def train(adr: Adr, goal: Goal, episodes: int, seed: int = 0, batch: int = 50) -> list[FloatArray]:
     """Run; the ranges after each update."""
     random = np.random.default_rng(seed)
     course = []
@@ -40,7 +40,7 @@ def train(adr: Adr, goal: Goal, episodes: int, seed: int = 0, batch: int = 50) -
     return course
 
 
-def box(values: Values) -> NDArray[np.bool_]:
+def box(values: FloatArray) -> NDArray[np.bool_]:
     """Succeeds for mass in [0.8, 1.4] and latency up to 20 ms; the third column does not matter."""
     mass, latency, _ = values.T
     return (mass >= 0.8) & (mass <= 1.4) & (latency <= 20.0)

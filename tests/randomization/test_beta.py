@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from scipy import stats
 from scipy.optimize import approx_fprime
 
 from simreal.randomization import beta
+from simreal.state import FloatArray
 
-Values = NDArray[np.float64]
 PARAMETER = st.floats(1.0, 100.0)
 PARAMETERS = st.lists(st.tuples(PARAMETER, PARAMETER), min_size=1, max_size=4).map(
     lambda pairs: np.array(pairs).T
@@ -18,7 +17,7 @@ PARAMETERS = st.lists(st.tuples(PARAMETER, PARAMETER), min_size=1, max_size=4).m
 
 
 @given(PARAMETERS)
-def test_entropy_and_density_are_those_of_scipy(parameters: Values) -> None:
+def test_entropy_and_density_are_those_of_scipy(parameters: FloatArray) -> None:
     reference = stats.beta(*parameters)
     np.testing.assert_allclose(beta.entropy(parameters), reference.entropy(), atol=1e-8)
     positions = np.random.default_rng(0).uniform(0.01, 0.99, (20, parameters.shape[1]))
@@ -32,11 +31,11 @@ def test_entropy_and_density_are_those_of_scipy(parameters: Values) -> None:
 
 @settings(max_examples=40)
 @given(PARAMETERS, st.floats(0.5, 2.0))
-def test_gradients_are_those_of_finite_differences(parameters: Values, factor: float) -> None:
+def test_gradients_are_those_of_finite_differences(parameters: FloatArray, factor: float) -> None:
     parameters = parameters + 0.5
     other = parameters * factor + 0.1
 
-    def numeric(function: Callable[[Values], float]) -> Values:
+    def numeric(function: Callable[[FloatArray], float]) -> FloatArray:
         flat = approx_fprime(
             parameters.ravel(),
             lambda x: function(x.reshape(parameters.shape)),

@@ -9,9 +9,9 @@ from scipy.optimize import approx_fprime, brentq
 from simreal.randomization import beta
 from simreal.randomization.doraemon import Doraemon, DoraemonConfig, Episodes, widen
 from simreal.randomization.schedule_interface import Space
+from simreal.state import FloatArray
 
-Values = NDArray[np.float64]
-Goal = Callable[[Values], NDArray[np.bool_]]
+Goal = Callable[[FloatArray], NDArray[np.bool_]]
 
 
 def space_of(columns: int, nominal: float = 0.5) -> Space:
@@ -26,7 +26,9 @@ def space_of(columns: int, nominal: float = 0.5) -> Space:
     )
 
 
-def train(schedule: Doraemon, goal: Goal, episodes: int, seed: int = 0, batch: int = 50) -> list[Values]:
+def train(
+    schedule: Doraemon, goal: Goal, episodes: int, seed: int = 0, batch: int = 50
+) -> list[FloatArray]:
     """Run; the entropies after each update."""
     random = np.random.default_rng(seed)
     course = []
@@ -45,16 +47,16 @@ def success(schedule: Doraemon, goal: Goal, number: int = 20_000) -> float:
     return float(goal(schedule.draw(uniform, np.ones((number, 2))).values).mean())
 
 
-def always(values: Values) -> NDArray[np.bool_]:
+def always(values: FloatArray) -> NDArray[np.bool_]:
     return np.ones(len(values), dtype=np.bool_)
 
 
-def near_the_middle(values: Values) -> NDArray[np.bool_]:
+def near_the_middle(values: FloatArray) -> NDArray[np.bool_]:
     """Succeeds in the middle half of the first column; the others do not matter."""
     return np.abs(values[:, 0] - 0.5) < 0.25
 
 
-def samples(parameters: Values, number: int, goal: Goal, seed: int = 0) -> Episodes:
+def samples(parameters: FloatArray, number: int, goal: Goal, seed: int = 0) -> Episodes:
     uniform = np.random.default_rng(seed).random((number, parameters.shape[1]))
     positions = beta.quantile(parameters, uniform)
     statistics = beta.logarithms(positions)
@@ -130,7 +132,7 @@ def test_widening_stops_at_the_widest_distribution_that_still_succeeds(seed: int
 
 
 def test_success_stays_near_its_bound_with_many_columns() -> None:
-    def joint(values: Values) -> NDArray[np.bool_]:
+    def joint(values: FloatArray) -> NDArray[np.bool_]:
         return (np.abs(values - 0.5) < 0.4).all(axis=1)
 
     schedule = Doraemon(DoraemonConfig(), space_of(16))

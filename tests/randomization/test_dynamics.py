@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from simreal.errors import UserError
@@ -17,8 +16,8 @@ from simreal.physics.interface import Start
 from simreal.randomization.parameters import PARAMETERS
 from simreal.randomization.parameters.dynamics import DYNAMICS
 from simreal.robots import Robot
+from simreal.state import FloatArray
 
-Values = NDArray[np.float64]
 MakeTrial = Callable[[str | Robot, int], Any]
 Edit = Callable[[mujoco.MjSpec], None]
 Entries = list[tuple[str, str | None, float]]
@@ -56,7 +55,7 @@ ROD = machine(
 )
 
 
-def speeds(positions: Values) -> Values:
+def speeds(positions: FloatArray) -> FloatArray:
     return np.diff(positions, axis=1) / TIMESTEP
 
 
@@ -352,7 +351,7 @@ class TestTheSurroundings:
         assert speed == pytest.approx(2.0 * np.exp(-rate), rel=0.01)
 
 
-def gravity(trial: Any) -> Values:
+def gravity(trial: Any) -> FloatArray:
     return trial.world.physics.field("opt.gravity")
 
 

@@ -4,14 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.randomization.encoders import Encoders, encoder_defaults
 from simreal.randomization.quantities import Quantities
 from simreal.robots.loader import SensingConfig
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 TIMESTEP = 0.002
 CORNER = 50.0
@@ -24,12 +22,12 @@ def random_of(count: int, run_seed: int = 0) -> EpisodeRandom:
 
 
 def read(
-    motion: Values,
+    motion: FloatArray,
     config: SensingConfig = IDEAL,
     substeps: int = 1,
     random: EpisodeRandom | None = None,
     **errors: Any,
-) -> tuple[Values, Values]:
+) -> tuple[FloatArray, FloatArray]:
     """Readings of (count, samples, joints) true positions, from the first on, and velocities."""
     count, length, joints = motion.shape
     random = random or random_of(count)
@@ -48,7 +46,7 @@ def read(
     return found[0], found[1]
 
 
-def wander(count: int = 2, length: int = 61, joints: int = 2, seed: int = 0) -> Values:
+def wander(count: int = 2, length: int = 61, joints: int = 2, seed: int = 0) -> FloatArray:
     steps = np.random.default_rng(seed).normal(scale=0.05, size=(count, length, joints))
     return steps.cumsum(axis=1)
 

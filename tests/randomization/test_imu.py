@@ -6,7 +6,6 @@ from typing import Any
 import mujoco
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from simreal.errors import UserError
 from simreal.physics.interface import Start
@@ -14,8 +13,7 @@ from simreal.randomization.build import build_world
 from simreal.randomization.randomizer import Randomizer
 from simreal.randomization.specification import constant
 from simreal.randomization.world import World
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 GRAVITY = 9.81
 MODEL = """
@@ -44,7 +42,7 @@ MODEL = """
 </mujoco>"""
 
 
-def sensed(world: World, name: str, speed: float = 0.0) -> Values:
+def sensed(world: World, name: str, speed: float = 0.0) -> FloatArray:
     """(count, dimension) of a sensor of the model, while the head turns."""
     physics = world.physics
     everyone = np.arange(physics.count)
@@ -55,11 +53,11 @@ def sensed(world: World, name: str, speed: float = 0.0) -> Values:
     physics._batch.forward(everyone)
     sensor = physics.model.sensor(name)
     first = int(sensor.adr[0])
-    found: Values = readings[:, first : first + int(sensor.dim[0])].copy()
+    found: FloatArray = readings[:, first : first + int(sensor.dim[0])].copy()
     return found
 
 
-def rotation(vector: Any) -> Values:
+def rotation(vector: Any) -> FloatArray:
     """The matrix of a rotation vector."""
     angle = float(np.linalg.norm(vector))
     quaternion, matrix = np.zeros(4), np.zeros(9)

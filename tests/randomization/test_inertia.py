@@ -18,8 +18,8 @@ from simreal.randomization.inertia import masses_of, principal
 from simreal.randomization.randomizer import Randomizer
 from simreal.randomization.specification import ParameterConfig
 from simreal.robots import Robot, load_robot
+from simreal.state import FloatArray
 
-Values = NDArray[np.float64]
 MakeTrial = Callable[[str | Robot, int], Any]
 Edit = Callable[[mujoco.MjSpec], None]
 
@@ -72,7 +72,7 @@ def period(mass: float, out: float, about_centre: float, start: float = 0.1) -> 
     return 2.0 * math.pi * math.sqrt(inertia / (mass * GRAVITY * out)) * (1.0 + start**2 / 16.0)
 
 
-def periods(angles: Values, timestep: float = 0.001) -> list[float]:
+def periods(angles: FloatArray, timestep: float = 0.001) -> list[float]:
     """Of each simulation's swing, s; (count, steps) angles that begin with the largest."""
     found = []
     for row in angles:
@@ -322,7 +322,7 @@ def test_an_arm_on_a_floor_moves_as_a_model_compiled_with_the_change(
     assert np.abs(moved[1] - trial.compiled(without_air, 0.5, velocity)).max() > 1e-3
 
 
-def point_masses(model: mujoco.MjModel, body: int) -> tuple[Values, Values]:
+def point_masses(model: mujoco.MjModel, body: int) -> tuple[FloatArray, FloatArray]:
     """Six of them with the mass, centre and inertia of a compiled body: (6,) kg and (6, 3) m."""
     mass, inertia = model.body_mass[body], model.body_inertia[body]
     second = np.maximum(0.5 * inertia.sum() - inertia, 0.0)
@@ -332,7 +332,7 @@ def point_masses(model: mujoco.MjModel, body: int) -> tuple[Values, Values]:
     return np.full(6, mass / 6.0), points
 
 
-def tensor(masses: Values, points: Values) -> tuple[Values, Values, Values]:
+def tensor(masses: FloatArray, points: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Total mass, centre and inertia about it, by summation over (..., k) and (..., k, 3)."""
     total = masses.sum(axis=-1)
     centre = (masses[..., None] * points).sum(axis=-2) / total[..., None]
@@ -342,7 +342,7 @@ def tensor(masses: Values, points: Values) -> tuple[Values, Values, Values]:
     return total, centre, (masses[..., None, None] * (squares - outer)).sum(axis=-3)
 
 
-def inconsistent(mass: Values, inertia: Values, frame: Values) -> NDArray[np.bool_]:
+def inconsistent(mass: FloatArray, inertia: FloatArray, frame: FloatArray) -> NDArray[np.bool_]:
     """Which bodies no distribution of positive masses can have; (...) and (..., 3) and (..., 4)."""
     low, middle, high = np.moveaxis(np.sort(inertia, axis=-1), -1, 0)
     return (
@@ -391,7 +391,7 @@ def test_ten_thousand_draws_over_the_widest_ranges_are_all_physical(
     assert counted == 0
 
 
-def _faults(trial: Any, drawn: dict[str, Values], bodies: NDArray[np.intp]) -> NDArray[np.bool_]:
+def _faults(trial: Any, drawn: dict[str, FloatArray], bodies: NDArray[np.intp]) -> NDArray[np.bool_]:
     """(simulations, bodies) that are unphysical, or not what the same changes make of point masses."""
     physics = trial.world.physics
     links = {link.body: link for link in trial.world.inertia.links}
@@ -414,8 +414,8 @@ def _faults(trial: Any, drawn: dict[str, Values], bodies: NDArray[np.intp]) -> N
 
 
 def _changed(
-    masses: Values, points: Values, drawn: dict[str, Values], name: str, link: Any
-) -> tuple[Values, Values]:
+    masses: FloatArray, points: FloatArray, drawn: dict[str, FloatArray], name: str, link: Any
+) -> tuple[FloatArray, FloatArray]:
     """The point masses after all that was drawn, a payload among them, for all simulations."""
     count = len(drawn[f"mass[{name}]"])
     masses = masses * drawn[f"mass[{name}]"]
@@ -426,7 +426,7 @@ def _changed(
         points = points + (further * along)[..., None] * link.direction
     x, y, z = np.moveaxis(points - points.mean(axis=1, keepdims=True), -1, 0)
 
-    def of(parameter: str, axis: str) -> Values:
+    def of(parameter: str, axis: str) -> FloatArray:
         return drawn[f"{parameter}[{name}.{axis}]"]
 
     stretch = {axis: of("inertia_stretch", axis) for axis in "xyz"}

@@ -2,17 +2,15 @@
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.randomization.sensing import IMU, Sensing
 from simreal.robots.loader import ImuConfig, SensingConfig
-from simreal.state import RobotState
+from simreal.state import FloatArray, RobotState
 
 COUNT, SUBSTEPS, TIMESTEP = 400, 4, 0.005
 CONFIG = SensingConfig(imu=ImuConfig(orientation="o", angular_velocity="w", linear_acceleration="a"))
-Values = NDArray[np.float64]
 
 
 class Trial:
@@ -28,7 +26,7 @@ class Trial:
         beside = {IMU: self.true(0.0)[:, 0]}
         self.sensing.reset(np.arange(COUNT), joints, joints, self.random, beside)
 
-    def true(self, rate: float) -> Values:
+    def true(self, rate: float) -> FloatArray:
         """(count, 1, 10) turning about z at a rate, upright."""
         reading = np.zeros((COUNT, 1, 10))
         reading[..., 0], reading[..., 6], reading[..., 9] = 1.0, rate, 9.81
@@ -43,7 +41,7 @@ class Trial:
         return self.sensing.read(np.zeros(COUNT))
 
 
-def angular(state: RobotState) -> Values:
+def angular(state: RobotState) -> FloatArray:
     assert state.angular_velocity is not None
     return state.angular_velocity
 

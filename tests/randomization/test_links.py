@@ -9,13 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from simreal.physics.model import compile_model
 from simreal.randomization.links import along_links, find_links
 from simreal.robots import Robot, load_robot
 
-Values = NDArray[np.float64]
 MakeTrial = Callable[[str | Robot, int], Any]
 MakeRobot = Callable[[str], Robot]
 

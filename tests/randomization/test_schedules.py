@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from simreal.config import Config, parse
@@ -13,8 +12,7 @@ from simreal.errors import UserError
 from simreal.randomization.distributions import Distribution
 from simreal.randomization.schedule_interface import NO_TAG, Schedule, Space
 from simreal.randomization.schedules import FixedConfig, ScheduleConfig, build_schedule
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 EDGE_OF_ONE = float(np.nextafter(1.0, 0.0))
 UNIFORM = st.one_of(st.floats(0.0, EDGE_OF_ONE), st.sampled_from([0.0, 1e-300, EDGE_OF_ONE]))
@@ -65,7 +63,7 @@ def made(space: Space, **config: Any) -> Schedule:
     return build_schedule(CONFIG.validate_python(config), space)
 
 
-def live(schedule: Schedule, episodes: int, success: float, seed: int, batch: int = 10) -> Values:
+def live(schedule: Schedule, episodes: int, success: float, seed: int, batch: int = 10) -> FloatArray:
     """Train: draw, succeed by chance, record, update. All values drawn, in order."""
     random = np.random.default_rng(seed)
     seen = [np.empty((0, len(schedule.space.columns)))]
@@ -78,7 +76,7 @@ def live(schedule: Schedule, episodes: int, success: float, seed: int, batch: in
     return np.concatenate(seen)
 
 
-def uniforms(columns: int) -> st.SearchStrategy[Values]:
+def uniforms(columns: int) -> st.SearchStrategy[FloatArray]:
     row = st.lists(UNIFORM, min_size=columns, max_size=columns)
     return st.lists(row, min_size=1, max_size=8).map(np.array)
 
@@ -87,7 +85,7 @@ def uniforms(columns: int) -> st.SearchStrategy[Values]:
 @settings(max_examples=20)
 @given(uniform=uniforms(6), choice=uniforms(2), success=st.floats(0, 1), seed=st.integers(0, 99))
 def test_draws_stay_within_the_ranges(
-    config: dict[str, Any], uniform: Values, choice: Values, success: float, seed: int
+    config: dict[str, Any], uniform: FloatArray, choice: FloatArray, success: float, seed: int
 ) -> None:
     schedule = made(mixed_space(), **config)
     live(schedule, 100, success, seed)
@@ -164,7 +162,7 @@ def test_by_step_leads_from_nominal_to_the_configured_distributions() -> None:
     target = space.quantile(uniform)
     moved = space.moved
 
-    def draw() -> Values:
+    def draw() -> FloatArray:
         return schedule.draw(uniform, uniform[:, :2]).values
 
     np.testing.assert_array_equal(draw()[:, moved], np.tile(space.nominal[moved], (300, 1)))

@@ -16,8 +16,7 @@ from simreal.randomization.randomizer import Randomizer
 from simreal.randomization.specification import ParameterConfig, Specification
 from simreal.randomization.world import World
 from simreal.robots import load_robot
-
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
 
 ARM, PENDULUM = 0, 1
 STEPS = 300
@@ -66,7 +65,7 @@ def swing(count: int = 1, pins: dict[str, float] | None = None, **entries: Any) 
     return follow(world, random)
 
 
-def follow(world: World, random: EpisodeRandom) -> tuple[Values, Values, Values]:
+def follow(world: World, random: EpisodeRandom) -> tuple[FloatArray, FloatArray, FloatArray]:
     physics, count = world.physics, world.physics.count
     start = np.tile([0.5, 1.5], (count, 1))
     world.reset(np.arange(count), Start(start, 0.0 * start), np.zeros((count, 1)), random)
@@ -81,7 +80,7 @@ def follow(world: World, random: EpisodeRandom) -> tuple[Values, Values, Values]
     return tuple(np.stack(each, axis=1) for each in (truth, positions, velocities))  # type: ignore[return-value]
 
 
-def shifted(truth: Values, steps: int) -> Values:
+def shifted(truth: FloatArray, steps: int) -> FloatArray:
     """What was true so many steps ago; the start before that."""
     return truth[:, np.maximum(np.arange(STEPS + 1) - steps, 0)]
 
@@ -190,7 +189,9 @@ def experiment(**ranges: tuple[float, float]) -> Any:
     return loaded.model_copy(update={"randomization": section})
 
 
-def observations(env: BatchEnv, ids: NDArray[np.int64], first: Values, actions: Values) -> Values:
+def observations(
+    env: BatchEnv, ids: NDArray[np.int64], first: FloatArray, actions: FloatArray
+) -> FloatArray:
     """(steps + 1, len(ids), size) of rows of an environment; the other rows act anyhow."""
     seen = [first[ids].copy()]
     for number, action in enumerate(actions):

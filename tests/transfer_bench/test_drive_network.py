@@ -2,20 +2,18 @@
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from simreal.errors import UserError
 from simreal.make_environment import make_environment
 from simreal.randomization.residual import ResidualModel, read_residual
+from simreal.state import FloatArray
 from simreal.transfer_bench.drive_network import HISTORY, LAWS, make_network
 from simreal.transfer_bench.robot_process import HeldBody
 from simreal.transfer_bench.target import network_file
 from simreal.transfer_bench.targets import TARGETS, find_target, target_experiment
 
-Values = NDArray[np.float64]
 
-
-def torques(model: ResidualModel, signals: Values, speed: float = 0.0) -> Values:
+def torques(model: ResidualModel, signals: FloatArray, speed: float = 0.0) -> FloatArray:
     """(actuators,) in shares of the largest, of (history,) signals likewise, newest first."""
     joints, actuators = len(model.joints), len(model.servos)
     velocities = np.zeros((1, HISTORY, joints))
@@ -24,7 +22,7 @@ def torques(model: ResidualModel, signals: Values, speed: float = 0.0) -> Values
     velocities[0, :, model.driven] = speed * fastest[model.driven][:, None]
     full = 2.0 * model.deviation[-actuators:]
     features = model.features(np.zeros((1, joints)), velocities, signals[None, :, None] * full)
-    torque: Values = model.torque(features)[0][0] / model.scale
+    torque: FloatArray = model.torque(features)[0][0] / model.scale
     return torque
 
 
@@ -87,7 +85,7 @@ def test_target_c_has_one_and_the_others_have_none(robot: str) -> None:
     assert having == ["c"]
 
 
-def settled(moved: Values, noise: float) -> None:
+def settled(moved: FloatArray, noise: float) -> None:
     """That (steps, joints) positions move and then lie still, but for what encoders add."""
     assert np.ptp(moved, axis=0).max() > 0.1
     assert moved[-25:].std(axis=0).max() < noise

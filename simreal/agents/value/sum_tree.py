@@ -4,7 +4,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-Values = NDArray[np.float64]
+from simreal.state import FloatArray
+
 Places = NDArray[np.int64]
 
 
@@ -25,11 +26,11 @@ class SumTree:
         """Sum of all priorities."""
         return float(self._nodes[1])
 
-    def priority(self, places: Places) -> Values:
+    def priority(self, places: Places) -> FloatArray:
         """(n,) priorities of places."""
         return self._nodes[self._leaves + places]
 
-    def update(self, places: Places, priorities: Values) -> None:
+    def update(self, places: Places, priorities: FloatArray) -> None:
         """Set priorities; of a place that is named twice, the last one counts.
 
         Args:
@@ -38,7 +39,7 @@ class SumTree:
         """
         _update(self._nodes, self._leaves, places, np.asarray(priorities, dtype=np.float64))
 
-    def find(self, sums: Values) -> Places:
+    def find(self, sums: FloatArray) -> Places:
         """The places at which the running sum of priorities, in their order, exceeds given sums.
 
         Args:
@@ -52,7 +53,7 @@ class SumTree:
 
 
 @njit(cache=True)
-def _update(nodes: Values, leaves: int, places: Places, priorities: Values) -> None:
+def _update(nodes: FloatArray, leaves: int, places: Places, priorities: FloatArray) -> None:
     for each in range(places.size):
         node = leaves + places[each]
         nodes[node] = priorities[each]
@@ -62,7 +63,7 @@ def _update(nodes: Values, leaves: int, places: Places, priorities: Values) -> N
 
 
 @njit(cache=True)
-def _find(nodes: Values, leaves: int, sums: Values) -> Places:
+def _find(nodes: FloatArray, leaves: int, sums: FloatArray) -> Places:
     found = np.empty(sums.size, np.int64)
     for each in range(sums.size):
         rest, node = sums[each], 1
