@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from simreal.contract import RobotDescription
 from simreal.episode_random import EpisodeRandom
 from simreal.errors import UserError, missing_extra
-from simreal.physics.interface import Ids, Physics, StepLaw
+from simreal.physics.interface import Physics, StepLaw
 from simreal.randomization.backlash import Backlash
 from simreal.randomization.command_channel import CommandChannel
 from simreal.randomization.drives import law_is_affine, make_drives
 from simreal.randomization.motor import Motor
 from simreal.randomization.quantities import Quantities
 from simreal.randomization.stribeck_friction import StribeckFriction
-from simreal.state import FloatArray
+from simreal.state import FloatArray, Ids
 
 if TYPE_CHECKING:
     from simreal.randomization.compiled_drives import CompiledDrives

@@ -4,9 +4,8 @@ import mujoco
 import numpy as np
 
 from simreal.episode_random import EpisodeRandom
-from simreal.physics.interface import Ids
 from simreal.randomization.drives import Drives, at
-from simreal.state import FloatArray
+from simreal.state import FloatArray, Ids
 
 
 class Backlash:

@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 from scipy.fft import dctn, idctn
 
 from simreal.episode_random import EpisodeRandom
-from simreal.physics.interface import Ids
 from simreal.randomization.quantities import Quantities
-from simreal.state import FloatArray
+from simreal.state import FloatArray, Ids
 
 Images = NDArray[np.uint8]
 Pixels = NDArray[np.float32]

@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.episode_random import EpisodeRandom, stream_keys
-from simreal.physics.interface import Ids
 from simreal.randomization.drives import Drives
-from simreal.state import FloatArray
+from simreal.state import FloatArray, Ids
 
 CHANCES = {
     "drop_probability": "command drop",

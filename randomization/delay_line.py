@@ -4,9 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.errors import UserError
-from simreal.state import FloatArray
-
-Ids = NDArray[np.integer]
+from simreal.state import FloatArray, Ids
 
 
 class DelayLine:

@@ -8,9 +8,7 @@ from numpy.typing import NDArray
 
 from simreal.episode_random import EpisodeRandom
 from simreal.randomization.delay_line import DelayLine
-from simreal.state import FloatArray
-
-Ids = NDArray[np.integer]
+from simreal.state import FloatArray, Ids
 
 
 class Device(ABC):

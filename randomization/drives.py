@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.contract import RobotDescription
-from simreal.physics.interface import Ids, Physics
+from simreal.physics.interface import Physics
 from simreal.physics.layout import columns
 from simreal.randomization.quantities import Quantities
-from simreal.state import FloatArray
+from simreal.state import FloatArray, Ids
 
 Columns = slice | NDArray[np.int64]
 

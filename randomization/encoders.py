@@ -6,9 +6,8 @@ from numpy.typing import NDArray
 from simreal.episode_random import EpisodeRandom
 from simreal.randomization.quantities import Quantities
 from simreal.robots.loader import SensingConfig
-from simreal.state import FloatArray
+from simreal.state import FloatArray, Ids
 
-Ids = NDArray[np.integer]
 Steps = NDArray[np.integer] | int
 
 ALL = slice(None)

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.episode_random import EpisodeRandom
-from simreal.physics.interface import Ids, Physics
+from simreal.physics.interface import Physics
 from simreal.randomization.actuation import Actuation
 from simreal.randomization.occurrences import ROUNDING, Occurrences
 from simreal.randomization.quantities import Quantities
-from simreal.state import FloatArray
+from simreal.state import FloatArray, Ids
 
 Steps = NDArray[np.integer]
 

@@ -6,11 +6,11 @@ import mujoco
 import numpy as np
 
 from simreal.episode_random import EpisodeRandom
-from simreal.physics.interface import Ids, Start
+from simreal.physics.interface import Start
 from simreal.physics.model import Scene
 from simreal.randomization.quantities import Quantities
 from simreal.randomization.terrain import TerrainConfig, TerrainMap, add_terrain, make_map
-from simreal.state import FloatArray
+from simreal.state import FloatArray, Ids
 
 BY_SHARES = -1.0
 """A kind of terrain that the map's own shares decide."""

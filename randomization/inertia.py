@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from simreal.physics.interface import Ids, Physics
+from simreal.physics.interface import Physics
 from simreal.randomization.links import along_links, find_links, lengthen
 from simreal.randomization.objects import find_objects, resize
 from simreal.randomization.quantities import Quantities
-from simreal.state import FloatArray
+from simreal.state import FloatArray, Ids
 
 FLATTEST = 1e-9
 """Second moments below this share of the largest are raised to it: rounding may make them negative."""

@@ -10,9 +10,7 @@ from simreal.randomization.delay_line import DelayLine
 from simreal.randomization.device import Device
 from simreal.randomization.quantities import Quantities
 from simreal.rotations import multiply, small_rotation
-from simreal.state import FloatArray
-
-Ids = NDArray[np.integer]
+from simreal.state import FloatArray, Ids
 
 CHANNELS = 10
 """Orientation w, x, y, z, angular velocity, linear acceleration."""

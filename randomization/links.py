@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from simreal.physics.interface import Ids, Physics
-from simreal.state import FloatArray
+from simreal.physics.interface import Physics
+from simreal.state import FloatArray, Ids
 
 
 @dataclass(frozen=True, slots=True)

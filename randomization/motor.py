@@ -5,9 +5,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.errors import UserError
-from simreal.physics.interface import Ids
 from simreal.randomization.drives import LAW, SUPPLIED, UNLIMITED, Drives, at
-from simreal.state import FloatArray
+from simreal.state import FloatArray, Ids
 
 FACTORS = ("strength", "kp", "kd", "torque_constant", "resistance", "torque_offset")
 CURVE = ("corner_speed", "no_load_speed")

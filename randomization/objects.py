@@ -6,9 +6,9 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.physics.interface import Ids, Physics
+from simreal.physics.interface import Physics
 from simreal.physics.layout import free_joints
-from simreal.state import FloatArray
+from simreal.state import FloatArray, Ids
 
 SIZED = (
     mujoco.mjtGeom.mjGEOM_SPHERE,

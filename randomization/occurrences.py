@@ -4,8 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.episode_random import EpisodeRandom
-from simreal.physics.interface import Ids
-from simreal.state import FloatArray
+from simreal.state import FloatArray, Ids
 
 SHORTEST_GAP, LONGEST_GAP = 0.5, 1.5
 """Shares of the mean time between two occurrences, all in between equally likely. Exponential times

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from simreal.physics.interface import Ids, as_rows
-from simreal.state import FloatArray
+from simreal.physics.interface import as_rows
+from simreal.state import FloatArray, Ids
 
 
 class Quantities:

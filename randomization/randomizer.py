@@ -24,9 +24,7 @@ from simreal.randomization.specification import (
     members,
 )
 from simreal.randomization.world import World
-from simreal.state import FloatArray
-
-Ids = NDArray[np.integer]
+from simreal.state import FloatArray, Ids
 
 
 class OutOfBoundsError(UserError):

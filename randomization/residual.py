@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from simreal.contract import RobotDescription
 from simreal.errors import UserError
 from simreal.files import describe, write_atomically
-from simreal.physics.interface import Ids, Physics
+from simreal.physics.interface import Physics
 from simreal.randomization.posterior import Source
 from simreal.randomization.quantities import Quantities
-from simreal.state import FloatArray
+from simreal.state import FloatArray, Ids
 
 FORMAT: Final = "simreal-residual"
 VERSION: Final = 1

@@ -15,9 +15,7 @@ from simreal.randomization.inertial_unit import InertialUnit, inertial_defaults
 from simreal.randomization.quantities import Quantities
 from simreal.randomization.tracker import Tracker, tracker_defaults
 from simreal.robots.loader import SensingConfig
-from simreal.state import FloatArray, RobotState
-
-Ids = NDArray[np.integer]
+from simreal.state import FloatArray, Ids, RobotState
 
 IMU, TRACKER = "imu", "tracker"
 """Devices beside the joints' encoders."""

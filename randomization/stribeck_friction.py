@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from simreal.physics.interface import Ids
 from simreal.randomization.drives import Drives, at
+from simreal.state import Ids
 
 STRIBECK_SPEED = 0.1
 """rad/s, where only the ratio is randomized."""

@@ -10,9 +10,7 @@ from simreal.randomization.device import Device
 from simreal.randomization.objects import find_objects
 from simreal.randomization.quantities import Quantities
 from simreal.rotations import multiply, small_rotation
-from simreal.state import POSE, FloatArray
-
-Ids = NDArray[np.integer]
+from simreal.state import POSE, FloatArray, Ids
 
 PLACE, ORIENTATION = slice(0, 3), slice(3, 7)
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from simreal.contract import RobotDescription
 from simreal.episode_random import EpisodeRandom
-from simreal.physics.interface import Ids, Physics, Start
+from simreal.physics.interface import Physics, Start
 from simreal.randomization.actuation import Actuation
 from simreal.randomization.camera_effects import CameraEffects
 from simreal.randomization.events import Events
@@ -19,7 +19,7 @@ from simreal.randomization.residual import Residual
 from simreal.randomization.sensing import IMU, TRACKER, Sensing
 from simreal.randomization.terrain import TerrainMap
 from simreal.robots.loader import ImuConfig
-from simreal.state import FloatArray, RobotState
+from simreal.state import FloatArray, Ids, RobotState
 
 
 @dataclass(slots=True)

@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 
 from simreal.contract import Contract
 from simreal.errors import UserError
-from simreal.state import FloatArray, RobotCommand
-
-Ids = NDArray[np.integer[Any]]
+from simreal.state import FloatArray, Ids, RobotCommand
 
 
 class ActionPipeline:

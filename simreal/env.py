@@ -16,7 +16,6 @@ from simreal.experiment import ExperimentConfig
 from simreal.experiment_contract import make_contract
 from simreal.latencies import CAMERA_LATENCY
 from simreal.observation import Float32Array, ObservationPipeline
-from simreal.physics.interface import Ids
 from simreal.physics.mujoco_engine import MujocoPhysics
 from simreal.privileged import Privileged
 from simreal.randomization.build import build_world
@@ -28,7 +27,7 @@ from simreal.randomization.specification import reach
 from simreal.randomization.terrain import TerrainMap
 from simreal.randomization.world import World
 from simreal.robots import load_robot
-from simreal.state import RobotState
+from simreal.state import Ids, RobotState
 from simreal.symmetry import Symmetry, make_symmetry
 from simreal.tasks import Motion, find_task
 

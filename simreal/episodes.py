@@ -13,10 +13,9 @@ from simreal.episode_random import EpisodeRandom, SeedArray, episode_seed
 from simreal.errors import UserError
 from simreal.images import Images
 from simreal.observation import Float32Array
-from simreal.physics.interface import Ids
 from simreal.randomization.randomizer import Randomizer
 from simreal.randomization.schedule_interface import untagged
-from simreal.state import FloatArray
+from simreal.state import FloatArray, Ids
 from simreal.symmetry import Symmetry
 
 DIVERGED = "diverged"

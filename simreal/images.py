@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.contract import CameraTerm
+from simreal.state import Ids
 
-Ids = NDArray[np.integer[Any]]
 Frames = NDArray[Any]
 Images = Mapping[str, NDArray[np.uint8]]
 """Name of a camera to (..., channels of all frames, height, width), the newest frame first."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import EllipsisType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,9 @@ from simreal.contract import AXES, Contract, ObservationSource, ObservationTerm
 from simreal.errors import UserError
 from simreal.kinematics import Chain
 from simreal.rotations import down_in_body
-from simreal.state import FloatArray, RobotState
+from simreal.state import FloatArray, Ids, RobotState
 
 Float32Array = NDArray[np.float32]
-Ids = NDArray[np.integer[Any]]
 
 Read = Callable[[RobotState, FloatArray, FloatArray | None, FloatArray | None], FloatArray]
 """From state, previous action, command and target to an array of shape (..., entries)."""

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
-
+Ids = NDArray[np.integer[Any]]
+"""Of some members of a batch."""
 
 IMU_WIDTHS = {"orientation": 4, "angular_velocity": 3, "linear_acceleration": 3}
 """How many numbers each reading of an IMU has."""
@@ -75,7 +76,7 @@ class RobotState:
         """One member of a one-dimensional batch."""
         return self._part(index)
 
-    def rows(self, ids: NDArray[np.integer[Any]]) -> "RobotState":
+    def rows(self, ids: Ids) -> "RobotState":
         """Some members of a one-dimensional batch."""
         return self._part(ids)
 

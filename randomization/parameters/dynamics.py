@@ -6,7 +6,6 @@ import mujoco
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from simreal.physics.interface import Ids
 from simreal.randomization.parameters.parameter import (
     ArrayParameter,
     Elements,
@@ -16,7 +15,7 @@ from simreal.randomization.parameters.parameter import (
     operate,
 )
 from simreal.randomization.world import World
-from simreal.state import FloatArray
+from simreal.state import FloatArray, Ids
 
 XYZ = ("x", "y", "z")
 FLATTEST_STRETCH = 0.1

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from simreal.physics.interface import Ids
 from simreal.randomization.parameters.parameter import (
     ArrayParameter,
     Elements,
@@ -17,7 +16,7 @@ from simreal.randomization.parameters.parameter import (
     operate,
 )
 from simreal.randomization.world import World
-from simreal.state import FloatArray
+from simreal.state import FloatArray, Ids
 
 AXES = ("x", "y", "z")
 ON_SITES = (

@@ -9,10 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.physics.interface import Ids
 from simreal.randomization.parameters.parts import PARTS, PartKind
 from simreal.randomization.world import World
-from simreal.state import FloatArray
+from simreal.state import FloatArray, Ids
 
 Operation = Literal["absolute", "scale", "add"]
 Elements = NDArray[np.int64]

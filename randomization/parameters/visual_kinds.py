@@ -7,7 +7,6 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from simreal.errors import UserError
-from simreal.physics.interface import Ids
 from simreal.randomization.parameters.parameter import (
     ArrayParameter,
     Elements,
@@ -18,7 +17,7 @@ from simreal.randomization.parameters.parameter import (
 )
 from simreal.randomization.parameters.parts import PARTS, PartKind
 from simreal.randomization.world import World
-from simreal.state import FloatArray
+from simreal.state import FloatArray, Ids
 
 XYZ = ("x", "y", "z")
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from simreal.cameras.posed import Posed
 from simreal.cameras.ray_cast import SHOWN_GROUPS, camera_id
-from simreal.physics.interface import Ids
 from simreal.physics.picture import MOST_SHAPES, open_gl, place_all
+from simreal.state import Ids
 
 COSTLY = (
     mujoco.mjtRndFlag.mjRND_SHADOW,

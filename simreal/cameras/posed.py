@@ -7,9 +7,9 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.physics.interface import Ids
 from simreal.physics.mujoco_engine import MujocoPhysics
 from simreal.physics.native_batch import Batch
+from simreal.state import Ids
 
 LOOKS = ("body_", "geom_", "cam_", "light_", "mat_", "jnt_", "qpos0")
 """How the names of model fields begin on which an image may depend."""

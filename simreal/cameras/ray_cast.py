@@ -43,7 +43,7 @@ from simreal.cameras.scene_arrays import (
 from simreal.cameras.shapes import HEIGHT_FIELD, MESH
 from simreal.cameras.texels import CUBE, FLAT, halved
 from simreal.errors import UserError, nearest
-from simreal.physics.interface import Ids
+from simreal.state import Ids
 
 SHOWN_GROUPS = 3
 """Geoms of the first groups are drawn, as MuJoCo does unless told otherwise."""

@@ -15,9 +15,9 @@ from simreal.contract import CameraTerm
 from simreal.episode_random import EpisodeRandom
 from simreal.errors import UserError, missing_extra
 from simreal.images import ImagePipeline
-from simreal.physics.interface import Ids
 from simreal.physics.mujoco_engine import MujocoPhysics
 from simreal.randomization.world import World
+from simreal.state import Ids
 
 if TYPE_CHECKING:
     from simreal.cameras.ray_cast import RayCaster

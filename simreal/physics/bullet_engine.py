@@ -20,11 +20,11 @@ from simreal.physics.bullet_frames import from_bullet, to_bullet, wrench_at_cent
 from simreal.physics.bullet_law import GAINS, CommandLine, ForceLaw
 from simreal.physics.bullet_limits import refuse_unsupported, refuse_unsupported_sensor
 from simreal.physics.bullet_sensors import Contact, SensorReader
-from simreal.physics.interface import Ids, Start, StepLaw
+from simreal.physics.interface import Start, StepLaw
 from simreal.physics.layout import Layout, sensor_columns, whole_substeps
 from simreal.physics.model import Scene, compile_model, named_id
 from simreal.robots import Robot
-from simreal.state import FloatArray
+from simreal.state import FloatArray, Ids
 
 try:
     from simreal.physics.bullet_build import Blueprint, make_blueprint

@@ -6,8 +6,9 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.physics.interface import Ids, NotFollowedError
+from simreal.physics.interface import NotFollowedError
 from simreal.physics.layout import compiled_field
+from simreal.state import Ids
 
 OF_THE_BODIES = frozenset(
     {

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.physics.bullet_fields import Fields
-from simreal.physics.interface import Ids
-from simreal.state import FloatArray
+from simreal.state import FloatArray, Ids
 
 GAINS = ("dof_armature", "dof_damping", "actuator_biasprm", "actuator_armature", "actuator_damping")
 """Fields that change the inertia of a rotor."""

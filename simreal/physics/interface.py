@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.errors import UserError
-
-Ids = NDArray[np.integer[Any]]
+from simreal.state import Ids
 
 
 def as_rows(ids: Ids) -> Ids | slice:

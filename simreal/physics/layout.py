@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.errors import UserError
-from simreal.physics.interface import Ids, Start
+from simreal.physics.interface import Start
 from simreal.physics.model import named_id
 from simreal.robots import Robot
+from simreal.state import Ids
 
 
 class FreeJoints(NamedTuple):

@@ -11,11 +11,12 @@ from mujoco.batch import MODEL_FIELDS
 from numpy.typing import NDArray
 
 from simreal.errors import missing_extra
-from simreal.physics.interface import Ids, Start, StepLaw, as_rows
+from simreal.physics.interface import Start, StepLaw, as_rows
 from simreal.physics.layout import Layout, compiled_field, sensor_columns, whole_substeps
 from simreal.physics.model import Scene, compile_model, named_id
 from simreal.physics.native_batch import Batch
 from simreal.robots import Robot
+from simreal.state import Ids
 
 if TYPE_CHECKING:
     from simreal.physics.compiled import Stepper

@@ -15,8 +15,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.physics.interface import Ids
 from simreal.physics.layout import compiled_field
+from simreal.state import Ids
 
 _POINTER, _INT, _TEXT = ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p
 _INT_OUT = ctypes.POINTER(ctypes.c_int)

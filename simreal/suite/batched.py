@@ -8,7 +8,7 @@ from mujoco.batch import MODEL_FIELDS, Batch, SimulationError
 from numpy.typing import NDArray
 
 from simreal.observation import Float32Array
-from simreal.physics.interface import Ids
+from simreal.state import Ids
 from simreal.suite.batched_task import BatchedTask
 from simreal.suite.model_fields import Changes, read_field
 from simreal.suite.simulation import DIVERGED, GOES_ON, TERMINATED, TRUNCATED, Simulation

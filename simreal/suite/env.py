@@ -18,8 +18,7 @@ from simreal.episode_random import EpisodeRandom, SeedArray
 from simreal.episodes import DIVERGED, MADE_READY, TIME_LIMIT, Environment, Step
 from simreal.experiment import SuiteExperiment
 from simreal.observation import Float32Array
-from simreal.physics.interface import Ids
-from simreal.state import FloatArray
+from simreal.state import FloatArray, Ids
 from simreal.suite import simulation
 from simreal.suite.batched import BatchedSimulations, disagreement
 from simreal.suite.drawn_models import DrawnModels

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from simreal.errors import UserError
 from simreal.observation import Float32Array
-from simreal.physics.interface import Ids
+from simreal.state import Ids
 from simreal.suite.model_fields import Changes
 from simreal.suite.simulation import Simulation
 from simreal.suite.stepped import Given

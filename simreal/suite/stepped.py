@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.observation import Float32Array
-from simreal.physics.interface import Ids
+from simreal.state import Ids
 from simreal.suite.model_fields import Changes
 
 Given = tuple[Float32Array, NDArray[np.float64], NDArray[np.int64]]
