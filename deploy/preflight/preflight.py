@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 
+from simreal.callbacks import Tell
 from simreal.contract import RobotDescription
 from simreal.deploy.drivers import Driver
 from simreal.deploy.policy import Policy
@@ -17,7 +18,6 @@ from simreal.deploy.preflight.wiggle import Hand, order_and_signs
 from simreal.errors import UserError
 from simreal.robots import load_robot
 
-Tell = Callable[[str], object]
 GiveHand = Callable[[RobotDescription], AbstractContextManager[Hand | None]]
 """Makes whoever moves the joints of a robot, or nobody."""
 

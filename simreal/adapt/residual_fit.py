@@ -1,6 +1,6 @@
 """Fits a residual model to logs: an ensemble in torch, judged by logs that it has not seen."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from simreal.adapt.identified_robot import refuse_misfits
 from simreal.adapt.residual_data import Lessons, blank_model, lessons
 from simreal.adapt.residual_simulator import ResidualSimulator
 from simreal.adapt.residual_split import SHARE_HELD_OUT, hold_out, refuse_too_few
+from simreal.callbacks import Tell
 from simreal.errors import UserError
 from simreal.identification.fitting import LEAD, Cutting, starts_from_leads
 from simreal.identification.recording import Recording
@@ -23,8 +24,6 @@ from simreal.randomization.posterior import read_posterior
 from simreal.randomization.residual import ResidualModel
 from simreal.robots import Robot
 from simreal.state import FloatArray
-
-Tell = Callable[[str], None]
 
 MEMBERS = 5
 WIDTH = 32

@@ -12,7 +12,7 @@ that features which say where they are could not look alike: a pose is measured,
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from simreal.adapt.alignment import AlignDuringTraining, AlignmentConfig, LossName, separability
 from simreal.agents.images import encoder_of
 from simreal.bench.kept_results import kept
+from simreal.callbacks import Tell
 from simreal.env import BatchEnv
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.episodes import begin_episodes
@@ -39,7 +40,6 @@ from simreal.teacher import find_teacher
 from simreal.train import load_agent
 from simreal.transfer_bench.trainings import trained
 
-Tell = Callable[[str], None]
 Film = NDArray[np.uint8]
 """(n, channels, height, width), one episode after the other."""
 Lead = Literal["policy", "teacher"]

@@ -5,7 +5,7 @@ channel for each kind of thing. Published scores are of 200 million frames of 57
 processors can do in an evening is a thousandth of that, where the order need not be the same.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,9 @@ from torch import nn
 from simreal.agents.value.agent import ValueAgent
 from simreal.agents.value.variants import variants
 from simreal.bench.kept_results import kept
+from simreal.callbacks import Tell
 from simreal.errors import UserError, missing_extra, nearest
 
-Tell = Callable[[str], object]
 Images = NDArray[np.float32]
 
 GAMES = ("asterix", "breakout", "freeway", "seaquest", "space_invaders")

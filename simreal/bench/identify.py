@@ -1,7 +1,7 @@
 """Figures of identification on real logs: how far held-out motion is predicted, and covered."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.bench.identify_shared import asked_of, real_logs, refuse_unknown_parts, rounded
+from simreal.callbacks import Tell
 from simreal.identification.ensemble import draw_members
 from simreal.identification.fitting import Cutting, Fitted, Prediction, fit_model, predict_windows
 from simreal.identification.pushes import mark_pushes
@@ -22,9 +23,6 @@ from simreal.identification.widening import Cover, Logs
 from simreal.logs.formats import read_logs
 from simreal.robots import Robot, load_robot
 from simreal.state import FloatArray
-
-Tell = Callable[[str], None]
-
 
 QUBE = (
     "torque_constant",

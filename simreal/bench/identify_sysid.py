@@ -10,6 +10,7 @@ import mujoco
 import numpy as np
 
 from simreal.bench.identify_shared import asked_of, real_logs, rounded
+from simreal.callbacks import Tell
 from simreal.errors import UserError
 from simreal.identification.least_squares import Search
 from simreal.identification.recording import Recording, make_recording
@@ -20,9 +21,6 @@ from simreal.identification.windows import Windows, cut
 from simreal.logs.formats import read_logs
 from simreal.robots import load_robot
 from simreal.state import FloatArray
-
-Tell = Callable[[str], None]
-
 
 BESIDE = (
     "motor_strength",

@@ -1,12 +1,13 @@
 """Figures of identification on made-up logs, whose truth is known."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from simreal.bench.identify_shared import asked_of, rounded
+from simreal.callbacks import Tell
 from simreal.identification.fitting import Cutting, fit_model
 from simreal.identification.recording import Recording
 from simreal.identification.simulator import Setup, Simulator
@@ -15,9 +16,6 @@ from simreal.identification.windows import Windows
 from simreal.robots import load_robot
 from simreal.state import FloatArray
 from simreal.statistics import Z_90
-
-Tell = Callable[[str], None]
-
 
 LINK_TRUTH = ("torque_constant", "mass[arm]", "joint_frictionloss[arm]", "joint_stiffness[arm]")
 

@@ -1,7 +1,7 @@
 """What a residual model adds to identification, on real logs of the Qube that neither has seen."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from simreal.adapt.residual_data import lessons
 from simreal.adapt.residual_fit import Known, Predicted, fit_residual, predict
 from simreal.bench.identify import QUBE
 from simreal.bench.identify_shared import real_logs, refuse_unknown_parts
+from simreal.callbacks import Tell
 from simreal.evaluate import interval_json
 from simreal.identification.fitting import Cutting, fit_model
 from simreal.identification.recording import Recording, make_recording
@@ -22,8 +23,6 @@ from simreal.randomization.residual import ResidualModel
 from simreal.robots import load_robot
 from simreal.state import FloatArray
 from simreal.statistics import bootstrap_interval
-
-Tell = Callable[[str], None]
 
 PERIOD = 0.01
 """s, of the Qube's experiments."""

@@ -18,6 +18,7 @@ from simreal.agents.config import PPOConfig
 from simreal.agents.normalizer import CLIP
 from simreal.bench.kept_results import kept
 from simreal.bench.timing import spread
+from simreal.callbacks import Tell
 from simreal.errors import UserError
 from simreal.evaluate import interval_json, load_candidate, run_episodes
 from simreal.experiment import SuiteExperiment, load_any_experiment
@@ -29,7 +30,6 @@ from simreal.suite.simulation import DIVERGED, TERMINATED, TRUNCATED, Simulation
 from simreal.suite.tasks import suite_task_names
 from simreal.train import start_run, train
 
-Tell = Callable[[str], object]
 TIMED_S = 3.0
 """s of stepping in each measurement."""
 

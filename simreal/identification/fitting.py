@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from simreal.callbacks import Tell
 from simreal.column_names import parameter_of
 from simreal.errors import UserError
 from simreal.identification.groups import Spread, pooled
@@ -18,8 +19,6 @@ from simreal.identification.simulator import Setup, Simulator
 from simreal.identification.unknowns import Asked, Unknown, starts
 from simreal.identification.windows import Windows, cut
 from simreal.state import FloatArray
-
-Tell = Callable[[str], None]
 
 LEAD = 0.05
 """s before a window to predict, from which its start is estimated."""

@@ -1,11 +1,12 @@
 """The whole way from logs to a posterior: fit, compare, know how well, widen, write."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
+from simreal.callbacks import Tell
 from simreal.errors import UserError
 from simreal.identification.ensemble import Draw, Ensemble, draw_members
 from simreal.identification.fitting import Cutting, Prediction, predict_windows
@@ -21,8 +22,6 @@ from simreal.identification.unknowns import Asked, Unknown, distinct_parts
 from simreal.identification.widening import Cover, Logs
 from simreal.randomization.posterior import BAND, Posterior, PosteriorParameter, Source
 from simreal.state import FloatArray
-
-Tell = Callable[[str], None]
 
 SAMPLES = 200
 """Rows of the posterior."""

@@ -9,20 +9,18 @@ round before has left (truncated proposals, Deistler et al., arXiv 2210.04815): 
 so that nothing is to be corrected.
 """
 
-from collections.abc import Callable
 from contextlib import redirect_stdout
 from io import StringIO
 from typing import Any
 
 import numpy as np
 
+from simreal.callbacks import Tell
 from simreal.errors import UserError, missing_extra
 from simreal.identification.ensemble import within_bounds
 from simreal.identification.simulator import Simulator
 from simreal.identification.unknowns import Unknown
 from simreal.state import FloatArray
-
-Tell = Callable[[str], None]
 
 ROUNDS = 3
 STATISTICS = 4

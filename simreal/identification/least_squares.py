@@ -9,11 +9,11 @@ found as if each start had been fitted along (variable projection, Golub and Per
 Anal. 10, 1973, in its linearised form).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from simreal.callbacks import Tell
 from simreal.identification.residuals import Noise, errors, estimate_noise, loss, scaled, weights
 from simreal.identification.simulator import Simulator
 from simreal.state import FloatArray
@@ -31,8 +31,6 @@ START_ITERATIONS = 6
 MOST_ITERATIONS = 30
 SMALLEST_GAIN = 1e-4
 """Share of the loss below which a step is the last."""
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +98,7 @@ class Search:
         self,
         simulator: Simulator,
         velocities: bool = False,
-        tell: Progress | None = None,
+        tell: Tell | None = None,
         starts_known: bool = False,
     ) -> None:
         """Prepare.

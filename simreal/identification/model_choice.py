@@ -1,17 +1,16 @@
 """Which of nested models is offered: the simplest that predicts held-out logs as well as the best."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from simreal.callbacks import Tell
 from simreal.identification.fitting import Cutting, Fitted, Prediction, fit_model, predict_windows
 from simreal.identification.held_out import Split
 from simreal.identification.simulator import Setup
 from simreal.identification.unknowns import Asked
 from simreal.state import FloatArray
-
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from simreal.adapt.online_session import OnRobot
 from simreal.adapt.residual_fit import fit_residual, known_robot
 from simreal.adapt.robot_budget import Budget
 from simreal.adapt.worlds import robot_experiment
+from simreal.callbacks import Tell
 from simreal.commands import Commands
 from simreal.evaluate import load_candidate
 from simreal.files import write_atomically
@@ -39,7 +40,7 @@ from simreal.transfer_bench.job import Job, Made
 from simreal.transfer_bench.meetings import find_meeting
 from simreal.transfer_bench.stepped_robot import SteppedRobot
 from simreal.transfer_bench.targets import base_experiment
-from simreal.transfer_bench.trainings import Tell, begun, finish, has_steps, tenths, trained
+from simreal.transfer_bench.trainings import begun, finish, has_steps, tenths, trained
 
 EXCITATION_SECONDS = 10.0
 FLIGHT_SECONDS = 6.0

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from simreal.adapt.adapted_run import start_from
 from simreal.adapt.residual_data import SMOOTHING
 from simreal.adapt.transitions import reward_not_in_logs
+from simreal.callbacks import Tell
 from simreal.configs import shipped_experiments
 from simreal.errors import UserError, nearest
 from simreal.evaluate import LARGEST_BULLET_BATCH
@@ -23,7 +24,7 @@ from simreal.transfer_bench.adapted_arms import (
 )
 from simreal.transfer_bench.job import Job, Made
 from simreal.transfer_bench.targets import BASES, base_experiment, find_target, target_experiment
-from simreal.transfer_bench.trainings import Tell, trained
+from simreal.transfer_bench.trainings import trained
 from simreal.transfer_bench.tried_arm import tried
 
 

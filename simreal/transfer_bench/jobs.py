@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from simreal.callbacks import Tell
 from simreal.episodes import TIME_LIMIT
 from simreal.errors import UserError
 from simreal.evaluate import load_candidate, run_episodes, summarize
@@ -13,7 +14,6 @@ from simreal.transfer_bench.arms import make, missing
 from simreal.transfer_bench.job import Job
 from simreal.transfer_bench.results import Result, add_result, results_in
 from simreal.transfer_bench.targets import TARGETS, base_experiment, on_target
-from simreal.transfer_bench.trainings import Tell
 
 JUDGE_SEED = 20_000
 """Of the episodes by which all are judged: none has trained on them."""

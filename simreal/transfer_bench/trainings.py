@@ -1,18 +1,16 @@
 """Trainings of benchmarks: begun, or gone on with, or done already."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
+from simreal.callbacks import Tell
 from simreal.experiment import BaseExperiment
 from simreal.run import Run
 from simreal.teacher import find_teacher
 from simreal.train import StatusListener, TrainingStatus, start_run, train
-
-Tell = Callable[[str], None]
 
 
 def trained(

@@ -11,6 +11,7 @@ from simreal.adapt.gate_measures import Part
 from simreal.adapt.limit_monitor import WitnessDriver
 from simreal.adapt.robot_episode import draw_commands, fly
 from simreal.adapt.worlds import robot_experiment
+from simreal.callbacks import Tell
 from simreal.deploy.loop_options import LoopOptions
 from simreal.deploy.policy import Policy, load_policy
 from simreal.evaluate import load_candidate
@@ -24,7 +25,6 @@ from simreal.state import FloatArray
 from simreal.transfer_bench.adapted_arms import ROBOT_SECONDS, posterior
 from simreal.transfer_bench.job import Job, Made
 from simreal.transfer_bench.stepped_robot import SteppedRobot
-from simreal.transfer_bench.trainings import Tell
 
 NAMES = ("base", "adapted")
 FIRST_EPISODE = 80_000

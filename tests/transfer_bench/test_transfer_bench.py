@@ -10,6 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from simreal.callbacks import Tell
 from simreal.cli.main import cli
 from simreal.cli.transfer_bench import read_seeds
 from simreal.deploy.drivers.driver import DriverError
@@ -40,7 +41,7 @@ from simreal.transfer_bench.targets import (
     find_target,
     target_experiment,
 )
-from simreal.transfer_bench.trainings import Tell, trained
+from simreal.transfer_bench.trainings import trained
 
 
 def result(arm: str, seed: int, mean_return: float) -> Result:
