@@ -19,8 +19,9 @@ def test_environment_speed_compares_with_the_bare_batch() -> None:
     found = environment_speed("qube_swingup", 4, 2)
     assert (found["experiment"], found["simulations"], found["repeats"]) == ("qube_swingup", 4, 2)
     environment, bare, ratio = (found[name] for name in ("environment", "bare", "ratio"))
-    assert environment["min"] / bare["max"] <= ratio["min"]
-    assert ratio["max"] <= environment["max"] / bare["min"]
+    rounding = 1.0 + 1e-9
+    assert environment["min"] / bare["max"] <= ratio["min"] * rounding
+    assert ratio["max"] <= environment["max"] / bare["min"] * rounding
     assert ratio["min"] < 1.5  # doing more cannot be much faster
     json.dumps(found)
 
