@@ -6,12 +6,13 @@ again, to hold the other one still; and an accusation stands only if a second tu
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
+from simreal.callbacks import Tell
 from simreal.contract import RobotDescription
 from simreal.deploy.drivers import Driver
 from simreal.deploy.preflight.verdict import Finding
@@ -133,7 +134,7 @@ def judge(moved: FloatArray, joint: int, robot: RobotDescription, late: bool = F
 
 
 def wiggle_joints(
-    driver: Driver, robot: RobotDescription, hand: Hand, patience: float, tell: Callable[[str], object]
+    driver: Driver, robot: RobotDescription, hand: Hand, patience: float, tell: Tell
 ) -> Iterator[Wiggle]:
     """Let each joint be moved in turn, motors passive, again where a turn tells nothing for sure.
 
@@ -213,7 +214,7 @@ def order_and_signs(
     robot: RobotDescription,
     hand: Hand | None,
     patience: float,
-    tell: Callable[[str], object],
+    tell: Tell,
 ) -> Finding:
     """The check: every joint by hand; without one, nothing is known."""
     check = "joint order and signs"

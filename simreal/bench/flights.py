@@ -17,6 +17,7 @@ import numpy as np
 from simreal.bench.can import emulated_leg
 from simreal.bench.servo import emulated_arm
 from simreal.bench.terminal import longest_wait
+from simreal.callbacks import Tell
 from simreal.contract import Contract
 from simreal.deploy.command_source import FixedSource, asked_values
 from simreal.deploy.drivers import DriverError, open_driver
@@ -151,7 +152,7 @@ def flights(
     duration: float | None,
     seed: int,
     parameters: Mapping[str, float],
-    tell: Callable[[str], object],
+    tell: Tell,
 ) -> dict[str, Any]:
     """Let a policy run again and again on an emulated robot.
 

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from simreal.callbacks import Tell
 from simreal.contract import (
     ActionMapping,
     Command,
@@ -337,7 +338,7 @@ MEASURES: dict[str, tuple[Callable[[float], dict[str, Any]], float, str]] = {
 """By name: what measures, for how many s, and the bar."""
 
 
-def measure(names: list[str], repeats: int, tell: Callable[[str], object]) -> dict[str, Any]:
+def measure(names: list[str], repeats: int, tell: Tell) -> dict[str, Any]:
     """Measure some figures in turn, so that a slow minute does not hit one of them alone."""
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     for repeat in range(repeats):

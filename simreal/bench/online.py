@@ -2,13 +2,14 @@
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.stats import bootstrap, trim_mean
 
+from simreal.callbacks import Tell
 from simreal.episode_random import EpisodeRandom, SeedArray, episode_seed
 from simreal.evaluate import load_candidate, run_episodes, run_given, summarize
 from simreal.experiment import ExperimentConfig, load_experiment
@@ -42,7 +43,7 @@ def compare_online(
     seeds: Sequence[int],
     steps: int,
     worlds: int,
-    tell: Callable[[str], object],
+    tell: Tell,
 ) -> dict[str, Any]:
     """Train arms with equal environment steps and judge each within and beyond the trained ranges.
 

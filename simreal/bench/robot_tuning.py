@@ -10,6 +10,7 @@ from simreal.adapt.finetune_online import finetune_online
 from simreal.adapt.gate_measures import Measure, compare_episodes
 from simreal.adapt.online_session import OnlineConfig, OnRobot, Status
 from simreal.adapt.robot_budget import Budget
+from simreal.callbacks import Tell
 from simreal.episodes import Episode
 from simreal.errors import UserError
 from simreal.evaluate import interval_json, load_candidate, run_episodes
@@ -45,7 +46,7 @@ class Plan:
     seconds: float
     episodes: int
     config: OnlineConfig
-    tell: Callable[[str], None]
+    tell: Tell
 
     @property
     def numbers(self) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from simreal.callbacks import Tell
 from simreal.evaluate import Act, run_episodes, summarize
 from simreal.experiment import load_experiment
 
@@ -22,7 +23,7 @@ def time_to_solve(
     agent: str,
     seeds: Sequence[int],
     limit: float | None,
-    tell: Callable[[str], object],
+    tell: Tell,
 ) -> dict[str, Any]:
     """Wall time from the start of training until the deterministic policy meets the bar.
 
@@ -36,7 +37,7 @@ def time_to_solve(
 
 
 def _solve_once(
-    experiment: str, agent: str, seed: int, limit: float | None, tell: Callable[[str], object]
+    experiment: str, agent: str, seed: int, limit: float | None, tell: Tell
 ) -> dict[str, Any]:
     from simreal.agents.exported import acting, exported
     from simreal.train import start_run, train

@@ -4,10 +4,9 @@ Covariance matrix adaptation (Hansen, arXiv 1604.00772) by the package `cma`; ea
 batch of simulations.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 
+from simreal.callbacks import Tell
 from simreal.errors import missing_extra
 from simreal.identification.residuals import Noise, errors, estimate_noise, loss, scaled
 from simreal.identification.simulator import Simulator
@@ -28,7 +27,7 @@ def search_population(
     simulator: Simulator,
     values: FloatArray,
     velocities: bool = False,
-    tell: Callable[[str], None] | None = None,
+    tell: Tell | None = None,
     generations: int = GENERATIONS,
 ) -> FloatArray:
     """Search from (unknowns,) values; the best that was met.

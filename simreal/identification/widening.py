@@ -1,11 +1,12 @@
 """Predicts logs with all members of a posterior, widens them until they cover, and judges on others."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 
 import numpy as np
 
+from simreal.callbacks import Tell
 from simreal.identification.ensemble import (
     MEMBERS,
     MOST_TRIALS,
@@ -50,7 +51,7 @@ class Cover:
         # Of a reading, some times the error that a cubic through many of them leaves.
         self._noise = 3.0 * np.median(fitted.simulator.windows.start_deviation[:, 0], axis=0)
 
-    def widened(self, logs: Logs, tell: Callable[[str], None] | None = None) -> Ensemble:
+    def widened(self, logs: Logs, tell: Tell | None = None) -> Ensemble:
         """Members widened until their band covers logs, and the model's error beside them.
 
         Args:

@@ -4,7 +4,6 @@ import copy
 import sys
 import time
 import warnings
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -12,6 +11,7 @@ import glfw
 import mujoco
 import numpy as np
 
+from simreal.callbacks import Tell
 from simreal.env import BatchEnv
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError
@@ -48,7 +48,7 @@ class WorldShow:
         data: its state.
     """
 
-    def __init__(self, experiment: ExperimentConfig, seed: int, tell: Callable[[str], None]) -> None:
+    def __init__(self, experiment: ExperimentConfig, seed: int, tell: Tell) -> None:
         """Prepare the first world.
 
         Args:
@@ -95,7 +95,7 @@ class WorldShow:
             time.sleep(max(0.0, ahead))
 
 
-def view_worlds(experiment: ExperimentConfig, seed: int, tell: Callable[[str], None]) -> None:
+def view_worlds(experiment: ExperimentConfig, seed: int, tell: Tell) -> None:
     """Open MuJoCo's window on sampled worlds; Enter draws the next. A pull with the mouse has no effect.
 
     Args:

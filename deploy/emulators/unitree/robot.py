@@ -7,12 +7,13 @@ heard while the robot's own controller is active (a real robot may obey both, an
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simreal.callbacks import Tell
 from simreal.deploy.emulators.body import Body
 from simreal.deploy.emulators.faults import Faults
 from simreal.deploy.emulators.unitree.codec import Codec, HgCodec, NoCommandError, Shown
@@ -52,7 +53,7 @@ class UnitreeRobot:
         motor_index: Sequence[int],
         watchdog_ms: float = 100.0,
         controller: str = "",
-        tell: Callable[[str], object] = lambda text: None,
+        tell: Tell = lambda text: None,
     ) -> None:
         """Switch a robot on; it stands until it is told something.
 
