@@ -53,7 +53,7 @@ class AlignmentConfig(Config):
     """Of the loss beside another one; an optimizer of its own makes nothing of it."""
     batch_size: Annotated[int, Field(ge=8)] = 256
     """Simulated and real ones in each update, each, and the least that there must be of real ones. The
-    updates of an imitation have the size of its own batches."""
+    updates of an imitation have the size of its own batches, unless simulated inputs are given, too."""
     learning_rate: Annotated[float, Field(gt=0)] = 3e-4
     updates: Annotated[int, Field(gt=0)] = 4
     """After each rollout of a training. An imitation aligns in every update of its own."""
@@ -319,6 +319,7 @@ class AlignDuringTraining(BaseCallback):
         config: AlignmentConfig | None = None,
         seed: int = 0,
         camera: str | None = None,
+        simulated: Float32Array | NDArray[np.uint8] | None = None,
     ) -> None:
         """Prepare.
 
@@ -329,10 +330,24 @@ class AlignDuringTraining(BaseCallback):
             config: how.
             seed: of the batches.
             camera: whose images; observations if absent.
+            simulated: (m, ...) such inputs of the simulation, moved as the robot was: by the same leader,
+                through the same kinds of episodes. Without them, what the training itself comes by is
+                aligned; where its motion is another, so are the features that say where things are, and
+                to make them alike spoils them.
+
+        Raises:
+            UserError: simulated inputs that are no numbers, or of another shape than the robot's.
         """
         super().__init__()
+        if simulated is not None:
+            _refuse_no_numbers(simulated)
+            if simulated.shape[1:] != real.shape[1:]:
+                raise UserError(
+                    f"simulated inputs of shape {simulated.shape[1:]}, real ones of {real.shape[1:]}"
+                )
         self._real, self._config, self._seed = real, config or AlignmentConfig(), seed
         self._camera = camera
+        self._simulated = simulated
         self._aligner: Aligner | None = None
         self._seen: deque[NDArray[Any]] = deque(maxlen=REMEMBERED_STEPS)
         self._random = np.random.default_rng(seed)
@@ -351,7 +366,8 @@ class AlignDuringTraining(BaseCallback):
     def loss(self, seen: dict[str, torch.Tensor]) -> torch.Tensor:
         """See `simreal.agents.imitation.Beside`."""
         assert self._aligner is not None
-        loss = self._aligner.loss(seen[self._camera or STATE])
+        own = self._simulated is not None
+        loss = self._aligner.loss(self._rows() if own else seen[self._camera or STATE])
         self.logger.record_mean("alignment/loss", float(loss.detach()))
         return loss
 
@@ -375,10 +391,18 @@ class AlignDuringTraining(BaseCallback):
         self.logger.record("alignment/loss", float(np.mean(losses)))
 
     def _drawn(self) -> torch.Tensor:
-        """(batch, ...) of what was seen last."""
+        """(batch, ...) of the simulation's, or of what was seen last."""
+        if self._simulated is not None:
+            return self._rows()
         number = self._config.batch_size
         steps = self._random.integers(len(self._seen), size=number)
         rows = self._random.integers(len(self._seen[0]), size=number)
         return torch.from_numpy(
             np.stack([self._seen[step][row] for step, row in zip(steps, rows, strict=True)])
         )
+
+    def _rows(self) -> torch.Tensor:
+        """(batch, ...) of the inputs of the simulation that were given."""
+        assert self._simulated is not None
+        rows = self._random.integers(len(self._simulated), size=self._config.batch_size)
+        return torch.from_numpy(self._simulated[rows])

@@ -50,6 +50,8 @@ APART = 4
 """Control steps between two images of a film: those between show almost the same."""
 FILM_SEED, SHOWN_SEED, JUDGE_SEED = 41_000, 42_000, 43_000
 """Of what is aligned with, of what separability is judged by, and of episodes that count."""
+OWN_FILM_SEED = 44_000
+"""Of the simulation's images that are aligned: of other episodes than the robot's."""
 ROOM_SEED = 40_000
 POSE = ("camera_position", "camera_rotation", "camera_field_of_view")
 """Entries of where a camera is: those of training hold for the robot, too."""
@@ -241,7 +243,8 @@ def _trained(plan: Plan, seed: int, loss: LossName | None, name: str) -> Run:
     if loss is not None:
         config = AlignmentConfig(loss=loss, weight=plan.weight)
         film = _kept_film(plan, seed, plan.robots(seed), FILM_SEED)
-        beside = AlignDuringTraining(film, config, seed, plan.camera)
+        simulated = _kept_film(plan, seed, plan.own, OWN_FILM_SEED)
+        beside = AlignDuringTraining(film, config, seed, plan.camera, simulated)
     return trained(seed, plan.home(seed) / name, plan.own, plan.total_steps, plan.tell, beside)
 
 

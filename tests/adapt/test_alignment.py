@@ -188,6 +188,41 @@ def test_it_plugs_into_the_features_of_a_training(overrides: tuple[str, ...]) ->
     assert found[1] < 0.7 * found[0]
 
 
+def test_what_is_given_of_the_simulation_is_aligned_in_place_of_what_training_sees(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Real inputs like the simulated ones that were given, and unlike all that training comes by."""
+    losses: list[float] = []
+    update = Aligner.update
+
+    def heard(aligner: Aligner, simulated: torch.Tensor) -> float:
+        losses.append(update(aligner, simulated))
+        return losses[-1]
+
+    monkeypatch.setattr(Aligner, "update", heard)
+    experiment = load_experiment(
+        "qube_swingup", ("ppo.hidden_layers=[16]", "ppo.rollout_steps=8", "episode_length=0.5")
+    )
+    first = []
+    for given in (True, False):
+        env = BatchEnv(experiment, 32, 0, threads=1)
+        agent = build_agent(experiment.agent_config, SimrealVecEnv(env), 0)
+        inputs = np.concatenate([env.reset(seed) for seed in range(20)]) + np.float32(3.0)
+        callback = AlignDuringTraining(inputs, simulated=inputs if given else None)
+        losses.clear()
+        agent.learn(1024, callback=callback)
+        first.append(losses[0])
+    assert abs(first[0]) < 0.1 * first[1]
+
+
+def test_simulated_inputs_of_another_shape_or_without_numbers_are_refused() -> None:
+    real = np.zeros((300, 4), np.float32)
+    with pytest.raises(UserError, match=r"of shape \(3,\), real ones of \(4,\)"):
+        AlignDuringTraining(real, simulated=np.zeros((300, 3), np.float32))
+    with pytest.raises(UserError, match="300 of 300 rows"):
+        AlignDuringTraining(real, simulated=np.full((300, 4), np.nan, np.float32))
+
+
 def test_agents_with_other_networks_and_too_few_inputs_are_refused() -> None:
     experiment = load_experiment("qube_swingup", ["agent=sac", "sac.simulations=4"])
     agent = build_agent(experiment.agent_config, SimrealVecEnv(BatchEnv(experiment, 4, 0, threads=1)), 0)
