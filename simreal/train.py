@@ -19,7 +19,7 @@ from simreal.agents.checkpoint import Progress, load_checkpoint, save_checkpoint
 from simreal.agents.config import AgentConfig, OffPolicyConfig, PPOConfig, RMAConfig
 from simreal.agents.exported import find_normalizer
 from simreal.agents.images import begin_as
-from simreal.agents.imitation import TaughtPPO, Teach
+from simreal.agents.imitation import ImitationPPO, Teach
 from simreal.agents.residual_policy import ResidualPolicy
 from simreal.contract_differences import refuse_differences
 from simreal.env import BatchEnv
@@ -189,7 +189,7 @@ def _learner(
     refuse_differences(run.contract(), env.batch.contract, str(run.path))
     board = run.path / "tensorboard"
     agent = build_agent(config, env, run.seed, board, adaptation_of(experiment), teacher)
-    if isinstance(agent, TaughtPPO):
+    if isinstance(agent, ImitationPPO):
         assert teacher is not None and find_teacher is not None and isinstance(env.batch, BatchEnv)
         agent.teach = find_teacher(teacher.policy, env.batch)
     return env, agent

@@ -24,7 +24,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from torch import nn
 
 from simreal.agents.images import acting_encoders, encoder_of
-from simreal.agents.imitation import TaughtPPO
+from simreal.agents.imitation import ImitationPPO
 from simreal.agents.symmetric import SymmetricPolicy
 from simreal.config import Config
 from simreal.errors import UserError
@@ -281,7 +281,7 @@ class ActorFeatures(nn.Module):
         """
         super().__init__()
         policy: Any = agent.policy
-        if type(agent) not in (PPO, TaughtPPO) or isinstance(policy, SymmetricPolicy):
+        if type(agent) not in (PPO, ImitationPPO) or isinstance(policy, SymmetricPolicy):
             raise UserError(
                 f"features of {type(policy).__name__} of {type(agent).__name__} cannot be aligned: "
                 "those of a ppo can that is neither symmetric nor adaptive"
@@ -330,10 +330,10 @@ class AlignDuringTraining(BaseCallback):
             config: how.
             seed: of the batches.
             camera: whose images; observations if absent.
-            simulated: (m, ...) such inputs of the simulation, moved as the robot was: by the same leader,
-                through the same kinds of episodes. Without them, what the training itself comes by is
-                aligned; where its motion is another, so are the features that say where things are, and
-                to make them alike spoils them.
+            simulated: (m, ...) such inputs of the simulation, moved as the robot was: by the same
+                leader, through the same kinds of episodes. Without them, what the training itself
+                comes by is aligned; where its motion is another, so are the features that say where
+                things are, and to make them alike spoils them.
 
         Raises:
             UserError: simulated inputs that are no numbers, or of another shape than the robot's.
@@ -356,11 +356,11 @@ class AlignDuringTraining(BaseCallback):
         camera = self._camera
         encoder = ActorFeatures(self.model) if camera is None else encoder_of(self.model.policy, camera)
         self._aligner = Aligner(encoder, self._real, self._config, self._seed)
-        if isinstance(self.model, TaughtPPO):
+        if isinstance(self.model, ImitationPPO):
             self.model.beside = self
 
     def _on_training_end(self) -> None:
-        if isinstance(self.model, TaughtPPO):
+        if isinstance(self.model, ImitationPPO):
             self.model.beside = None
 
     def loss(self, seen: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -377,7 +377,7 @@ class AlignDuringTraining(BaseCallback):
         self._aligner.step_discriminator()
 
     def _on_step(self) -> bool:
-        if isinstance(self.model, TaughtPPO):
+        if isinstance(self.model, ImitationPPO):
             return True  # it remembers by itself
         seen = self.locals["new_obs"]
         self._seen.append(seen[self._camera or STATE] if isinstance(seen, dict) else seen)

@@ -12,7 +12,7 @@ import torch
 
 from simreal.adapt.action_bounds import ActionBounds
 from simreal.adapt.action_filter import ActionFilter, FilterConfig, MujocoDynamics
-from simreal.adapt.limit_monitor import WitnessDriver, joint_limits
+from simreal.adapt.limit_monitor import MonitoredDriver, joint_limits
 from simreal.adapt.online_learner import FrozenPolicy
 from simreal.agents.residual_policy import ResidualPolicy
 from simreal.contract import Contract
@@ -118,7 +118,7 @@ class Explorer:
         base_digest: str,
         residual: ResidualPolicy | None,
         bounds: ActionBounds,
-        witness: WitnessDriver,
+        witness: MonitoredDriver,
         keeps: CommandFilter | None,
         recover_beyond: float,
         noise: Noise | None,

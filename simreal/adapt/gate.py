@@ -22,7 +22,7 @@ from simreal.adapt.replayed import Acted, act_on, states_of
 from simreal.adapt.worlds import experiment_in, mix_worlds, robot_experiment
 from simreal.episodes import Episode
 from simreal.errors import UserError
-from simreal.evaluate import Candidate, load_candidate, run_episodes
+from simreal.evaluate import Candidate, interval_json, load_candidate, run_episodes
 from simreal.experiment import ExperimentConfig
 from simreal.files import digest, write_text
 from simreal.logs.robot_log import RobotLog
@@ -314,7 +314,7 @@ def as_json(gate: Gate) -> dict[str, Any]:
                         "name": each.name,
                         "base": each.base,
                         "adapted": each.adapted,
-                        "gain": each.gain._asdict(),
+                        "gain": interval_json(each.gain),
                         "margin": each.margin,
                         "verdict": each.verdict,
                     }

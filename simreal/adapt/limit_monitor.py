@@ -19,7 +19,7 @@ Limits = tuple[FloatArray, FloatArray, FloatArray]
 Over = Callable[[Motion], NDArray[np.bool_]]
 
 
-class WitnessDriver(Driver):
+class MonitoredDriver(Driver):
     """Passes everything on to another driver.
 
     Attributes:

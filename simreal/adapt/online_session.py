@@ -12,7 +12,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from simreal.adapt.action_bounds import ActionBounds, BoundsConfig, BoundsState
 from simreal.adapt.action_filter import FilterConfig
 from simreal.adapt.explorer import CommandFilter, Explorer, Noise
-from simreal.adapt.limit_monitor import WitnessDriver
+from simreal.adapt.limit_monitor import MonitoredDriver
 from simreal.adapt.online_learner import Experience, FrozenPolicy, OnlineLearner
 from simreal.adapt.robot_budget import (
     Budget,
@@ -271,7 +271,9 @@ class Session:
         ledger.in_flight = killed
         ledger.write(self._folder / LEDGER)
         self.listen(Status("flying", ledger))
-        witness = WitnessDriver(self._robot.driver, load_robot(self._contract.robot.name).config.safety)
+        witness = MonitoredDriver(
+            self._robot.driver, load_robot(self._contract.robot.name).config.safety
+        )
         # A trial flies what will be exported, which knows neither filter nor recovery.
         guarded = kind != "learned"
         explorer = Explorer(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simreal.adapt.limit_monitor import TaskEnd, WitnessDriver
+from simreal.adapt.limit_monitor import MonitoredDriver, TaskEnd
 from simreal.adapt.robot_budget import OF_MOTION, SUPERVISOR
 from simreal.adapt.transitions import NoTransitionError, Transitions, read_transitions
 from simreal.contract import Contract
@@ -31,7 +31,7 @@ class UntilOver:
         over: name of the termination that has ended it, or None.
     """
 
-    def __init__(self, asked: FloatArray, witness: WitnessDriver, task: TaskEnd) -> None:
+    def __init__(self, asked: FloatArray, witness: MonitoredDriver, task: TaskEnd) -> None:
         """Take (commands,) numbers, and what knows of the robot."""
         self.person = False
         self.emergency: str | None = None
@@ -84,7 +84,7 @@ def draw_commands(contract: Contract, random: np.random.Generator) -> FloatArray
 
 def fly(
     policy: Runnable,
-    witness: WitnessDriver,
+    witness: MonitoredDriver,
     experiment: ExperimentConfig,
     seconds: float,
     log: Path,

@@ -29,7 +29,7 @@ from simreal.agents.config import (
     TeacherConfig,
 )
 from simreal.agents.images import SeenObservation, freeze
-from simreal.agents.imitation import TaughtPPO, untold
+from simreal.agents.imitation import ImitationPPO, untold
 from simreal.agents.normalizer import NormalizedObservation, Normalizer
 from simreal.agents.residual_policy import ResidualPolicy
 from simreal.agents.symmetric import SymmetricPolicy
@@ -100,7 +100,7 @@ def _agent(
         case PPOConfig():
             if teacher is not None:
                 told = len(untold(env.batch.contract)) + len(env.batch.told_columns)
-                return TaughtPPO(**common, policy_kwargs=policy, teacher=teacher, told=told)
+                return ImitationPPO(**common, policy_kwargs=policy, teacher=teacher, told=told)
             return PPO(**common, policy_kwargs=policy)
         case SACConfig():
             return SAC(**common, **_off_policy(config), policy_kwargs=policy)

@@ -76,7 +76,7 @@ class Memory:
         return {key: torch.from_numpy(values[rows]) for key, values in self._arrays.items()}
 
 
-class TaughtPPO(PPO):
+class ImitationPPO(PPO):
     """An agent that does what its teacher would do where it comes itself.
 
     Attributes:

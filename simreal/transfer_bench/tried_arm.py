@@ -8,7 +8,7 @@ import numpy as np
 
 from simreal.adapt.flight_comparison import Flight, Pair, compare_pairs, flight_of
 from simreal.adapt.gate_measures import Part
-from simreal.adapt.limit_monitor import WitnessDriver
+from simreal.adapt.limit_monitor import MonitoredDriver
 from simreal.adapt.robot_episode import draw_commands, fly
 from simreal.adapt.worlds import robot_experiment
 from simreal.callbacks import Tell
@@ -73,7 +73,7 @@ def _in_turns(
     seconds: float,
 ) -> tuple[list[Pair], int]:
     """Flights, as many of each policy as s allow, and control steps beyond a limit."""
-    witness = WitnessDriver(robot, load_robot(job.robot).config.safety)
+    witness = MonitoredDriver(robot, load_robot(job.robot).config.safety)
     pairs: list[Pair] = []
     # A flight takes longer than its episode, since at first the robot rises.
     longest = 2.0 * experiment.episode_length
@@ -90,7 +90,7 @@ def _in_turns(
 
 
 def _flown(
-    policy: Policy, witness: WitnessDriver, experiment: ExperimentConfig, log: Path, asked: FloatArray
+    policy: Policy, witness: MonitoredDriver, experiment: ExperimentConfig, log: Path, asked: FloatArray
 ) -> Flight:
     log.unlink(missing_ok=True)
     found = fly(policy, witness, experiment, experiment.episode_length, log, asked, LoopOptions())

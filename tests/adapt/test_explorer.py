@@ -8,7 +8,7 @@ from torch import nn
 from simreal.adapt.action_bounds import ActionBounds, BoundsConfig
 from simreal.adapt.action_filter import FilterConfig
 from simreal.adapt.explorer import CommandFilter, Explorer, Noise
-from simreal.adapt.limit_monitor import WitnessDriver
+from simreal.adapt.limit_monitor import MonitoredDriver
 from simreal.adapt.online_learner import FrozenPolicy
 from simreal.agents.config import ResidualPolicyConfig
 from simreal.agents.residual_policy import ResidualPolicy
@@ -48,7 +48,7 @@ def explorer(
     velocity: float = 0.0,
 ) -> Explorer:
     residual = ResidualPolicy(7, 1, ResidualPolicyConfig(width=width))
-    witness = WitnessDriver(ToyQube(), SafetyConfig())
+    witness = MonitoredDriver(ToyQube(), SafetyConfig())
     witness.newest = RobotState(0.0, np.array([arm, 0.0]), np.array([velocity, 0.0]))
     bounds = ActionBounds(BoundsConfig(first=width, largest=max(width, 0.5)))
     policy = FrozenPolicy(Constant(base))  # type: ignore[arg-type]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from simreal.adapt.limit_monitor import (
+    MonitoredDriver,
     TaskEnd,
-    WitnessDriver,
     beyond_limits,
     joint_limits,
     measured_limits,
@@ -16,8 +16,8 @@ from simreal.state import RobotCommand, RobotState
 from tests.adapt.toy_qube import ToyQube
 
 
-def witness() -> WitnessDriver:
-    made = WitnessDriver(ToyQube(), load_robot("qube").config.safety)
+def witness() -> MonitoredDriver:
+    made = MonitoredDriver(ToyQube(), load_robot("qube").config.safety)
     made.connect()
     return made
 

@@ -10,7 +10,7 @@ import torch
 from simreal.adapt.alignment import AlignDuringTraining, AlignmentConfig
 from simreal.agents.build import build_agent
 from simreal.agents.images import acting_encoders, encoder_of
-from simreal.agents.imitation import TaughtPPO
+from simreal.agents.imitation import ImitationPPO
 from simreal.env import BatchEnv
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
@@ -125,7 +125,7 @@ def test_a_pupil_aligns_in_each_update_of_its_imitation_as_much_as_the_weight_sa
     for weight in (1e-6, 100.0):
         env = BatchEnv(experiment, 8, 0, threads=1)
         made = build_agent(experiment.agent_config, SimrealVecEnv(env), 0, teacher=experiment.teacher)
-        assert isinstance(made, TaughtPPO)
+        assert isinstance(made, ImitationPPO)
         made.teach = find_teacher("so101_reach", env)
         env.reset(1)
         shown = env.images["front"].copy()

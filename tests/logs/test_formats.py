@@ -280,7 +280,7 @@ FALL = "fault, damp: tilt: 1.2 rad from upright: more than 1"
 
 def test_the_check_that_failed_is_told_beside_the_words(tmp_path: Path) -> None:
     events = (Event(0, "start", "of a test"), Event(1, "phase", "in other words", "tilt"))
-    write_flight(tmp_path / "flight.mcap", contract(), events)
+    write_flight(tmp_path / "flight.mcap", qube_contract(), events)
     [log] = read_logs(tmp_path / "flight.mcap")
     assert [event.check for event in log.events] == [None, "tilt"]
 
