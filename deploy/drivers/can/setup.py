@@ -43,6 +43,9 @@ def usable(robot: Robot, channels: list[str]) -> CanConfig:
     for joint in description.joint_names:
         if joint not in driven:
             raise UserError(f"driver can: joint {joint} has no motor that would tell where it is")
+    sliding = [each.name for each in description.joints if each.unit == "m"]
+    if sliding:
+        raise UserError(f"driver can: joint {', '.join(sliding)} slides; these motors turn")
     if description.imu:
         raise UserError(f"driver can: robot {robot.name} has an IMU, which is not on the bus")
     for each in description.actuators:

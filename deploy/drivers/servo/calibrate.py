@@ -20,6 +20,7 @@ from simreal.deploy.drivers.servo.calibration import (
     Calibration,
     JointCalibration,
     refuse_endless,
+    refuse_other_drives,
 )
 from simreal.deploy.drivers.servo.driver import ServoDriver
 from simreal.deploy.drivers.servo.feetech_table import MULTI_TURN
@@ -56,9 +57,10 @@ def calibrate(kind: type[ServoDriver], robot: RobotDescription, bus: ServoBus, a
 
     Raises:
         DriverError: a servo does not answer, or does not take what is written.
-        UserError: a servo is of an unknown kind, a joint of the robot has no range, or the ranges that
-            are found cannot be.
+        UserError: a servo is of an unknown kind, a joint of the robot slides or has no range, or the
+            ranges that are found cannot be.
     """
+    refuse_other_drives(robot)
     refuse_endless(robot)
     home = {"feetech": _home_feetech, "dynamixel": _home_dynamixel}[kind.protocol]
     helper = _Servos(kind, bus)
@@ -295,8 +297,9 @@ def from_lerobot(
 
     Raises:
         DriverError: a servo does not answer.
-        UserError: the file is none, or is not of the servos on the bus.
+        UserError: the file is none, or is not of the servos on the bus, or a joint of the robot slides.
     """
+    refuse_other_drives(robot)
     helper, joints = _Servos(kind, bus), {}
     content = _read_lerobot(path, robot)
     for joint in robot.joints:

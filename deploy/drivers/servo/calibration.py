@@ -78,10 +78,16 @@ class Calibration(Config):
 
 
 def refuse_other_drives(robot: RobotDescription) -> None:
-    """Raise a `UserError` if a robot is not one of position servos alone, in the order of its joints."""
+    """Raise a `UserError` if a robot is not one of position servos alone, in the order of its joints.
+
+    Nor may a joint slide: a count is an angle, and nothing here knows what turns it into metres.
+    """
     driven = [each.joint for each in robot.actuators if each.command == "position"]
     if driven != list(robot.joint_names) or robot.imu:
         raise UserError(f"{robot.name} is not a robot of position servos alone, one for each joint")
+    sliding = [each.name for each in robot.joints if each.unit == "m"]
+    if sliding:
+        raise UserError(f"robot {robot.name}: joint {', '.join(sliding)} slides; a servo of a bus turns")
 
 
 def refuse_endless(robot: RobotDescription) -> None:

@@ -17,6 +17,7 @@ from simreal.deploy.emulators.can.motors.damiao import PMAX, TIMEOUT, VMAX, Dami
 from simreal.deploy.emulators.can.motors.motor import CanFrame
 from simreal.deploy.emulators.faults import Fault
 from simreal.errors import UserError
+from simreal.robots import load_robot
 from simreal.state import RobotCommand
 from tests.deploy.random_faults import random_faults
 
@@ -514,6 +515,15 @@ def test_what_does_not_fit_into_frames_is_refused(can_world: Make) -> None:
     refused = pytest.raises(DriverError, match=r"knee.*position of 14\.4 rad.*at most 12\.5")
     with can_world(driver_config=config) as world, refused:
         world.driver.connect()
+
+
+def test_a_joint_that_slides_is_refused() -> None:
+    leg = load_robot("can_leg")
+    knee = leg.description.joints[1].model_copy(update={"unit": "m"})
+    description = leg.description.model_copy(update={"joints": (leg.description.joints[0], knee)})
+    config = leg.config.model_copy(update={"description": description})
+    with pytest.raises(UserError, match="joint knee slides; these motors turn"):
+        CanDriver(replace(leg, config=config), "virtual", ["0"])
 
 
 # Options

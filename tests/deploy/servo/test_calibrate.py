@@ -140,6 +140,15 @@ def test_a_robot_whose_joints_have_no_ends_is_refused(virtual_rig: Make) -> None
         steps.calibrate(type(rig.driver), rolling, bus_of(rig), pytest.fail)
 
 
+def test_a_robot_with_a_slide_is_refused_before_anybody_is_asked(virtual_rig: Make) -> None:
+    rig = virtual_rig("feetech", physics=False)
+    description = rig.driver.description
+    lift = description.joints[0].model_copy(update={"unit": "m"})
+    sliding = description.model_copy(update={"joints": (lift, *description.joints[1:])})
+    with pytest.raises(UserError, match="joint shoulder_pan slides"):
+        steps.calibrate(type(rig.driver), sliding, bus_of(rig), pytest.fail)
+
+
 def test_nobody_at_the_terminal_is_told(
     virtual_rig: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ from simreal.deploy.drivers.servo.calibration import (
     Calibration,
     Conversion,
     read_calibration,
+    refuse_other_drives,
     write_calibration,
 )
 from simreal.errors import UserError
@@ -115,3 +116,11 @@ def test_a_range_with_nothing_of_the_actuator_s_is_refused() -> None:
     document["joints"]["elbow_flex"] |= {"zero": 0, "lowest": 3000}
     with pytest.raises(UserError, match="elbow_flex"):
         Conversion(Calibration.model_validate(document), SO101)
+
+
+def test_a_joint_that_slides_is_refused() -> None:
+    lift = SO101.joints[1].model_copy(update={"unit": "m"})
+    sliding = SO101.model_copy(update={"joints": (SO101.joints[0], lift, *SO101.joints[2:])})
+    refuse_other_drives(SO101)
+    with pytest.raises(UserError, match=r"joint shoulder_lift slides; a servo of a bus turns"):
+        refuse_other_drives(sliding)
