@@ -67,7 +67,8 @@ class DrawnPart:
         high: largest one.
         elements: (parts,) their places among the parameter's elements.
         columns: their places in every draw.
-        default: (parts,) compiled values, in the parameter's unit.
+        units: (parts,) of what the parameter becomes; one, if it is of the robot as a whole.
+        default: (parts,) compiled values.
         smallest: (parts,) what they may become, entries before this one on the same parameter included.
         largest: (parts,) likewise.
         write: applies drawn values.
@@ -82,15 +83,21 @@ class DrawnPart:
     high: float
     elements: NDArray[np.int64]
     columns: slice
+    units: tuple[str, ...]
     default: FloatArray
     smallest: FloatArray
     largest: FloatArray
     write: Write
 
     @property
+    def drawn_units(self) -> tuple[str, ...]:
+        """(parts,) of the drawn numbers; a factor has none."""
+        return ("1",) * len(self.units) if self.operation == "scale" else self.units
+
+    @property
     def unit(self) -> str:
-        """Of the drawn number; a factor has none."""
-        return "1" if self.operation == "scale" else self.parameter.unit
+        """Of what the parameter becomes, for people: each once where some joints turn and some slide."""
+        return " or ".join(dict.fromkeys(self.units))
 
     @property
     def nominal(self) -> FloatArray:
@@ -176,17 +183,19 @@ class Randomizer:
         first = len(self.columns)
         self.columns += columns
         elements = np.array(matched)
+        parts = tuple(names[i] for i in matched) if names else ()
         default = parameter.default(self._world)[elements]
         return DrawnPart(
             entry,
             config,
             parameter,
-            tuple(names[i] for i in matched) if names else (),
+            parts,
             member.operation,
             member.low,
             member.high,
             elements,
             slice(first, len(self.columns)),
+            tuple(parameter.unit_of(each, self._world.robot) for each in parts or ("",)),
             default,
             default,
             default,
@@ -361,14 +370,18 @@ class Randomizer:
         return tuple(
             TrainedRange(
                 name=name,
-                unit=part.unit,
+                unit=unit,
                 operation=part.operation,
                 low=float(low),
                 high=float(high),
             )
             for part in self.parts
-            for name, low, high in zip(
-                self.columns[part.columns], lows[part.columns], highs[part.columns], strict=True
+            for name, unit, low, high in zip(
+                self.columns[part.columns],
+                part.drawn_units,
+                lows[part.columns],
+                highs[part.columns],
+                strict=True,
             )
         )
 
@@ -382,8 +395,8 @@ def _refuse_unphysical(
     if math.isnan(smallest) or math.isnan(greatest):
         raise UserError(f"{leads} no number: its compiled value is infinite; say operation: absolute")
     if parameter.lower is not None and smallest < parameter.lower:
-        told = f"{leads} {smallest:g} {parameter.unit}, below {parameter.lower:g}"
+        told = f"{leads} {smallest:g} {part.unit}, below {parameter.lower:g}"
         raise OutOfBoundsError(told, "low")
     if parameter.upper is not None and greatest > parameter.upper:
-        told = f"{leads} {greatest:g} {parameter.unit}, above {parameter.upper:g}"
+        told = f"{leads} {greatest:g} {part.unit}, above {parameter.upper:g}"
         raise OutOfBoundsError(told, "high")

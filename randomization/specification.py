@@ -115,9 +115,10 @@ def refuse_other_units(posterior: Posterior) -> None:
     """Raise a `UserError` if a posterior says a parameter in another unit: nothing converts."""
     for each in posterior.parameters:
         parameter = _find(each.name, parameter_of(each.name))
-        unit = "1" if each.operation == "scale" else parameter.unit
-        if each.unit != unit:
-            raise UserError(f"{each.name}: {each.unit} is no unit of it ({each.operation}), but {unit}")
+        units = ("1",) if each.operation == "scale" else parameter.units
+        if each.unit not in units:
+            named = " or ".join(units)
+            raise UserError(f"{each.name}: {each.unit} is no unit of it ({each.operation}), but {named}")
 
 
 def _find(entry: str, name: str) -> Parameter:

@@ -142,7 +142,9 @@ def parameter_page() -> str:
         "",
         "Written by `make docs` from what the parameters declare; how they are used stands in",
         "[randomization.md](randomization.md). The operation is what an entry means that names none.",
-        "Bounds are of the resulting value: a range that leads beyond them is refused.",
+        "Bounds are of the resulting value: a range that leads beyond them is refused. Units are",
+        "those of a joint that turns; of one that slides, and of its actuator, read m for rad, N for",
+        "N·m, and kg for kg·m².",
     ]
     for group, parameters in GROUPS.items():
         lines += ["", f"## {group.capitalize()}", "", "| name | unit | what | operation | bounds |"]

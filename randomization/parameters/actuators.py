@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from simreal.contract import RobotDescription
 from simreal.errors import UserError
 from simreal.randomization.parameters.parameter import (
     ArrayParameter,
@@ -25,6 +26,18 @@ class Limit(ArrayParameter):
             name = self.elements(world)[int(elements[np.argmax(absent)])]
             raise UserError(f"{self.name}: {name} has none to {operation}: give it as absolute")
         return super().writer(world, elements, operation)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadZone(ArrayParameter):
+    """Of commands: it has the unit that these have."""
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        return (self.unit, "V", "N·m", "N", "rad", "m")
+
+    def unit_of(self, element: str, robot: RobotDescription) -> str:
+        return next(each.unit for each in robot.actuators if each.name == element)
 
 
 FRICTION = "dof_frictionloss"
@@ -156,7 +169,7 @@ ACTUATORS: tuple[Parameter, ...] = (
         fields=("actuation.load_friction", FRICTION),
         part="robot_actuator",
     ),
-    ArrayParameter(
+    DeadZone(
         name="dead_zone",
         unit="V, N·m, rad",
         description="command, or position error of a servo, below which nothing happens",

@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.randomization.parameters.parts import PARTS, PartKind
+from simreal.contract import RobotDescription
+from simreal.randomization.parameters.parts import OF_JOINTS, PARTS, PartKind
 from simreal.randomization.world import World
 from simreal.state import FloatArray, Ids
 
@@ -17,6 +18,16 @@ Operation = Literal["absolute", "scale", "add"]
 Elements = NDArray[np.int64]
 Write = Callable[[Ids, FloatArray], None]
 """Applies (len(ids), elements) values to simulations."""
+ALONG_A_SLIDE = {
+    "rad": "m",
+    "rad/s": "m/s",
+    "rad/s^0.5": "m/s^0.5",
+    "N·m": "N",
+    "N·m/rad": "N/m",
+    "N·m·s/rad": "N·s/m",
+    "kg·m²": "kg",
+}
+"""Units of a joint that turns to those of one that slides."""
 
 
 def operate(operation: Operation, default: FloatArray, value: FloatArray) -> FloatArray:
@@ -37,7 +48,7 @@ class Parameter(ABC):
 
     Attributes:
         name: as in configurations and on the command line.
-        unit: of an absolute or added value; a scale has none.
+        unit: of an absolute or added value; a scale has none. Of a joint that slides, `unit_of` says it.
         description: one line for people.
         operation: what a configuration means that does not say.
         fields: what it writes, by the names of `World.array`.
@@ -57,6 +68,15 @@ class Parameter(ABC):
     def of_whole(self) -> bool:
         """Whether it is one quantity of the robot as a whole, and not one for each of some parts."""
         return False
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """All that `unit_of` may say."""
+        return (self.unit,)
+
+    def unit_of(self, element: str, robot: RobotDescription) -> str:
+        """Unit of an absolute or added value of one of the elements, by its name."""
+        return self.unit
 
     @abstractmethod
     def elements(self, world: World) -> list[str]:
@@ -92,6 +112,15 @@ class ArrayParameter(Parameter):
     def of_whole(self) -> bool:
         return self.part == "robot" and not self.axes
 
+    @property
+    def units(self) -> tuple[str, ...]:
+        along = ALONG_A_SLIDE.get(self.unit, self.unit) if self.part in OF_JOINTS else self.unit
+        return tuple(dict.fromkeys((self.unit, along)))
+
+    def unit_of(self, element: str, robot: RobotDescription) -> str:
+        moved = element.rpartition(".")[0] if self.axes else element
+        return self.units[-1] if self.part in OF_JOINTS and _slides(moved, robot) else self.unit
+
     def elements(self, world: World) -> list[str]:
         names = [name for name, _ in PARTS[self.part](world)]
         if self.part == "robot":
@@ -126,3 +155,10 @@ class ArrayParameter(Parameter):
             array[at] = operate(operation, unit * array[at], values) / unit
 
         return write
+
+
+def _slides(name: str, robot: RobotDescription) -> bool:
+    """Whether the joint of this name, or that of the actuator of this name, slides."""
+    driven = {each.name: each.joint for each in robot.actuators}
+    sliding = {each.name for each in robot.joints if each.unit == "m"}
+    return name in sliding or driven.get(name) in sliding

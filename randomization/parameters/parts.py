@@ -39,6 +39,11 @@ PartKind = Literal[
     "distractor",
     "residual_joint",
 ]
+OF_JOINTS: frozenset[PartKind] = frozenset(
+    ("joint", "dof", "qpos", "limited_joint", "robot_joint", "actuator", "robot_actuator", "robot_servo")
+)
+"""Joints and what drives them, whose numbers are of another unit where a joint slides. Not the filters
+of velocities: the corner of one is no motion."""
 Parts = list[tuple[str, int]]
 """Names and rows in the arrays."""
 

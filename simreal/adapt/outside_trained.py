@@ -29,12 +29,14 @@ class _Beyond:
         found: between which the robot is taken to be, in the parameter's unit.
         known: what the policy met.
         noticeable: by how much the parameter changes noticeably.
+        unit: of all three.
     """
 
     name: str
     found: tuple[float, float]
     known: tuple[float, float]
     noticeable: float
+    unit: str
 
     @property
     def least(self) -> float:
@@ -54,8 +56,8 @@ class _Beyond:
     def describe(self) -> str:
         low, high = self.known
         trained = f"{low:.4g} to {high:.4g}" if low != high else f"only {low:.4g}"
-        unit = PARAMETERS[parameter_of(self.name)].unit
-        found = f"{self.found[0]:.4g} to {self.found[1]:.4g}" + ("" if unit == "1" else f" {unit}")
+        unit = "" if self.unit == "1" else f" {self.unit}"
+        found = f"{self.found[0]:.4g} to {self.found[1]:.4g}{unit}"
         return f"{self.what} is {found}, trained {trained}"
 
 
@@ -105,7 +107,10 @@ def _beyond_trained(posterior: Posterior, contract: Contract) -> Iterator[_Beyon
         known = _absolute(trained.get(parameter.name), default)
         if low < known[0] - _slack(known) or high > known[1] + _slack(known):
             size = noticeable(parameter_of(parameter.name), float(default[0]), world)
-            yield _Beyond(parameter.name, (low, high), known, size)
+            unit = PARAMETERS[parameter_of(parameter.name)].unit_of(
+                split_column(parameter.name)[1], world.robot
+            )
+            yield _Beyond(parameter.name, (low, high), known, size, unit)
 
 
 def default_value(world: World, name: str) -> np.ndarray[Any, Any] | None:

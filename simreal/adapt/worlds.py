@@ -10,7 +10,7 @@ import numpy as np
 from simreal.adapt.identified_robot import refuse_misfits, refuse_other_robot, world_of
 from simreal.adapt.outside_trained import default_value
 from simreal.adapt.posterior_override import BANDWIDTH, ENTRY, replaced_entries
-from simreal.column_names import parameter_of
+from simreal.column_names import parameter_of, split_column
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError
 from simreal.experiment import BaseExperiment, ExperimentConfig, parse_any_experiment
@@ -173,8 +173,8 @@ def _joined(name: str, new: _Column | None, old: _Old | None, world: World, numb
     if new is None:
         assert old is not None
         if len(old.operations) == 1:
-            return _described(name, old.operations[0], old.values[0])
-        return _described(name, "absolute", old.absolute(default))
+            return _described(name, world, old.operations[0], old.values[0])
+        return _described(name, world, "absolute", old.absolute(default))
     operation, values = new.described.operation, new.values
     if old is None:
         nominal = {"absolute": float(default[0]), "scale": 1.0, "add": 0.0}[operation]
@@ -185,11 +185,12 @@ def _joined(name: str, new: _Column | None, old: _Old | None, world: World, numb
     else:
         values = operate(operation, np.full(len(values), float(default[0])), values)
         operation, before = "absolute", old.absolute(default)
-    return _described(name, operation, np.concatenate((before[:number], values[number:])))
+    return _described(name, world, operation, np.concatenate((before[:number], values[number:])))
 
 
-def _described(name: str, operation: Operation, values: FloatArray) -> _Column:
-    unit = "1" if operation == "scale" else PARAMETERS[parameter_of(name)].unit
+def _described(name: str, world: World, operation: Operation, values: FloatArray) -> _Column:
+    parameter, part = split_column(name)
+    unit = "1" if operation == "scale" else PARAMETERS[parameter].unit_of(part, world.robot)
     low, high = float(values.min()), float(values.max())
     return _Column(
         PosteriorParameter(name=name, unit=unit, operation=operation, low=low, high=high), values

@@ -263,9 +263,11 @@ def design(
     with progress(GENERATIONS, "generations") as show:
         found = design_excitation(setup, asked, duration, rate, highest, show)
     write_excitation(output, found.excitation)
+    units = {joint.name: joint.unit for joint in setup.robot.description.joints}
     for joint, (excursion, speed) in found.reach.items():
+        unit = units[joint]
         console.print(
-            f"{joint}: at most {excursion:.3g} rad and {speed:.3g} rad/s from zero, in simulation"
+            f"{joint}: at most {excursion:.3g} {unit} and {speed:.3g} {unit}/s from zero, in simulation"
         )
     console.print(
         f"written: {output}, {found.excitation.duration:g} s; deviations of {len(found.names)} unknowns "

@@ -109,7 +109,7 @@ def design_excitation(
     if best_score < 0.0:  # with all limits kept it is none
         raise UserError(
             f"{description.name}: nothing was found that keeps its limits (safety, in robot.yaml); "
-            f"in simulation, the best goes {best_score / EXCESS - 1.0:.2g} rad, rad/s or N·m beyond one"
+            f"in simulation, the best goes {best_score / EXCESS - 1.0:.2g} beyond one, in its unit"
         )
     commands = family.commands(best[None])[0]
     excitation = Excitation(

@@ -230,13 +230,13 @@ def posterior_parameters(unknowns: Sequence[Unknown]) -> tuple[PosteriorParamete
     return tuple(
         PosteriorParameter(
             name=column,
-            unit=unknown.unit,
+            unit=unit,
             operation=unknown.operation,
             low=unknown.low,
             high=unknown.high,
         )
         for unknown in unknowns
-        for column in unknown.columns
+        for column, unit in zip(unknown.columns, unknown.units, strict=True)
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, get_args
 import numpy as np
 
 from simreal import latencies
+from simreal.column_names import split_column
 from simreal.errors import UserError, nearest
 from simreal.identification.recording import Recording, Scope
 from simreal.randomization.parameters import PARAMETERS, Operation, Parameter, matching
@@ -24,7 +25,7 @@ class Unknown:
         name: a parameter's, or ``parameter[pattern]``: all parts that match have this one value.
         columns: names of the parts' values, as the randomizer has them.
         operation: on the compiled values.
-        unit: of the number; a factor has none.
+        units: (columns,) of the number; a factor has none.
         start: where the search begins: as in the model, if its bounds allow.
         low: lower bound.
         high: upper bound.
@@ -36,13 +37,18 @@ class Unknown:
     name: str
     columns: tuple[str, ...]
     operation: Operation
-    unit: str
+    units: tuple[str, ...]
     start: float
     low: float
     high: float
     step: float
     varies: Scope | None = None
     part: str | None = None
+
+    @property
+    def unit(self) -> str:
+        """Of the number, for people: each once where some joints turn and some slide."""
+        return " or ".join(dict.fromkeys(self.units))
 
     @property
     def label(self) -> str:
@@ -255,7 +261,8 @@ def _unknown(
         low, high = asked.bounds or reach.scale
         start = float(np.clip(1.0, low, high))
         step = NOTICEABLE * start
-        return Unknown(name, columns, "scale", "1", start, low, high, step, asked.varies)
+        units: tuple[str, ...] = ("1",) * len(columns)
+        return Unknown(name, columns, "scale", units, start, low, high, step, asked.varies)
     if reach.absolute is None:
         raise UserError(
             f"{name}: is zero in the model, and has no factor to be found: give the model one"
@@ -264,7 +271,9 @@ def _unknown(
     low, high = asked.bounds or (reach.absolute[0] * size, reach.absolute[1] * size)
     start = float(np.clip(default.mean(), low, high))
     step = reach.step * size
-    return Unknown(name, columns, "absolute", parameter.unit, start, low, high, step, asked.varies)
+    parts = [split_column(column)[1] for column in columns]
+    units = tuple(parameter.unit_of(each, world.robot) for each in parts)
+    return Unknown(name, columns, "absolute", units, start, low, high, step, asked.varies)
 
 
 def noticeable(name: str, default: float, world: World) -> float:

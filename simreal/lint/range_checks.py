@@ -119,7 +119,8 @@ def check_ranges(subject: Subject, world: World, entries: Specification) -> Iter
 
 
 def _is_angle(member: Member | DrawnPart) -> bool:
-    return member.parameter.unit == "rad" and member.operation != "scale"
+    turns = not isinstance(member, DrawnPart) or "rad" in member.units
+    return member.parameter.unit == "rad" and turns and member.operation != "scale"
 
 
 def _in_radians(member: Member | DrawnPart) -> str:
@@ -143,14 +144,14 @@ def _units(subject: Subject, world: World, part: DrawnPart) -> Iterator[Finding]
         limit = max(limits[i] for i in part.elements)
     if size <= limit:
         return
-    what = f"{parameter.name} of {size:g} {parameter.unit}"
+    what = f"{parameter.name} of {size:g} {part.unit}"
     if _is_angle(part):
         severity: Severity = "error" if size > 2.0 * math.pi + limit else "warning"
         mend = f"give radians{_in_radians(part)}"
         yield Finding(severity, "unit", where, f"{what}: are these degrees?", mend)
     else:
         what += f": more than {limit:g} is seldom meant"
-        yield Finding("warning", "unit", where, what, f"give {parameter.unit}")
+        yield Finding("warning", "unit", where, what, f"give {part.unit}")
 
 
 def _holds_default(subject: Subject, part: DrawnPart) -> Iterator[Finding]:
@@ -201,7 +202,7 @@ def _compares(part: DrawnPart) -> bool:
 
 def _own(part: DrawnPart) -> str:
     """The model's own values, each once."""
-    return ", ".join(dict.fromkeys(f"{value:g}" for value in part.default)) + f" {part.parameter.unit}"
+    return ", ".join(dict.fromkeys(f"{value:g}" for value in part.default)) + f" {part.unit}"
 
 
 def _below_a_step(subject: Subject, world: World, part: DrawnPart) -> Iterator[Finding]:

@@ -234,13 +234,13 @@ def _add_entries(page: Page, preview: Preview) -> None:
 
 def _entry(preview: Preview, part: DrawnPart, element: int) -> tuple[str, ...]:
     """What is drawn for one of an entry's bodies, joints, and so on."""
-    name, unit = part.parameter.name, after_number(part.parameter.unit)
+    name, unit = part.parameter.name, after_number(part.units[element])
     return (
         part.entry if part.entry == name else f"{part.entry}: {name}",
         part.parts[element] if part.parts else "",
         part.operation,
         _distribution(preview, part, part.columns.start + element),
-        part.unit,
+        part.drawn_units[element],
         f"{part.default[element]:.4g}{unit}",
         _span(part.smallest[element], part.largest[element]) + unit,
         _bounds(part.parameter.lower, part.parameter.upper),

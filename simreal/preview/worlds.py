@@ -61,7 +61,7 @@ class Preview:
     @property
     def units(self) -> list[str]:
         """Of each column."""
-        return [part.unit for part in self.parts for _ in part.default]
+        return [unit for part in self.parts for unit in part.drawn_units]
 
     @property
     def nominal(self) -> FloatArray:

@@ -41,17 +41,17 @@ def robot_yaml(
     lines += ["  actuators:", *(f"    - {_actuator(model, each)}" for each in read_drives(model)[0])]
     if imu is not None:
         lines += ["  imu: true", "", "sensing:", "  imu:"]
-        lines += [f"    {quantity}: {_scalar(sensor)}" for quantity, sensor in imu.items()]
-    lines += ["", "safety:", *safety.lines(_scalar), ""]
+        lines += [f"    {quantity}: {scalar(sensor)}" for quantity, sensor in imu.items()]
+    lines += ["", "safety:", *safety.lines(scalar), ""]
     return "\n".join(lines)
 
 
 def _flow(**values: str | float) -> str:
     """A mapping on one line; numbers so that they read back to the same bits."""
-    return "{" + ", ".join(f"{key}: {_scalar(value)}" for key, value in values.items()) + "}"
+    return "{" + ", ".join(f"{key}: {scalar(value)}" for key, value in values.items()) + "}"
 
 
-def _scalar(value: str | float) -> str:
+def scalar(value: str | float) -> str:
     """Joints are called ``8``, ``on`` or ``hip: left``, too: what is no plain word is quoted."""
     if not isinstance(value, str):
         return repr(value)

@@ -1,17 +1,22 @@
 """Writes a first experiment for a robot: hold a commanded posture, or stand."""
 
+import glob
 from collections.abc import Iterator
 
 import mujoco
 import numpy as np
 
+from simreal.contract import Joint
 from simreal.physics.drives import read_drives
+from simreal.robot_add.describe import scalar
 from simreal.robot_add.posture import free_bodies
 from simreal.robots.loader import RobotConfig
 from simreal.tasks import posture, stand
 
 CONTROL_RATE = 50.0
 """Hz, or the nearest that is a whole number of physics steps: as walking robots are driven."""
+NOISE = {"rad": 0.001, "m": 0.0001}
+"""Largest standard deviation of an encoder's noise, in a joint's unit."""
 LEG_ACTION = 0.4
 """rad that a servo of a robot on its feet may be moved from the default posture."""
 
@@ -119,4 +124,19 @@ def _randomization(robot: RobotConfig, model: mujoco.MjModel, free: bool) -> Ite
     if (model.dof_damping[model.jnt_dofadr[driven]] > 0).any():
         yield "  joint_damping: {distribution: {type: uniform, low: 0.8, high: 1.2}}"
     yield "  action_latency_ms: {distribution: {type: uniform, low: 0.0, high: 20.0}}"
-    yield "  encoder_noise: {distribution: {type: uniform, low: 0.0, high: 0.001}}"
+    yield from _encoder_noise(robot.description.joints)
+
+
+def _encoder_noise(joints: tuple[Joint, ...]) -> Iterator[str]:
+    """One entry for all joints; one for each if some slide, since no number is both rad and m."""
+    if all(joint.unit == "rad" for joint in joints):
+        yield f"  encoder_noise: {_up_to(NOISE['rad'])}"
+        return
+    for joint in joints:
+        name, target = scalar(f"encoder_noise_{joint.name}"), scalar(glob.escape(joint.name))
+        drawn = _up_to(NOISE[joint.unit]).removeprefix("{")
+        yield f"  {name}: {{parameter: encoder_noise, target: {target}, {drawn}  # {joint.unit}"
+
+
+def _up_to(high: float) -> str:
+    return f"{{distribution: {{type: uniform, low: 0.0, high: {high}}}}}"

@@ -14,7 +14,7 @@ from simreal.identification.unknowns import Unknown
 
 
 def unknown(name: str, low: float, high: float) -> Unknown:
-    return Unknown(name, (name,), "scale", "1", 1.0, low, high, 0.05)
+    return Unknown(name, (name,), "scale", ("1",), 1.0, low, high, 0.05)
 
 
 def test_widening_ends_at_what_the_bounds_leave() -> None:

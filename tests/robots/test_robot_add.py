@@ -319,6 +319,36 @@ class TestSafety:
         assert all(key in note for key in lacking)
 
 
+def write_lift(write_urdf) -> Path:
+    """The URDF with a lift of 0.4 m for a shoulder."""
+    turns = '<axis xyz="0 1 0"/>\n    <limit lower="-1.2" upper="1.2" effort="12" velocity="6"/>'
+    slides = (
+        '<axis xyz="0 0 1"/><limit lower="0" upper="0.4" effort="80" velocity="0.25"/>'
+        '<dynamics damping="120" friction="8"/>'
+    )
+    kind = ('name="shoulder" type="revolute"', 'name="shoulder" type="prismatic"')
+    return write_urdf(kind, (turns, slides))
+
+
+class TestLift:
+    """A joint that slides, and one that turns."""
+
+    def test_its_numbers_have_the_units_of_a_slide(self, own_folder: Path, write_urdf) -> None:
+        add_robot(write_lift(write_urdf), "their_lift")
+        env = BatchEnv(load_experiment("their_lift_posture"), 1, threads=1)
+        drawn = {each.name: each for each in env.randomizer.trained_ranges()}
+        lift = drawn["encoder_noise_shoulder[shoulder]"]
+        assert (lift.unit, lift.high) == ("m", 0.0001)
+        elbow = drawn["encoder_noise_elbow[elbow]"]
+        assert (elbow.unit, elbow.high) == ("rad", 0.001)
+        kp = next(each for each in env.randomizer.parts if each.parameter.name == "kp")
+        assert kp.units == ("N/m", "N·m/rad")
+        assert kp.drawn_units == ("1", "1")
+        assert kp.unit == "N/m or N·m/rad"
+        findings = lint_experiment("their_lift_posture")
+        assert [each for each in findings if each.severity == "error"] == []
+
+
 def test_the_first_experiment_has_no_key_that_nobody_reads(own_folder: Path, write_arm) -> None:
     added = add_robot(write_arm(), "their_arm")
     assert added.folder is not None
