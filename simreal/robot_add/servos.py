@@ -2,10 +2,11 @@
 
 A URDF has an effort limit and no gains. A servo here gives its whole effort at an error of
 `FULL_EFFORT_AT`, about as soft as the servos of small arms and of walking robots are set
-(`robots/so101`: 0.36 rad, `robots/go2`: 0.6 to 1.2 rad). A URDF has no rotor either, whose inertia,
-times the square of the gear ratio, is most of what a geared joint moves: the joint gets as much
-armature as keeps the servo's own frequency at `FASTEST_SERVO` or below. The damping is critical at
-that inertia.
+(`robots/so101`: 0.36 rad, `robots/go2`: 0.6 to 1.2 rad). Along a slide that is a small share of its
+travel, however long: what hangs on a lift must not take its travel away. A URDF has no rotor
+either, whose inertia, times the square of the gear ratio, is most of what a geared joint moves: the
+joint gets as much armature as keeps the servo's own frequency at `FASTEST_SERVO` or below. The
+damping is critical at that inertia, with what the joint has of its own.
 """
 
 import math
@@ -21,7 +22,9 @@ from simreal.robot_add.posture import default_posture, simple_joints
 from simreal.robot_add.urdf import JointLimits
 
 FULL_EFFORT_AT = 0.5
-"""rad; along a slide, half of its range."""
+"""rad"""
+FULL_EFFORT_SHARE = 0.05
+"""Likewise, of a slide's range."""
 FASTEST_SERVO = 10.0
 """Hz."""
 
@@ -68,10 +71,11 @@ def _add_servo(
 ) -> str:
     low, high = _range(model, element)
     slides = element.type == mujoco.mjtJoint.mjJNT_SLIDE
-    stiffness = effort / (0.5 * (high - low) if slides else FULL_EFFORT_AT)
+    stiffness = effort / (FULL_EFFORT_SHARE * (high - low) if slides else FULL_EFFORT_AT)
     fastest = 2.0 * math.pi * FASTEST_SERVO
     armature = max(0.0, stiffness / fastest**2 - inertia)
-    damping = 2.0 * math.sqrt(stiffness * (inertia + armature))
+    own = float(model.dof_damping[model.jnt_dofadr[element.id]])
+    damping = max(0.0, 2.0 * math.sqrt(stiffness * (inertia + armature)) - own)
     element.armature += armature
     element.actfrclimited = mujoco.mjtLimited.mjLIMITED_FALSE
     servo = spec.add_actuator(name=element.name, target=element.name, trntype=mujoco.mjtTrn.mjTRN_JOINT)
@@ -81,7 +85,8 @@ def _add_servo(
     servo.ctrlrange, servo.forcerange = (low, high), (-effort, effort)
     unit = ("N/m", "N·s/m", "N", "kg") if slides else ("N·m/rad", "N·m·s/rad", "N·m", "kg·m²")
     return (
-        f"joint {element.name}: a position servo of {stiffness:.3g} {unit[0]}, {damping:.3g} {unit[1]}, "
+        f"joint {element.name}: a position servo of {stiffness:.3g} {unit[0]}, {damping:.3g} {unit[1]}"
+        f"{f' beside {own:.3g} of the joint' if own else ''}, "
         f"effort {effort:.3g} {unit[2]} ({source}), armature {armature:.2g} {unit[3]}"
     )
 

@@ -333,6 +333,38 @@ def write_lift(write_urdf) -> Path:
 class TestLift:
     """A joint that slides, and one that turns."""
 
+    def test_its_servo_holds_its_load(self, own_folder: Path, write_urdf) -> None:
+        """Within 2 % of its travel: half of that was lost to a servo of half the travel's softness."""
+        added = add_robot(write_lift(write_urdf), "their_lift")
+        assert not [each for each in added.findings if "sags" in each.what]
+        model = compile_model(load_robot("their_lift"))
+        model.dof_frictionloss[:] = 0.0
+        data = mujoco.MjData(model)
+        data.ctrl[:] = data.qpos[:] = 0.2, 0.0
+        mujoco.mj_step(model, data, round(2.0 / model.opt.timestep))
+        assert 0.2 - 0.02 * 0.4 < data.qpos[0] < 0.2
+
+    def test_its_damping_is_critical_with_the_joint_s_own(self, own_folder: Path, write_urdf) -> None:
+        add_robot(write_lift(write_urdf), "their_lift")
+        model, description = (
+            compile_model(load_robot("their_lift")),
+            load_robot("their_lift").description,
+        )
+        servo = description.actuators[0]
+        moved = model.body_mass.sum() + model.dof_armature[0]
+        assert model.dof_damping[0] == 120.0
+        assert servo.damping + 120.0 == pytest.approx(2.0 * np.sqrt(servo.stiffness * moved), rel=1e-3)
+
+    def test_a_servo_too_soft_for_its_travel_is_told(self, own_folder: Path, write_urdf) -> None:
+        added = add_robot(write_lift(write_urdf), "their_lift")
+        assert added.folder is not None
+        path = added.folder / "model.xml"
+        text = path.read_text()
+        assert text.count("4000") == 2
+        path.write_text(text.replace("4000", "400"))
+        said = [each.what for each in check_robot("their_lift") if each.check == "servo"]
+        assert any("sags 0.0" in each and " m under the robot's own weight" in each for each in said)
+
     def test_its_numbers_have_the_units_of_a_slide(self, own_folder: Path, write_urdf) -> None:
         add_robot(write_lift(write_urdf), "their_lift")
         env = BatchEnv(load_experiment("their_lift_posture"), 1, threads=1)

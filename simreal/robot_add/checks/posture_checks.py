@@ -7,7 +7,7 @@ import numpy as np
 
 from simreal.lint.finding import Finding
 from simreal.lint.model_file import written_elements
-from simreal.physics.drives import Drive
+from simreal.physics.drives import Drive, slides
 from simreal.robot_add.overlaps import overlapping_bodies
 from simreal.robot_add.posture import depth_in_floor, free_bodies, placed, simple_joints
 from simreal.robot_add.subject import Subject
@@ -15,7 +15,11 @@ from simreal.robot_add.subject import Subject
 SUNK = 1e-3
 """m."""
 SAG = 0.1
-"""rad or m that a servo may give way under the robot's weight."""
+"""rad that a servo may give way under the robot's weight."""
+SAG_SHARE = 0.05
+"""Likewise, of the range of a joint that slides."""
+ENDLESS = 2.0
+"""m that a slide without ends is taken to go."""
 
 
 def check_posture(subject: Subject) -> Iterator[Finding]:
@@ -109,15 +113,24 @@ def _sagging(subject: Subject) -> Iterator[Finding]:
     torque = placed(model, subject.qpos).qfrc_bias
     for servo in servos:
         load = abs(float(torque[model.jnt_dofadr[servo.joint]]))
-        if load > SAG * servo.stiffness:
-            yield _too_soft(subject, servo, load)
+        allowed = _allowed_sag(model, servo.joint)
+        if load > allowed * servo.stiffness:
+            yield _too_soft(subject, servo, load, allowed)
 
 
-def _too_soft(subject: Subject, servo: Drive, load: float) -> Finding:
-    unit = "m" if subject.model.jnt_type[servo.joint] == mujoco.mjtJoint.mjJNT_SLIDE else "rad"
+def _allowed_sag(model: mujoco.MjModel, joint: int) -> float:
+    """In rad or m."""
+    if not slides(model, joint):
+        return SAG
+    low, high = model.jnt_range[joint] if model.jnt_limited[joint] else (0.0, ENDLESS)
+    return SAG_SHARE * float(high - low)
+
+
+def _too_soft(subject: Subject, servo: Drive, load: float, allowed: float) -> Finding:
+    unit = "m" if slides(subject.model, servo.joint) else "rad"
     what = (
         f"{subject.label('actuator', servo.index)} sags {load / servo.stiffness:.2g} {unit} under the "
         f"robot's own weight in the default posture: stiffness {servo.stiffness:.3g}, load {load:.3g}"
     )
-    mend = f"a stiffness above {np.ceil(load / SAG):g}, if the machine does not sag so"
+    mend = f"a stiffness above {np.ceil(load / allowed):g}, if the machine does not sag so"
     return Finding("warning", "servo", subject.where("actuator", servo.index), what, mend)
