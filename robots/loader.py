@@ -18,7 +18,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from simreal.config import Config, Location, parse, read_document, refusal
-from simreal.contract import RobotDescription
+from simreal.contract import Contract, RobotDescription
 from simreal.errors import UserError, nearest
 from simreal.robots.can_wire import CanConfig
 from simreal.robots.safety import BY_ACTUATOR, BY_JOINT, SafetyConfig
@@ -196,6 +196,19 @@ class Robot:
         """Of the model and of what `robot.yaml` says, comments aside."""
         content = self.model_path.read_bytes() + self.config.model_dump_json().encode()
         return hashlib.sha256(content).hexdigest()
+
+
+def robot_has_changed(contract: Contract) -> bool:
+    """Whether the robot's folder says something else now than when a policy's training began.
+
+    Raises:
+        UserError: no such robot is installed.
+    """
+    known = contract.provenance.robot_sha256
+    return bool(known) and load_robot(contract.robot.name).sha256 != known
+
+
+CHANGED = "the robot's model or robot.yaml has changed since this policy was trained"
 
 
 @dataclass(frozen=True, slots=True)

@@ -354,6 +354,8 @@ class Provenance(Config):
     seed: int
     training_steps: int = Field(ge=0)
     versions: dict[str, str]
+    robot_sha256: str = ""
+    """Of the robot's model and `robot.yaml` when the training began; empty of a policy of before."""
 
 
 class Contract(Config):

@@ -47,11 +47,13 @@ class Candidate:
         act: the policy itself; one that carries something from step to step must be told by
             `begin_episodes` where episodes begin.
         experiment: what it was trained in.
+        trained: contract of its training; None of what nobody trained.
     """
 
     name: str
     act: Act
     experiment: BaseExperiment
+    trained: Contract | None = None
 
     @cached_property
     def contract(self) -> Contract:
@@ -112,7 +114,7 @@ def load_candidate(path: Path) -> Candidate:
     experiment = experiment_of(policy, path)
     refuse_differences(policy.contract, make_environment(experiment, 1, threads=1).contract, str(path))
     act = policy.batch() if policy.contract.hidden_states else policy.act
-    return Candidate(path.name, act, experiment)
+    return Candidate(path.name, act, experiment, policy.contract)
 
 
 def experiment_of(policy: Policy, path: Path) -> BaseExperiment:
@@ -143,7 +145,8 @@ def _from_run(path: Path) -> Candidate:
     run = Run.open(path)
     agent, env = load_agent(run)
     act = acting(exported(agent, env.contract))
-    return Candidate(path.name, act, run.experiment().arrived(env.randomizer.schedule))
+    experiment = run.experiment().arrived(env.randomizer.schedule)
+    return Candidate(path.name, act, experiment, run.contract())
 
 
 def in_held_out_world(candidate: Candidate) -> Candidate:

@@ -102,8 +102,6 @@ class RunFacts(Facts):
     versions: dict[str, str] = {}
     adapted: Adapted | None = None
     """Of a policy that began from another; the gate applies to it."""
-    robot_sha256: str | None = None
-    """Of the robot's folder when the run was begun."""
     total_steps: int | None = None
     """Environment steps that it is to have, if not those of its experiment."""
     steps: int | None = None

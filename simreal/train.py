@@ -81,20 +81,14 @@ def start_run(
         raise UserError(f"seed {seed}: at most {LARGEST_SEED}")
     env = make_environment(experiment, 1, seed, threads=1)
     run = Run.create(path, experiment, seed, adapted, total_steps)
-    provenance = env.contract.provenance.model_copy(update={"versions": run.facts().versions})
+    own = isinstance(experiment, ExperimentConfig)
+    now = {
+        "versions": run.facts().versions,
+        "robot_sha256": load_robot(experiment.robot).sha256 if own else "",
+    }
+    provenance = env.contract.provenance.model_copy(update=now)
     run.write_contract(env.contract.model_copy(update={"provenance": provenance}))
-    if isinstance(experiment, ExperimentConfig):
-        with run.changing_facts() as facts:
-            facts.robot_sha256 = load_robot(experiment.robot).sha256
     return run
-
-
-def robot_has_changed(run: Run) -> bool:
-    """Whether the robot's folder says something else now than when the training began."""
-    known, experiment = run.facts().robot_sha256, run.experiment()
-    if known is None or not isinstance(experiment, ExperimentConfig):
-        return False
-    return bool(load_robot(experiment.robot).sha256 != known)
 
 
 def planned_steps(run: Run, total_steps: int | None = None) -> int:

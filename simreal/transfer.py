@@ -1,7 +1,7 @@
 """How policies fare in another physics: each in MuJoCo, in MuJoCo perturbed, and in PyBullet."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +112,7 @@ def load_candidates(paths: Sequence[Path]) -> list[Candidate]:
     candidates = [load_candidate(path) for path in paths]
     names = [candidate.name for candidate in candidates]
     return [
-        Candidate(str(path), each.act, each.experiment) if names.count(each.name) > 1 else each
+        replace(each, name=str(path)) if names.count(each.name) > 1 else each
         for path, each in zip(paths, candidates, strict=True)
     ]
 

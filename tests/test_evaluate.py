@@ -36,6 +36,7 @@ from simreal.evaluate import (
 from simreal.experiment import load_experiment
 from simreal.images import NO_IMAGES, Images
 from simreal.observation import Float32Array
+from simreal.robots import Robot
 from simreal.run import Run
 from simreal.train import start_run
 
@@ -63,6 +64,18 @@ def test_the_same_evaluation_twice_gives_the_same_numbers(run_and_policy: tuple[
     for path in run_and_policy:
         first, again = (evaluate(load_candidate(path), 16, seed=1) for _ in range(2))
         assert first == again
+
+
+def test_a_robot_that_has_changed_since_the_training_is_told_of_a_run_and_of_its_policy(
+    run_and_policy: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = "model or robot.yaml has changed since this policy was trained"
+    asked = ["--episodes", "1", "--json"]
+    for path in run_and_policy:
+        assert note not in CliRunner().invoke(cli, ["evaluate", str(path), *asked]).stderr
+    monkeypatch.setattr(Robot, "sha256", "of another")
+    for path in run_and_policy:
+        assert note in CliRunner().invoke(cli, ["evaluate", str(path), *asked]).stderr
 
 
 def test_candidates_know_what_they_are(run_and_policy: tuple[Path, Path]) -> None:

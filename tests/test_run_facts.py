@@ -62,7 +62,6 @@ ADAPTED = section(
 FACTS = section(
     versions=st.dictionaries(WORDS, WORDS, max_size=2),
     adapted=ADAPTED,
-    robot_sha256=WORDS,
     total_steps=COUNTS,
     steps=COUNTS,
     finished=st.booleans(),

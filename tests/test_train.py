@@ -26,9 +26,10 @@ from simreal.episodes import Episode
 from simreal.errors import UserError
 from simreal.experiment import load_experiment
 from simreal.robots import load_robot
+from simreal.robots.loader import robot_has_changed
 from simreal.run import EPISODE_COLUMNS, Run, Table, episode_row, last_episodes
 from simreal.run_facts import Adapted
-from simreal.train import TrainingStatus, load_agent, planned_steps, robot_has_changed, start_run, train
+from simreal.train import TrainingStatus, load_agent, planned_steps, start_run, train
 from simreal.vec_env import SimrealVecEnv
 
 torch.set_num_threads(1)  # tests run beside each other: more threads would only wait for a core
@@ -496,11 +497,13 @@ def test_automatic_randomization_follows_the_success_of_its_probes(tmp_path: Pat
 def test_a_run_knows_when_its_robot_is_no_longer_that_of_its_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = begin(tmp_path / "run")
-    assert not robot_has_changed(run)
+    trained = begin(tmp_path / "run").contract()
+    assert not robot_has_changed(trained)
     robot = load_robot("qube")
     heavier = tmp_path / "model.xml"
     heavier.write_text(robot.model_path.read_text("utf-8").replace("<mujoco", "<mujoco ", 1), "utf-8")
     changed = dataclasses.replace(robot, model_path=heavier)
-    monkeypatch.setattr("simreal.train.load_robot", lambda name: changed)
-    assert robot_has_changed(run)
+    monkeypatch.setattr("simreal.robots.loader.load_robot", lambda name: changed)
+    assert robot_has_changed(trained)
+    older = trained.provenance.model_copy(update={"robot_sha256": ""})
+    assert not robot_has_changed(trained.model_copy(update={"provenance": older}))

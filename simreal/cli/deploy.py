@@ -115,6 +115,7 @@ def deploy(
     from simreal.deploy.loop_options import LoopOptions
     from simreal.deploy.phase_lines import phase_lines
     from simreal.deploy.realtime import RealTime
+    from simreal.robots.loader import CHANGED, robot_has_changed
 
     if log is not None and log.is_file():
         raise UserError(f"{log}: exists already; give the log another name")
@@ -124,6 +125,8 @@ def deploy(
     robot, task = contract.robot.name, contract.provenance.task if excite is None else None
     eyes = open_eyes(contract, _sources(cameras))
     opened = open_driver(driver, robot, task)
+    if policy is not None and driver.partition(":")[0] == "sim" and robot_has_changed(contract):
+        errors.print(f"note: {CHANGED}", style="yellow", soft_wrap=True)
     source = _source(contract, commands, source_name, tells=not as_json)
     real_time = RealTime(cpu=cpu) if wants_real_time else None
     options = LoopOptions(driver_rate, between, on_overrun, shadow, real_time)

@@ -58,6 +58,7 @@ def evaluate(
     from simreal import evaluate as verb
     from simreal.cli.trained_ranges import beyond_trained
     from simreal.physics.engines import known_engine
+    from simreal.robots.loader import CHANGED, robot_has_changed
 
     chosen = None if engine is None else known_engine(engine)
     candidate = verb.load_candidate(policy)
@@ -66,6 +67,8 @@ def evaluate(
     vary, held = parse_sweeps(sweeps), numbers_by_name("--pin", pins)
     notes = beyond_trained(candidate.experiment, {name: [value] for name, value in held.items()} | vary)
     notes += _about_the_run(policy)
+    if candidate.trained is not None and robot_has_changed(candidate.trained):
+        notes.append(CHANGED)
     total = episodes * (1 + sum(map(len, vary.values())))
     with progress(total) as show:
         result = verb.evaluate(
@@ -90,17 +93,13 @@ def evaluate(
 
 
 def _about_the_run(path: Path) -> list[str]:
-    """What to know of a run that still trains, or whose robot is no longer that of its training."""
+    """What to know of a run that still trains."""
     if not (path / "run.json").is_file():
         return []
     from simreal.run import Run
-    from simreal.train import robot_has_changed
 
     run = Run.open(path)
-    notes = [f"{path}: {run.unfinished}"] if run.unfinished else []
-    if robot_has_changed(run):
-        notes.append("the robot's model or robot.yaml has changed since this policy was trained")
-    return notes
+    return [f"{path}: {run.unfinished}"] if run.unfinished else []
 
 
 def _print(result: "Evaluation") -> None:
