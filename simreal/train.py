@@ -37,6 +37,8 @@ from simreal.spaces import STATE
 from simreal.vec_env import SimrealVecEnv
 
 RECENT_EPISODES = 200
+PACED_AFTER = 2.0
+"""s, in which a pace shows."""
 LARGEST_WEIGHT = 1e6
 METRIC_COLUMNS = ["wall_time_s", "return", "success", "goal_share", "steps_per_second"]
 
@@ -50,7 +52,8 @@ class TrainingStatus:
         total: steps to train for.
         mean_return: over recent episodes; nan before the first has ended.
         success: share of recent episodes.
-        steps_per_second: since this process began; those of single intervals jump with every update.
+        steps_per_second: since the first update, whose rollout warms everything up; those of single
+            intervals jump with every update. nan before it has lasted for a while.
     """
 
     steps: int
@@ -303,6 +306,7 @@ class _Recorder(BaseCallback):
         self._began = time.monotonic()
         self._saved_at = progress.steps
         self._status_at, self._status_steps = self._began, progress.steps
+        self._paced: tuple[float, int] | None = None
         self._observations: list[NDArray[np.float32]] = []
         self._recent: deque[Episode] = deque(maxlen=RECENT_EPISODES)
         self._ended: list[Episode] = []
@@ -321,12 +325,21 @@ class _Recorder(BaseCallback):
         if self.num_timesteps == 0:
             self._save()
 
+    def _pace(self, now: float) -> float:
+        """Steps per s since the first update."""
+        if self._paced is None or now - self._paced[0] < PACED_AFTER:
+            return math.nan
+        return (self.num_timesteps - self._paced[1]) / (now - self._paced[0])
+
     def _on_rollout_start(self) -> None:
         """Between updates: nothing that a gradient depends on may change anywhere else."""
         if _has_run_off(self.model):
             raise _ran_off(self._run, self.model)
         self._update_normalizer()
         self._update_schedule()
+        warm = max(self._start.steps + 1, getattr(self.model, "learning_starts", 0))
+        if self._paced is None and self.num_timesteps >= warm:
+            self._paced = time.monotonic(), self.num_timesteps
         if self.num_timesteps - self._saved_at >= self._train.checkpoint_every:
             self._save()
         if self._stop_early is not None and self._stop_early(self.model):
@@ -375,7 +388,7 @@ class _Recorder(BaseCallback):
             self._total,
             self._mean("episode_return"),
             self._mean("success"),
-            (self.num_timesteps - self._start.steps) / max(now - self._began, 1e-9),
+            self._pace(now),
         )
         self._metrics.add(
             self.num_timesteps,

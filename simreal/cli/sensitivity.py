@@ -11,6 +11,7 @@ import click
 from rich.box import SIMPLE_HEAD
 from rich.progress import Progress
 
+from simreal.cli.progress import to_go
 from simreal.cli_types import PATH, NumberRange, console, errors, print_json
 from simreal.tables import folded_table
 
@@ -129,8 +130,8 @@ def _write_report(known: "Sensitivity", path: Path) -> None:
 @contextmanager
 def _progress() -> Iterator[Callable[[int, int], None]]:
     """A progress bar in a terminal, a line now and then elsewhere; how long it will take, everywhere."""
-    start = told_at = time.monotonic()
-    told_share = -1.0
+    told_at, told_share = time.monotonic(), -1.0
+    first: tuple[float, int] | None = None
     with Progress(
         console=errors,
         transient=True,
@@ -140,21 +141,21 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
         task = bar.add_task("replaying")
 
         def show(done: int, total: int) -> None:
-            nonlocal told_at, told_share
+            nonlocal told_at, told_share, first
             if not done:
                 return  # of a robot that is slow to simulate, no whole episode yet
             now, share = time.monotonic(), done / total
-            minutes = (now - start) / 60
-            if told_share < 0:
-                left = f"about {minutes / share:.1f} minutes by the first {done}"
-                errors.print(f"at most {total} episodes, {left}")
-            elif errors.is_terminal:
-                bar.update(task, completed=done, total=total)
+            bar.update(task, completed=done, total=total)
+            if first is None:  # it warms everything up: the pace is that of the others
+                first = now, done
+                errors.print(f"at most {total} episodes")
+            elif errors.is_terminal or (
+                share - told_share < TELL_SHARE and now - told_at < TELL_SECONDS
+            ):
                 return
-            elif share - told_share >= TELL_SHARE or now - told_at >= TELL_SECONDS:
-                errors.print(f"{done} of at most {total} episodes, {minutes:.1f} minutes")
             else:
-                return
+                left = to_go((now - first[0]) * (total - done) / max(done - first[1], 1))
+                errors.print(f"{done} of at most {total} episodes{left}", soft_wrap=True)
             told_at, told_share = now, share
 
         yield show

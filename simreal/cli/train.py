@@ -220,13 +220,15 @@ def training_progress(total: int) -> Iterator[Callable[["TrainingStatus"], None]
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("training", total=total, state="")
-        next_line = 0.0
+        next_line, paced = 0.0, False
 
         def show(status: "TrainingStatus") -> None:
-            nonlocal next_line
+            nonlocal next_line, paced
             state, share = _progress_text(status), min(1.0, status.steps / total)
             bar.update(task, completed=status.steps, state=state)
-            if not console.is_terminal and share >= next_line:
+            first_pace = not (paced or math.isnan(status.steps_per_second))
+            if not console.is_terminal and (share >= next_line or first_pace):
+                paced = paced or first_pace
                 next_line = min(share + LINES_APART, 1.0) if share < 1.0 else math.inf
                 console.print(
                     f"training {100 * share:3.0f} %: {state}{_left(status, total)}", soft_wrap=True
@@ -247,6 +249,6 @@ def _progress_text(status: "TrainingStatus") -> str:
     return (
         f"{status.steps:,} steps, "
         f"return {f'{status.mean_return:.1f}' if ended else '-'}, "
-        f"success {f'{100 * status.success:.0f} %' if ended else '-'} exploring, "
-        f"{status.steps_per_second:,.0f} steps/s"
+        f"success {f'{100 * status.success:.0f} %' if ended else '-'} exploring"
+        + ("" if math.isnan(status.steps_per_second) else f", {status.steps_per_second:,.0f} steps/s")
     )

@@ -38,4 +38,19 @@ def test_a_sensitivity_of_a_slow_robot_tells_nothing_before_its_first_episode(
         show(0, 100)
         assert capsys.readouterr().err == ""
         show(1, 100)
-        assert capsys.readouterr().err.startswith("at most 100 episodes, about ")
+        assert capsys.readouterr().err == "at most 100 episodes\n"
+
+
+def test_a_sensitivity_takes_its_pace_from_all_but_the_first_episodes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 40.0, 100.0])
+    monkeypatch.setattr("simreal.cli.sensitivity.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr(errors, "_force_terminal", False)
+    with sensitivity_progress() as show:
+        show(10, 100)
+        show(40, 100)
+    assert capsys.readouterr().err.splitlines() == [
+        "at most 100 episodes",
+        "40 of at most 100 episodes, about 2 min to go",
+    ]

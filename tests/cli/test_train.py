@@ -31,6 +31,19 @@ def test_without_a_terminal_lines_tell_the_pace_and_the_time_left(
     ]
 
 
+def test_no_pace_is_told_before_one_shows_and_then_at_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module.console, "_force_terminal", False)
+    with training_progress(10_000) as show:
+        for steps, pace in ((100, math.nan), (120, math.nan), (300, 50.0), (350, 50.0)):
+            show(TrainingStatus(steps, 10_000, 1.0, 0.5, pace))
+    assert capsys.readouterr().out.splitlines() == [
+        "training   1 %: 100 steps, return 1.0, success 50 % exploring",
+        "training   3 %: 300 steps, return 1.0, success 50 % exploring, 50 steps/s, about 3 min to go",
+    ]
+
+
 def test_who_interrupts_a_training_is_told_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         end_interrupted(Run(Path("runs/mine")))
