@@ -314,7 +314,7 @@ def load_policy(path: str | PathLike[str]) -> Policy:
             f"{path}: a run; a policy file is made of it by: simreal export {path} -o {path.name}.onnx"
         )
     if not path.is_file():
-        raise UserError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}; expected .onnx")
+        raise UserError(f"{path}: {'a folder; expected .onnx' if path.is_dir() else 'no such file'}")
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise UserError(f"{path}: larger than {LARGEST_FILE >> 20} MiB: no policy of a control loop")

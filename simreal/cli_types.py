@@ -2,18 +2,33 @@
 
 import json
 import math
+import os
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import click
 from rich.console import Console
 
 from simreal.errors import UserError
 
+WITHOUT_END = 10_000
+"""Letters to a line where there is no terminal: what is wrapped at 80 is cut for whoever searches it."""
+
+
+def _console(stream: TextIO, stderr: bool) -> Console:
+    width = None if stream.isatty() or "COLUMNS" in os.environ else WITHOUT_END
+    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
+
+
 # File, run and bounds may stand between colons: flight.npz:x: is no cross.
-console = Console(highlight=False, markup=False, emoji=False)
-errors = Console(stderr=True, highlight=False, markup=False, emoji=False)
+console, errors = _console(sys.stdout, False), _console(sys.stderr, True)
+
+
+def counted(number: int, what: str) -> str:
+    """Such as ``1 error`` and ``2 errors``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 class _Path(click.ParamType[Path]):

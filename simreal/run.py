@@ -81,10 +81,7 @@ class Run:
         """
         if path is None:
             stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-            path = (
-                Path("runs")
-                / f"{experiment.task.replace('/', '_')}_{experiment.agent}_{stamp}_seed{seed}"
-            )
+            path = Path("runs") / f"{_subject(experiment)}_{experiment.agent}_{stamp}_seed{seed}"
         run = cls(path)
         go_on = f", or go on with it: {run.command_to_go_on}"
         refuse_taken(path, f"--run{go_on if (path / 'run.json').is_file() else ''}", folder=True)
@@ -296,6 +293,12 @@ class Table:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
+
+
+def _subject(experiment: BaseExperiment) -> str:
+    """What a folder is named after: the task, with the robot where the task fits any."""
+    task, robot = experiment.task.replace("/", "_"), getattr(experiment, "robot", "")
+    return task if task.startswith(robot) else f"{robot}_{task}"
 
 
 def _write_rows(path: Path, rows: list[list[str]]) -> None:

@@ -51,6 +51,14 @@ def test_a_name_is_chosen_where_none_is_given(tmp_path: Path, monkeypatch: pytes
     assert run.path.name.endswith("_seed5")
 
 
+def test_a_task_that_fits_any_robot_names_no_folder_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    of_mast = EXPERIMENT.model_copy(update={"task": "posture", "robot": "mast"})
+    assert Run.create(None, of_mast, seed=5).path.name.startswith("mast_posture_td3_")
+
+
 def test_what_stands_there_already_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_text("mine")
     for path in (tmp_path, tmp_path / "note.txt"):

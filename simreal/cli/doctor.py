@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from simreal.cli_types import console, print_json
+from simreal.cli_types import console, counted, print_json
 
 if TYPE_CHECKING:
     from simreal.doctor import Diagnosis
@@ -33,8 +33,8 @@ def doctor(as_json: bool) -> None:
     else:
         counts = {status: sum(each.status == status for each in found) for status in STYLES}
         console.print(
-            f"{counts['problem']} problems, {counts['warning']} warnings, {counts['note']} notes, "
-            f"{counts['ok']} as they should be"
+            f"{counted(counts['problem'], 'problem')}, {counted(counts['warning'], 'warning')}, "
+            f"{counted(counts['note'], 'note')}, {counts['ok']} as they should be"
         )
         console.print(f"verdict: {verdict(found)}", soft_wrap=True)
     if any(diagnosis.status == "problem" for diagnosis in found):

@@ -35,6 +35,7 @@ def export(run_path: Path, output: Path, force: bool) -> None:
         errors.print(f"exported in spite of:\n  {listed}", style="yellow", soft_wrap=True)
     if run.unfinished:
         errors.print(f"note: {run.path}: {run.unfinished}", style="yellow", soft_wrap=True)
+    errors.print(f"{run.path}: making the graph, and comparing it with the agent", soft_wrap=True)
     made = export_run(run, output)
     console.print(
         f"{made.path}: graph and agent differ by at most {made.parity:.1e} over "

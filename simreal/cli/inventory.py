@@ -2,9 +2,12 @@
 
 from typing import TYPE_CHECKING, Literal
 
+from simreal.cli_types import counted
 from simreal.errors import UserError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from simreal.experiment import BaseExperiment
     from simreal.robots import RobotFolder
 
@@ -24,6 +27,16 @@ def _experiment(config: "BaseExperiment") -> str:
     return f"{config.task} on {config.robot} at {config.control_rate:g} Hz, {randomized}"
 
 
+def _own_experiment(name: str, path: "Path") -> str:
+    """The same of one in a robot's folder, or what is wrong with it: it must not hide the others."""
+    from simreal.experiment import load_any_experiment
+
+    try:
+        return f"{_experiment(load_any_experiment(name))}, in {path.parent}"
+    except UserError as error:
+        return f"in {path.parent}: {error}"
+
+
 def inventory() -> dict[str, dict[str, str]]:
     """Kind to name to description of everything that can be named on the command line."""
     from simreal.agents.config import AGENTS
@@ -37,7 +50,7 @@ def inventory() -> dict[str, dict[str, str]]:
     from simreal.tasks import task_names
 
     experiments = {name: load_any_experiment(name) for name in shipped_experiments()}
-    of_robots = {name: f"in {path.parent}" for name, path in robot_experiments().items()}
+    of_robots = {name: _own_experiment(name, path) for name, path in robot_experiments().items()}
     return {
         "robots": {name: _robot(name, folder) for name, folder in robot_folders().items()},
         "tasks": task_names() | dict.fromkeys(suite_task_names(), "of dm_control"),
@@ -90,4 +103,4 @@ def _robot(name: str, folder: "RobotFolder") -> str:
     except UserError as error:
         return f"from {folder.origin}: {error}"
     joints = ", ".join(robot.joint_names)
-    return f"joints {joints}; {len(robot.actuators)} actuators; from {folder.origin}"
+    return f"joints {joints}; {counted(len(robot.actuators), 'actuator')}; from {folder.origin}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from simreal.cli_types import console, print_json
+from simreal.cli_types import console, counted, print_json
 
 if TYPE_CHECKING:
     from simreal.lint import Finding
@@ -96,4 +96,5 @@ def _print_findings(found: "list[Finding]") -> None:
         mend = f"\n  mend: {each.mend}" if each.mend else ""
         console.print(f"  {each.what}{mend}", soft_wrap=True)
     wrong = sum(each.severity == "error" for each in found)
-    console.print(f"{wrong} errors, {len(found) - wrong} warnings" if found else "nothing found")
+    told = f"{counted(wrong, 'error')}, {counted(len(found) - wrong, 'warning')}"
+    console.print(told if found else "nothing found")

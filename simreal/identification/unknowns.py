@@ -149,7 +149,7 @@ def read_asked(text: str) -> Asked:
         )
     name, _, pattern = label.partition("[")
     if name not in PARAMETERS:
-        raise UserError(f"no parameter {name!r}: {nearest(name, REACH)}")
+        raise UserError(f"no parameter {name!r}: {nearest(name, REACH, len(REACH))}")
     if name not in REACH:
         raise UserError(
             f"{name}: no motion of the joints tells it; {', '.join(REACH)} can be identified"

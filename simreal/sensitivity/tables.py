@@ -6,6 +6,8 @@ from simreal.sensitivity.results import Pair, Sensitivity, Sweep
 from simreal.statistics import Interval
 
 Row = tuple[str, ...]
+FEW = 20
+"""Failures, of which a share is known to some 20 % at best."""
 COLUMN_HEADER = ("column", "worst", "best", "drop of success", "drop of return")
 PAIR_HEADER = ("pair", "worst", "predicted", "gap")
 FAILURE_HEADER = ("succeeds with", "share of failures", "beyond chance")
@@ -67,7 +69,7 @@ def failure_text(result: Sensitivity) -> str:
         text += f", {found.examined} of them were replayed"
     if found.repeated < found.examined:
         text += f", {found.repeated} of these failed again unchanged"
-    return text + "."
+    return text + (", too few to tell what explains them." if found.examined < FEW else ".")
 
 
 def describe(column: Column, value: float) -> str:

@@ -35,7 +35,8 @@ def for_robot(name: str, found: Task | MakeTask, robot: str | None) -> Task:
     """
     if isinstance(found, Task):
         if robot is not None and found.robot != robot:
-            raise UserError(f"task {name} is made for robot {found.robot!r}")
+            fitting = " and ".join(FOR_ANY_ROBOT)
+            raise UserError(f"task {name} is made for robot {found.robot!r}; {fitting} fit any robot")
         return found
     if robot is None:
         raise UserError(f"task {name} fits any robot: say which")

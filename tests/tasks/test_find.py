@@ -37,7 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_shipped_task_is_found_for_its_robot_only() -> None:
     assert find_task("qube_swingup") is TASKS["qube_swingup"]
     assert find_task("qube_swingup", "qube") is TASKS["qube_swingup"]
-    with pytest.raises(UserError, match="made for robot 'qube'"):
+    with pytest.raises(UserError, match="made for robot 'qube'; posture and stand fit any robot"):
         find_task("qube_swingup", "so101")
 
 

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import socket
 import time
 import urllib.request
 from pathlib import Path
@@ -156,6 +157,10 @@ def test_what_is_no_log_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         Follower(tmp_path / "text.mcap")
     (tmp_path / "text.mcap").unlink()
     assert "which log?" in str(CliRunner().invoke(cli, ["watch"]).exception)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused = CliRunner().invoke(cli, ["watch", "any.mcap", "--port", str(port)]).exception
+    assert f"--port {port}: " in str(refused)
     monkeypatch.setattr("simreal.cli.watch.PATIENCE", 0.1)
     assert "no log grows here" in str(CliRunner().invoke(cli, ["watch", "--live"]).exception)
 
