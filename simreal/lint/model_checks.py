@@ -114,13 +114,30 @@ def _sizes(file: ModelFile) -> Iterator[Finding]:
             f"body {body.name} reaches {reach:.3g} m from its centre of mass, but its inertia is as if "
             f"its {mass:.3g} kg were {radius:.3g} m away"
         )
-        yield Finding("warning", "inertia", file.where(body), what, "give kg, m and kg·m²")
+        yield Finding(
+            "warning", "inertia", file.where(body), what, _mend_of_size(model, body.id, radius)
+        )
 
 
-def _reach(model: mujoco.MjModel, body: int) -> float:
-    """m, from a body's centre of mass to the farthest of its geoms, joints and children."""
+def _mend_of_size(model: mujoco.MjModel, body: int, radius: float) -> str:
+    """A mesh in mm is to blame where a body without its meshes fits its inertia."""
+    usual = "give kg, m and kg·m²"
+    meshes = np.flatnonzero(
+        (model.geom_type == mujoco.mjtGeom.mjGEOM_MESH) & (model.geom_bodyid == body)
+    )
+    too_far, others = NARROWEST * _reach(model, body), NARROWEST * _reach(model, body, meshes)
+    if not len(meshes) or not others <= radius < too_far:
+        return usual
+    largest = meshes[model.geom_rbound[meshes].argmax()]
+    mesh = model.mesh(int(model.geom_dataid[largest])).name
+    return f'scale="0.001 0.001 0.001" on mesh {mesh}, if it is in mm; else {usual}'
+
+
+def _reach(model: mujoco.MjModel, body: int, without: Sequence[int] = ()) -> float:
+    """m, from a body's centre of mass to the farthest of its geoms (but some), joints and children."""
     centre = model.body_ipos[body]
-    geoms, joints = np.flatnonzero(model.geom_bodyid == body), np.flatnonzero(model.jnt_bodyid == body)
+    geoms = np.setdiff1d(np.flatnonzero(model.geom_bodyid == body), without)
+    joints = np.flatnonzero(model.jnt_bodyid == body)
     children = np.flatnonzero(model.body_parentid == body)
     places = np.concatenate((model.geom_pos[geoms], model.jnt_pos[joints], model.body_pos[children]))
     extra = np.zeros(len(places))

@@ -291,6 +291,17 @@ def test_millimetres_are_found(own_folder: Path, write_urdf) -> None:
     assert any("m from end to end" in each.what for each in of_check(audit(path), "unit"))
 
 
+def test_a_mesh_in_mm_is_told_before_the_inertia_that_it_makes_look_wrong(
+    own_folder: Path, write_urdf
+) -> None:
+    mesh = "package://their_arm_description/meshes/base.stl"
+    visual = f'<visual><geometry><mesh filename="{mesh}" scale="999 999 999"/></geometry></visual>'
+    path = write_urdf(('<link name="fore">', f'<link name="fore">{visual}'))
+    (found,) = of_check(audit(path), "inertia")
+    assert "body fore reaches" in found.what
+    assert found.mend.startswith('scale="0.001 0.001 0.001" on mesh')
+
+
 def test_grams_of_one_link_are_found(own_folder: Path, write_urdf) -> None:
     path = write_urdf(('<mass value="0.8"/>', '<mass value="800"/>'))
     (found,) = of_check(audit(path), "unit")
