@@ -84,12 +84,9 @@ def start_run(
         raise UserError(f"seed {seed}: at most {LARGEST_SEED}")
     env = make_environment(experiment, 1, seed, threads=1)
     run = Run.create(path, experiment, seed, adapted, total_steps)
-    own = isinstance(experiment, ExperimentConfig)
-    now = {
-        "versions": run.facts().versions,
-        "robot_sha256": load_robot(experiment.robot).sha256 if own else "",
-    }
-    provenance = env.contract.provenance.model_copy(update=now)
+    digest = load_robot(experiment.robot).sha256 if isinstance(experiment, ExperimentConfig) else ""
+    made = {"versions": run.facts().versions, "robot_sha256": digest}
+    provenance = env.contract.provenance.model_copy(update=made)
     run.write_contract(env.contract.model_copy(update={"provenance": provenance}))
     return run
 

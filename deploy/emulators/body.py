@@ -1,6 +1,6 @@
 """The body of an emulated robot: physics and sensors behind the drives, whatever wire leads to them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import mujoco
 import numpy as np
@@ -13,7 +13,7 @@ from simreal.errors import UserError, nearest
 from simreal.physics.interface import Physics, Start
 from simreal.physics.model import Scene
 from simreal.randomization.build import build_world
-from simreal.randomization.randomizer import Randomizer
+from simreal.randomization.randomizer import DrawnPart, Randomizer
 from simreal.randomization.specification import fixed
 from simreal.robots import load_robot
 from simreal.state import DriveReport, FloatArray, RobotState
@@ -26,6 +26,8 @@ BRAKING = 2.0
 """Times its own damping, with which a servo brakes that holds nothing."""
 STALLED = 1e4
 """N·m·s/rad or N·s/m of damping in a joint that is blocked. The engine's friction would creep."""
+MOST_TOLD = 4
+"""Parts of one parameter that are told one by one."""
 AMBIENT = 25.0
 """°C"""
 FULL_EFFORT_HEATING = 75.0
@@ -58,6 +60,7 @@ class Body:
         joints: (actuators,) place of the joint that each drives.
         temperature: (actuators,) °C of the windings: heat goes with the square of the effort.
         supply_voltage: V; see `brown_out`.
+        factors: what those of its parameters come to that are factors, for people.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class Body:
         scene = _at_rate(rate, None if problem is None else problem.scene)
         self._world = world = build_world(robot, 1, specification, pins, threads=1, scene=scene)
         randomizer = Randomizer(specification, world, pins)
+        self.factors = [line for part in randomizer.parts for line in _factors(part)]
         self.rate = 1.0 / world.physics.timestep
         self._random = EpisodeRandom(episode_seed(seed, ONLY))
         randomizer.apply(ONLY, randomizer.draw(self._random).values)
@@ -317,6 +321,20 @@ def _full_effort(model: mujoco.MjModel, actuators: NDArray[np.int64]) -> FloatAr
     has_range = model.actuator_ctrllimited[actuators].astype(bool)
     full: FloatArray = gear * np.where(limited, limit, np.where(has_range, by_command, np.inf))
     return full
+
+
+def _factors(part: DrawnPart) -> Iterator[str]:
+    """What the factors of an entry come to: who gave one may have meant a value."""
+    if part.operation != "scale" or part.unit == "1":
+        return
+    if len(part.parts) > MOST_TOLD:
+        yield f"{part.parameter.name} is a factor on what the model has"
+        return
+    names = part.parts or ("",)
+    for name, own, now, unit in zip(names, part.default, part.smallest, part.units, strict=True):
+        label = f"{part.parameter.name}[{name}]" if name else part.parameter.name
+        factor = f"{now / own:.4g} times " if own else "a factor on "
+        yield f"{label} {factor}{own:.3g} = {now:.3g} {unit}"
 
 
 def _at_rate(rate: float | None, scene: Scene | None) -> Scene | None:

@@ -61,6 +61,11 @@ class SimulatedRobot:
         self._watchdog_steps = round(1e-3 * watchdog_ms * self.rate)
         self._since_command = 0
 
+    @property
+    def factors(self) -> list[str]:
+        """What those of its parameters come to that are factors on the model's own, for people."""
+        return self._body.factors
+
     def command(self, mode: Mode, target: NDArray[np.float64], authority: float = 1.0) -> None:
         """Take a command, as the firmware does: limits are the amplifier's, NaN is off."""
         self._since_command, self._commanded = 0, True
@@ -157,6 +162,8 @@ def main() -> None:
         except UserError as error:
             wire.send(encode_hello(None, str(error)))
             return
+        for line in robot.factors:
+            print(f"sim: {line}", file=sys.stderr, flush=True)
         wire.send(encode_hello(robot.description.model_dump(mode="json")))
         wire.setblocking(False)
         hurry(FIRMWARE_PRIORITY)  # where that is allowed

@@ -133,7 +133,7 @@ def _mend_of_size(model: mujoco.MjModel, body: int, radius: float) -> str:
     return f'scale="0.001 0.001 0.001" on mesh {mesh}, if it is in mm; else {usual}'
 
 
-def _reach(model: mujoco.MjModel, body: int, without: Sequence[int] = ()) -> float:
+def _reach(model: mujoco.MjModel, body: int, without: Sequence[int] | NDArray[np.int64] = ()) -> float:
     """m, from a body's centre of mass to the farthest of its geoms (but some), joints and children."""
     centre = model.body_ipos[body]
     geoms = np.setdiff1d(np.flatnonzero(model.geom_bodyid == body), without)

@@ -96,7 +96,7 @@ def make_task(robot: Robot) -> Task:
         ),
         draw_command=_drawer(robot, [joint.name for joint in joints], ranges),
         draws_within=True,
-        metrics={"worst_error": worst_error},
+        metrics={"worst_error_of_range": worst_error},
     )
 
 

@@ -10,6 +10,8 @@ from simreal.deploy.emulators.simulated_robot import SimulatedRobot
 from simreal.deploy.sim_wire import Mode
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError
+from simreal.physics.model import compile_model
+from simreal.robots import load_robot
 from simreal.tasks import TASKS
 
 STEPS = 300
@@ -36,6 +38,18 @@ def _positions(
             robot.command(current[0], np.array([current[1]]))
         positions.append(robot.advance().joint_position.copy())
     return np.array(positions)
+
+
+def test_what_a_factor_comes_to_is_told() -> None:
+    told = SimulatedRobot("qube", {"joint_damping[arm]": 0.5, "encoder_bias[arm]": 0.1}, 0).factors
+    (line,) = told
+    own = load_robot_damping()
+    assert line == f"joint_damping[arm] 0.5 times {own:.3g} = {0.5 * own:.3g} N·m·s/rad"
+
+
+def load_robot_damping() -> float:
+    model = compile_model(load_robot("qube"))
+    return float(model.dof_damping[model.joint("arm").dofadr[0]])
 
 
 def test_without_a_command_it_hangs_still() -> None:
