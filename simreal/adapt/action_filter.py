@@ -10,7 +10,12 @@ moved before the command acts (barriers under sampled control: Agrawal and Sreen
 likewise, must be within its limit then. So nothing is asked of a joint that a later brake would still
 stop, wherever it is and however it is driven.
 Of the commands that obey, the one nearest to what was asked is sent: a quadratic program of as many
-unknowns as actuators, and a slack that is dear, so that there is always an answer.
+unknowns as actuators, and for each limit a slack that is dear, so that there is always an answer, and a
+limit that no command keeps gives up none of the others.
+
+Servos that follow a position are refused: their force is no sum of a command's shares, but stiff and cut
+off at its ends, and moves within a control period by more than can be told at its beginning. They are
+sent no target beyond their joint's range in any case.
 
 It is as good as its model, and where that is not trusted it must not be used alone: the supervisor's
 limits and the recovery of a fault stand behind it. What the model may be wrong by is left to the share.
@@ -32,7 +37,7 @@ from simreal.robots import Robot
 from simreal.state import FloatArray
 
 DEAR = 1e4
-"""Weight of the slack against the command's distance, both in shares of their ranges."""
+"""Weight of a slack against the command's distance, both in shares of their ranges."""
 SMALLEST_BRAKE = 1e-3
 """rad/s² or m/s², of joints that actuators cannot stop: they may hardly move towards a bound."""
 
@@ -66,21 +71,29 @@ class Dynamics(Protocol):
 
 
 class MujocoDynamics:
-    """Those of a robot's model, which stands on a fixed base.
+    """Those of a robot's model, which stands on a fixed base and is driven by forces or voltages.
 
     The command acts through the actuators as they are compiled, without what is randomized around them.
+    Between the ends of its range it is taken to act evenly, also where a force is cut off before.
     """
 
     def __init__(self, robot: Robot) -> None:
         """Compile the model.
 
         Raises:
-            UserError: its base is free: what its joints do depends on what it stands on.
+            UserError: its base is free: what its joints do depends on what it stands on; or an actuator
+                follows a position, by a law that is not affine in its command.
         """
         self._model = compile_model(robot)
         self._model.jnt_limited[:] = 0  # a stop brakes, too, but is what is to be kept away from
         if self._model.nv and (self._model.jnt_type == mujoco.mjtJoint.mjJNT_FREE).any():
             raise UserError(f"robot {robot.name}: a filter needs a robot with a fixed base")
+        servos = [each.name for each in robot.description.actuators if each.command == "position"]
+        if servos:
+            raise UserError(
+                f"robot {robot.name}: a filter needs actuators that take an effort or a voltage; "
+                f"position servos: {', '.join(servos)}"
+            )
         self._data = mujoco.MjData(self._model)
         self._layout = Layout(self._model, robot)
 
@@ -111,9 +124,11 @@ class MujocoDynamics:
             found: FloatArray = getattr(self._data, name)[self._layout.velocity_columns].copy()
             return found
 
-        units = np.eye(self._model.nu)
-        rest = of(np.zeros(len(units)))
-        return rest, np.stack([of(unit) - rest for unit in units], axis=1)
+        low, high = self._model.actuator_ctrlrange.T
+        lowest = of(low)
+        raised = [of(np.where(one, high, low)) - lowest for one in np.eye(self._model.nu, dtype=bool)]
+        gain = np.stack(raised, axis=1) / (high - low)
+        return lowest - gain @ low, gain
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +198,19 @@ class ActionFilter:
             asked: (actuators,) the command that is wanted, in the actuators' units.
             trusted: (actuators,) a command that is known to do no harm, such as a proven policy's: a
                 bound that it does not keep is moved to where it does.
+
+        Raises:
+            UserError: something of it is no finite number, of which no command follows that is safe.
         """
+        given = {
+            "position": position,
+            "velocity": velocity,
+            "command": asked,
+            "trusted command": trusted,
+        }
+        for name, values in given.items():
+            if values is not None and not np.isfinite(values).all():
+                raise UserError(f"the filter was given a {name} that is no finite number: {values}")
         within = np.minimum(np.maximum(asked, self._lower), self._upper)
         matrix, least = self._constraints(position, velocity)
         if trusted is not None:
@@ -229,17 +256,19 @@ class ActionFilter:
     def _nearest(self, asked: FloatArray, matrix: FloatArray, least: FloatArray) -> FloatArray:
         """The allowed command nearest to what is asked; if there is none, that which fails least."""
         span = self._upper - self._lower
-        reach = np.maximum(np.abs(matrix) @ span, 1e-9)  # rows in shares of what commands can do
-        scaled, bound = matrix * span / reach[:, None], least / reach
         low, high, wish = self._lower / span, self._upper / span, asked / span
+        scaled, reach = matrix * span, np.abs(matrix) @ span
+        acts = reach > 1e-9  # no command does anything about the others
+        scaled = scaled[acts] / reach[acts, None]  # in shares of what commands can do
+        most = np.maximum(scaled * low, scaled * high).sum(axis=1)
+        bound = np.minimum(least[acts] / reach[acts], most)
         found = self._program(np.ones(len(asked)), wish, scaled, bound, low, high)
-        if found is None:  # what no command can do may be missed, by as little as can be
-            weights = np.append(np.ones(len(asked)), DEAR)
-            slack = np.ones((len(bound), 1))
-            low, high = np.append(low, 0.0), np.append(high, np.inf)
-            found = self._program(
-                weights, np.append(wish, 0.0), np.hstack((scaled, slack)), bound, low, high
-            )
+        if found is None:  # what no command can do for all may be missed, by as little as can be
+            rows = len(bound)
+            weights = np.append(np.ones(len(asked)), np.full(rows, DEAR))
+            low, high = np.append(low, np.zeros(rows)), np.append(high, np.full(rows, np.inf))
+            scaled = np.hstack((scaled, np.eye(rows)))
+            found = self._program(weights, np.append(wish, np.zeros(rows)), scaled, bound, low, high)
         if found is None:
             raise UserError("the filter's quadratic program has no answer: the model gives no numbers")
         command: FloatArray = np.minimum(

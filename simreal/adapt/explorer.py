@@ -65,6 +65,8 @@ class CommandFilter:
         self, action: FloatArray, base: FloatArray, position: FloatArray, velocity: FloatArray
     ) -> FloatArray:
         """The nearest action that keeps the limits by the model, or breaks none that the base keeps."""
+        if not all(np.isfinite(each).all() for each in (action, base, position, velocity)):
+            return action  # a fault, which the supervisor tells and ends
         wanted, trusted = (self._offset + self._scale * each for each in (action, base))
         found = self._filter(position, velocity, wanted, trusted)
         if not found.changed:

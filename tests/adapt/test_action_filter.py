@@ -175,6 +175,48 @@ def test_where_nothing_obeys_it_brakes_as_hard_as_it_can() -> None:
     assert found.command[0] < -9.9
 
 
+def test_a_limit_that_no_command_keeps_gives_up_none_of_the_others() -> None:
+    """The first mass is lost; the second, whose command is its own, is held all the same."""
+    apart = TwoMasses()
+    apart.gain = np.diag([2.0, 1.5])
+    keeps = ActionFilter(two_masses(), apart, PERIOD)
+    position, velocity = np.array([0.97, 0.93]), np.array([3.0, 0.2])
+    found = keeps(position, velocity, np.array([10.0, 10.0])).command
+    matrix, least = keeps._constraints(position, velocity)
+    can_be_kept = np.abs(matrix).sum(axis=1) * 10.0 >= least
+    assert not can_be_kept.all()
+    assert (matrix @ found >= least - 0.01)[can_be_kept].all()
+
+
+@pytest.mark.parametrize("name", ["can_leg", "so101"])
+def test_position_servos_are_refused_by_name(name: str) -> None:
+    with pytest.raises(UserError, match=f"robot {name}: .*effort or a voltage; position servos: "):
+        MujocoDynamics(load_robot(name))
+
+
+def test_commands_act_by_what_they_do_between_the_ends_of_their_range() -> None:
+    """A model whose range leaves zero and one out, and whose force is cut off within it."""
+    dynamics, position, velocity = MujocoDynamics(QUBE), np.array([0.3, 0.2]), np.array([1.0, 0.5])
+    dynamics._model.actuator_ctrlrange[:] = (-4.0, -2.0)
+    dynamics._model.actuator_forcelimited[:] = 1
+    dynamics._model.actuator_forcerange[:] = (-0.018, 0.018)
+    rest, gain = dynamics(position, velocity)
+    for end in (-4.0, -2.0):
+        dynamics._data.ctrl[:] = end
+        mujoco.mj_forward(dynamics._model, dynamics._data)
+        assert rest + gain[:, 0] * end == pytest.approx(dynamics._data.qacc, rel=1e-6)
+    assert abs(gain[0, 0]) > 0.0
+
+
+@pytest.mark.parametrize(("place", "what"), [*enumerate(("position", "velocity", "command", "trusted"))])
+def test_no_numbers_lead_to_no_command(place: int, what: str) -> None:
+    given = [np.zeros(2), np.zeros(2), np.zeros(1), np.zeros(1)]
+    given[place] = np.full_like(given[place], np.nan)
+    keeps = ActionFilter(QUBE.description, MujocoDynamics(QUBE), PERIOD)
+    with pytest.raises(UserError, match=f"given a {what}.* no finite number"):
+        keeps(*given)
+
+
 def test_a_filter_needs_limits_and_a_fixed_base() -> None:
     go2 = load_robot("go2")
     with pytest.raises(UserError, match="fixed base"):

@@ -113,3 +113,20 @@ def test_noise_lasts_as_long_as_it_is_told_and_is_as_large() -> None:
     unlasting = Noise(1, 0.5, 0.0, 0)
     fresh = np.array([float(unlasting()[0, 0]) for _ in range(10_000)])
     assert abs(np.corrcoef(fresh[:-1], fresh[1:])[0, 1]) < 0.05
+
+
+@pytest.mark.parametrize("state", [(np.nan, 0.0), (0.0, np.inf)])
+def test_what_is_no_number_is_left_to_the_supervisor(
+    contract: Contract, state: tuple[float, float]
+) -> None:
+    keeps, none, action = CommandFilter(contract, FilterConfig()), np.zeros(2), np.array([0.3])
+    position, velocity = (np.array([each, 0.0]) for each in state)
+    assert keeps(action, action, position, velocity) == action
+    assert np.isnan(keeps(np.array([np.nan]), action, none, none)).all()
+    assert keeps.changes == 0
+
+
+def test_position_servos_have_no_filter_and_it_says_why() -> None:
+    servos = make_environment(load_experiment("can_leg_posture"), 1, threads=1).contract
+    with pytest.raises(UserError, match="position servos: hip, knee"):
+        CommandFilter(servos, FilterConfig())
