@@ -22,6 +22,7 @@ from simreal.experiment import BaseExperiment, parse_kept_experiment
 from simreal.files import refuse_taken, remove_quietly, write_atomically, write_text
 from simreal.kept_files import find_files, keep_files
 from simreal.run_facts import Adapted, RunFacts, read_facts, write_facts
+from simreal.tasks import refuse_sent_file, task_file
 
 PACKAGES = ("simreal", "mujoco", "numpy", "torch", "stable-baselines3", "gymnasium")
 CHECKPOINT = re.compile(r"step_(\d+)\.pt")
@@ -36,6 +37,28 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / "config.yaml").is_file() and (folder / "run.json").is_file()
+
+
+def _refuse_task_within_runs(task: str, folder: Path) -> None:
+    """Refuse Python that came with a run's folder: no training puts any there, and it would be run.
+
+    Args:
+        task: of the run.
+        folder: of the run.
+
+    Raises:
+        UserError: the task's file stands in a run's folder, this one or another, such as the one that
+            keeps it as its base, or is a link in one; and nobody trusts it.
+    """
+    if (file := task_file(task)) is None:
+        return
+    above = {*file.absolute().parents, *file.resolve().parents}
+    if folder.resolve() in above or any(map(_is_run, above)):
+        refuse_sent_file(task, str(folder))
 
 
 class Run:
@@ -105,7 +128,7 @@ class Run:
         Raises:
             UserError: the folder holds no run.
         """
-        if not (path / "config.yaml").is_file() or not (path / "run.json").is_file():
+        if not _is_run(path):
             runs = [each.parent.name for each in path.parent.glob("*/run.json")]
             hint = f"; beside it: {nearest(path.name, runs)}" if runs else ""
             if path.suffix == ".onnx":
@@ -114,8 +137,14 @@ class Run:
         return cls(path)
 
     def experiment(self) -> BaseExperiment:
-        """The resolved configuration."""
+        """The resolved configuration.
+
+        Raises:
+            UserError: it cannot be read, or its task is in a file that came with a run's folder and that
+                nobody trusts.
+        """
         document = read_document(self.path / "config.yaml")
+        _refuse_task_within_runs(str(document.data.get("task")), self.path)
         find_files(document.data, self.path)
         return parse_kept_experiment(document.data, document)
 

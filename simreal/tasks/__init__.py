@@ -12,7 +12,7 @@ from simreal.tasks import (
     so101_reach,
     so101_reach_pixels,
 )
-from simreal.tasks.find import elsewhere, find_elsewhere, for_robot, refuse_sent_file
+from simreal.tasks.find import elsewhere, find_elsewhere, for_robot, refuse_sent_file, task_file
 from simreal.tasks.task import Motion, Task
 
 TASKS: dict[str, Task] = {
@@ -31,7 +31,7 @@ TASKS: dict[str, Task] = {
     )
 }
 
-__all__ = ["TASKS", "Motion", "Task", "find_task", "refuse_sent_file", "task_names"]
+__all__ = ["TASKS", "Motion", "Task", "find_task", "refuse_sent_file", "task_file", "task_names"]
 
 
 def find_task(name: str, robot: str | None = None) -> Task:

@@ -74,14 +74,18 @@ def find_elsewhere(name: str, shipped: Iterable[str]) -> Task | MakeTask:
     """
     if name in FOR_ANY_ROBOT:
         return FOR_ANY_ROBOT[name]
-    if ".py:" in name:
-        path, _, attribute = name.rpartition(":")
-        return _checked(name, _attribute(_module(Path(path).absolute()), attribute, path))
+    if (file := task_file(name)) is not None:
+        return _checked(name, _attribute(_module(file.absolute()), name.rpartition(":")[2], str(file)))
     for entry in entry_points(group=ENTRY_POINTS):
         if entry.name == name:
             return _checked(name, _of_package(entry))
     hint = nearest(name, [*shipped, *elsewhere()])
     raise UserError(f"no task {name!r}, which is no PATH.py:NAME either: {hint}")
+
+
+def task_file(name: str) -> Path | None:
+    """The Python file that a task's name means, if it means one."""
+    return Path(name.rpartition(":")[0]) if ".py:" in name else None
 
 
 def refuse_sent_file(task: str, where: str) -> None:
@@ -94,11 +98,10 @@ def refuse_sent_file(task: str, where: str) -> None:
     Raises:
         UserError: it is in a file that `TRUSTED` does not name.
     """
-    path, is_file, _ = task.rpartition(".py:")
-    if not is_file:
+    file = task_file(task)
+    if file is None:
         return
     trusted = os.environ.get(TRUSTED, "").split(os.pathsep)
-    file = Path(f"{path}.py")
     if file.absolute() not in [Path(each).absolute() for each in trusted if each]:
         raise UserError(
             f"{where}: its task is in {file}, Python that would be run here; "

@@ -12,6 +12,7 @@ from simreal.errors import UserError
 from simreal.evaluate import experiment_of
 from simreal.experiment import load_experiment, parse_experiment
 from simreal.robots.policies import find_policy
+from simreal.run import Run
 from simreal.tasks import TASKS, Task, find_task, refuse_sent_file, task_names
 
 MINE = """\
@@ -96,6 +97,36 @@ def test_a_file_that_a_policy_names_is_not_run_unless_its_user_says_so(
     assert not (folder / "ran").exists()
     refuse_sent_file("mine.py:TASK", "got.onnx")
     refuse_sent_file("qube_swingup", "got.onnx")
+
+
+@pytest.mark.parametrize("place", ["run/sent.py", "run/base/../sent.py", "link/sent.py"])
+@pytest.mark.parametrize("opened", ["run", "run/base"])
+@pytest.mark.parametrize("is_absolute", [True, False])
+def test_python_that_came_with_a_runs_folder_is_not_run_unless_its_user_says_so(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, place: str, opened: str, is_absolute: bool
+) -> None:
+    experiment = load_experiment("qube_swingup")
+    Run.create(Path("run"), experiment, 0)
+    Run.create(Path("run/base"), experiment, 0)
+    Path("link").symlink_to("run")
+    (folder / "run/sent.py").write_text(f"open('ran', 'w').close()\n{MINE}")
+    file = f"{folder}/{place}" if is_absolute else place
+    config = Path(opened) / "config.yaml"
+    config.write_text(config.read_text().replace("task: qube_swingup", f"task: {file}:TASK"))
+    with pytest.raises(UserError, match=rf"^{opened}: its task is in .*SIMREAL_TASK_FILES="):
+        Run.open(Path(opened)).experiment()
+    assert not (folder / "ran").exists()
+    monkeypatch.setenv("SIMREAL_TASK_FILES", file)
+    assert Run.open(Path(opened)).experiment().task == f"{file}:TASK"
+    assert (folder / "ran").exists()
+
+
+def test_a_run_of_a_users_own_task_is_read_as_ever(folder: Path) -> None:
+    experiment = load_experiment("qube_swingup")
+    Run.create(Path("run"), experiment, 0)
+    config = Path("run/config.yaml")
+    config.write_text(config.read_text().replace("task: qube_swingup", "task: mine.py:TASK"))
+    assert Run.open(Path("run")).experiment().task == "mine.py:TASK"
 
 
 def test_an_experiment_may_name_a_users_task(folder: Path) -> None:
