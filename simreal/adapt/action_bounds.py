@@ -19,13 +19,13 @@ from simreal.state import FloatArray
 class BoundsConfig(Config):
     """How far exploration may leave the base policy, in shares of the actions' range, [-1, 1]."""
 
-    first: Annotated[float, Field(gt=0, le=2)] = 0.05
+    first: Annotated[float, Field(gt=0, le=2)] = 0.2
     """Width at the beginning."""
-    largest: Annotated[float, Field(gt=0, le=2)] = 0.5
+    largest: Annotated[float, Field(gt=0, le=2)] = 0.3
     smallest: Annotated[float, Field(ge=0, le=2)] = 0.0
     """Below which violations do not press it; 0 ends exploration after some ten violations in a row."""
-    evidence_s: Annotated[float, Field(gt=0)] = 20.0
-    """s without a violation, in motion, after which the bounds widen."""
+    evidence_s: Annotated[float, Field(gt=0)] = 12.0
+    """s of exploration that used the width without a violation, after which the bounds widen."""
     growth: Annotated[float, Field(gt=1)] = 1.25
     """By which they do."""
 

@@ -87,7 +87,7 @@ class OnlineConfig(Config):
     """Of the budget, at its end, in which what was learned and the base policy fly in pairs."""
     recover_beyond: Annotated[float, Field(gt=0, le=1)] = 0.8
     """Share of half a joint's range beyond which the base policy acts alone."""
-    bounds: BoundsConfig = BoundsConfig(first=0.2, largest=0.3, evidence_s=12.0, growth=1.25)
+    bounds: BoundsConfig = BoundsConfig()
     """How far the residual may go, and how that widens."""
     filter: FilterConfig | None = FilterConfig()
     """Of what the residual adds, by the robot's model, if it has a fixed base; `null` for none."""

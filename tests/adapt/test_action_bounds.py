@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simreal.adapt.action_bounds import ActionBounds, BoundsConfig, BoundsState
+from simreal.adapt.online_session import OnlineConfig
+from simreal.config import override, parse
 
 numbers = st.lists(st.floats(-1, 1), min_size=3, max_size=3)
 events = st.lists(st.one_of(st.just("violation"), st.floats(0.01, 30.0)), max_size=60)
@@ -72,6 +74,18 @@ def test_where_exploration_was_worse_they_go_back_a_step_and_never_that_far_agai
         bounds.worsened()
     assert bounds.state.width == pytest.approx(0.1)  # where they began
     assert not bounds.closed
+
+
+def test_one_bound_that_is_given_leaves_the_others_as_they_are() -> None:
+    learning = OnlineConfig().bounds
+    given = parse(OnlineConfig, override({}, ["bounds.largest=0.25"])).bounds
+    assert given == learning.model_copy(update={"largest": 0.25})
+    assert (learning.first, learning.largest, learning.evidence_s, learning.growth) == (
+        0.2,
+        0.3,
+        12,
+        1.25,
+    )
 
 
 def test_no_state_goes_on_wider_than_the_largest_width() -> None:
