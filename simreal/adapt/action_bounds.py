@@ -1,7 +1,8 @@
 """Bounds of exploration around a policy that is known, which widen with evidence and close without it.
 
 A policy that explores on a robot may leave the actions of the frozen base policy by a width. Each
-stretch of safe time makes the width larger, and a violation halves it and lets the evidence begin anew.
+stretch of safe time that used the width makes it larger, and a violation halves it and lets the
+evidence begin anew.
 Where exploration was worse than the base policy, it goes back by one step, and never that far again.
 The state is a few numbers, so that a session that stops can go on where it was.
 """
@@ -48,11 +49,11 @@ class BoundsState:
         ceiling: beyond which they do not widen: there, exploration was worse than the base policy.
     """
 
-    width: float
-    safe_s: float = 0.0
-    violations: int = 0
-    widened: int = 0
-    ceiling: float = 2.0
+    width: Annotated[float, Field(ge=0, le=2)]
+    safe_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    violations: Annotated[int, Field(ge=0)] = 0
+    widened: Annotated[int, Field(ge=0)] = 0
+    ceiling: Annotated[float, Field(ge=0, le=2)] = 2.0
 
 
 class ActionBounds:
@@ -83,7 +84,7 @@ class ActionBounds:
         return np.minimum(np.maximum(bounded, -1.0), 1.0)
 
     def elapsed(self, seconds: float) -> None:
-        """So much time has passed in which the policy acted, without a violation."""
+        """So much time has passed in which actions used the width, without a violation."""
         state, safe = self.state, self.state.safe_s + seconds
         if safe < self._config.evidence_s:
             self.state = replace(state, safe_s=safe)

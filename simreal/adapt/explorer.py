@@ -25,6 +25,8 @@ from simreal.robots import load_robot
 from simreal.state import FloatArray
 
 WARM_UP_RUNS = 20
+USED_SHARE = 0.25
+"""Of the width, that an action must leave the base's by, or it says nothing of how safe the width is."""
 
 
 def longest_delay_s(contract: Contract) -> float:
@@ -110,6 +112,7 @@ class Explorer:
         contract: of the policy.
         digest: SHA-256 of base and residual as they are; a log names by it what ran.
         recovered: control steps in which the base acted alone since a joint was near a limit.
+        explored: control steps whose action used the width, and was not filtered.
         furthest: largest distance of an action from the base's, before the filter.
     """
 
@@ -147,7 +150,7 @@ class Explorer:
         self._reach = np.nan_to_num(reach, nan=np.inf)
         self._noise = noise
         self.digest = _digest(base_digest, residual)
-        self.recovered, self.furthest = 0, 0.0
+        self.recovered, self.explored, self.furthest = 0, 0, 0.0
 
     def golden_mismatch(self) -> GoldenMismatch | None:
         """None: it is no file that was made elsewhere."""
@@ -170,10 +173,14 @@ class Explorer:
         near = bool((np.abs(state.joint_position - self._middle) > self._reach).any())
         self.recovered += near and self._residual is not None
         action = base if near else self._bounds(base, wanted)
-        self.furthest = max(self.furthest, float(np.abs(action - base).max()))
+        left_by = float(np.abs(action - base).max())
+        self.furthest = max(self.furthest, left_by)
+        sent = action
         if self._keeps is not None and self._residual is not None and not near:
-            action = self._keeps(action, base, state.joint_position, state.joint_velocity)
-        return action.astype(np.float32)
+            sent = self._keeps(action, base, state.joint_position, state.joint_velocity)
+        width = self._bounds.state.width
+        self.explored += left_by > 0.0 and left_by >= USED_SHARE * width and bool((sent == action).all())
+        return sent.astype(np.float32)
 
     def _actions(self, observation: Float32Array) -> tuple[FloatArray, FloatArray]:
         """(actuators,) the base's, and what exploration wants."""

@@ -11,6 +11,7 @@ the critics are those of learning from logs alone.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -279,7 +280,7 @@ class OnlineLearner:
         """
         try:
             content = load_tensors(path)
-            self.updates = content["updates"]
+            self.updates = index(content["updates"])
             for name in ("critics", "targets", "residual"):
                 getattr(self, name).load_state_dict(content[name])
             for name, each in self._optimizers.items():

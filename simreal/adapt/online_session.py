@@ -175,13 +175,20 @@ class Session:
         self._save()
 
     def _restore(self) -> Ledger:
-        """What was done before; an episode that nobody came back from counts."""
-        path = self._folder / LEDGER
-        if not path.is_file():
+        """What was done before; an episode that nobody came back from counts.
+
+        Raises:
+            UserError: ledger or learner are damaged, or missing where something was flown: a new ledger
+                would grant the robot's seconds and falls once more.
+        """
+        path, learner = self._folder / LEDGER, self._folder / LEARNER
+        told = (self._run.facts().adapted or Adapted()).robot
+        was_flown = any(self._folder.glob(EPISODE_LOGS)) or (told is not None and told.episodes > 0)
+        if not path.is_file() and not was_flown:
             return Ledger(BoundsState(self._config.bounds.first))
         ledger = Ledger.read(path)
-        if (self._folder / LEARNER).is_file():
-            self._learner.load(self._folder / LEARNER)
+        if learner.is_file() or was_flown:
+            self._learner.load(learner)
         ledger.close_killed()
         return ledger
 
@@ -318,6 +325,7 @@ class Session:
             furthest=explorer.furthest,
             filtered=0 if self._keeps is None else self._keeps.changes - before,
             recovered=explorer.recovered,
+            explored=explorer.explored,
             limited=flown.outcome.limited,
             beyond_range=witness.beyond_range,
             beyond_limits=witness.beyond_limits,
@@ -339,13 +347,13 @@ class Session:
         return Noise(_sizes(self._contract)[1], config.noise, config.noise_s * rate, self._seed + number)
 
     def _judge_bounds(self, episode: FlownEpisode) -> None:
-        """Safe time widens them; what went wrong, or cost too much, makes them narrower."""
+        """Safe time that used them widens them; what went wrong, or cost too much, narrows them."""
         if episode.fell or episode.beyond_limits or episode.beyond_range:
             self._bounds.violated()
         elif episode.tells and cost_too_much(episode, self.ledger.episodes):
             self._bounds.worsened()
         elif episode.tells:
-            self._bounds.elapsed(episode.seconds)
+            self._bounds.elapsed(episode.explored / self._contract.control_rate)
         self._residual.width.fill_(self._bounds.state.width)
 
     def _learn(self, budget: Budget) -> str | None:

@@ -1,14 +1,13 @@
 """What learning on a robot may cost and has cost, over all sessions: kept so that no kill forgets it."""
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, TypeAdapter, ValidationError, ValidationInfo
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, ValidationInfo
 
 from simreal.adapt.action_bounds import BoundsState
 from simreal.errors import UserError
@@ -34,6 +33,7 @@ OF_POLICY: tuple[Check, ...] = (
     "emergency_stop",
 )
 """Checks of the supervisor that say something of the policy: where they end a flight, it fell."""
+Count = Annotated[int, Field(ge=0)]
 SUPERVISOR = "supervisor: "
 """Before the check that ended an episode."""
 
@@ -76,24 +76,26 @@ class FlownEpisode:
         reset: whether the robot was put back before it.
         updates: that the learner had made by then.
         pair: number of the pair in a trial that it belongs to, or None.
+        explored: control steps whose action used the width, and was not filtered: see `Explorer`.
     """
 
-    number: int
+    number: Count
     kind: str
-    seconds: float
-    steps: int
-    mean_reward: float | None
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    steps: Count
+    mean_reward: Annotated[float, Field(allow_inf_nan=False)] | None
     ended_by: str
-    width: float
-    furthest: float
-    filtered: int
-    recovered: int
-    limited: int
-    beyond_range: int
-    beyond_limits: int
+    width: Annotated[float, Field(ge=0, le=2)]
+    furthest: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    filtered: Count
+    recovered: Count
+    limited: Count
+    beyond_range: Count
+    beyond_limits: Count
     reset: bool
-    updates: int = 0
-    pair: int | None = None
+    updates: Count = 0
+    pair: Count | None = None
+    explored: Count = 0
 
     @property
     def whole(self) -> bool:
@@ -163,7 +165,7 @@ def _of_before(value: Any, info: ValidationInfo) -> Any:
         return value
     bounds: BoundsState | None = info.data.get("bounds")
     number, width = len(info.data.get("episodes", ())), 0.0 if bounds is None else bounds.width
-    return not_come_back(number, "explore", value, width, reset=False)
+    return asdict(not_come_back(number, "explore", value, width, reset=False))
 
 
 @dataclass(slots=True)
@@ -237,12 +239,12 @@ class Ledger:
             found = TypeAdapter(cls).validate_json(text)
             if missing := {each.name for each in fields(cls)} - set(json.loads(text)):
                 raise ValueError(f"{', '.join(sorted(missing))} is missing")
-            if not all(0.0 <= each < math.inf for each in found._times):
-                raise ValueError("seconds that nobody can have flown")
         except ValidationError as error:
             first = error.errors()[0]
             reason = ": ".join([".".join(map(str, first["loc"])), first["msg"]]).removeprefix(": ")
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            reason = str(error.strerror)
+        except ValueError as error:
             reason = str(error)
         else:
             return found

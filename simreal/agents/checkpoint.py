@@ -141,6 +141,8 @@ def fault_in_file(error: Exception) -> str:
     """What torch has against a file, in a line; its own would advise to run what is in it."""
     if isinstance(error, UnpicklingError):
         return "it is damaged, or holds more than tensors and numbers"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return (str(error) or type(error).__name__).splitlines()[0]
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from simreal.adapt.action_bounds import ActionBounds, BoundsConfig
-from simreal.adapt.action_filter import FilterConfig
+from simreal.adapt.action_filter import FilterConfig, Filtered
 from simreal.adapt.explorer import CommandFilter, Explorer, Noise
 from simreal.adapt.limit_monitor import MonitoredDriver
 from simreal.adapt.online_learner import FrozenPolicy
@@ -130,3 +130,21 @@ def test_position_servos_have_no_filter_and_it_says_why() -> None:
     servos = make_environment(load_experiment("can_leg_posture"), 1, threads=1).contract
     with pytest.raises(UserError, match="position servos: hip, knee"):
         CommandFilter(servos, FilterConfig())
+
+
+def test_only_steps_that_used_the_width_are_evidence_for_it(contract: Contract) -> None:
+    """Neither those of the base alone, nor what a filter or the actions' range took back."""
+    filters = CommandFilter(contract, FilterConfig())
+    filters._filter = lambda *given: Filtered(given[3], changed=True)  # type: ignore[assignment]
+    free, clipped = explorer(contract, 0.0, 0.0), explorer(contract, 1.0, 0.0)
+    silent = [
+        explorer(contract, 0.3, 1.7),
+        explorer(contract, 0.3, 0.0, explores=False),
+        explorer(contract, 0.3, 0.0, keeps=filters),
+    ]
+    for made in (free, clipped, *silent):
+        for _ in range(200):
+            made(OBSERVATION)
+    assert 100 < free.explored < 150
+    assert 0.3 * free.explored < clipped.explored < 0.7 * free.explored
+    assert [each.explored for each in silent] == [0, 0, 0]

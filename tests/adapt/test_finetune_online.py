@@ -365,6 +365,15 @@ def test_what_cannot_learn_on_a_robot_is_refused(
     (bad / "robot" / "ledger.json").write_text("{")
     with pytest.raises(UserError, match="cannot be read"):
         tune(base, driver, bad, Budget(2.0))
+    for lost in ("ledger.json", "learner.pt"):
+        tune(base, driver, tmp_path / lost, Budget(1.0))
+        kept = {each.name for each in (tmp_path / lost / "robot").iterdir()}
+        (tmp_path / lost / "robot" / lost).unlink()
+        with pytest.raises(
+            UserError, match=rf"robot/{lost}: cannot be read \(No such file.*another --run"
+        ):
+            tune(base, driver, tmp_path / lost, Budget(2.0))
+        assert {each.name for each in (tmp_path / lost / "robot").iterdir()} == kept - {lost}
     arguments = ["finetune-online", str(base.path), "--driver", "simm", "--budget-seconds", "5"]
     result = CliRunner().invoke(cli, [*arguments, "--run", str(tmp_path / "x")])
     assert isinstance(result.exception, UserError) and "no driver 'simm'" in str(result.exception)
@@ -431,25 +440,32 @@ def test_a_learner_whose_numbers_run_off_ends_the_session_with_the_base_policy(
 
 
 @pytest.mark.parametrize(
-    ("ended", "width", "fell"),
+    ("ended", "explored", "width", "fell"),
     [
-        ("supervisor: stale_state", 0.2, False),
-        ("supervisor: overrun", 0.2, False),
-        ("supervisor: lost_driver", 0.2, False),
-        ("interrupt", 0.2, False),
-        ("supervisor: tilt", 0.1, True),
-        ("supervisor: policy_output", 0.1, True),
-        ("duration", 0.3, False),
+        ("supervisor: stale_state", 900, 0.2, False),
+        ("supervisor: overrun", 900, 0.2, False),
+        ("supervisor: lost_driver", 900, 0.2, False),
+        ("interrupt", 900, 0.2, False),
+        ("supervisor: tilt", 900, 0.1, True),
+        ("supervisor: policy_output", 900, 0.1, True),
+        ("duration", 900, 0.3, False),
+        ("duration", 899, 0.2, False),  # the others say nothing of the width
     ],
 )
-def test_a_silent_robot_moves_no_bounds_and_is_no_fall(ended: str, width: float, fell: bool) -> None:
+def test_a_silent_robot_moves_no_bounds_and_is_no_fall(
+    ended: str, explored: int, width: float, fell: bool
+) -> None:
     """A busy machine is no evidence, neither against exploration nor for it."""
     reward = 0.5 if ended == "duration" else -9.0
-    flown = FlownEpisode(0, "explore", 9, 9, reward, ended, 0.2, 0.1, 0, 0, 0, 0, 0, False)
+    flown = FlownEpisode(
+        0, "explore", 9, 900, reward, ended, 0.2, 0.1, 0, 0, 0, 0, 0, False, explored=explored
+    )
     base = replace(flown, kind="base", mean_reward=0.5, ended_by="duration")
     bounds = ActionBounds(BoundsConfig(first=0.2, evidence_s=9.0, growth=1.5, largest=0.5))
     ledger = Ledger(bounds.state, [base])
-    session = SimpleNamespace(_bounds=bounds, ledger=ledger, _residual=Mock())
+    session = SimpleNamespace(
+        _bounds=bounds, ledger=ledger, _residual=Mock(), _contract=Mock(control_rate=100.0)
+    )
     Session._judge_bounds(session, flown)  # type: ignore[arg-type]
     assert bounds.state.width == pytest.approx(width)
     assert flown.fell is fell
