@@ -14,12 +14,16 @@ from simreal.deploy.cameras.frames import Newest
 from simreal.errors import UserError, missing_extra
 from simreal.images import ImagePipeline, shrunk
 
+POLL = 0.1
+"""s, after which a film that nobody looks at asks whether it is to end."""
+
 
 class Capture:
     """Keeps the newest frame of a source in the size that a policy sees.
 
-    A file is played at its own speed, once. The thread decodes and shrinks, so that the control loop
-    copies a few thousand bytes and no more.
+    A file is played at its own speed, once, from when its first frame is got: what comes before a policy
+    looks costs no frames. The thread decodes and shrinks, so that the control loop copies a few thousand
+    bytes and no more.
 
     Attributes:
         newest: its newest frame.
@@ -45,6 +49,8 @@ class Capture:
         self._thread.start()
 
     def _read(self) -> None:
+        if self._pause and not self._began():
+            return
         due = time.monotonic()
         while not self._stop.is_set():
             found, picture = self._video.read()
@@ -54,6 +60,16 @@ class Capture:
             if self._stop.wait(max(0.0, due - time.monotonic())):
                 return
             self.newest.put(self._as_seen(picture), time.monotonic())
+
+    def _began(self) -> bool:
+        """Show a film's first frame until somebody looks; whether somebody did."""
+        found, picture = self._video.read()
+        if found:
+            self.newest.hold(self._as_seen(picture))
+        while found and self.newest.is_held(POLL):
+            if self._stop.is_set():
+                return False
+        return bool(found)
 
     def _as_seen(self, picture: NDArray[Any]) -> NDArray[np.uint8]:
         """In the policy's size; the same shrinking as of any other frame."""

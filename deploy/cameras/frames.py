@@ -1,7 +1,8 @@
 """The newest frame of a camera, as one thread leaves it and another takes it."""
 
 import threading
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -37,6 +38,7 @@ class Newest:
         """Hold none."""
         self._lock = threading.Condition()
         self._frame: Frame | None = None
+        self._is_held = False
 
     def put(self, pixels: NDArray[np.uint8], taken_at: float) -> None:
         """Replace the frame."""
@@ -45,9 +47,25 @@ class Newest:
             self._frame = Frame(number, taken_at, pixels)
             self._lock.notify_all()
 
+    def hold(self, pixels: NDArray[np.uint8]) -> None:
+        """Replace the frame by one that counts as taken when somebody gets it: a film's first."""
+        with self._lock:
+            self.put(pixels, 0.0)
+            self._is_held = True
+
+    def is_held(self, patience: float) -> bool:
+        """Whether nobody has got a frame that is held; that is waited for so many s."""
+        with self._lock:
+            self._lock.wait_for(lambda: not self._is_held, patience)
+            return self._is_held
+
     def get(self) -> Frame | None:
         """The newest, without waiting; none before the first."""
         with self._lock:
+            if self._is_held and self._frame is not None:
+                self._frame = replace(self._frame, taken_at=time.monotonic())
+                self._is_held = False
+                self._lock.notify_all()
             return self._frame
 
     def wait(self, patience: float) -> Frame | None:

@@ -51,6 +51,26 @@ def test_a_file_is_played_at_its_own_speed_in_the_policys_size_and_colours(tmp_p
     assert last - began > 0.3  # of half a second
 
 
+def test_a_film_waits_for_who_looks_at_it(tmp_path: Path) -> None:
+    capture = Capture(str(film(tmp_path / "film.avi", 10)), TERM)
+    assert capture.newest.wait(5.0) is not None
+    time.sleep(0.6)  # longer than it takes
+    before = time.monotonic()
+    first = capture.newest.get()
+    assert first is not None and first.number == 1 and before <= first.taken_at <= time.monotonic()
+    time.sleep(0.2)
+    later = capture.newest.get()
+    capture.close()
+    assert later is not None and 2 <= later.number < 10
+
+
+def test_a_film_that_nobody_looks_at_is_given_back(tmp_path: Path) -> None:
+    capture = Capture(str(film(tmp_path / "film.avi", 3)), TERM)
+    assert capture.newest.wait(5.0) is not None
+    capture.close()
+    assert not capture._thread.is_alive()
+
+
 def test_a_pipe_is_read_as_it_is_written(tmp_path: Path) -> None:
     content, pipe = film(tmp_path / "film.avi", 12).read_bytes(), tmp_path / "pipe.avi"
     os.mkfifo(pipe)
