@@ -1,6 +1,7 @@
 """Checkpoints of agents: tensors and plain numbers only, read without pickle's power to run code."""
 
 import json
+import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,12 +121,7 @@ def load_checkpoint(path: Path, agent: BaseAlgorithm, with_replay: bool = True) 
         agent.set_parameters(content["parameters"], exact_match=True, device="cpu")
         _refuse_no_numbers(path, agent.policy.state_dict())
         restore_entropy_weight(agent, content)
-        progress = Progress(
-            content["steps"],
-            content["episodes_begun"],
-            content["wall_time"],
-            json.loads(content["schedule"]),
-        )
+        progress = _progress_in(content)
         if with_replay:
             _restore_training(agent, content)
     except UserError:
@@ -135,6 +131,24 @@ def load_checkpoint(path: Path, agent: BaseAlgorithm, with_replay: bool = True) 
         raise UserError(f"{path}: not a usable checkpoint: {fault_in_file(error)}") from None
     agent.num_timesteps = progress.steps
     return progress
+
+
+def _progress_in(content: dict[str, Any]) -> Progress:
+    """A checkpoint's; raises a ValueError where it is of other types."""
+    seconds, schedule = content["wall_time"], json.loads(content["schedule"])
+    if type(seconds) not in (int, float) or not 0.0 <= seconds < math.inf:
+        raise ValueError(f"its wall_time is {seconds!r}, no number of s")
+    if not isinstance(schedule, dict):
+        raise ValueError(f"its schedule is {schedule!r}, no mapping")
+    steps, episodes_begun = (_count_in(content, name) for name in ("steps", "episodes_begun"))
+    return Progress(steps, episodes_begun, seconds, schedule)
+
+
+def _count_in(content: dict[str, Any], name: str) -> int:
+    count = content[name]
+    if type(count) is not int or count < 0:
+        raise ValueError(f"its {name} is {count!r}, no whole number from 0 on")
+    return count
 
 
 def fault_in_file(error: Exception) -> str:
@@ -166,7 +180,7 @@ def restore_entropy_weight(agent: BaseAlgorithm, content: dict[str, Any]) -> Non
 
 
 def _restore_training(agent: BaseAlgorithm, content: dict[str, Any]) -> None:
-    agent._n_updates = content["updates"]
+    agent._n_updates = _count_in(content, "updates")
     torch.set_rng_state(content["torch_random"])
     name, keys, place, has_gauss, gauss = content["numpy_random"]
     np.random.set_state((name, np.array(keys, dtype=np.uint32), place, has_gauss, gauss))

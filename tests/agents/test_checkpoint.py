@@ -213,6 +213,32 @@ def test_a_torch_file_that_is_no_checkpoint_is_refused(other: Any, fresh: Any, t
         load_checkpoint(tmp_path / "other.pt", fresh)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"steps": "x"},
+        {"steps": -1},
+        {"steps": True},
+        {"episodes_begun": 1.5},
+        {"wall_time": float("nan")},
+        {"wall_time": "long"},
+        {"schedule": "[]"},
+        {"updates": "x"},
+    ],
+)
+def test_progress_of_another_type_is_refused_by_name(
+    change: dict[str, Any], fresh: BaseAlgorithm, tmp_path: Path
+) -> None:
+    """Steps that were text went into the contract of an exported policy, which nothing could load."""
+    path = tmp_path / "changed.pt"
+    save_checkpoint(path, fresh, Progress(1, 2, 3.0, {}))
+    torch.save(torch.load(path, weights_only=True) | change, path)
+    with pytest.raises(
+        UserError, match=rf"changed\.pt: not a usable checkpoint: its {next(iter(change))} is"
+    ):
+        load_checkpoint(path, fresh)
+
+
 def test_a_missing_checkpoint_is_a_readable_error(fresh: BaseAlgorithm, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="No such file"):
         load_checkpoint(tmp_path / "none.pt", fresh)
