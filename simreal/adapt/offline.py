@@ -34,7 +34,7 @@ class OfflineConfig(Config):
     algorithm: Literal["td3_bc", "iql"] = "td3_bc"
     updates: int = Field(default=20_000, gt=0)
     """Gradient steps of the critics."""
-    batch_size: int = Field(default=256, gt=0)
+    batch_size: int = Field(default=256, ge=2)
     learning_rate: Positive = 3e-4
     """Of critics and policy."""
     critics_alone: Annotated[float, Field(ge=0, lt=1)] = 0.25

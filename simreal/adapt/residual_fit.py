@@ -37,6 +37,8 @@ STRENGTHS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 """Of which the one is kept that predicts held-out logs best; 0 if none helps."""
 LIMIT_QUANTILE = 0.99
 """Of the torques' sizes: the model never adds more."""
+MOST_STEPS_PER_ROW = 10
+"""Control steps from one measurement of a log to the next: what is between says nothing of them."""
 JUDGED_WINDOW = 0.5
 """s, of the windows by which the strength is chosen."""
 
@@ -102,10 +104,16 @@ def fit_residual(
         seed: of the networks and of the choice of logs.
 
     Raises:
-        UserError: fewer than four recordings.
+        UserError: fewer than four recordings, or a control step far below the time between their rows.
     """
     say = tell or (lambda text: None)
     refuse_too_few(recordings)
+    fastest = min(each.period for each in recordings)
+    if period * MOST_STEPS_PER_ROW < fastest:
+        raise UserError(
+            f"a control rate of {1.0 / period:g} Hz: the logs have {1.0 / fastest:g} rows a second; "
+            f"give the rate at which policies act, {MOST_STEPS_PER_ROW / fastest:g} Hz at most"
+        )
     fitted, judges = hold_out(recordings, seed)
     blank = blank_model(known.setup, period, HISTORY, all_joints)
     taught = lessons(known.setup, fitted, known.asked, known.values, blank)

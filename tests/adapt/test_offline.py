@@ -11,6 +11,8 @@ from torch import nn
 from simreal.adapt.coverage import amount, exploration, split, support, tried
 from simreal.adapt.offline import Actor, Critics, Learner, OfflineConfig
 from simreal.adapt.transitions import Transitions
+from simreal.config import parse
+from simreal.errors import UserError
 
 torch.set_num_threads(1)
 
@@ -156,3 +158,8 @@ def test_a_policy_beyond_its_limits_can_come_back() -> None:
     assert action.tolist() == [[1.0], [1.0]]
     action.sum().backward()
     assert network.bias.grad is not None and float(network.bias.grad) == 2.0
+
+
+def test_a_batch_of_one_which_has_no_spread_is_refused() -> None:
+    with pytest.raises(UserError, match="batch_size"):
+        parse(OfflineConfig, {"batch_size": 1})

@@ -112,6 +112,11 @@ def test_few_logs_are_refused(link: Robot, record: Record) -> None:
         fit_residual(known(link), logs(record, {}, 3), 0.01)
 
 
+def test_a_rate_far_above_the_logs_own_is_refused(link: Robot, record: Record) -> None:
+    with pytest.raises(UserError, match=r"1e\+09 Hz: the logs have .* rows a second; .* Hz at most"):
+        fit_residual(known(link), logs(record, {}, 4), 1e-9)
+
+
 def test_an_identified_file_that_says_values_for_factors_is_refused(identified: Path) -> None:
     """A mass of 0.1 kg would be taken for a tenth of the model's."""
     robot, found = load_robot("qube"), read_posterior(identified)
