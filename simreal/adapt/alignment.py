@@ -43,6 +43,8 @@ REMEMBERED_STEPS = 64
 """Of all simulations, whose observations are aligned while a policy is trained."""
 JUDGE_STEPS = 400
 """Updates of the discriminator that judges."""
+FURTHEST = 1e6
+"""Of a feature from its mean, in standard deviations, as a discriminator sees it."""
 
 
 class AlignmentConfig(Config):
@@ -175,17 +177,22 @@ def separability(simulated: NDArray[np.floating[Any]], real: NDArray[np.floating
         real: (m, d).
 
     Raises:
-        UserError: too few to judge, or what is no numbers, and would seem to be alike.
+        UserError: too few to judge, of other shapes, or what is no numbers, and would seem to be alike.
     """
     _refuse_no_numbers(simulated, real)
+    if simulated.ndim != 2 or simulated.shape[1:] != real.shape[1:]:
+        raise UserError(
+            f"features of shapes {simulated.shape} and {real.shape}: expected (n, d) and (m, d)"
+        )
     if min(len(simulated), len(real)) < 20:
         raise UserError(f"{len(simulated)} simulated and {len(real)} real features: at least 20 of each")
-    parts = [np.array_split(np.asarray(each, dtype=np.float32), 2) for each in (simulated, real)]
+    parts = [np.array_split(np.asarray(each, dtype=np.float64), 2) for each in (simulated, real)]
     known = np.concatenate([part[0] for part in parts])
-    centre, scale = known.mean(axis=0), known.std(axis=0) + 1e-6
-    train, judge = (
-        [torch.from_numpy((part[half] - centre) / scale) for part in parts] for half in (0, 1)
-    )
+    with np.errstate(over="ignore", invalid="ignore"):
+        centre, scale = known.mean(axis=0), known.std(axis=0) + 1e-6
+    if not np.isfinite(scale).all():
+        raise UserError("features too large to be compared: scale them down first")
+    train, judge = ([_scaled(part[half], centre, scale) for part in parts] for half in (0, 1))
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(0)
         discriminator = Discriminator(known.shape[1])
@@ -202,11 +209,43 @@ def separability(simulated: NDArray[np.floating[Any]], real: NDArray[np.floating
     return share_interval(accuracy * number, number)
 
 
+def _scaled(
+    features: NDArray[np.float64], centre: NDArray[np.float64], scale: NDArray[np.float64]
+) -> Batch:
+    """(n, d) in shares of a scale, which 32 bits hold whatever they were before."""
+    return torch.from_numpy(np.clip((features - centre) / scale, -FURTHEST, FURTHEST)).float()
+
+
 def _refuse_no_numbers(*inputs: NDArray[Any]) -> None:
     for each in inputs:
+        if each.ndim < 2 or each.size == 0 or each.dtype.kind not in "fui":
+            raise UserError(f"expected rows of numbers, found {each.dtype} of shape {each.shape}")
         bad = int(np.sum(~np.isfinite(each.reshape(len(each), -1)).all(axis=1)))
         if bad:
             raise UserError(f"{bad} of {len(each)} rows hold numbers that are none: leave them out")
+
+
+def _refuse_other_shape(simulated: tuple[int, ...], real: tuple[int, ...]) -> None:
+    if simulated[1:] != real[1:]:
+        raise UserError(f"simulated inputs of shape {tuple(simulated[1:])}, real ones of {real[1:]}")
+
+
+def _width_of_features(encoder: nn.Module, real: Batch) -> int:
+    """Width of the (batch, d) features that an encoder makes of (n, ...) inputs.
+
+    Raises:
+        UserError: it makes none of such inputs.
+    """
+    given = f"real inputs of shape {tuple(real.shape)}, {real.dtype}"
+    try:
+        with torch.no_grad():
+            features = encoder(real[:2])
+    except Exception as error:  # an encoder raises what it will
+        told = (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(f"{given}, do not fit the encoder: {told}") from None
+    if features.ndim != 2:
+        raise UserError(f"{given}: the encoder makes {tuple(features.shape)} of two, not (2, d)")
+    return int(features.shape[1])
 
 
 class Aligner:
@@ -232,7 +271,8 @@ class Aligner:
             seed: of the batches.
 
         Raises:
-            UserError: too few real inputs, or such that are no numbers, or an encoder that is frozen.
+            UserError: too few real inputs, such that are no numbers or do not fit the encoder, or an
+                encoder that is frozen.
         """
         _refuse_no_numbers(real)
         if not any(each.requires_grad for each in encoder.parameters()):
@@ -240,8 +280,7 @@ class Aligner:
         if len(real) < config.batch_size:
             raise UserError(f"{len(real)} real inputs are fewer than a batch, {config.batch_size}")
         self.encoder, self._real, self._config = encoder, torch.from_numpy(real), config
-        with torch.no_grad():
-            size = encoder(self._real[:2]).shape[1]
+        size = _width_of_features(encoder, self._real)
         self._random = torch.Generator().manual_seed(seed)
         self._loss = make_loss(config, size)
         rate = config.learning_rate
@@ -250,7 +289,12 @@ class Aligner:
         self._of_discriminator = None if own is None else torch.optim.Adam(own, rate)
 
     def loss(self, simulated: torch.Tensor) -> torch.Tensor:
-        """The weighted loss of (n, ...) simulated inputs against a batch of real ones."""
+        """The weighted loss of (n, ...) simulated inputs against a batch of real ones.
+
+        Raises:
+            UserError: they are of another shape than the real ones.
+        """
+        _refuse_other_shape(simulated.shape, tuple(self._real.shape))
         rows = torch.randint(len(self._real), (len(simulated),), generator=self._random)
         return self._config.weight * self._loss(self.encoder(simulated), self.encoder(self._real[rows]))
 
@@ -341,10 +385,9 @@ class AlignDuringTraining(BaseCallback):
         super().__init__()
         if simulated is not None:
             _refuse_no_numbers(simulated)
-            if simulated.shape[1:] != real.shape[1:]:
-                raise UserError(
-                    f"simulated inputs of shape {simulated.shape[1:]}, real ones of {real.shape[1:]}"
-                )
+            _refuse_other_shape(simulated.shape, real.shape)
+            if simulated.dtype != real.dtype:
+                raise UserError(f"simulated inputs of {simulated.dtype}, real ones of {real.dtype}")
         self._real, self._config, self._seed = real, config or AlignmentConfig(), seed
         self._camera = camera
         self._simulated = simulated

@@ -241,3 +241,35 @@ def test_what_is_no_number_is_neither_alike_nor_aligned() -> None:
         separability(rows, gap)
     with pytest.raises(UserError, match="1 of 64 rows hold numbers that are none"):
         Aligner(nn.Linear(3, 2), gap, AlignmentConfig(batch_size=16))
+
+
+def test_the_judge_sees_what_32_bits_cannot_hold() -> None:
+    own, robots = (normal(200, seed).numpy().astype(float) + 3.0 * seed for seed in (0, 1))
+    assert separability(own * 1e60, robots * 1e60).value > 0.99
+    robots[100:] *= 1e30  # what comes later, only
+    assert separability(own, robots).value > 0.9
+    with pytest.raises(UserError, match="too large"):
+        separability(own * 1e250, own * 1e250)
+
+
+@pytest.mark.parametrize("shape", [(), (64,), (0, 3), (64, 0), (64, 4), (64, 3, 8, 8)])
+def test_inputs_of_another_shape_are_one_message(shape: tuple[int, ...]) -> None:
+    rows, other = np.zeros((64, 3), np.float32), np.zeros(shape, np.float32)
+    for given in ((rows, other), (other, rows)):
+        with pytest.raises(UserError, match="shape"):
+            separability(*given)
+    with pytest.raises(UserError, match="shape"):
+        Aligner(nn.Linear(3, 2), other, AlignmentConfig(batch_size=16))
+    if len(shape) > 1:
+        with pytest.raises(UserError, match="simulated inputs of shape"):
+            Aligner(nn.Linear(3, 2), rows, AlignmentConfig(batch_size=16)).loss(torch.zeros(16, 5))
+
+
+def test_inputs_of_another_kind_are_one_message() -> None:
+    rows = np.zeros((300, 3), np.float32)
+    with pytest.raises(UserError, match="float64, do not fit the encoder"):
+        Aligner(nn.Linear(3, 2), rows.astype(float), AlignmentConfig())  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="expected rows of numbers, found <U1"):
+        separability(rows, np.full((300, 3), "a"))  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="simulated inputs of uint8, real ones of float32"):
+        AlignDuringTraining(rows, simulated=rows.astype(np.uint8))
