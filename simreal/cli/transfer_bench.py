@@ -55,11 +55,15 @@ def transfer_benchmark(
         if plan:
             return
         _do(wanted, folder, episodes)
-    found = results_in(folder)
+    found = results_in(folder, _warn)
     if not found:
         raise UserError(f"{folder}: no result in it yet")
     write_page(found, folder / "page.html")
     console.print(f"page: {folder / 'page.html'}", soft_wrap=True)
+
+
+def _warn(text: str) -> None:
+    errors.print(f"warning: {text}", style="yellow", soft_wrap=True)
 
 
 def _wanted(
@@ -99,7 +103,7 @@ def _print_plan(wanted: "Sequence[Job]", folder: Path, episodes: int, each: bool
     from simreal.transfer_bench.cost import seconds_each, seconds_left
     from simreal.transfer_bench.results import results_in
 
-    done = results_in(folder)
+    done = results_in(folder, _warn)
     if each:
         known = {(one.key, one.steps) for one in done}
         table = folded_table("robot", "target", "arm", "seed", "steps", "on quiet cores", "")

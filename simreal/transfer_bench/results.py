@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from simreal.callbacks import Tell
 from simreal.errors import UserError
 from simreal.files import write_text
 
@@ -60,20 +61,44 @@ class Result:
         return self.robot, self.target, self.arm, self.seed
 
 
-def results_in(folder: Path) -> list[Result]:
+def results_in(folder: Path, warn: Tell | None = None) -> list[Result]:
     """All results that stand in the folder of a benchmark.
 
+    A last line that was cut, as by a copy that was stopped, is left out: its job is done again.
+
+    Args:
+        folder: of the benchmark.
+        warn: is told of such a line.
+
     Raises:
-        UserError: the file is damaged, or cannot be read.
+        UserError: the file is damaged otherwise, or cannot be read.
     """
     path = folder / RESULTS
     if not path.is_file():
         return []
     try:
-        lines = path.read_text("utf-8").splitlines()
+        content = path.read_bytes()
+        whole = content if _is_json(_last_line(content)) else content[: content.rfind(b"\n") + 1]
+        lines = whole.decode("utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
+    if whole != content and warn is not None:
+        warn(f"{path}: its last line was cut and is left out: that job is done again")
     return [_parse(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line]
+
+
+def _last_line(content: bytes) -> bytes:
+    """What stands behind the last line's end; nothing, if the file is whole."""
+    return content[content.rfind(b"\n") + 1 :]
+
+
+def _is_json(line: bytes) -> bool:
+    """Whether a line is whole; so is an empty one."""
+    try:
+        json.loads(line or b"null")
+    except ValueError:
+        return False
+    return True
 
 
 def _parse(line: str, where: str) -> Result:

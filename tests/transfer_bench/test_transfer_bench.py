@@ -346,6 +346,20 @@ def test_a_damaged_line_of_results_is_named(tmp_path: Path, line: str, message: 
         results_in(tmp_path)
 
 
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_a_last_line_that_was_cut_is_left_out_with_a_note(tmp_path: Path, share: float) -> None:
+    add_result(tmp_path, result("none", 0, 2.0))
+    path, told = tmp_path / "results.jsonl", list[str]()
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[: int(share * len(whole))])
+    assert results_in(tmp_path, told.append) == [result("none", 0, 2.0)]
+    assert len(told) == 1 and "results.jsonl: its last line was cut" in told[0]
+    add_result(tmp_path, result("none", 1, 3.0))
+    assert len(results_in(tmp_path, told.append)) == 2 and len(told) == 1
+    path.write_bytes(path.read_bytes().rstrip())  # whole, but for the end of its line
+    assert len(results_in(tmp_path, told.append)) == 2 and len(told) == 1
+
+
 def test_a_folder_without_results_has_no_page(tmp_path: Path) -> None:
     found = CliRunner().invoke(cli, ["transfer-benchmark", "--folder", str(tmp_path), "--page-only"])
     assert isinstance(found.exception, UserError)
