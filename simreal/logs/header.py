@@ -6,6 +6,7 @@ from typing import Any
 from simreal.contract import Contract
 from simreal.errors import UserError
 from simreal.logs.robot_log import Channel, LogEvent, RobotLog
+from simreal.state import FloatArray
 
 HEADER = "simreal.log"
 """Key under which formats keep it."""
@@ -58,16 +59,16 @@ def from_header(text: str, where: str) -> tuple[RobotLog, dict[str, dict[str, An
         raise UserError(f"{where}: its {HEADER} header is damaged") from None
 
 
+def same_times(one: FloatArray | None, other: FloatArray | None) -> bool:
+    """Whether two arrays of times are the same to the last bit, or both are none."""
+    if one is None or other is None:
+        return one is other
+    return one is other or one.tobytes() == other.tobytes()
+
+
 def same_clock(one: Channel, other: Channel) -> bool:
     """Whether two channels have the same rows: were recorded together."""
-    if one.time is other.time and one.logged is other.logged:
-        return True
-    if (one.logged is None) != (other.logged is None):
-        return False
-    alike = one.time.tobytes() == other.time.tobytes()
-    if one.logged is None or other.logged is None:
-        return alike
-    return alike and one.logged.tobytes() == other.logged.tobytes()
+    return same_times(one.time, other.time) and same_times(one.logged, other.logged)
 
 
 def clock_groups(log: RobotLog) -> list[list[str]]:

@@ -8,6 +8,7 @@ what else the format has no place for stands in ``info.json`` under `HEADER`.
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from simreal.errors import UserError
 from simreal.files import write_folder_atomically, write_text
-from simreal.logs.header import HEADER, from_header, header_of
+from simreal.logs.header import HEADER, from_header, header_of, same_times
 from simreal.logs.parquet import arrays_of_table, pyarrow
 from simreal.logs.robot_log import APPLIED_CHANNELS, COMMAND_CHANNELS, Channel, RobotLog
 from simreal.state import FloatArray
@@ -44,7 +45,8 @@ def write_lerobot(logs: Sequence[RobotLog], path: Path) -> list[str]:
     """
     arrow = pyarrow()
     losses: list[str] = []
-    frames = [_frames(log, losses) for log in logs]
+    logs = [_on_frames(log, losses) for log in logs]
+    frames = [_frames(log) for log in logs]
     kinds = {name: column.shape[1] for name, column in frames[0].items()}
     for log, each in zip(logs, frames, strict=True):
         if {name: column.shape[1] for name, column in each.items()} != kinds:
@@ -54,8 +56,10 @@ def write_lerobot(logs: Sequence[RobotLog], path: Path) -> list[str]:
             )
     fps = _frames_per_second(logs[0])
     lengths = [len(each[TIME]) for each in frames]
+    tasks = [log.provenance.get("excitation", "log") for log in logs]
+    known = list(dict.fromkeys(tasks))
     table = {name: np.concatenate([each[name] for each in frames]) for name in kinds}
-    numbers = _index(lengths, fps)
+    numbers = _index(lengths, [known.index(task) for task in tasks], fps)
     features = {name: _feature(name, column, logs[0]) for name, column in table.items()}
     features |= {
         name: {"dtype": str(column.dtype), "shape": [1], "names": None}
@@ -68,7 +72,7 @@ def write_lerobot(logs: Sequence[RobotLog], path: Path) -> list[str]:
         "robot_type": logs[0].robot,
         "total_episodes": len(logs),
         "total_frames": sum(lengths),
-        "total_tasks": 1,
+        "total_tasks": len(known),
         "chunks_size": 1000,
         "data_files_size_in_mb": 100,
         "video_files_size_in_mb": 200,
@@ -79,16 +83,11 @@ def write_lerobot(logs: Sequence[RobotLog], path: Path) -> list[str]:
         "features": features,
         HEADER: [header_of(log) for log in logs],
     }
-    task = logs[0].provenance.get("excitation", "log")
 
     def write(folder: Path) -> None:
-        _write_table(folder / DATA.format(chunk_index=0, file_index=0), arrays, arrow)
-        _write_table(
-            folder / "meta/tasks.parquet",
-            {"task_index": arrow.array([0], arrow.int64()), "task": arrow.array([task])},
-            arrow,
-        )
-        _write_episodes(folder, table | numbers, lengths, task, arrow)
+        _write_table(folder / DATA.format(chunk_index=0, file_index=0), arrow.table(arrays), arrow)
+        _write_table(folder / "meta/tasks.parquet", _tasks(known, arrow), arrow)
+        _write_episodes(folder, table | numbers, lengths, tasks, arrow)
         write_text(folder / "meta/stats.json", json.dumps(_statistics(table | numbers), indent=1))
         write_text(folder / INFO, json.dumps(info, indent=1))
 
@@ -96,22 +95,41 @@ def write_lerobot(logs: Sequence[RobotLog], path: Path) -> list[str]:
     return list(dict.fromkeys(losses))
 
 
-def _frames(log: RobotLog, losses: list[str]) -> dict[str, FloatArray]:
-    """(n, width) columns of one episode, a row for each joint position."""
+def _on_frames(log: RobotLog, losses: list[str]) -> RobotLog:
+    """The log as frames hold it, one for each joint position; what is lost is added to `losses`.
+
+    A channel of the same clock keeps its rows, though fewer; any other gets a row for each frame.
+    """
     rows = len(log["joint_position"]) if "joint_position" in log else 0
     if rows < 2:
         raise UserError(
             f"{log.source}: {rows} rows of joint_position, of which a LeRobot dataset needs two and more"
         )
     clock = log["joint_position"]
+    channels = {}
+    for name, table in log.channels.items():
+        if len(table) == 0:
+            losses.append(f"{name}: empty")
+        elif len(table) <= rows and same_times(table.time, clock.time[: len(table)]):
+            if not same_times(table.logged, clock.rows(slice(len(table))).logged):
+                losses.append(f"{name}: when its rows were logged")
+            channels[name] = table
+        else:
+            losses.append(f"{name}: its own times; each frame holds its last value before")
+            held = log.at(name, clock.time, hold=True)
+            channels[name] = replace(table, time=clock.time, values=held, logged=clock.logged)
+    return replace(log, channels=channels)
+
+
+def _frames(log: RobotLog) -> dict[str, FloatArray]:
+    """(n, width) columns of one episode, a row for each joint position."""
+    clock = log["joint_position"]
     columns: dict[str, FloatArray] = {TIME: clock.time[:, None]}
     if clock.logged is not None:
         columns[LOGGED] = clock.logged[:, None]
     for name, table in log.channels.items():
-        if len(table) == 0:
-            losses.append(f"{name}: empty")
-            continue
-        columns[PREFIX + name] = _on_clock(log, name, losses)
+        held = np.repeat(table.values[-1:], len(clock) - len(table), axis=0)
+        columns[PREFIX + name] = np.concatenate([table.values, held])
     state = [columns[PREFIX + name] for name in SUFFIXES if PREFIX + name in columns]
     columns["observation.state"] = np.concatenate(state, axis=1).astype(np.float32)
     command = _command(log)
@@ -120,25 +138,8 @@ def _frames(log: RobotLog, losses: list[str]) -> dict[str, FloatArray]:
     return columns
 
 
-def _on_clock(log: RobotLog, name: str, losses: list[str]) -> FloatArray:
-    """A channel on the clock of the joint positions, its last row held where it is shorter."""
-    table, clock = log[name], log["joint_position"]
-    rows = len(table)
-    if rows <= len(clock) and table.time.tobytes() == clock.time[:rows].tobytes():
-        if (table.logged is None) != (clock.logged is None) or (
-            table.logged is not None
-            and clock.logged is not None
-            and table.logged.tobytes() != clock.logged[:rows].tobytes()
-        ):
-            losses.append(f"{name}: when its rows were logged")
-        return np.concatenate([table.values, np.repeat(table.values[-1:], len(clock) - rows, axis=0)])
-    losses.append(f"{name}: its own times; each frame holds its last value before")
-    return log.at(name, clock.time, hold=True)
-
-
 def _command(log: RobotLog) -> str | None:
-    found = [name for name in (*COMMAND_CHANNELS, *APPLIED_CHANNELS) if name in log and len(log[name])]
-    return found[0] if found else None
+    return log.first((*COMMAND_CHANNELS, *APPLIED_CHANNELS))
 
 
 def _frames_per_second(log: RobotLog) -> int:
@@ -148,23 +149,21 @@ def _frames_per_second(log: RobotLog) -> int:
     return max(1, round(1 / step))
 
 
-def _index(lengths: Sequence[int], fps: int) -> dict[str, Any]:
-    """The columns that every dataset has."""
+def _index(lengths: Sequence[int], tasks: Sequence[int], fps: int) -> dict[str, Any]:
+    """The columns that every dataset has, of episodes of these lengths and numbers of tasks."""
     frame = np.concatenate([np.arange(length) for length in lengths])
     return {
         "timestamp": (frame / fps).astype(np.float32),
         "frame_index": frame.astype(np.int64),
         "episode_index": np.repeat(np.arange(len(lengths)), lengths).astype(np.int64),
         "index": np.arange(len(frame), dtype=np.int64),
-        "task_index": np.zeros(len(frame), dtype=np.int64),
+        "task_index": np.repeat(tasks, lengths).astype(np.int64),
     }
 
 
 def _feature(name: str, column: FloatArray, log: RobotLog) -> dict[str, Any]:
     if name == "observation.state":
-        channels = [
-            (each, suffix) for each, suffix in SUFFIXES.items() if each in log and len(log[each])
-        ]
+        channels = [(each, suffix) for each, suffix in SUFFIXES.items() if each in log]
         names = [f"{joint}.{suffix}" for each, suffix in channels for joint in log[each].names]
     elif name == "action":
         names = list(log[str(_command(log))].names)
@@ -181,19 +180,38 @@ def _fixed_lists(column: FloatArray, arrow: Any) -> Any:
     return flat if column.shape[1] == 1 else arrow.FixedSizeListArray.from_arrays(flat, column.shape[1])
 
 
-def _write_table(path: Path, columns: dict[str, Any], arrow: Any) -> None:
+def _tasks(texts: Sequence[str], arrow: Any) -> Any:
+    """Numbers of tasks in a table whose index, as pandas reads it, is their texts."""
+    numbers = arrow.array(np.arange(len(texts)), arrow.int64())
+    table = arrow.table({"task_index": numbers, "task": arrow.array(texts)})
+    kinds = {"task_index": "int64", "task": "object"}
+    columns = [
+        {
+            "name": name,
+            "field_name": name,
+            "pandas_type": of,
+            "numpy_type": kinds[name],
+            "metadata": None,
+        }
+        for name, of in (("task_index", "int64"), ("task", "unicode"))
+    ]
+    index = {"index_columns": ["task"], "column_indexes": [], "columns": columns}
+    return table.replace_schema_metadata({"pandas": json.dumps(index)})
+
+
+def _write_table(path: Path, table: Any, arrow: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    arrow.parquet.write_table(arrow.table(columns), path, compression="snappy")
+    arrow.parquet.write_table(table, path, compression="snappy")
 
 
 def _write_episodes(
-    path: Path, table: dict[str, Any], lengths: Sequence[int], task: str, arrow: Any
+    path: Path, table: dict[str, Any], lengths: Sequence[int], tasks: Sequence[str], arrow: Any
 ) -> None:
     ends = np.cumsum(lengths)
     count = len(lengths)
     rows: dict[str, list[Any]] = {
         "episode_index": list(range(count)),
-        "tasks": [[task]] * count,
+        "tasks": [[task] for task in tasks],
         "length": list(map(int, lengths)),
         "dataset_from_index": [int(end - length) for end, length in zip(ends, lengths, strict=True)],
         "dataset_to_index": [int(end) for end in ends],
@@ -205,7 +223,7 @@ def _write_episodes(
         for name, statistics in _statistics(part).items():
             for kind, values in statistics.items():
                 rows.setdefault(f"stats/{name}/{kind}", []).append(values)
-    _write_table(path / "meta/episodes/chunk-000/file-000.parquet", rows, arrow)
+    _write_table(path / "meta/episodes/chunk-000/file-000.parquet", arrow.table(rows), arrow)
 
 
 def _statistics(table: dict[str, Any]) -> dict[str, dict[str, list[float]]]:
@@ -285,7 +303,7 @@ def _own(header: str, arrays: dict[str, FloatArray], path: Path) -> RobotLog:
         if values is None:
             continue  # was empty
         width = len(description["names"])
-        rows = min(description["rows"], len(time))
+        rows = description["rows"]
         log.channels[name] = Channel(
             time[:rows],
             values.reshape(len(time), width)[:rows],

@@ -146,7 +146,39 @@ def test_lerobot_names_what_it_cannot_hold(tmp_path: Path, a_log: Callable[..., 
     ]
     [read] = read_logs(tmp_path / "set")
     np.testing.assert_array_equal(read["joint_position"].values, log["joint_position"].values)
-    assert len(read["timing"]) == 2
+    np.testing.assert_array_equal(read["timing"].time, log["joint_position"].time)
+    np.testing.assert_array_equal(read["timing"].values[:, 0], [1.0] * 11 + [2.0] * 9)
+
+
+def test_a_slower_command_keeps_its_time_in_a_lerobot_dataset(
+    tmp_path: Path, a_log: Callable[..., RobotLog]
+) -> None:
+    log = a_log(1000)
+    time = 0.05 * np.arange(200)
+    log.channels["commanded_voltage"] = Channel(time, np.sin(time)[:, None], ("motor",), ("V",))
+    write_logs([log], tmp_path / "set")
+    read = read_logs(tmp_path / "set")[0]["commanded_voltage"]
+    frames = log["joint_position"].time
+    np.testing.assert_array_equal(read.time, frames)
+    np.testing.assert_array_equal(read.values, log.at("commanded_voltage", frames, hold=True))
+
+
+def test_each_episode_of_a_lerobot_dataset_has_its_own_task(
+    tmp_path: Path, a_log: Callable[..., RobotLog]
+) -> None:
+    pandas = pytest.importorskip("pandas")
+    logs = [a_log(20), a_log(31), a_log(22), a_log(23)]
+    for log, excitation in zip(logs, ("chirp", "sine", "chirp"), strict=False):
+        log.provenance["excitation"] = excitation
+    write_logs(logs, tmp_path / "set")
+    tasks = pandas.read_parquet(tmp_path / "set/meta/tasks.parquet")
+    assert [tasks.iloc[k].name for k in range(3)] == ["chirp", "sine", "log"]  # as lerobot reads it
+    assert tasks["task_index"].tolist() == [0, 1, 2]
+    assert json.loads((tmp_path / "set/meta/info.json").read_text())["total_tasks"] == 3
+    episodes = pyarrow.parquet.read_table(tmp_path / "set/meta/episodes/chunk-000/file-000.parquet")
+    assert episodes["tasks"].to_pylist() == [["chirp"], ["sine"], ["chirp"], ["log"]]
+    frames = pyarrow.parquet.read_table(tmp_path / "set/data/chunk-000/file-000.parquet")
+    assert frames["task_index"].to_pylist() == [0] * 20 + [1] * 31 + [0] * 22 + [2] * 23
 
 
 def test_the_files_of_a_lerobot_dataset(tmp_path: Path, a_log: Callable[..., RobotLog]) -> None:
