@@ -13,6 +13,11 @@ from simreal.errors import UserError
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Faults of a disk that takes no more."""
+PAGE_HEAD = (
+    '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+    '<meta name="generator" content="simreal">'
+)
+"""With which the pages begin that simreal writes: those alone may be written over by the next."""
 BLOCK = 2**20
 """Bytes that are read at once."""
 
@@ -56,15 +61,27 @@ def write_folder_atomically(path: Path, write: Callable[[Path], object]) -> None
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def refuse_unwritable(path: Path) -> None:
-    """Say before a long computation that its result could not be written to this file.
+def refuse_no_page(path: Path) -> None:
+    """Say before a long computation that its page has no place: only a page of before is written over.
 
     Raises:
-        UserError: it is a folder, or the folder that it is to stand in cannot be, or not be written to.
+        UserError: it is a folder, or a file that is no page of simreal's, or the folder that it is to
+            stand in cannot be, or not be written to.
     """
     if path.is_dir():
         raise UserError(f"{path}: cannot be written: it is a folder")
+    if path.exists() and not _is_page(path):
+        raise UserError(f"{path}: exists already, and is no page that simreal wrote: give another name")
     _refuse_closed(path, path.absolute().parent)
+
+
+def _is_page(path: Path) -> bool:
+    """Whether a file begins as the pages of `simreal.report`; none that cannot be read does."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(PAGE_HEAD)) == PAGE_HEAD.encode()
+    except OSError:
+        return False
 
 
 def refuse_taken(path: Path, another: str, folder: bool = False) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.figure import WireFigure
-from simreal.files import write_text
+from simreal.files import PAGE_HEAD, write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -153,8 +153,7 @@ class Page:
         title = html.escape(self._title)
         write_text(
             path,
-            '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-            f"<title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1>"
+            f"{PAGE_HEAD}<title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1>"
             + "\n".join(self._parts)
             + "</body></html>\n",
         )

@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simreal.errors import UserError
-from simreal.files import describe, refuse_taken, remove_quietly, write_atomically, write_text
+from simreal.files import (
+    describe,
+    refuse_no_page,
+    refuse_taken,
+    remove_quietly,
+    write_atomically,
+    write_text,
+)
+from simreal.report import Page
 
 
 def names(folder: Path) -> list[str]:
@@ -216,6 +224,21 @@ def test_a_result_without_a_place_is_refused_before_it_is_computed(tmp_path: Pat
             refuse_taken(file / "new" / "result", "-o", folder)
         refuse_taken(tmp_path / "new" / "result", "-o", folder)
     refuse_taken(empty, "--run", folder=True)
+
+
+def test_a_page_takes_the_place_of_none_but_a_page_of_before(tmp_path: Path) -> None:
+    page, log = tmp_path / "page.html", tmp_path / "log.mcap"
+    refuse_no_page(page)
+    Page("first").write(page)
+    refuse_no_page(page)
+    for content in ("", "precious", "<!doctype html><html><title>mine</title></html>"):
+        log.write_text(content)
+        with pytest.raises(UserError, match=r"log\.mcap: exists already, and is no page that simreal"):
+            refuse_no_page(log)
+    with pytest.raises(UserError, match="it is a folder"):
+        refuse_no_page(tmp_path)
+    with pytest.raises(UserError, match="is no folder that can be written to"):
+        refuse_no_page(log / "page.html")
 
 
 def test_a_folder_that_may_not_be_written_to_is_told(

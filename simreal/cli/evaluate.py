@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from simreal.cli.progress import progress
+from simreal.cli.report_option import REPORT_OPTION
 from simreal.cli_types import PATH, PIN_OPTION, console, errors, numbers_by_name, print_json
 from simreal.errors import UserError
 from simreal.tables import folded_table
@@ -42,7 +43,7 @@ LONGEST_SWEEP = 1000
     help="What cameras see: drawn as in training, or from what training never draws.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print numbers for programs.")
-@click.option("--report", type=PATH, help="Write an HTML page with pictures.")
+@REPORT_OPTION
 def evaluate(
     policy: Path,
     episodes: int,

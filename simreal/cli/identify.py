@@ -11,9 +11,10 @@ from rich.box import SIMPLE_HEAD
 from simreal.cli.coverage import warn_of_coverage
 from simreal.cli.progress import progress
 from simreal.cli.recordings import read_recordings
+from simreal.cli.report_option import REPORT_OPTION
 from simreal.cli_types import MAPPING_OPTION, PATH, NumberRange, console, errors, numbers_by_name
 from simreal.errors import UserError, nearest
-from simreal.files import refuse_taken, refuse_unwritable
+from simreal.files import refuse_taken
 from simreal.tables import folded_table, keep_names_whole
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def find_robot(name: str) -> "Robot":
 )
 @click.option("--policy", type=PATH, help="Exported policy to hold against what was found.")
 @click.option("-o", "--output", type=PATH, default=Path("identified.yaml"), show_default=True)
-@click.option("--report", type=PATH, help="HTML report to write.")
+@REPORT_OPTION
 def identify(
     robot: str,
     logs: tuple[Path, ...],
@@ -106,8 +107,6 @@ def identify(
     if contract is not None and contract.robot.name != machine.name:
         raise UserError(f"{policy}: a policy of robot {contract.robot.name}, not of {machine.name}")
     refuse_taken(output, "-o")
-    if report is not None:
-        refuse_unwritable(report)
     setup = Setup(machine, fixed_base, timestep, numbers_by_name("--set", held))
     recordings, sources = read_recordings(logs, mapping, machine, channel)
     nested = nested or nested_models(setup.world(1, {}))

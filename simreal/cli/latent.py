@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 from rich.box import SIMPLE_HEAD
 
+from simreal.cli.report_option import REPORT_OPTION
 from simreal.cli_types import PATH, console, print_json
 from simreal.tables import folded_table
 
@@ -14,7 +15,7 @@ from simreal.tables import folded_table
 @click.option("--episodes", type=click.IntRange(min=32), default=256, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=1_000_000, show_default=True)
 @click.option("--json", "as_numbers", is_flag=True, help="Print numbers for programs.")
-@click.option("--report", type=PATH, help="Write an HTML page with a picture.")
+@REPORT_OPTION
 def latent(run_path: Path, episodes: int, seed: int, as_numbers: bool, report: Path | None) -> None:
     """Say how well the policy of RUN, trained with `-o adaptation=rma`, finds out its world."""
     from simreal.adapt import latent as verb

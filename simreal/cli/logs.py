@@ -8,8 +8,9 @@ import click
 from rich.box import SIMPLE_HEAD
 
 from simreal.cli.progress import progress
+from simreal.cli.report_option import REPORT_OPTION
 from simreal.cli_types import MAPPING_OPTION, PATH, console, print_json
-from simreal.files import refuse_taken, refuse_unwritable
+from simreal.files import refuse_taken
 from simreal.tables import folded_table
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ STYLES = {"pass": "green", "warn": "yellow", "fail": "red", "skip": "dim"}
 @click.argument("logs", metavar="LOG...", type=PATH, nargs=-1, required=True)
 @click.option("--robot", metavar="NAME", help="Whose log it is; else what the log or its mapping says.")
 @MAPPING_OPTION
-@click.option("--report", type=PATH, help="Write an HTML page with pictures.")
+@REPORT_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print findings for programs.")
 def check_log(
     logs: tuple[Path, ...], robot: str | None, mapping: str | None, report: Path | None, as_json: bool
@@ -36,8 +37,6 @@ def check_log(
     from simreal.check_log.subject import make_subject
     from simreal.logs.formats import read_logs
 
-    if report is not None:
-        refuse_unwritable(report)
     found = [(path, log) for path in logs for log in read_logs(path, mapping)]
     results: dict[str, list[Finding]] = {}
     with progress(len(found), "logs") as show:

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from simreal.cli_types import OVERRIDE_OPTION, PATH, PIN_OPTION, console, numbers_by_name
+from simreal.files import refuse_no_page
 
 
 @click.command()
@@ -39,6 +40,7 @@ def preview(
 
     name = Path(experiment).stem
     path = output or Path(f"preview_{name}.html")
+    refuse_no_page(path)
     with console.status("sampling worlds"):
         preview_page(sample_worlds(config, name, worlds, seed)).write(path)
     console.print(f"preview: {path}\nopen it in a browser: {path.resolve().as_uri()}", soft_wrap=True)

@@ -12,6 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.progress import Progress
 
 from simreal.cli.progress import to_go
+from simreal.cli.report_option import REPORT_OPTION
 from simreal.cli_types import PATH, NumberRange, console, errors, print_json
 from simreal.tables import folded_table
 
@@ -46,7 +47,7 @@ TELL_SECONDS = 30.0
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print numbers for programs.")
-@click.option("--report", type=PATH, help="Write an HTML page with pictures.")
+@REPORT_OPTION
 def sensitivity(
     policy: Path,
     episodes: int | None,

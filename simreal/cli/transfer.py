@@ -6,6 +6,7 @@ import click
 from rich.box import SIMPLE_HEAD
 
 from simreal.cli.progress import progress
+from simreal.cli.report_option import REPORT_OPTION
 from simreal.cli_types import PATH, console, print_json
 from simreal.tables import folded_table
 
@@ -20,7 +21,7 @@ from simreal.tables import folded_table
     help="Of each policy in each physics.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--report", type=PATH, help="Write an HTML page with a picture.")
+@REPORT_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print numbers for programs.")
 def transfer(
     policies: tuple[Path, ...], episodes: int, seed: int, report: Path | None, as_json: bool

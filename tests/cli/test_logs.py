@@ -55,6 +55,15 @@ def test_a_finding_is_shown_in_a_picture(folder: Path, tmp_path: Path) -> None:
     assert "<svg" in (tmp_path / "page.html").read_text("utf-8")
 
 
+def test_a_log_is_not_written_over_by_its_report(folder: Path) -> None:
+    path = folder / "sound.parquet"
+    before = path.read_bytes()
+    found = run("check-log", path, "--report", path)
+    assert isinstance(found.exception, UserError)
+    assert "exists already, and is no page that simreal wrote" in str(found.exception)
+    assert path.read_bytes() == before
+
+
 def test_the_log_of_another_robot(folder: Path) -> None:
     result = run("check-log", folder / "sound.parquet", "--robot", "qube")
     assert isinstance(result.exception, UserError)
