@@ -13,6 +13,7 @@ from mcap.exceptions import McapError
 from mcap.records import Channel, Message, Metadata
 from mcap.stream_reader import StreamReader
 from numpy.typing import NDArray
+from zstandard import ZstdError
 
 from simreal.contract import Contract
 from simreal.errors import UserError
@@ -20,6 +21,18 @@ from simreal.files import describe
 from simreal.logs.header import HEADER
 
 PROFILE = "simreal"
+DAMAGE = (
+    McapError,
+    EOFError,
+    ValueError,
+    KeyError,
+    OverflowError,
+    MemoryError,
+    RuntimeError,
+    ZstdError,
+    struct.error,
+)
+"""What the library, and the decompressors behind it, raise of bytes that are no records."""
 CONTRACT_METADATA = "simreal.contract"
 PROVENANCE_METADATA = "simreal.provenance"
 TIMING_METADATA = "simreal.timing"
@@ -98,7 +111,7 @@ def read_messages(path: str | PathLike[str]) -> LogMessages:
             for record in StreamReader(file, validate_crcs=True).records:
                 _take(log, channels, record)
             log.complete = True
-        except (McapError, EOFError, ValueError, RuntimeError, KeyError, struct.error):
+        except DAMAGE:
             log.complete = False  # cut off in the middle of a record, or damaged there
     return log
 

@@ -7,23 +7,20 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from mcap.exceptions import EndOfFile, McapError
+from mcap.exceptions import EndOfFile
 from mcap.records import Channel, Footer, Message, Metadata
 from mcap.stream_reader import StreamReader
 
 from simreal.contract import Contract
 from simreal.errors import UserError
 from simreal.files import describe
-from simreal.logs.messages import CONTRACT_METADATA
+from simreal.logs.messages import CONTRACT_METADATA, DAMAGE
 
 MAGIC_BYTES = 8
 RECORD_HEADER = struct.Struct("<BQ")
 """Operation code and length of what follows."""
 MOST_AT_ONCE = 4_000_000
 """Bytes read in one go."""
-
-DAMAGE = (McapError, EOFError, ValueError, KeyError, OverflowError, RuntimeError, struct.error)
-"""What the library raises of bytes that are no records."""
 
 Entry = tuple[str, int, dict[str, Any]]
 """Topic, log time in ns, content of a message."""

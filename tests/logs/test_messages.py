@@ -126,6 +126,29 @@ def test_damage_costs_messages_but_never_changes_one(
         assert log.times[topic] == original.times[topic][: len(messages)]
 
 
+@pytest.mark.parametrize("compression", [CompressionType.LZ4, CompressionType.ZSTD])
+def test_a_chunk_that_cannot_be_decompressed_is_where_a_log_is_cut(
+    compression: CompressionType, tmp_path: Path
+) -> None:
+    stream = BytesIO()
+    writer = Writer(stream, compression=compression, chunk_size=1000)
+    writer.start("simreal", "test")
+    channel = writer.register_channel("/state", "json", 0)
+    for number in range(200):
+        writer.add_message(channel, number, b'{"number": %d}' % number, number)
+    writer.finish()
+    damaged = bytearray(stream.getvalue())
+    chunks = [
+        (end, len(body)) for operation, end, body in _records(bytes(damaged)) if operation == CHUNK
+    ]
+    end, length = chunks[2]
+    damaged[end - length + 45 : end] = bytes(length - 45)
+    log = _read(bytes(damaged), tmp_path)
+    assert not log.complete
+    numbers = [message["number"] for message in log.messages["/state"]]
+    assert numbers == list(range(len(numbers))) and 0 < len(numbers) < 200
+
+
 @pytest.mark.parametrize(
     ("content", "kind"),
     [
