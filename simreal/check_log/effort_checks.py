@@ -26,6 +26,9 @@ def command_limits(subject: Subject) -> Finding:
     if asked is None:
         return Finding("command_limits", "skip", "no command with known limits (is the robot known?)")
     table, (low, high) = log[asked], _limits(subject, log[asked])
+    if not np.isfinite(high - low).any():
+        text = f"no limit is known of {', '.join(table.names)}"
+        return Finding("command_limits", "skip", text)
     margin = ROUNDING * (high - low)
     beyond = (table.values < low - margin) | (table.values > high + margin)
     share = float(beyond.any(axis=1).mean())

@@ -32,7 +32,7 @@ class Subject:
     """A log under inspection.
 
     Attributes:
-        log: the log.
+        log: the log, whose commands bear the names of its robot's actuators if that is known.
         robot: its robot, if that is known.
         model: the robot's compiled model, if that is known.
         uniform: what `evenly` has made so far.
@@ -50,6 +50,8 @@ class Subject:
     rowless: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.robot is not None:
+            self.log = self.log.named_as(self.robot.description)
         channels = {name: table for name, table in self.log.channels.items() if len(table)}
         self.rowless = tuple(
             name

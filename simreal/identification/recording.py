@@ -78,7 +78,7 @@ def make_recording(log: RobotLog, robot: RobotDescription, channel: str | None =
     """
     log.refuse_other_robot(robot.name)
     rows = len(log["joint_position"])
-    log = log.without_repeats()
+    log = log.without_repeats().named_as(robot)
     commands = _command_channel(log, robot, channel)
     measured = log["joint_position"]
     position = _ordered(log, "joint_position", measured, robot.joint_names)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simreal.contract import Contract
+from simreal.contract import Contract, RobotDescription
 from simreal.errors import UserError, nearest
 from simreal.state import IMU_WIDTHS, FloatArray
 
@@ -188,6 +188,29 @@ class RobotLog:
         """Raise a `UserError` if the log says that it is of another robot than the one of this name."""
         if self.robot not in (None, robot):
             raise UserError(f"{self.source}: a log of robot {self.robot}, not of {robot}")
+
+    def named_as(self, robot: RobotDescription) -> "RobotLog":
+        """The log with the robot's names of actuators, where commands bear those of joints, as in ROS.
+
+        A column is left as it is if it names an actuator, or a joint that none or several of them drive.
+        """
+        drives: dict[str, list[str]] = {}
+        for each in robot.actuators:
+            drives.setdefault(each.joint, []).append(each.name)
+        channels = dict(self.channels)
+        for channel in set(channels) & {*COMMAND_CHANNELS, *APPLIED_CHANNELS}:
+            table = channels[channel]
+            found = [
+                [name] if name in robot.actuator_names else drives.get(joint, [])
+                for name, joint in zip(table.names, self.joints_of(channel), strict=True)
+            ]
+            names = tuple(
+                new[0] if len(new) == 1 and found.count(new) == 1 else name
+                for name, new in zip(table.names, found, strict=True)
+            )
+            channels[channel] = replace(table, names=names)
+        joints = {each.name: self.actuator_joints.get(each.name, each.joint) for each in robot.actuators}
+        return replace(self, channels=channels, actuator_joints=joints)
 
     def first(self, names: Iterable[str]) -> str | None:
         """The first of these channels that the log has."""

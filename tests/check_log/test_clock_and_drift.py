@@ -6,6 +6,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from simreal.bench.log_faults import sound
+from simreal.check_log.checker import check_log
 from simreal.check_log.clock_checks import clock
 from simreal.check_log.drift_checks import drift
 from simreal.check_log.effort_checks import command_limits
@@ -96,6 +98,30 @@ def test_a_single_command_with_which_the_log_begins_is_on_its_clock() -> None:
     log = sagging_arm()
     log.channels["commanded_position"] = log["commanded_position"].rows(slice(1))
     assert clock(make_subject(log)).verdict == "pass"
+
+
+def test_commands_that_bear_the_names_of_joints_are_held_against_their_actuators() -> None:
+    """As in ROS, which knows no names of actuators: the Qube's motor drives its arm."""
+    log = sound("qube", 0)
+    command = log["commanded_voltage"]
+    assert command.names == ("motor",)
+    bag = replace(
+        log,
+        channels={**log.channels, "commanded_voltage": replace(command, names=("arm",))},
+        actuator_joints={"arm": "arm", "pendulum": "pendulum"},
+    )
+    told = {each.check: (each.verdict, each.text) for each in check_log(make_subject(bag))}
+    assert told["command_limits"][0] == "pass"
+    assert told == {each.check: (each.verdict, each.text) for each in check_log(make_subject(log))}
+    bag.channels["commanded_voltage"].values[:] *= 100
+    assert command_limits(make_subject(bag)).verdict == "fail"
+
+
+def test_a_command_without_known_limits_is_not_within_them() -> None:
+    log = sound("qube", 0)
+    command = replace(log["commanded_voltage"], names=("fan",))
+    found = command_limits(make_subject(replace(log, channels={"commanded_voltage": command})))
+    assert (found.verdict, found.text) == ("skip", "no limit is known of fan")
 
 
 def test_the_command_that_is_beyond_its_limits_is_named_not_the_largest_one() -> None:

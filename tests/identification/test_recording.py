@@ -36,6 +36,13 @@ def test_columns_come_in_the_order_of_the_robot() -> None:
     assert recording.velocity is None
 
 
+def test_a_command_that_bears_the_name_of_its_joint_is_its_actuators() -> None:
+    """As in ROS."""
+    command = log()["commanded_voltage"].values
+    recording = make_recording(log(commanded_voltage=Channel(TIME, command, ("arm",), ("V",))), QUBE)
+    np.testing.assert_array_equal(recording.command, command)
+
+
 def test_what_was_applied_says_more_than_what_was_asked() -> None:
     applied = Channel(TIME, np.full((500, 1), 2.0), ("motor",), ("V",))
     assert (make_recording(log(applied_voltage=applied), QUBE).command == 2.0).all()
