@@ -17,12 +17,15 @@ MOST_POINTS = 4000
 """Of a curve in a picture."""
 
 
-def add_checks(page: Page, results: Mapping[str, Sequence[Finding]]) -> None:
+def add_checks(
+    page: Page, results: Mapping[str, Sequence[Finding]], notes: Mapping[str, Sequence[str]]
+) -> None:
     """A table of all verdicts, then of each log what is wrong, with pictures.
 
     Args:
         page: to add to.
         results: findings of each log, by its source.
+        notes: what there is to know before them, likewise.
     """
     checks = [finding.check for finding in next(iter(results.values()), ())]
     telling = [
@@ -41,6 +44,8 @@ def add_checks(page: Page, results: Mapping[str, Sequence[Finding]]) -> None:
     page.text(f"{len(checks)} checks; those that found nothing in any log are left out here.", note=True)
     for source, findings in results.items():
         page.heading(f"{source}: {worst(findings)}")
+        for note in notes[source]:
+            page.text(f"{note}.", note=True)
         page.wide_table(
             ("check", "verdict", "finding", "what to do, or to record next"),
             [

@@ -87,6 +87,8 @@ def values(subject: Subject) -> Finding:
         advice = (
             "is the sensor connected? A joint that shall rest is better left out of the log's mapping"
         )
+    if subject.faults:
+        advice = f"the log tells of a fault: {subject.faults[0]}: mend that, and record anew"
     text = "; ".join(faults)
     return Finding("values", "fail", text, numbers, advice, picture, blocks=bool(single))
 

@@ -105,6 +105,20 @@ class Subject:
             return "the robot is not known"
         return f"no robot {self.log.robot!r} is known: {nearest(self.log.robot, robot_names())}"
 
+    @cached_property
+    def faults(self) -> tuple[str, ...]:
+        """Faults that the log itself tells of, with their times."""
+        told = (event for event in self.log.events if event.check is not None)
+        return tuple(f"{event.text} (at {event.time:.2f} s)" for event in told)
+
+    @property
+    def notes(self) -> list[str]:
+        """What there is to know before any finding is read."""
+        notes = [f"the log tells of a fault: {fault}" for fault in self.faults]
+        if self.robot is None:
+            notes.append(f"limits and model are not asked (--robot NAME): {self.unknown_robot}")
+        return notes
+
     def evenly(self, name: str) -> tuple[FloatArray, FloatArray]:
         """(n,) times in even steps of the median one, and (n, columns) values there, by lines."""
         if name not in self.uniform:

@@ -39,35 +39,38 @@ def check_log(
 
     found = [(path, log) for path in logs for log in read_logs(path, mapping)]
     results: dict[str, list[Finding]] = {}
+    notes: dict[str, list[str]] = {}
     with progress(len(found), "logs") as show:
         for number, (path, log) in enumerate(found):
             show(log.source, number)
             # Files of one name may stand in several folders.
             source = log.source if log.source not in results else f"{path.parent}/{log.source}"
-            results[source] = verb(make_subject(log, robot))
+            subject = make_subject(log, robot)
+            results[source], notes[source] = verb(subject), subject.notes
     if report is not None:
         from simreal.check_log.page import add_checks
         from simreal.report import Page
 
         page = Page("simreal: check-log")
-        add_checks(page, results)
+        add_checks(page, results, notes)
         page.write(report)
     if as_json:
-        print_json({source: _as_json(findings) for source, findings in results.items()})
+        print_json({source: _as_json(found, notes[source]) for source, found in results.items()})
     else:
         for source, findings in results.items():
-            _print(source, findings)
+            _print(source, findings, notes[source])
         if report is not None:
             console.print(f"page: {report}", soft_wrap=True)
     if any(worst(findings) == "fail" for findings in results.values()):
         sys.exit(1)
 
 
-def _as_json(findings: "list[Finding]") -> dict[str, Any]:
+def _as_json(findings: "list[Finding]", notes: list[str]) -> dict[str, Any]:
     from simreal.check_log.finding import worst
 
     return {
         "verdict": worst(findings),
+        "notes": notes,
         "checks": {
             each.check: {
                 "verdict": each.verdict,
@@ -82,9 +85,11 @@ def _as_json(findings: "list[Finding]") -> dict[str, Any]:
     }
 
 
-def _print(source: str, findings: "list[Finding]") -> None:
+def _print(source: str, findings: "list[Finding]", notes: list[str]) -> None:
     from simreal.check_log.finding import worst
 
+    for note in notes:
+        console.print(f"{source}: {note}", style=STYLES["warn"], soft_wrap=True)
     table = folded_table("check", "", "finding", box=SIMPLE_HEAD, title=f"{source}: {worst(findings)}")
     table.title_justify = "left"
     for each in findings:

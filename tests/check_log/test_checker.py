@@ -10,7 +10,7 @@ from simreal.check_log.finding import Finding, worst
 from simreal.check_log.joint_checks import joint_order
 from simreal.check_log.sample_checks import encoder, quantum_of
 from simreal.check_log.subject import make_subject
-from simreal.logs.robot_log import Channel, RobotLog
+from simreal.logs.robot_log import Channel, LogEvent, RobotLog
 
 
 def by_check(log: RobotLog) -> dict[str, Finding]:
@@ -19,8 +19,19 @@ def by_check(log: RobotLog) -> dict[str, Finding]:
 
 def test_an_empty_log_is_skipped_by_all_that_needs_a_sensor() -> None:
     findings = check_log(make_subject(RobotLog("empty")))
-    assert worst(findings) == "pass"
+    assert worst(findings) == "fail"
+    assert findings[0].text == "nothing to check: no row of a channel of sensors (channels: none)"
     assert sum(finding.verdict == "skip" for finding in findings) > 10
+
+
+@pytest.mark.parametrize("rows", [slice(3), slice(None, 100), slice(None, 200)])
+def test_a_log_with_hardly_anything_to_check_does_not_simply_pass(rows: slice) -> None:
+    log = sound("qube", 0)
+    channels = {name: table.rows(rows) for name, table in log.channels.items()}
+    finding = by_check(replace(log, channels=channels))["whole"]
+    little = len(channels["joint_position"]) < 126  # half a second of 250 Hz
+    assert finding.verdict == ("warn" if little else "pass")
+    assert finding.text.startswith("hardly anything to check: ") == little
 
 
 def test_what_follows_from_a_broken_clock_is_not_said_again() -> None:
@@ -195,8 +206,21 @@ def test_a_number_beyond_belief_is_told_like_one_that_is_none() -> None:
 
 
 def test_a_robot_that_nobody_knows_is_named_with_the_nearest_one() -> None:
-    finding = by_check(replace(sound("qube", 0), robot="quube"))["position_range"]
-    assert finding.text.endswith("no robot 'quube' is known: did you mean 'qube'?")
+    subject = make_subject(replace(sound("qube", 0), robot="quube"))
+    told = "no robot 'quube' is known: did you mean 'qube'?"
+    assert [note.endswith(told) for note in subject.notes] == [True]
+    assert make_subject(sound("qube", 0)).notes == []
+    finding = {each.check: each for each in check_log(subject)}["position_range"]
+    assert (finding.verdict, finding.text.endswith(told)) == ("skip", True)
+
+
+def test_a_fault_that_the_log_tells_of_is_told_where_a_sensor_seems_dead() -> None:
+    log = sound("qube", 0)
+    log.channels["joint_position"].values[:, 1] = 0.0
+    log.events.append(LogEvent(3.2, "phase", "fault, damp: motor_fault: lift: overload", "motor_fault"))
+    told = "the log tells of a fault: fault, damp: motor_fault: lift: overload (at 3.20 s)"
+    assert make_subject(log).notes == [told]
+    assert by_check(log)["values"].advice.startswith(told)
 
 
 def test_a_channel_without_a_row_is_named() -> None:

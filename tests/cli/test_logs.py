@@ -29,6 +29,7 @@ def test_a_sound_log(folder: Path) -> None:
     result = run("check-log", folder / "sound.parquet")
     assert result.exit_code == 0, result.output
     assert "arm_0: pass" in result.output
+    assert result.output.startswith("arm_0: limits and model are not asked (--robot NAME): the robot is")
 
 
 def test_a_failing_check_is_exit_status_1(folder: Path, tmp_path: Path) -> None:
