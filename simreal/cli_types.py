@@ -95,9 +95,9 @@ def numbers_by_name(option: str, texts: Iterable[str]) -> dict[str, float]:
     for text in texts:
         name, separator, value = text.partition("=")
         try:
-            numbers[name.strip()] = float(value)
+            numbers[name.strip()] = number = float(value)
         except ValueError:
-            separator = ""
-        if not separator:
+            number = math.nan
+        if not separator or not math.isfinite(number):
             raise UserError(f"{option} {text}: expected name=number")
     return numbers

@@ -170,7 +170,9 @@ def test_any_text_is_a_pin_or_a_readable_error(text: str) -> None:
         assert isinstance(value, float)
 
 
-@pytest.mark.parametrize("text", ["mass", "mass=", "mass=heavy", "=", "mass=1=2", "mass:1"])
+@pytest.mark.parametrize(
+    "text", ["mass", "mass=", "mass=heavy", "=", "mass=1=2", "mass:1", "mass=nan", "mass=inf"]
+)
 def test_bad_pins_are_refused(text: str) -> None:
     with pytest.raises(UserError, match="expected name=number"):
         numbers_by_name("--pin", [text])

@@ -35,10 +35,11 @@ def moving_time(time: FloatArray, position: FloatArray) -> float:
 
 
 def correlation(one: FloatArray, other: FloatArray) -> float:
-    """Of two (n,) series; not a number if one of them is constant."""
+    """Of two (n,) series; not a number if one of them is constant, or as good as that to a float."""
     if np.ptp(one) == 0 or np.ptp(other) == 0:
         return float("nan")
-    return float(np.corrcoef(one, other)[0, 1])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return float(np.corrcoef(one, other)[0, 1])
 
 
 @dataclass(frozen=True, slots=True)

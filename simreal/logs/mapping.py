@@ -3,10 +3,11 @@
 Of a ROS bag, whose topics say that by themselves, which topics are read.
 """
 
+import re
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from simreal.config import Config, Document, parse, read_document
 from simreal.configs import log_mappings
@@ -15,6 +16,24 @@ from simreal.logs.robot_log import UNITS, units_of
 from simreal.logs.units import CONVERSIONS, to_si
 
 Sign = Literal[-1, 1]
+
+
+def _relative(file: str) -> str:
+    if Path(file).is_absolute():
+        raise ValueError(f"{file} is an absolute path: name a file beside the log")
+    return file
+
+
+def _expression(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"{text!r} is no regular expression: {error}") from None
+    return text
+
+
+FileBeside = Annotated[str, AfterValidator(_relative)]
+RegularExpression = Annotated[str, AfterValidator(_expression)]
 
 
 class TimeSource(Config):
@@ -26,7 +45,7 @@ class TimeSource(Config):
     """Column of a CSV file."""
     step: float | str | None = None
     """Time between two rows, if no stamps were kept; a number, or the key of an npz array of one."""
-    file: str | None = None
+    file: FileBeside | None = None
     """Another CSV file whose column this is; the channel's own if absent."""
     unit: Literal["s", "ms", "us", "ns"] = "s"
     """Of all three."""
@@ -49,7 +68,7 @@ class ChannelSource(Config):
 
     array: str | None = None
     """Key of an npz array, (n,) or (n, columns)."""
-    file: str | None = None
+    file: FileBeside | None = None
     """Another CSV file beside the one that is read, in which the columns stand."""
     columns: tuple[int | str, ...] | None = Field(default=None, min_length=1)
     """Numbers of columns from 0, or their names in a CSV file; all of an npz array if absent."""
@@ -83,7 +102,7 @@ class LogMapping(Config):
     channels: dict[str, ChannelSource] = Field(min_length=1)
     provenance: dict[str, str] = Field(default_factory=dict)
     """What is known of every run."""
-    provenance_from_name: str | None = None
+    provenance_from_name: RegularExpression | None = None
     """Regular expression that is searched in ``file:run``; its named groups are provenance, too."""
 
     @model_validator(mode="after")

@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import re
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -224,33 +225,47 @@ def _header(cells: list[str], path: Path) -> tuple[str, ...]:
 
 def _is_number(cell: str) -> bool:
     try:
-        float(cell)
+        _to_float(cell)
     except ValueError:
         return False
     return True
 
 
+def _to_float(cell: str) -> float:
+    """The number in a cell, in which Python's own underscores, as in 1_000, are none.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return float(cell.replace("_", "?"))
+
+
 def _number(cell: str, path: Path, line: int, column: str) -> float:
     try:
-        return float(cell) if cell.strip() else np.nan
+        return _to_float(cell) if cell.strip() else np.nan
     except ValueError:
         hint = "; numbers have a decimal point" if "," in cell else ""
         raise UserError(f"{path}:{line}: column {column}: {cell!r} is no number{hint}") from None
 
 
 def _read_npz(path: Path) -> dict[str, FloatArray]:
-    arrays = {}
+    arrays, key = {}, ""
     try:
         with np.load(path, allow_pickle=False) as file:
             for key in file.files:
                 with suppress(ValueError):  # objects may stand beside numbers, and text
                     values = file[key]
-                    if values.dtype.kind in NUMBERS:
+                    # Of what else is in the archive, such as meta.json, NumPy gives the bytes.
+                    if isinstance(values, np.ndarray) and values.dtype.kind in NUMBERS:
                         arrays[key] = np.asarray(values, dtype=np.float64)
     except FileNotFoundError:
         raise UserError(f"{path}: no such log") from None
-    except (zipfile.BadZipFile, EOFError, zlib.error, OSError):
+    except (zipfile.BadZipFile, EOFError, zlib.error, tokenize.TokenError, SyntaxError, OSError):
         raise UserError(f"{path}: the npz file is cut off or damaged") from None
+    except MemoryError as error:  # a damaged header may claim any size
+        raise UserError(f"{path}: {key} does not fit in memory, or is damaged: {error}") from None
+    except RuntimeError as error:  # encrypted, or compressed by what zipfile does not know
+        raise UserError(f"{path}: {key} cannot be read: {error}") from None
     except (ValueError, TypeError):
         raise UserError(f"{path}: {describe(path)}; expected an npz file") from None
     return arrays

@@ -1,5 +1,7 @@
 import gzip
 import os
+import struct
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +136,7 @@ def test_csv_keeps_every_bit(
         ),
         ("t,q,q\n0,1,2\n", "t,tau\n0,1\n", r"2 columns are named 'q': .* its number, one of \[1, 2\]"),
         ('t,q\n0,"' + "1" * 140_000, "t,tau\n0,1\n", "one_measured.csv:2: no line of CSV: field larger"),
+        ("t,q\n0,1_000\n", "t,tau\n0,1\n", "column q: '1_000' is no number"),
         ("t,q\n1.7e22,1\n", "t,tau\n0,1\n", "time of joint_position goes to 1.7e.19 s: say its unit"),
     ],
 )
@@ -180,6 +183,8 @@ def test_an_npz_that_the_mapping_does_not_fit(
         ("sign: [1, -1]", "sgn: 1", "unknown key 'sgn': did you mean 'sign'?"),
         ("step: dt", "step: dt, array: t", "time needs exactly one of array, column, step"),
         ("columns: [0, 1]", "columns: [0]", "1 columns, but 2 names"),
+        ('{array: "{run}/actions"}', "{file: /etc/passwd}", "/etc/passwd is an absolute path: name a"),
+        ("(?P<day>[0-9-]+)", "(unclosed", "is no regular expression: missing ), unterminated"),
         ("sign: [1, -1]", "sign: [1]", "joint_position: 2 columns, but 1 sign: [1]"),
         ('run}/actions"', 'run}/actions", scale: [1, 2]', "1 columns, but 2 scale: [1.0, 2.0]"),
         ("applied_voltage:", "apllied_voltage:", "did you mean 'applied_voltage'"),
@@ -216,6 +221,47 @@ def test_text_and_objects_beside_the_numbers_of_an_npz(tmp_path: Path) -> None:
     path = write_npz(tmp_path, dt=np.array(["0.5"]))
     with pytest.raises(UserError, match="no array of numbers 'dt' for time: valid: "):
         read_tables(path, mapping(NPZ))
+
+
+def test_what_else_an_archive_holds_beside_the_arrays_of_an_npz(tmp_path: Path) -> None:
+    path = write_npz(tmp_path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("meta.json", "{}")
+    assert len(read_tables(path, mapping(NPZ))) == 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "method", "message"), [(1, 0, "is encrypted"), (0, 97, "compression method is not")]
+)
+def test_an_npz_that_zipfile_cannot_open(flags: int, method: int, message: str, tmp_path: Path) -> None:
+    path = write_npz(tmp_path)
+    content = path.read_bytes()
+    told = struct.pack("<HH", flags, method)
+    for header, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        parts = content.split(header)
+        at = place - len(header)
+        parts[1:] = [part[:at] + told + part[at + 4 :] for part in parts[1:]]
+        content = header.join(parts)
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=rf"chirp_1\.npz: .* cannot be read: .*{message}"):
+        read_tables(path, mapping(NPZ))
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ("(2000000000000,), }", "chirp_1.npz: t does not fit in memory, or is damaged: Unable to"),
+        ("(", "chirp_1.npz: the npz file is cut off or damaged"),
+    ],
+)
+def test_an_npz_whose_header_is_damaged(shape: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "chirp_1.npz"
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}".ljust(117) + "\n"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("t.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", 118) + header.encode())
+    with pytest.raises(UserError) as raised:
+        read_tables(path, mapping(NPZ))
+    assert message in str(raised.value)
 
 
 def test_a_step_is_one_number(tmp_path: Path) -> None:
