@@ -8,7 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simreal.errors import UserError, nearest
-from simreal.logs.robot_log import APPLIED_CHANNELS, IMU_CHANNELS, JOINT_CHANNELS, Channel, RobotLog
+from simreal.logs.robot_log import (
+    APPLIED_CHANNELS,
+    IMU_CHANNELS,
+    JOINT_CHANNELS,
+    ROBOT_TYPE,
+    Channel,
+    RobotLog,
+)
 from simreal.physics.model import compile_model
 from simreal.robots.loader import Robot, load_robot, robot_names
 from simreal.state import FloatArray
@@ -101,9 +108,10 @@ class Subject:
     @property
     def unknown_robot(self) -> str:
         """What is said where no robot is known: of a name that is none, the nearest."""
-        if self.log.robot is None:
+        name = self.log.robot or self.log.provenance.get(ROBOT_TYPE)
+        if name is None:
             return "the robot is not known"
-        return f"no robot {self.log.robot!r} is known: {nearest(self.log.robot, robot_names())}"
+        return f"no robot {name!r} is known: {nearest(name, robot_names())}"
 
     @cached_property
     def faults(self) -> tuple[str, ...]:
@@ -143,7 +151,7 @@ def make_subject(log: RobotLog, robot: str | None = None) -> Subject:
         raise UserError(f"no robot {robot!r}: {nearest(robot, robot_names())}")
     if robot is not None:
         log.refuse_other_robot(robot)
-    name = robot or log.robot
+    name = robot or log.robot or log.provenance.get(ROBOT_TYPE)
     if name is None or name not in robot_names():
         return Subject(log)
     found = load_robot(name)

@@ -18,7 +18,7 @@ from simreal.errors import UserError
 from simreal.files import write_folder_atomically, write_text
 from simreal.logs.header import HEADER, from_header, header_of, same_times
 from simreal.logs.parquet import arrays_of_table, pyarrow
-from simreal.logs.robot_log import APPLIED_CHANNELS, COMMAND_CHANNELS, Channel, RobotLog
+from simreal.logs.robot_log import APPLIED_CHANNELS, COMMAND_CHANNELS, ROBOT_TYPE, Channel, RobotLog
 from simreal.state import FloatArray
 
 VERSION = "v3.0"
@@ -69,7 +69,7 @@ def write_lerobot(logs: Sequence[RobotLog], path: Path) -> list[str]:
     arrays |= {name: arrow.array(column) for name, column in numbers.items()}
     info = {
         "codebase_version": VERSION,
-        "robot_type": logs[0].robot,
+        "robot_type": logs[0].robot or logs[0].provenance.get(ROBOT_TYPE),
         "total_episodes": len(logs),
         "total_frames": sum(lengths),
         "total_tasks": len(known),
@@ -315,16 +315,19 @@ def _own(header: str, arrays: dict[str, FloatArray], path: Path) -> RobotLog:
 
 
 def _foreign(info: dict[str, Any], arrays: dict[str, FloatArray], source: str) -> RobotLog:
-    time = (
-        arrays["timestamp"]
-        if "timestamp" in arrays
-        else np.arange(len(arrays["episode_index"])) / info["fps"]
-    )
-    log = RobotLog(source, robot=info.get("robot_type"))
+    for feature in ("observation.state", "action"):
+        if feature in info["features"] and feature not in arrays:
+            raise UserError(
+                f"{source}: {feature} is not made of numbers, as many in each frame; give a --mapping"
+            )
+    time = _nominal_times(info, arrays, source)
+    log = RobotLog(source)
     log.provenance = {
         "times": "nominal: frame_index / fps",
         "units": "as recorded: the format names none",
     }
+    if info.get("robot_type"):  # what somebody calls it, such as so101_follower: no name that we gave
+        log.provenance[ROBOT_TYPE] = str(info["robot_type"])
     names = _column_names(info, "observation.state", arrays)
     for channel, suffix in SUFFIXES.items():
         columns = [n for n, name in enumerate(names) if name.rpartition(".")[2] == suffix]
@@ -344,6 +347,15 @@ def _foreign(info: dict[str, Any], arrays: dict[str, FloatArray], source: str) -
     if not log.channels:
         raise UserError(f"{source}: no observation.state or action; give it a --mapping")
     return log
+
+
+def _nominal_times(info: dict[str, Any], arrays: dict[str, FloatArray], source: str) -> FloatArray:
+    if "timestamp" in arrays:
+        return arrays["timestamp"]
+    fps = info.get("fps")
+    if not isinstance(fps, int | float) or not fps > 0:
+        raise UserError(f"{source}: frames without timestamp, and no fps in {INFO}: when were they?")
+    return np.asarray(np.arange(len(arrays["episode_index"])) / fps)
 
 
 def _column_names(info: dict[str, Any], feature: str, arrays: dict[str, FloatArray]) -> list[str]:

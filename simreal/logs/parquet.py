@@ -125,10 +125,16 @@ def arrays_of_table(table: Any) -> dict[str, FloatArray]:
     arrays = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
         try:
-            arrays[name] = np.array(column.to_pylist(), dtype=np.float64)
+            arrays[name] = np.array(_without_nulls(column.to_pylist()), dtype=np.float64)
         except (TypeError, ValueError):
             continue  # text, or lists of several lengths
     return arrays
+
+
+def _without_nulls(rows: list[Any]) -> list[Any]:
+    """Rows of a column, in which a null among lists is a list of nulls."""
+    width = next((len(row) for row in rows if isinstance(row, list)), None)
+    return rows if width is None else [[None] * width if row is None else row for row in rows]
 
 
 def _read_table(path: Path) -> Any:

@@ -45,6 +45,8 @@ SLIDING = {"rad": "m", "rad/s": "m/s", "N·m": "N"}
 """Unit of a joint that turns to that of one that slides."""
 
 
+ROBOT_TYPE = "robot_type"
+"""Among the provenance: what the log's own makers call the robot, which need be no name of simreal's."""
 LARGEST = 1e12
 """In SI units, beyond which nothing of a robot is measured or asked: a marker, or a damaged number."""
 

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from simreal.check_log.subject import make_subject
 from simreal.contract import Contract
 from simreal.deploy.cycle import Event
 from simreal.errors import UserError
@@ -297,6 +298,65 @@ def test_an_mcap_that_ends_in_its_first_record(tmp_path: Path, a_log: Callable[.
 def test_a_channel_has_no_two_columns_of_one_name() -> None:
     with pytest.raises(ValueError, match="two columns of one name"):
         Channel(np.zeros(2), np.zeros((2, 2)), ("arm", "arm"), ("rad", "rad"))
+
+
+def _foreign(folder: Path, log: RobotLog, drop: tuple[str, ...] = ()) -> tuple[dict[str, Any], Path]:
+    """A dataset as others write it: what its info.json says, and the place of its frames."""
+    write_logs([log], folder)
+    info = json.loads((folder / "meta/info.json").read_text())
+    info = {key: value for key, value in info.items() if key not in ("simreal.log", *drop)}
+    (folder / "meta/info.json").write_text(json.dumps(info))
+    frames = folder / "data/chunk-000/file-000.parquet"
+    table = pyarrow.parquet.read_table(frames)
+    pyarrow.parquet.write_table(table.drop_columns(drop and ["timestamp"]), frames)
+    return info, frames
+
+
+@pytest.mark.parametrize("shape", ["list", "fixed"])
+def test_a_frame_without_a_state_in_a_lerobot_dataset_is_no_number(
+    shape: str, tmp_path: Path, a_log: Callable[..., RobotLog]
+) -> None:
+    _, frames = _foreign(tmp_path / "set", a_log())
+    table = pyarrow.parquet.read_table(frames)
+    rows = table["observation.state"].to_pylist()
+    expected = np.array(rows)
+    rows[7], expected[7] = None, np.nan
+    kind = pyarrow.list_(pyarrow.float32(), 4 if shape == "fixed" else -1)
+    place = table.column_names.index("observation.state")
+    made = table.set_column(place, "observation.state", pyarrow.array(rows, kind))
+    pyarrow.parquet.write_table(made, frames)
+    [log] = read_logs(tmp_path / "set")
+    np.testing.assert_array_equal(log["joint_position"].values, expected[:, :2])
+    rows[7] = [1.0]
+    if shape == "list":
+        made = table.set_column(place, "observation.state", pyarrow.array(rows, kind))
+        pyarrow.parquet.write_table(made, frames)
+        with pytest.raises(UserError, match=r"set:0: observation.state is not made of numbers, as many"):
+            read_logs(tmp_path / "set")
+
+
+def test_frames_of_a_lerobot_dataset_without_any_time(
+    tmp_path: Path, a_log: Callable[..., RobotLog]
+) -> None:
+    _foreign(tmp_path / "set", a_log(), drop=("fps",))
+    with pytest.raises(UserError, match=r"frames without timestamp, and no fps in meta"):
+        read_logs(tmp_path / "set")
+
+
+def test_what_others_call_a_robot_in_a_lerobot_dataset_is_no_name_of_ours(
+    tmp_path: Path, a_log: Callable[..., RobotLog]
+) -> None:
+    log = a_log()
+    for name, known in (("qube_follower", False), ("qube", True)):
+        log.robot = name
+        _foreign(tmp_path / name, log)
+        [read] = read_logs(tmp_path / name)
+        assert make_subject(read, "qube").robot is not None
+        assert (make_subject(read).robot is not None) == known
+    assert (
+        "no robot 'qube_follower' is known"
+        in make_subject(read_logs(tmp_path / "qube_follower")[0]).notes[0]
+    )
 
 
 def test_other_versions_of_lerobot_are_refused(tmp_path: Path, a_log: Callable[..., RobotLog]) -> None:
