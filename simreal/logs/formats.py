@@ -24,7 +24,7 @@ def read_logs(path: Path, mapping: str | Path | None = None) -> list[RobotLog]:
         path: file or folder.
         mapping: name of a mapping that ships, or a mapping file; which CSV and npz need, with which
             Parquet tables and LeRobot datasets of others are read by column, and which chooses among
-            the topics of a bag.
+            the topics and joints of a bag.
 
     Raises:
         UserError: no such log, of no known format, or a faulty one; says what and where.
@@ -76,8 +76,7 @@ def _read_mapped(path: Path, mapping: str | Path) -> list[RobotLog]:
     if _is_bag(path):
         from simreal.logs.ros_log import read_ros
 
-        chosen = read_bag_mapping(mapping)
-        return [read_ros(path, chosen.topics, chosen.robot)]
+        return [read_ros(path, read_bag_mapping(mapping))]
     read = read_mapping(mapping)
     if path.is_dir():
         from simreal.logs.lerobot import read_lerobot_arrays

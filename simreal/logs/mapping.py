@@ -1,6 +1,6 @@
 """Mapping files: which column of a CSV or npz file is which channel of a log, in which unit.
 
-Of a ROS bag, whose topics say that by themselves, which topics are read.
+Of a ROS bag, whose topics say that by themselves, which topics and joints are read.
 """
 
 import re
@@ -136,11 +136,23 @@ class LogMapping(Config):
 
 
 class BagMapping(Config):
-    """Which topics of a ROS bag are read, where several tell the same."""
+    """What of a ROS bag is read, and what it is, where names do not tell."""
 
-    topics: tuple[str, ...] = Field(min_length=1)
-    """Of joint states and IMUs; any other is left out."""
+    topics: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """Of joint states and IMUs, any other is left out; all if absent."""
+    commands: tuple[str, ...] | None = None
+    """Which topics of joint states are what was asked; if absent, their names tell."""
+    joints: dict[str, str] | None = Field(default=None, min_length=1)
+    """Joint as messages name it, and its name in the log; any other is left out. All if absent."""
     robot: str | None = None
+
+    @model_validator(mode="after")
+    def _each_name_once(self) -> Self:
+        names = list((self.joints or {}).values())
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ValueError(f"joints: {len(twice)} of them are named {twice[0]!r}")
+        return self
 
 
 def read_bag_mapping(name: str | Path) -> BagMapping:
@@ -150,7 +162,7 @@ def read_bag_mapping(name: str | Path) -> BagMapping:
         UserError: no such file, one for columns, or a fault in it, with file and line.
     """
     document = _read(name)
-    if "topics" not in document.data:
+    if "channels" in document.data:
         raise UserError(
             f"{document.source}: is for columns; of a ROS bag, a mapping names topics, as in "
             "topics: [/joint_states]"

@@ -1,7 +1,7 @@
 """Logs of ROS: rosbag2 folders (sqlite3 or MCAP), lone MCAP or db3 files with CDR messages, ROS 1 bags.
 
-Read are `sensor_msgs/msg/JointState` and `sensor_msgs/msg/Imu`. A topic of joint states whose name says
-command, desired, target, reference or setpoint is what was asked; any other is what was measured.
+Read are `sensor_msgs/msg/JointState` and `sensor_msgs/msg/Imu`. A topic of joint states whose name
+holds a word of `ASKED` is what was asked, any other what was measured, unless a mapping tells.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from simreal.errors import UserError, missing_extra, nearest
+from simreal.logs.mapping import BagMapping
 from simreal.logs.robot_log import UNITS, Channel, RobotLog
 
 JOINT_STATE, IMU = "sensor_msgs/msg/JointState", "sensor_msgs/msg/Imu"
-ASKED = ("command", "cmd", "desired", "target", "reference", "setpoint")
+ASKED = ("command", "cmd", "desired", "target", "reference", "setpoint", "goal", "action", "leader")
 """In a topic's name."""
 QUANTITIES = ("position", "velocity", "effort")
 IMU_NAMES = {
@@ -41,37 +42,53 @@ class _Rows:
     values: list[dict[str, float]] = field(default_factory=list)
 
 
-def read_ros(path: Path, topics: Sequence[str] | None = None, robot: str | None = None) -> RobotLog:
+def read_ros(path: Path, mapping: BagMapping | None = None) -> RobotLog:
     """Read joint states and IMU of a bag.
 
     Args:
         path: of it.
-        topics: that are read; all of these types if None.
-        robot: whose log it is, if that is known.
+        mapping: what is read of it; all of these types if None.
 
     Raises:
-        UserError: no bag, cut off, no such topics, or several topics for one thing.
+        UserError: no bag, cut off, no such topics or joints, no numbers, or several topics for one
+            thing.
     """
+    mapping = mapping or BagMapping()
     found: dict[str, dict[str, _Rows]] = {}
     unread: set[str] = set()
-    for topic, kind, logged, message in _messages(path, topics, unread):
+    empty: set[str] = set()
+    joints: set[str] = set()
+    for topic, kind, logged, message in _messages(path, mapping, unread):
         stamp = message.header.stamp.sec * NS + message.header.stamp.nanosec or logged
-        entries = _joints(path, topic, message) if kind == JOINT_STATE else _inertial(message)
+        if kind == JOINT_STATE:
+            joints.update(message.name)
+            entries = _joints(path, topic, message, mapping)
+        else:
+            entries = _inertial(message)
+        if not entries:
+            empty.add(topic)
         for channel, values in entries.items():
             rows = found.setdefault(channel, {}).setdefault(topic, _Rows())
             rows.stamps.append(stamp)
             rows.logged.append(logged)
             rows.values.append(values)
+    absent = [name for name in mapping.joints or () if joints and name not in joints]
+    if absent:
+        raise UserError(f"{path}: no joint {absent[0]!r} in its messages: {nearest(absent[0], joints)}")
+    if empty and not found:
+        raise UserError(f"{path}: messages of {', '.join(sorted(empty))} hold no numbers")
     if not found:
         others = f"; it has {', '.join(sorted(unread)[:6])}" if unread else ""
         raise UserError(f"{path}: no message of type {JOINT_STATE} or {IMU}{others}")
-    log = RobotLog(path.name, robot=robot)
+    log = RobotLog(path.name, robot=mapping.robot)
     log.start_ns = min(rows.stamps[0] for tellers in found.values() for rows in tellers.values())
     for channel, tellers in found.items():
         if len(tellers) > 1:
+            first = min(tellers, key=lambda topic: ("state" not in topic, topic))
             raise UserError(
                 f"{path}: several topics for {channel}: {', '.join(sorted(tellers))}: choose by a "
-                f"--mapping file that says topics: [{sorted(tellers)[0]}]"
+                f"--mapping file that says topics: [{first}], or commands: [...] where one is what was "
+                "asked"
             )
         [rows] = tellers.values()
         log.channels[channel] = _channel(channel, rows, log.start_ns)
@@ -84,9 +101,7 @@ def read_ros(path: Path, topics: Sequence[str] | None = None, robot: str | None 
     return log
 
 
-def _messages(
-    path: Path, topics: Sequence[str] | None, unread: set[str]
-) -> Iterator[tuple[str, str, int, Any]]:
+def _messages(path: Path, mapping: BagMapping, unread: set[str]) -> Iterator[tuple[str, str, int, Any]]:
     """Topic, type, ns and message; of other topics, their names."""
     try:
         from rosbags.highlevel import AnyReader, AnyReaderError
@@ -98,7 +113,8 @@ def _messages(
         with AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE)) as reader:
             wanted = [each for each in reader.connections if each.msgtype in (JOINT_STATE, IMU)]
             known = {each.topic for each in wanted}
-            for topic in topics or ():
+            topics = mapping.topics
+            for topic in (*(topics or ()), *(mapping.commands or ())):
                 if topic not in known:
                     raise UserError(f"{path}: no topic {topic!r} to read: {nearest(topic, known)}")
             wanted = [each for each in wanted if topics is None or each.topic in topics]
@@ -115,8 +131,10 @@ def _messages(
         raise UserError(f"{path}: cut off, or no bag that can be read: {text}") from None
 
 
-def _joints(path: Path, topic: str, message: Any) -> dict[str, dict[str, float]]:
+def _joints(path: Path, topic: str, message: Any, mapping: BagMapping) -> dict[str, dict[str, float]]:
     asked = any(word in topic.lower() for word in ASKED)
+    if mapping.commands is not None:
+        asked = topic in mapping.commands
     entries = {}
     if len(set(message.name)) != len(message.name):
         raise UserError(f"{path}: {topic}: two joints of one name: {', '.join(message.name)}")
@@ -128,7 +146,11 @@ def _joints(path: Path, topic: str, message: Any) -> dict[str, dict[str, float]]
                     f"{path}: {topic}: {len(values)} numbers of {quantity} for {len(message.name)} names"
                 )
             channel = f"commanded_{quantity}" if asked else f"joint_{quantity}"
-            entries[channel] = dict(zip(message.name, map(float, values), strict=True))
+            told = dict(zip(message.name, map(float, values), strict=True))
+            if mapping.joints is not None:
+                told = {new: told[name] for name, new in mapping.joints.items() if name in told}
+            if told:
+                entries[channel] = told
     return entries
 
 

@@ -134,6 +134,50 @@ def test_a_mapping_chooses_among_topics(plugin: StoragePlugin, alone: bool, tmp_
         read_logs(path, "simple_pendulum")
 
 
+def test_a_mapping_says_which_joints_are_read_and_which_topic_is_a_command(tmp_path: Path) -> None:
+    sent = []
+    for k in range(3):
+        state = joint_state(EPOCH + k, ["arm/a", "arm/b", "wheel"], [k, 2.0 * k, 9.0], [], [])
+        sent += [("/joint_states", EPOCH + k, state)]
+        wheel = joint_state(EPOCH + k, ["wheel"], [9.0], [], [])
+        sent += [("/joint_states", EPOCH + k, wheel)]  # by another publisher
+        sent += [("/pilot", EPOCH + k, joint_state(EPOCH + k, ["arm/a"], [k + 0.5], [], []))]
+    kinds = {"/joint_states": JOINT_STATE, "/pilot": JOINT_STATE}
+    path = write(tmp_path / "bag", StoragePlugin.MCAP, kinds, sent)
+    with pytest.raises(UserError, match=r"topics: \[/joint_states\], or commands: \[\.\.\.\] where"):
+        read_logs(path)
+    mapping = tmp_path / "arm.yaml"
+    mapping.write_text("{commands: [/pilot], joints: {arm/a: a, arm/b: b}}")
+    [log] = read_logs(path, mapping)
+    assert log.joint_names == ("a", "b")
+    np.testing.assert_array_equal(log["joint_position"].values, [[0, 0], [1, 2], [2, 4]])
+    np.testing.assert_array_equal(log["commanded_position"].column("a"), [0.5, 1.5, 2.5])
+    for text, said in (
+        ("joints: {arm/c: c}", r"no joint 'arm/c' in its messages: did you mean 'arm/"),
+        ("commands: [/pilto]", "no topic '/pilto' to read: did you mean '/pilot'"),
+        ("joints: {arm/a: a, arm/b: a}", r"arm\.yaml: joints: 2 of them are named 'a'"),
+        ("joints: {}", r"arm\.yaml:1: joints: "),
+    ):
+        mapping.write_text(text)
+        with pytest.raises(UserError, match=said):
+            read_logs(path, mapping)
+
+
+@pytest.mark.parametrize("topic", ["/arm/goal_positions", "/action", "/leader/joint_states"])
+def test_what_was_asked_is_told_by_its_topic(topic: str, tmp_path: Path) -> None:
+    kinds = {topic: JOINT_STATE, "/arm/joint_states": JOINT_STATE}
+    sent = [(each, EPOCH, joint_state(EPOCH, ["a"], [1.0], [], [])) for each in kinds]
+    path = write(tmp_path / "bag", StoragePlugin.MCAP, kinds, sent)
+    assert set(read_logs(path)[0].channels) == {"commanded_position", "joint_position"}
+
+
+def test_joint_states_without_a_number(tmp_path: Path) -> None:
+    sent = [("/joint_states", EPOCH, joint_state(EPOCH, ["a"], [], [], []))]
+    path = write(tmp_path / "bag", StoragePlugin.MCAP, {"/joint_states": JOINT_STATE}, sent)
+    with pytest.raises(UserError, match="messages of /joint_states hold no numbers"):
+        read_logs(path)
+
+
 def test_faulty_bags(tmp_path: Path) -> None:
     two = {"/left/joint_states": JOINT_STATE, "/right/joint_states": JOINT_STATE}
     sent = [(topic, EPOCH, joint_state(EPOCH, ["a"], [1], [], [])) for topic in two]
