@@ -84,10 +84,10 @@ def read_ros(path: Path, mapping: BagMapping | None = None) -> RobotLog:
     log.start_ns = min(rows.stamps[0] for tellers in found.values() for rows in tellers.values())
     for channel, tellers in found.items():
         if len(tellers) > 1:
-            first = min(tellers, key=lambda topic: ("state" not in topic, topic))
+            likely = min(tellers, key=lambda topic: ("state" not in topic, topic))
             raise UserError(
                 f"{path}: several topics for {channel}: {', '.join(sorted(tellers))}: choose by a "
-                f"--mapping file that says topics: [{first}], or commands: [...] where one is what was "
+                f"--mapping file that says topics: [{likely}], or commands: [...] where one is what was "
                 "asked"
             )
         [rows] = tellers.values()
