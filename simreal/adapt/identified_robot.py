@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from simreal.adapt.outside_trained import default_value
-from simreal.column_names import parameter_of, split_column
+from simreal.column_names import split_column
 from simreal.errors import UserError
 from simreal.experiment import ExperimentConfig
 from simreal.identification.unknowns import believable
@@ -63,7 +63,7 @@ def _refuse_unbelievable(posterior: Posterior, world: World) -> None:
             lacks = f"no {part!r}" if part else "nothing that it acts on"
             raise UserError(f"{each.name}: robot {world.robot.name} has {lacks}")
         low, high = believable(
-            parameter_of(each.name), each.operation, float(default[0]), world, (each.low, each.high)
+            each.name, each.operation, float(default[0]), world, (each.low, each.high)
         )
         for value in (float(values.min()), float(values.max())):
             if not low <= value <= high:

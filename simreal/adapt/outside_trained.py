@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from simreal.column_names import parameter_of, split_column
+from simreal.column_names import split_column
 from simreal.contract import Contract, TrainedRange
 from simreal.errors import UserError, nearest
-from simreal.identification.unknowns import noticeable
+from simreal.identification.unknowns import noticeable, unit_of
 from simreal.randomization.build import build_world
 from simreal.randomization.parameters import PARAMETERS, operate
 from simreal.randomization.posterior import Posterior
@@ -29,7 +29,7 @@ class _Beyond:
         found: between which the robot is taken to be, in the parameter's unit.
         known: what the policy met.
         noticeable: by how much the parameter changes noticeably.
-        unit: of all three.
+        unit: of all these.
     """
 
     name: str
@@ -106,11 +106,8 @@ def _beyond_trained(posterior: Posterior, contract: Contract) -> Iterator[_Beyon
         )
         known = _absolute(trained.get(parameter.name), default)
         if low < known[0] - _slack(known) or high > known[1] + _slack(known):
-            size = noticeable(parameter_of(parameter.name), float(default[0]), world)
-            unit = PARAMETERS[parameter_of(parameter.name)].unit_of(
-                split_column(parameter.name)[1], world.robot
-            )
-            yield _Beyond(parameter.name, (low, high), known, size, unit)
+            size = noticeable(parameter.name, float(default[0]), world)
+            yield _Beyond(parameter.name, (low, high), known, size, unit_of(parameter.name, world))
 
 
 def default_value(world: World, name: str) -> np.ndarray[Any, Any] | None:

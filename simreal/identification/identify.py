@@ -18,7 +18,7 @@ from simreal.identification.pushes import mark_pushes
 from simreal.identification.recording import Recording
 from simreal.identification.simulator import Setup
 from simreal.identification.uncertainty import Uncertainty, uncertainty
-from simreal.identification.unknowns import Asked, Unknown, distinct_parts
+from simreal.identification.unknowns import Asked, Unknown, distinct_parts, resolve
 from simreal.identification.widening import Cover, Logs
 from simreal.randomization.posterior import BAND, Posterior, PosteriorParameter, Source
 from simreal.state import FloatArray
@@ -107,8 +107,8 @@ def identify(
             ellipsoid around the fit.
 
     Raises:
-        UserError: names that do not fit the robot, logs that do not suffice or lack velocities that
-            shall count, or simulation-based inference of what differs by group of logs or by log.
+        UserError: names or bounds that do not fit the robot, logs that do not suffice or lack velocities
+            that shall count, or simulation-based inference of what differs by group of logs or by log.
     """
     varying = [(each.name, each.varies) for asked in nested for each in asked if each.varies is not None]
     if simulations is not None and varying:
@@ -117,6 +117,7 @@ def identify(
     if cutting.velocities:
         _refuse_without_velocities(recordings)
     say = tell or (lambda text: None)
+    resolve([each for asked in nested for each in asked], setup.world(1, {}))  # refuses misfits at once
     parts = _split(setup, recordings, hold_out)
     for name, scope in varying:
         distinct_parts(name, scope, parts.fitted)

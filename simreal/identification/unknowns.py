@@ -8,8 +8,9 @@ from typing import Any, get_args
 import numpy as np
 
 from simreal import latencies
-from simreal.column_names import split_column
+from simreal.column_names import parameter_of, split_column
 from simreal.errors import UserError, nearest
+from simreal.identification.joint_size import JointSize, Scale, joint_of
 from simreal.identification.recording import Recording, Scope
 from simreal.randomization.parameters import PARAMETERS, Operation, Parameter, matching
 from simreal.randomization.specification import ParameterConfig, constant
@@ -64,11 +65,14 @@ class _Reach:
         scale: lowest and highest factor; none if only values make sense.
         absolute: lowest and highest value, for parts whose compiled value is zero, or in any case.
         step: of an absolute value.
+        grows: with what of the part's joint absolute values grow, whose numbers here are those of a
+            joint that turns, driven by 10 N·m.
     """
 
     scale: tuple[float, float] | None
     absolute: tuple[float, float] | None = None
     step: float = 0.0
+    grows: Scale = "one"
 
 
 WIDE, NARROW = (0.1, 10.0), (0.5, 2.0)
@@ -79,26 +83,26 @@ REACH: dict[str, _Reach] = {
     "inertia_shear": _Reach(None, (-0.5, 0.5), 0.02),
     "link_length": _Reach((0.7, 1.4)),
     "payload_mass": _Reach(None, (0.0, 5.0), 0.05),
-    "joint_damping": _Reach((0.0, 10.0), (0.0, 2.0), 0.01),
-    "joint_frictionloss": _Reach((0.0, 10.0), (0.0, 2.0), 0.01),
-    "joint_armature": _Reach(WIDE, (0.0, 0.1), 0.001),
-    "joint_stiffness": _Reach((0.0, 10.0), (0.0, 5.0), 0.01),
-    "spring_reference": _Reach(None, (-1.5, 1.5), 0.05),
+    "joint_damping": _Reach((0.0, 10.0), (0.0, 2.0), 0.01, "stiffness"),
+    "joint_frictionloss": _Reach((0.0, 10.0), (0.0, 2.0), 0.01, "torque"),
+    "joint_armature": _Reach(WIDE, (0.0, 0.1), 0.001, "inertia"),
+    "joint_stiffness": _Reach((0.0, 10.0), (0.0, 5.0), 0.01, "stiffness"),
+    "spring_reference": _Reach(None, (-1.5, 1.5), 0.05, "travel"),
     "motor_strength": _Reach(NARROW),
     "torque_constant": _Reach(NARROW),
     "motor_resistance": _Reach(NARROW),
-    "torque_offset": _Reach(None, (-0.5, 0.5), 0.005),
+    "torque_offset": _Reach(None, (-0.5, 0.5), 0.005, "torque"),
     "kp": _Reach((0.2, 5.0)),
-    "kd": _Reach((0.1, 10.0), (0.0, 10.0), 0.02),
-    "backlash": _Reach(None, (0.0, 0.1), 0.005),
+    "kd": _Reach((0.1, 10.0), (0.0, 10.0), 0.02, "stiffness"),
+    "backlash": _Reach(None, (0.0, 0.1), 0.005, "travel"),
     "stribeck_friction": _Reach(None, (1.0, 5.0), 0.1),
-    "stribeck_speed": _Reach(None, (0.005, 2.0), 0.05),
+    "stribeck_speed": _Reach(None, (0.005, 2.0), 0.05, "travel"),
     "load_friction": _Reach(None, (0.0, 0.5), 0.02),
     "dead_zone": _Reach(None, (0.0, 0.6), 0.05),
     "action_latency_ms": _Reach(None, (0.0, 40.0), 1.0),
     "sensor_latency_ms": _Reach(None, (0.0, 40.0), 1.0),
     "joint_latency_ms": _Reach(None, (0.0, 40.0), 1.0),
-    "encoder_bias": _Reach(None, (-0.2, 0.2), 0.005),
+    "encoder_bias": _Reach(None, (-0.2, 0.2), 0.005, "travel"),
     "encoder_scale_error": _Reach((0.8, 1.25)),
     "velocity_filter": _Reach((0.2, 5.0)),
     "floor_slope": _Reach(None, (-0.1, 0.1), 0.005),
@@ -114,8 +118,6 @@ NOTICEABLE = 0.05
 BEYOND_REACH, BEYOND_BOUNDS = 100.0, 1000.0
 """Times the default bounds, beyond which a value is no robot's: as a rule, and whatever bounds it was
 sought within."""
-TORQUES = {"joint_frictionloss", "torque_offset", "joint_damping", "joint_stiffness"}
-"""Absolute bounds of these are for a joint of some N·m, and shrink or grow with the actuators."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,11 +233,11 @@ def _of(asked: Asked, world: World) -> list[Unknown]:
     if not names:
         if not parameter.of_whole:
             raise UserError(f"robot {world.robot.name} has nothing that {parameter.name} acts on")
-        return [_unknown(parameter, asked, parameter.name, (parameter.name,), defaults, world)]
+        return [_unknown(parameter, asked, parameter.name, (), defaults, world)]
     if asked.pattern is None:
         labels = [f"{parameter.name}[{name}]" for name in names]
         return [
-            _unknown(parameter, asked, label, (label,), defaults[[index]], world)
+            _unknown(parameter, asked, label, (names[index],), defaults[[index]], world)
             for index, label in enumerate(labels)
         ]
     matched = matching(asked.pattern, names)
@@ -243,22 +245,25 @@ def _of(asked: Asked, world: World) -> list[Unknown]:
         raise UserError(
             f"{asked.name}[{asked.pattern}] matches nothing: {nearest(asked.pattern, names)}"
         )
-    columns = tuple(f"{parameter.name}[{names[index]}]" for index in matched)
+    parts = tuple(names[index] for index in matched)
     label = f"{parameter.name}[{asked.pattern}]"
-    return [_unknown(parameter, asked, label, columns, defaults[matched], world)]
+    return [_unknown(parameter, asked, label, parts, defaults[matched], world)]
 
 
 def _unknown(
     parameter: Parameter,
     asked: Asked,
     name: str,
-    columns: tuple[str, ...],
+    parts: tuple[str, ...],
     default: FloatArray,
     world: World,
 ) -> Unknown:
+    """One number of some parts; of none, of the robot as a whole."""
     reach = REACH[parameter.name]
+    columns = tuple(f"{parameter.name}[{part}]" for part in parts) or (parameter.name,)
     if reach.scale is not None and (default != 0.0).all() and np.isfinite(default).all():
         low, high = asked.bounds or reach.scale
+        _refuse_unphysical(parameter, name, (low, high), float(np.abs(default).min()), " times nominal")
         start = float(np.clip(1.0, low, high))
         step = NOTICEABLE * start
         units: tuple[str, ...] = ("1",) * len(columns)
@@ -267,31 +272,63 @@ def _unknown(
         raise UserError(
             f"{name}: is zero in the model, and has no factor to be found: give the model one"
         )
-    size = _size(parameter.name, world)
+    unit = _unit(parameter, name, columns, world)
+    size = max(_size(column, world) for column in columns)
     low, high = asked.bounds or (reach.absolute[0] * size, reach.absolute[1] * size)
+    _refuse_unphysical(parameter, name, (low, high), 1.0, f" {unit}".removesuffix(" 1"))
     start = float(np.clip(default.mean(), low, high))
     step = reach.step * size
-    parts = [split_column(column)[1] for column in columns]
-    units = tuple(parameter.unit_of(each, world.robot) for each in parts)
+    units = (unit,) * len(columns)
     return Unknown(name, columns, "absolute", units, start, low, high, step, asked.varies)
 
 
-def noticeable(name: str, default: float, world: World) -> float:
+def _refuse_unphysical(
+    parameter: Parameter, name: str, bounds: tuple[float, float], size: float, unit: str
+) -> None:
+    """Raise a `UserError` for bounds, in units of a size, beyond which there is no robot."""
+    lowest = -math.inf if parameter.lower is None else parameter.lower / size
+    highest = math.inf if parameter.upper is None else parameter.upper / size
+    low, high = max(bounds[0], lowest), min(bounds[1], highest)
+    if (low, high) != bounds:
+        reach = f"at least {lowest:.3g}{unit}" if low > bounds[0] else f"at most {highest:.3g}{unit}"
+        raise UserError(
+            f"{name}={bounds[0]:g}:{bounds[1]:g}: {parameter.name} is {reach}; "
+            f"nearest: {name}={low:.3g}:{high:.3g}"
+        )
+
+
+def _unit(parameter: Parameter, name: str, columns: Sequence[str], world: World) -> str:
+    units = {unit_of(column, world) for column in columns}
+    if len(units) > 1:
+        raise UserError(
+            f"{name}: of parts that turn and parts that slide, which have no value in common: "
+            f"name them apart, as {columns[0]}"
+        )
+    return units.pop()
+
+
+def unit_of(column: str, world: World) -> str:
+    """Unit of an absolute value of a column: of a joint that slides another than of one that turns."""
+    name, part = split_column(column)
+    return PARAMETERS[name].unit_of(part, world.robot)
+
+
+def noticeable(column: str, default: float, world: World) -> float:
     """By how much a parameter changes noticeably, in its unit; 0 if nothing is known of that.
 
     Args:
-        name: of the parameter.
+        column: name of the parameter and, where it has several, of the part.
         default: its compiled value.
         world: of the robot.
     """
-    reach = REACH.get(name)
+    reach = REACH.get(parameter_of(column))
     if reach is None or (reach.scale is not None and default != 0.0):
         return NOTICEABLE * abs(default)
-    return reach.step * _size(name, world)
+    return reach.step * _size(column, world)
 
 
 def believable(
-    name: str,
+    column: str,
     operation: Operation,
     default: float,
     world: World,
@@ -300,21 +337,22 @@ def believable(
     """Lowest and highest number that may be meant of a parameter: far beyond its default bounds.
 
     Args:
-        name: of the parameter.
+        column: name of the parameter and, where it has several, of the part.
         operation: by which the number acts on the compiled value.
         default: that compiled value.
         world: of the robot.
         bounds: which the number was sought within; further away more is believed, within reason.
     """
-    usual = _far_beyond(BEYOND_REACH, name, operation, default, world)
-    widest = _far_beyond(BEYOND_BOUNDS, name, operation, default, world)
+    usual = _far_beyond(BEYOND_REACH, column, operation, default, world)
+    widest = _far_beyond(BEYOND_BOUNDS, column, operation, default, world)
     return min(usual[0], max(bounds[0], widest[0])), max(usual[1], min(bounds[1], widest[1]))
 
 
 def _far_beyond(
-    times: float, name: str, operation: Operation, default: float, world: World
+    times: float, column: str, operation: Operation, default: float, world: World
 ) -> tuple[float, float]:
     """So many times the default bounds; down to nothing, where there may be none of a parameter."""
+    name = parameter_of(column)
     reach = REACH.get(name, _Reach(WIDE))
     lowest, highest = reach.scale or WIDE
     if operation == "scale":
@@ -322,20 +360,16 @@ def _far_beyond(
         return 0.0 if smallest is None or smallest <= 0.0 else lowest / times, highest * times
     size = highest * abs(default) if math.isfinite(default) else 0.0
     if reach.absolute is not None:
-        size = max(size, *(abs(end) * _size(name, world) for end in reach.absolute))
+        size = max(size, *(abs(end) * _size(column, world) for end in reach.absolute))
     largest = times * size if size > 0.0 else math.inf  # nothing is known of it
     return -largest, largest
 
 
-def _size(name: str, world: World) -> float:
-    """By what absolute bounds of a parameter grow or shrink with the robot."""
-    return _torque_size(world) if name in TORQUES else 1.0
-
-
-def _torque_size(world: World) -> float:
-    """Largest torque of the weakest actuator, in units of 10 N·m."""
-    limits = world.actuation.stall_torque
-    return float(np.min(limits)) / 10.0
+def _size(column: str, world: World) -> float:
+    """By what absolute bounds of a column grow or shrink with its joint."""
+    name, part = split_column(column)
+    grows = REACH[name].grows
+    return 1.0 if grows == "one" else JointSize(world, joint_of(world, part)).of(grows)
 
 
 def specification(unknowns: Sequence[Unknown]) -> dict[str, ParameterConfig]:
