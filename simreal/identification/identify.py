@@ -17,7 +17,7 @@ from simreal.identification.model_choice import Candidate, compare, simplest
 from simreal.identification.pushes import mark_pushes
 from simreal.identification.recording import Recording
 from simreal.identification.simulator import Setup
-from simreal.identification.uncertainty import Uncertainty, uncertainty
+from simreal.identification.uncertainty import Uncertainty, of_steps, uncertainty
 from simreal.identification.unknowns import Asked, Unknown, distinct_parts, resolve
 from simreal.identification.widening import Cover, Logs
 from simreal.randomization.posterior import BAND, Posterior, PosteriorParameter, Source
@@ -200,6 +200,8 @@ def _posterior_draws(
         return partial(draw_members, fit.values, known, simulator.unknowns), "by a block bootstrap"
     # What the model leaves unexplained counts as noise, so that its faults do not pass for knowledge.
     learned = learned_posterior(simulator, fit.noise.position, simulations, SAMPLES, tell=say)
+    share = np.sqrt(3.0) * np.random.default_rng(0).uniform(-1.0, 1.0, learned.shape)
+    learned = learned + of_steps(simulator) * share
     return (
         partial(draw_learned, fit.values, learned, simulator.unknowns),
         f"by simulation-based inference, {ROUNDS} rounds of {simulations} robots",

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from simreal import latencies
+from simreal.column_names import parameter_of
 from simreal.identification.identify import Identification, describe_pushes, describe_widening
 from simreal.identification.verdict import HARDLY, verdict
 from simreal.report import COLOUR, SECOND_COLOUR, Page, new_figure
@@ -36,7 +38,12 @@ def parameter_rows(found: Identification) -> list[tuple[str, str, str, str, str]
         found.uncertainty.prior,
         strict=True,
     ):
-        remark = "hardly told by these logs" if own > HARDLY * prior else ""
+        remark = ""
+        if parameter_of(unknown.name) in latencies.ALL:
+            half = 0.5e3 * best.fitted.simulator.timestep
+            remark = f"the robot's own may be up to {half:.2g} ms less: half a physics step"
+        if own > HARDLY * prior:
+            remark = "hardly told by these logs"
         if unknown.name in best.fitted.at_bounds:
             remark = "at its bound: not credible"
         unit = "" if unknown.unit == "1" else f" {unknown.unit}"

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from simreal import latencies
+from simreal.column_names import parameter_of
 from simreal.identification.fitting import Fitted
+from simreal.identification.simulator import Simulator
 from simreal.state import FloatArray
 
 DRAWS = 400
@@ -101,12 +104,24 @@ def uncertainty(fitted: Fitted) -> Uncertainty:
     white = pooling @ np.linalg.inv(curvatures.sum(axis=0) + ridge) @ pooling.T
     spread = _at_least(spread, white)
     covariance = spread * (prior[:, None] * prior)
+    covariance += np.diag(of_steps(fitted.simulator) ** 2)
     # Another group of logs, or another log, has another value of what varies.
     for each in fitted.spreads:
         place = fitted.simulator.names.index(each.name)
         covariance[place, place] += each.unseen**2
     told = np.linalg.inv(white) - np.eye(len(unknowns))
     return Uncertainty(covariance, prior, _combinations(told, spread, fitted.simulator.names))
+
+
+def of_steps(simulator: Simulator) -> FloatArray:
+    """(unknowns,) ms by which latencies are uncertain beside what logs tell; of all else, none.
+
+    An integrator is early by up to half of its step, which the latency that is found makes up for: the
+    robot's own lies anywhere up to that lower.
+    """
+    late = np.array([parameter_of(each.name) in latencies.ALL for each in simulator.unknowns])
+    deviation: FloatArray = late * 1e3 * 0.5 * simulator.timestep / np.sqrt(3.0)
+    return deviation
 
 
 def _told_by_bounds(owner: NDArray[np.int64]) -> FloatArray:

@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 
 from simreal.identification.ensemble import WIDEST, coverage, deviation, draw_members, model_error, widen
+from simreal.identification.fitting import Cutting, fit_model
 from simreal.identification.least_squares import Derivatives
+from simreal.identification.simulator import Setup
 from simreal.identification.uncertainty import Uncertainty, uncertainty, widened
-from simreal.identification.unknowns import Unknown
+from simreal.identification.unknowns import Unknown, read_asked
+from simreal.robots import Robot
+from tests.hanging_link import Record
 
 
 def unknown(name: str, low: float, high: float) -> Unknown:
@@ -100,6 +104,7 @@ def confounded(own: float) -> Any:
         unknowns=[unknown("shared", 0.0, 2.0), unknown("differs", 0.0, 2.0)],
         names=["shared", "differs"],
         windows=SimpleNamespace(source=np.array([0, 1])),
+        timestep=0.002,
     )
     pooling = np.array([[1.0, 0.0, 0.0], [0.0, 0.5, 0.5]])
     return SimpleNamespace(simulator=simulator, derivatives=derivatives, pooling=pooling, spreads=())
@@ -114,3 +119,14 @@ def test_what_logs_own_values_could_make_up_for_is_not_known() -> None:
     assert not all(each.identified for each in not_told.combinations)
     # What nothing tells is as uncertain as the bounds leave it, however many logs there are.
     assert np.sqrt(told.covariance[1, 1]) >= told.prior[1]
+
+
+def test_a_latency_allows_for_what_the_integrators_step_is_early(link: Robot, record: Record) -> None:
+    """The robot's steps are a tenth of the model's, which needs a longer latency to move alike."""
+    log = record({"action_latency_ms": 6.0}, 3.0, noise=1e-4, timestep=0.0002)
+    fitted = fit_model(Setup(link), [log], [read_asked("action_latency_ms")], Cutting(0.5))
+    deviation = float(np.sqrt(uncertainty(fitted).covariance[0, 0]))
+    found = fitted.by_name["action_latency_ms"]
+    assert 6.2 < found < 7.2
+    assert found - 2.0 * deviation < 6.0
+    assert deviation < 0.8
