@@ -114,7 +114,7 @@ def qube(
         entry: dict[str, Any] = {
             "values": {name: round(value, 5) for name, value in fitted.by_name.items()},
             "spreads": [each.describe() for each in fitted.spreads],
-            "at_bounds": fitted.at_bounds,
+            "at_bounds": [*fitted.at_bounds, *fitted.at_ends],
             "seconds": round(time.perf_counter() - begin, 1),
         }
         for kind, length in (("chirp", 1.0), ("swingup", 0.5)):
@@ -188,7 +188,7 @@ def go2(folder: Path | None, tell: Tell) -> dict[str, Any]:
     fitted = fit_model(setup, [first], asked_of(GO2), Cutting(1.0), None, tell, 10)
     result: dict[str, Any] = {
         "values": {name: round(value, 5) for name, value in fitted.by_name.items()},
-        "at_bounds": fitted.at_bounds,
+        "at_bounds": [*fitted.at_bounds, *fitted.at_ends],
         "seconds": round(time.perf_counter() - begin, 1),
     }
     values = fitted.fit.values[None]
@@ -234,7 +234,7 @@ def pendulum(folder: Path | None, tell: Tell, by_group: Sequence[str] = ()) -> d
             "pushed": held.pushed,
             "fit_of_windows_without_a_push": round(calm, 4),
             "worst": _worst_window(found),
-            "at_bounds": fitted.at_bounds,
+            "at_bounds": [*fitted.at_bounds, *fitted.at_ends],
             "values": {name: round(value, 4) for name, value in fitted.by_name.items()},
             "spreads": [each.describe() for each in fitted.spreads],
         }

@@ -148,35 +148,51 @@ def identify(
 
 def _next(found: "Identification", made: "Posterior", robot: str, output: Path) -> str:
     """What to do with a result: record or ask more where it tells too little, else train."""
-    from simreal.identification.verdict import verdict
+    from simreal.identification.torque_scale import torque_scales
+    from simreal.identification.verdict import verdict, wider
     from simreal.randomization.posterior import is_uncovered
 
     said = verdict(found)
     covered = not is_uncovered(made.coverage)
+    again = f"  simreal identify {robot} --log LOG... --parameters"
     lines = []
-    if said.untold or not said.sound:
+    if said.at_bounds:
+        lines.append(f"{again} '{','.join(map(str, wider(found)))}'    # wider bounds")
+    # No log tells more of what only its bound held back.
+    wanted = tuple(dict.fromkeys((*said.hardly_told, *said.confounded)))
+    if not said.at_bounds and not said.sound:
+        wanted = wanted or tuple(map(str, found.best.asked))
+    if wanted:
         excitation = f"excitation_{output.stem}.yaml"
-        wanted = said.untold if said.sound else found.best.fitted.simulator.names
         lines += [
             f"  simreal design {robot} --parameters '{','.join(wanted)}' -o {excitation}",
             f"  simreal deploy --excite {excitation} --driver DRIVER --log LOG.mcap    "
             "# and identify with that log, too",
         ]
+    if torque_scales(found):
+        lines.append(f"{again} '{','.join(_with_masses(found))}'    # is a mass wrong?")
     if not covered:
         lines += [
-            f"  simreal identify {robot} --log LOG... --parameters NAME,...    # more of them",
+            f"{again} NAME,...    # more of them",
             f"  simreal fit-actuator LOG... --robot {robot} --randomization {output} --rate HZ    "
             "# or what none of them describes, for simreal finetune --residual",
         ]
-    lacking = (
-        "the logs tell too little of what it draws"
-        if not said.sound
-        else "too little of what was held out is covered"
-    )
+    if said.at_bounds:
+        lacking = "with an unknown at its bound no other is to be trusted"
+    elif not said.sound:
+        lacking = "the logs tell too little of what it draws"
+    else:
+        lacking = "too little of what was held out is covered"
     train = f"simreal train EXPERIMENT --randomization {output}"
     ready = said.sound and covered
     lines.append(f"  {train}" if ready else f"not yet: {train}: {lacking}, as said above")
     return "\n".join(lines)
+
+
+def _with_masses(found: "Identification") -> list[str]:
+    """What was asked for, masses in place of what they would only trade places with."""
+    traded = ("motor_strength", "kp", "kd", "joint_armature")
+    return ["mass", *(str(each) for each in found.best.asked if each.name not in traded)]
 
 
 def _names(stage: str) -> list[str]:
@@ -207,10 +223,13 @@ def _progress() -> "Iterator[Callable[[str], None]]":
 def _print(found: "Identification") -> None:
     from simreal.identification.identify import describe_pushes, describe_widening
     from simreal.identification.page import combination_lines, model_rows, nominal_row, parameter_rows
+    from simreal.identification.torque_scale import torque_scales
     from simreal.identification.verdict import verdict
 
     if said := verdict(found).describe():
         errors.print(said, style="yellow", soft_wrap=True)
+    for scale in torque_scales(found):
+        errors.print(scale.describe(), style="yellow", soft_wrap=True)
     table = folded_table("parameter", "value", "deviation", "bounds", "", box=SIMPLE_HEAD)
     for row in parameter_rows(found):
         table.add_row(*row)
@@ -218,8 +237,9 @@ def _print(found: "Identification") -> None:
     for spread in found.best.fitted.spreads:
         console.print(spread.describe(), soft_wrap=True)
     models = folded_table("unknowns", "held-out error", "score above the best", "", box=SIMPLE_HEAD)
-    for unknowns, *rest in (nominal_row(found), *model_rows(found)):
-        models.add_row(unknowns.replace(", ", "\n").replace(" + ", "\n"), *rest)
+    for unknowns, error, *rest in (nominal_row(found), *model_rows(found)):
+        lines = unknowns.replace(", ", "\n").replace(" + ", "\n")
+        models.add_row(lines, error.replace(", ", "\n"), *rest)
     console.print(keep_names_whole(models))
     for line in (*describe_pushes(found), *combination_lines(found)):
         errors.print(line, style="yellow", soft_wrap=True)

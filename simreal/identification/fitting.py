@@ -52,8 +52,9 @@ class Fitted:
         spreads: of what varies.
         derivatives: by all values that were fitted, of what varies by those of each group or log.
         pooling: (unknowns, values) weight of each of those in what the unknown is told to be.
-        at_bounds: unknowns that the search would have taken further, and those at zero, their physical
-            end; of what varies, those of a group or log.
+        at_bounds: unknowns that the search would have taken further; of what varies, those of a group
+            or log.
+        at_ends: unknowns at zero, or another bound beyond which there is no robot; likewise.
     """
 
     simulator: Simulator
@@ -62,6 +63,7 @@ class Fitted:
     derivatives: Derivatives
     pooling: FloatArray
     at_bounds: list[str]
+    at_ends: list[str]
 
     @property
     def by_name(self) -> dict[str, float]:
@@ -108,17 +110,21 @@ def fit_model(
         one.spreads,
         fit.derivatives,
         one.pooling,
-        _at_bounds(simulator.unknowns, fit.values),
+        *_stopped(simulator.unknowns, fit.values),
     )
 
 
-def _at_bounds(unknowns: Sequence[Unknown], values: FloatArray) -> list[str]:
-    near = (
-        unknown.name
-        for unknown, value in zip(unknowns, values, strict=True)
-        if min(value - unknown.low, unknown.high - value) < 1e-3 * (unknown.high - unknown.low)
-    )
-    return list(dict.fromkeys(near))
+def _stopped(unknowns: Sequence[Unknown], values: FloatArray) -> tuple[list[str], list[str]]:
+    """Names of those at bounds that might be wider, and at bounds that are the physical end."""
+    at_bounds: dict[str, None] = {}
+    at_ends: dict[str, None] = {}
+    for unknown, value in zip(unknowns, values, strict=True):
+        near = 1e-3 * (unknown.high - unknown.low)
+        sides = zip((value - unknown.low, unknown.high - value), unknown.ends, strict=True)
+        for distance, is_end in sides:
+            if distance < near:
+                (at_ends if is_end else at_bounds)[unknown.name] = None
+    return list(at_bounds), list(at_ends)
 
 
 def _staged(tell: Tell | None, windows: Windows, iterations: int | None = None) -> Tell | None:

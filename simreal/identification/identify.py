@@ -187,9 +187,15 @@ def describe_pushes(found: Identification) -> list[str]:
         without = found.best.prediction.root_mean_square(~pushed)[0]
         lines.append(
             f"held-out error without the {int(pushed.sum())} of {len(pushed)} windows with a push: "
-            + ", ".join(f"{value:.4g}" for value in without)
+            + errors_by_joint(found, without)
         )
     return lines
+
+
+def errors_by_joint(found: Identification, values: FloatArray) -> str:
+    """(channels,) errors of positions, by joint, for people."""
+    joints = zip(found.setup.robot.description.joints, values, strict=False)  # velocities stand behind
+    return ", ".join(f"{joint.name} {value:.3g} {joint.unit}" for joint, value in joints)
 
 
 def _posterior_draws(
@@ -233,13 +239,13 @@ def posterior_parameters(unknowns: Sequence[Unknown]) -> tuple[PosteriorParamete
     return tuple(
         PosteriorParameter(
             name=column,
-            unit=unit,
+            unit=unknown.unit,
             operation=unknown.operation,
             low=unknown.low,
             high=unknown.high,
         )
         for unknown in unknowns
-        for column, unit in zip(unknown.columns, unknown.units, strict=True)
+        for column in unknown.columns
     )
 
 

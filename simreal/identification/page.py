@@ -1,5 +1,6 @@
 """The report of an identification: what was found, how sure it is, and how well it predicts."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -7,7 +8,13 @@ import numpy as np
 
 from simreal import latencies
 from simreal.column_names import parameter_of
-from simreal.identification.identify import Identification, describe_pushes, describe_widening
+from simreal.identification.identify import (
+    Identification,
+    describe_pushes,
+    describe_widening,
+    errors_by_joint,
+)
+from simreal.identification.torque_scale import torque_scales
 from simreal.identification.verdict import HARDLY, verdict
 from simreal.report import COLOUR, SECOND_COLOUR, Page, new_figure
 
@@ -23,6 +30,19 @@ LEAST_SHOWN = 0.01
 """rad or m, that a vertical axis spans at least: what a joint does at rest is no motion."""
 LAGS = 60
 """Samples, of the residuals' correlation."""
+
+
+def rounded(deviation: float) -> str:
+    """Two figures, never as a power of ten where a few zeros say it."""
+    return f"{deviation:.2g}" if deviation < 100.0 else f"{float(f'{deviation:.2g}'):.0f}"
+
+
+def plus_minus(value: float, deviation: float) -> str:
+    """A value as far as its deviation lets it be known."""
+    if deviation <= 0.0:
+        return f"{value:.3g} ± 0"
+    places = 1 - math.floor(math.log10(deviation))
+    return f"{round(value, places):.{max(0, places)}f} ± {rounded(deviation)}"
 
 
 def parameter_rows(found: Identification) -> list[tuple[str, str, str, str, str]]:
@@ -44,15 +64,19 @@ def parameter_rows(found: Identification) -> list[tuple[str, str, str, str, str]
             remark = f"the robot's own may be up to {half:.2g} ms less: half a physics step"
         if own > HARDLY * prior:
             remark = "hardly told by these logs"
+        if unknown.name in best.fitted.at_ends:
+            remark = "at its end: these logs need none of it"
         if unknown.name in best.fitted.at_bounds:
             remark = "at its bound: not credible"
+        elif best.fitted.at_bounds:
+            remark = "not to be trusted: another one is at its bound"
         unit = "" if unknown.unit == "1" else f" {unknown.unit}"
         kind = {"scale": "times nominal", "add": "added", "absolute": ""}[unknown.operation]
         rows.append(
             (
                 unknown.name,
                 f"{value:.4g}{unit} {kind}".strip(),
-                f"± {deviation:.2g}",
+                f"± {rounded(deviation)}",
                 f"{unknown.low:g} to {unknown.high:g}",
                 remark,
             )
@@ -62,9 +86,9 @@ def parameter_rows(found: Identification) -> list[tuple[str, str, str, str, str]
 
 def nominal_row(found: Identification) -> tuple[str, str, str, str]:
     """The same of the model as it is."""
-    error = ", ".join(f"{value:.4g}" for value in found.nominal.root_mean_square()[0])
+    error = errors_by_joint(found, found.nominal.root_mean_square()[0])
     score, deviation = found.nominal_score
-    excess = f"{score - min(each.score for each in found.candidates):.3g} ± {deviation:.2g}"
+    excess = plus_minus(score - min(each.score for each in found.candidates), deviation)
     offered = "offered: no other is better" if found.nominal_suffices else ""
     return "0: the model as it is", error, excess, offered
 
@@ -79,8 +103,8 @@ def model_rows(found: Identification) -> list[tuple[str, str, str, str]]:
         added = [u.name for u in each.fitted.simulator.unknowns if u.name not in known]
         known = names
         shown = ", ".join(added[:6]) + (f" and {len(added) - 6} more" if len(added) > 6 else "")
-        error = ", ".join(f"{value:.4g}" for value in each.prediction.root_mean_square()[0])
-        excess = f"{each.score - best:.3g} ± {each.standard_error:.2g}"
+        error = errors_by_joint(found, each.prediction.root_mean_square()[0])
+        excess = plus_minus(each.score - best, each.standard_error)
         offered = index == found.chosen and not found.nominal_suffices
         chosen = "offered: the simplest within one standard error" if offered else ""
         rows.append((f"{len(names)}: + {shown}", error, excess, chosen))
@@ -107,7 +131,7 @@ def write_page(found: Identification, path: Path) -> None:
     )
     if said := verdict(found).describe():
         page.text(f"Mind that {said}.")
-    for line in describe_pushes(found):
+    for line in (*(each.describe() for each in torque_scales(found)), *describe_pushes(found)):
         page.text(line)
     page.heading("Parameters")
     page.table(("", "value", "deviation", "bounds", ""), parameter_rows(found))
@@ -119,14 +143,8 @@ def write_page(found: Identification, path: Path) -> None:
     for spread in best.fitted.spreads:
         page.text(f"{spread.describe()}.")
     page.heading("Models")
-    joints = found.setup.robot.description.joint_names
     page.table(
-        (
-            "unknowns",
-            f"held-out error, {', '.join(joints[:4])}{' ...' if len(joints) > 4 else ''}",
-            "score above the best",
-            "",
-        ),
+        ("unknowns", "held-out error", "score above the best", ""),
         [nominal_row(found), *model_rows(found)],
     )
     if found.nominal_suffices:

@@ -26,30 +26,39 @@ class Unknown:
         name: a parameter's, or ``parameter[pattern]``: all parts that match have this one value.
         columns: names of the parts' values, as the randomizer has them.
         operation: on the compiled values.
-        units: (columns,) of the number; a factor has none.
+        unit: of the number, the same for all columns; 1 of a factor.
         start: where the search begins: as in the model, if its bounds allow.
         low: lower bound.
         high: upper bound.
         step: by which it changes noticeably; errors and steps are measured in it.
         varies: from one group of logs, or log, to another; None where one value is that of all.
         part: group, or name of the log, whose value it is; None where it is that of all.
+        ends: whether there is no robot below the lower bound, and above the upper one.
     """
 
     name: str
     columns: tuple[str, ...]
     operation: Operation
-    units: tuple[str, ...]
+    unit: str
     start: float
     low: float
     high: float
     step: float
     varies: Scope | None = None
     part: str | None = None
+    ends: tuple[bool, bool] = (False, False)
 
     @property
-    def unit(self) -> str:
-        """Of the number, for people: each once where some joints turn and some slide."""
-        return " or ".join(dict.fromkeys(self.units))
+    def wider(self) -> tuple[float, float]:
+        """Bounds that leave it about twice the room."""
+        low, high = self.low, self.high
+        if self.operation == "scale":
+            low, high = 0.5 * low, 2.0 * high
+        else:
+            low, high = low - (high - low), high + (high - low)
+            least = PARAMETERS[parameter_of(self.name)].lower
+            low = low if least is None else max(low, least)
+        return self.low if self.ends[0] else low, self.high if self.ends[1] else high
 
     @property
     def label(self) -> str:
@@ -135,6 +144,13 @@ class Asked:
     pattern: str | None
     bounds: tuple[float, float] | None
     varies: Scope | None = None
+
+    def __str__(self) -> str:
+        """As a command line has it."""
+        pattern = "" if self.pattern is None else f"[{self.pattern}]"
+        scope = "" if self.varies is None else f"@{self.varies}"
+        bounds = "" if self.bounds is None else f"={self.bounds[0]:g}:{self.bounds[1]:g}"
+        return f"{self.name}{pattern}{scope}{bounds}"
 
 
 def read_asked(text: str) -> Asked:
@@ -263,11 +279,11 @@ def _unknown(
     columns = tuple(f"{parameter.name}[{part}]" for part in parts) or (parameter.name,)
     if reach.scale is not None and (default != 0.0).all() and np.isfinite(default).all():
         low, high = asked.bounds or reach.scale
-        _refuse_unphysical(parameter, name, (low, high), float(np.abs(default).min()), " times nominal")
+        nominal = float(np.abs(default).min())
+        ends = _physical_ends(parameter, name, (low, high), nominal, " times nominal")
         start = float(np.clip(1.0, low, high))
         step = NOTICEABLE * start
-        units: tuple[str, ...] = ("1",) * len(columns)
-        return Unknown(name, columns, "scale", units, start, low, high, step, asked.varies)
+        return Unknown(name, columns, "scale", "1", start, low, high, step, asked.varies, ends=ends)
     if reach.absolute is None:
         raise UserError(
             f"{name}: is zero in the model, and has no factor to be found: give the model one"
@@ -275,17 +291,20 @@ def _unknown(
     unit = _unit(parameter, name, columns, world)
     size = max(_size(column, world) for column in columns)
     low, high = asked.bounds or (reach.absolute[0] * size, reach.absolute[1] * size)
-    _refuse_unphysical(parameter, name, (low, high), 1.0, f" {unit}".removesuffix(" 1"))
+    ends = _physical_ends(parameter, name, (low, high), 1.0, f" {unit}".removesuffix(" 1"))
     start = float(np.clip(default.mean(), low, high))
     step = reach.step * size
-    units = (unit,) * len(columns)
-    return Unknown(name, columns, "absolute", units, start, low, high, step, asked.varies)
+    return Unknown(name, columns, "absolute", unit, start, low, high, step, asked.varies, ends=ends)
 
 
-def _refuse_unphysical(
+def _physical_ends(
     parameter: Parameter, name: str, bounds: tuple[float, float], size: float, unit: str
-) -> None:
-    """Raise a `UserError` for bounds, in units of a size, beyond which there is no robot."""
+) -> tuple[bool, bool]:
+    """Whether bounds, in units of a size, are those of all robots.
+
+    Raises:
+        UserError: they go beyond.
+    """
     lowest = -math.inf if parameter.lower is None else parameter.lower / size
     highest = math.inf if parameter.upper is None else parameter.upper / size
     low, high = max(bounds[0], lowest), min(bounds[1], highest)
@@ -295,6 +314,7 @@ def _refuse_unphysical(
             f"{name}={bounds[0]:g}:{bounds[1]:g}: {parameter.name} is {reach}; "
             f"nearest: {name}={low:.3g}:{high:.3g}"
         )
+    return low == lowest, high == highest
 
 
 def _unit(parameter: Parameter, name: str, columns: Sequence[str], world: World) -> str:

@@ -1,11 +1,13 @@
 """Whether logs told what was asked of them: what a reader must know before any number."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simreal.column_names import parameter_of
 from simreal.identification.identify import Identification
+from simreal.identification.unknowns import Asked, Unknown
 from simreal.identification.windows import Windows
 
 HARDLY = 0.5
@@ -27,7 +29,7 @@ class Verdict:
 
     Attributes:
         unknowns: how many there are.
-        at_bounds: names whose search wanted further.
+        at_bounds: names whose search wanted further: all others made up for it.
         hardly_told: names that the logs leave about where their bounds did.
         confounded: names that only act together with others.
         resting: share of the windows in which all joints rest, of those fitted or those held out,
@@ -49,7 +51,7 @@ class Verdict:
     def sound(self) -> bool:
         """Whether enough is told to train with."""
         told = self.unknowns - len(self.untold)
-        return told >= LEAST_TOLD * self.unknowns and self.resting <= MOST_RESTING
+        return not self.at_bounds and told >= LEAST_TOLD * self.unknowns and self.resting <= MOST_RESTING
 
     def describe(self) -> str:
         """For people; empty where all is told."""
@@ -70,7 +72,11 @@ class Verdict:
             for why in dict.fromkeys(reasons.values())
         )
         count = f"{len(self.untold)} of the {self.unknowns} unknowns"
-        return f"{rest}{'; ' if rest else ''}these logs do not tell enough of {count} ({listed})"
+        shifted = "; what is at a bound shifts the others, which are not to be trusted either"
+        return (
+            f"{rest}{'; ' if rest else ''}these logs do not tell enough of {count} ({listed})"
+            f"{shifted if self.at_bounds else ''}"
+        )
 
 
 def verdict(found: Identification) -> Verdict:
@@ -91,6 +97,25 @@ def verdict(found: Identification) -> Verdict:
         tuple(name for name in names if name in confounded),
         _resting(found),
     )
+
+
+def wider(found: Identification) -> tuple[Asked, ...]:
+    """What the offered model was asked for, with more room for what is at a bound."""
+    stopped = found.best.fitted.at_bounds
+    unknowns = [each for each in found.best.fitted.simulator.unknowns if each.name in stopped]
+    return tuple(_with_room(each, unknowns) for each in found.best.asked)
+
+
+def _with_room(asked: Asked, stopped: list[Unknown]) -> Asked:
+    label = f"{asked.name}[{asked.pattern}]"
+    own = [
+        each.wider
+        for each in stopped
+        if (parameter_of(each.name) == asked.name if asked.pattern is None else each.name == label)
+    ]
+    if not own:
+        return asked
+    return replace(asked, bounds=(min(low for low, _ in own), max(high for _, high in own)))
 
 
 def _resting(found: Identification) -> float:
