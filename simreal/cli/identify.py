@@ -279,15 +279,20 @@ def design(
         )
     setup = Setup(find_robot(robot), fixed_base)
     refuse_taken(output, "-o")
-    with progress(GENERATIONS, "generations") as show:
-        found = design_excitation(setup, asked, duration, rate, highest, show)
+    with progress(1 + GENERATIONS, "rounds") as show:
+
+        def tell(text: str, done: int) -> None:
+            if done == 0:  # nothing is known of how long it takes before the first round
+                errors.print(text, soft_wrap=True)
+            else:
+                show(text, done)
+
+        found = design_excitation(setup, asked, duration, rate, highest, tell)
     write_excitation(output, found.excitation)
-    units = {joint.name: joint.unit for joint in setup.robot.description.joints}
-    for joint, (excursion, speed) in found.reach.items():
-        unit = units[joint]
-        console.print(
-            f"{joint}: at most {excursion:.3g} {unit} and {speed:.3g} {unit}/s from zero, in simulation"
-        )
+    for joint in setup.robot.description.joints:
+        excursion, speed = found.reach[joint.name]
+        furthest = f"{excursion:.3g} {joint.unit} and {speed:.3g} {joint.unit}/s from zero"
+        console.print(f"{joint.name}: at most {furthest}, in simulation")
     console.print(
         f"written: {output}, {found.excitation.duration:g} s; deviations of {len(found.names)} unknowns "
         f"{found.gain:.2f} times smaller than with all frequencies alike",

@@ -75,7 +75,8 @@ def design_excitation(
         duration: s.
         rate: Hz, of commands and measurements.
         highest: Hz, of the sines.
-        tell: is told what is reached, and in how many generations.
+        tell: is told at once how much is to be simulated, by 0, then what is reached, and in how many
+            rounds: that of plain chirps, and the generations.
         generations: of the search.
 
     Raises:
@@ -89,11 +90,14 @@ def design_excitation(
     family = _Family(setup, duration, rate, highest)
     judge = _Judge(setup, asked, family)
     options = {"seed": SEED, "verbose": -9, "popsize": POPULATION, "maxiter": generations}
+    say = tell or (lambda text, done: None)
+    say(f"{1 + generations} rounds of {judge.describe_round()}", 0)
     # Where a plain chirp goes beyond limits, a weaker one is the measure.
     plain = family.chirplike() * WEAKER[:, None]
     plain_scores = judge.scores(plain)
     best, best_score = plain[int(plain_scores.argmax())], float(plain_scores.max())
     reference = best_score
+    say(f"log determinant {best_score:.4g}", 1)
     strategy = cma.CMAEvolutionStrategy(best, 0.3, options)
     for generation in range(generations):
         candidates = np.array(strategy.ask())
@@ -101,8 +105,7 @@ def design_excitation(
         strategy.tell(list(candidates), (-scores).tolist())
         if scores.max() > best_score:
             best, best_score = candidates[int(scores.argmax())], float(scores.max())
-        if tell is not None:
-            tell(f"log determinant {best_score:.4g}", generation + 1)
+        say(f"log determinant {best_score:.4g}", generation + 2)
         if strategy.stop():
             break
     description = setup.robot.description
@@ -232,6 +235,15 @@ class _Judge:
         self.names = Simulator(
             setup, self._windows(family.commands(family.chirplike()[None])), asked
         ).names
+
+    def describe_round(self) -> str:
+        """What judging a generation takes, for people."""
+        # Twice the motion itself, once for each derivative: by an unknown, or by the start of a window.
+        each = 2 + len(self.names) + 2 * len(self._rest)
+        return (
+            f"{POPULATION * each} simulations of {self._family.time[-1]:g} s "
+            f"(unknowns: {len(self.names)}, joints: {len(self._rest)})"
+        )
 
     def _windows(self, commands: FloatArray) -> Windows:
         """The whole of each candidate as one window, from rest."""

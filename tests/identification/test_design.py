@@ -80,8 +80,9 @@ def test_a_search_tells_how_far_it_is() -> None:
     asked = [read_asked("joint_frictionloss[arm]")]
     setup = Setup(load_robot("qube"))
     design_excitation(setup, asked, 2.0, 50.0, 3.0, lambda *each: told.append(each), generations=2)
-    assert [done for _, done in told] == [1, 2]
-    assert told[0][0].startswith("log determinant ")
+    assert told[0] == ("3 rounds of 84 simulations of 2 s (unknowns: 1, joints: 2)", 0)
+    assert [done for _, done in told] == [0, 1, 2, 3]
+    assert told[1][0].startswith("log determinant ")
 
 
 def test_a_file_that_is_there_is_refused_before_the_search(
