@@ -116,6 +116,43 @@ def _not_a_number(log: RobotLog, random: np.random.Generator) -> None:
     values[int(random.integers(len(values))), 0] = np.nan
 
 
+def _dropping_out(log: RobotLog, random: np.random.Generator) -> None:
+    """As of a bus whose failed answers are taken for zeros."""
+    values = log["joint_position"].values
+    values[random.choice(len(values) - 40, 20, replace=False) + 20, 1] = 0.0
+
+
+def _spiked(log: RobotLog, random: np.random.Generator) -> None:
+    values = log["joint_position"].values
+    leap = 2 * np.pi * 326 / 2048  # whole steps of either encoder
+    values[int(random.integers(len(values) // 4, len(values) // 2)), 0] += leap
+
+
+def _wrapped(log: RobotLog, random: np.random.Generator) -> None:
+    """The pendulum hangs where its angle wraps."""
+    values = log["joint_position"].values
+    values[:, 1] = np.remainder(values[:, 1], 2 * np.pi)
+
+
+def _stuck(log: RobotLog, random: np.random.Generator) -> None:
+    """A sensor that is not read for 0.7 s of fast motion; what tells the velocity may be another one."""
+    table = log["joint_position"]
+    fastest = np.abs(np.gradient(table.values[:, 0]))[: len(table) // 2]
+    first = int(fastest.argmax())
+    table.values[first : first + round(0.7 / (table.time[1] - table.time[0])), 0] = table.values[
+        first, 0
+    ]
+
+
+def _dead(log: RobotLog, random: np.random.Generator) -> None:
+    """From some time on a joint's position and velocity no longer come."""
+    count = len(log["joint_position"])
+    first = int(random.integers(count // 2, 2 * count // 3))
+    position, velocity = log["joint_position"].values, log["joint_velocity"].values
+    first += int(np.abs(position[first : first + 400, 2] - np.median(position[:, 2])).argmin())
+    position[first:, 2], velocity[first:, 2] = position[first, 2], 0.0
+
+
 def _constant(values: FloatArray) -> FloatArray:
     values[:, -1] = values[0, -1]
     return values
@@ -270,6 +307,20 @@ FAULTS = (
     Fault("uneven sampling, counted stamps", "arm", "hidden_jitter", _resampled(_uneven)),
     Fault("stale readings", "arm", "repeats", _stale, ("hidden_jitter",)),
     Fault("stale readings", "qube", "repeats", _stale, ("hidden_jitter", "velocity_lag", "disturbance")),
+    Fault("20 zeros among the positions", "arm", "spikes", _dropping_out),
+    Fault(
+        "20 zeros among the positions",
+        "qube",
+        "spikes",
+        _dropping_out,
+        ("velocity_lag", "disturbance"),
+    ),
+    Fault("a position that leaps once", "arm", "spikes", _spiked),
+    Fault("a position that leaps once", "qube", "spikes", _spiked, ("disturbance",)),
+    Fault("an angle that wraps", "qube", "wrapped", _wrapped),
+    Fault("a sensor stuck for 0.7 s", "arm", "stuck", _stuck),
+    Fault("a sensor stuck for 0.7 s", "qube", "stuck", _stuck, ("disturbance",)),
+    Fault("a sensor that dies", "arm", "stuck", _dead),
     Fault(
         "velocity clipped",
         "qube",

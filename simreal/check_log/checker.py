@@ -11,6 +11,8 @@ from simreal.check_log.finding import Finding
 from simreal.check_log.hidden_jitter import hidden_jitter
 from simreal.check_log.joint_checks import imu_units, joint_order, position_range
 from simreal.check_log.sample_checks import clipping, encoder, repeats, values
+from simreal.check_log.spike_check import spikes, wrapped
+from simreal.check_log.stuck_check import stuck
 from simreal.check_log.subject import Subject
 from simreal.check_log.velocity_checks import velocity_lag, velocity_scale
 from simreal.check_log.whole_check import whole
@@ -21,7 +23,10 @@ CHECKS: dict[str, Callable[[Subject], Finding]] = {
     "clock": clock,
     "gaps": gaps,
     "jitter": jitter,
+    "wrapped": wrapped,
     "hidden_jitter": hidden_jitter,
+    "spikes": spikes,
+    "stuck": stuck,
     "repeats": repeats,
     "clipping": clipping,
     "encoder": encoder,
