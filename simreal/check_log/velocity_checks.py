@@ -12,7 +12,7 @@ from scipy.integrate import cumulative_trapezoid
 from scipy.optimize import minimize_scalar
 from scipy.signal import lfilter
 
-from simreal.check_log.finding import Finding, Picture
+from simreal.check_log.finding import ORDER, Finding, Picture, Verdict
 from simreal.check_log.motion import LEAST_MOVING, correlation, moving_time
 from simreal.check_log.pictures import fastest_stretch
 from simreal.check_log.subject import Subject
@@ -61,8 +61,7 @@ def velocity_scale(subject: Subject) -> Finding:
     went, summed, names = ways
     numbers: dict[str, float] = {}
     barely: list[str] = []
-    shown = ""
-    verdict, text, advice = "pass", "", ""
+    faults: dict[str, tuple[Verdict, str, str]] = {}
     for joint, name in enumerate(names):
         own = correlation(went[:, joint], summed[:, joint])
         others = [abs(correlation(went[:, other], summed[:, joint])) for other in range(len(names))]
@@ -85,24 +84,8 @@ def velocity_scale(subject: Subject) -> Finding:
                 "mend the order of columns in the mapping or the driver",
                 _scale_picture(subject, name),
             )
-        if abs(own) < CORRELATED:
-            shown = name
-            verdict, text = (
-                "fail",
-                f"the velocity of {name} has little to do with its position ({own:.2f})",
-            )
-            advice = "is it the velocity of another joint, or of the motor before a gear?"
-        elif scale < 0:
-            shown = name
-            verdict, text = "fail", f"the velocity of {name} has the wrong sign (ratio {scale:.3g})"
-            advice = "set its sign to -1 in the mapping, or mend the driver"
-        elif abs(scale - 1) > (SCALE_WARN if own > PRECISE else SCALE_FAIL) and verdict == "pass":
-            shown = name
-            unit = next((u for u, r in UNITS.items() if abs(scale / r - 1) < UNIT_TOLERANCE), None)
-            verdict = "fail" if unit or abs(scale - 1) > SCALE_FAIL else "warn"
-            text = f"the velocity of {name} is {scale:.4g} times the derivative of its position"
-            text += f": {unit}?" if unit else ""
-            advice = "mend unit or scale in the mapping"
+        if fault := _scale_fault(name, own, scale):
+            faults[name] = fault
     if not numbers and barely:
         text = f"not to be told from this log: {'; '.join(barely)}, too short"
         return Finding("velocity_scale", "skip", text, unfit=True)
@@ -110,11 +93,36 @@ def velocity_scale(subject: Subject) -> Finding:
         return Finding(
             "velocity_scale", "skip", "no joint moves enough to compare velocity and position"
         )
-    if verdict == "pass":
+    if not faults:
         low, high = min(numbers.values()), max(numbers.values())
         text = f"velocities are {low:.3f} to {high:.3f} times the derivatives of positions"
-    picture = _scale_picture(subject, shown) if shown else None
-    return Finding("velocity_scale", verdict, text, numbers, advice, picture)  # type: ignore[arg-type]
+        return Finding("velocity_scale", "pass", text, numbers)
+
+    def gravity(name: str) -> tuple[int, float]:
+        return ORDER.index(faults[name][0]), abs(np.log(abs(numbers[f"scale_{name}"]) + 1e-12))
+
+    gravest = max(faults, key=gravity)
+    verdict, text, advice = faults.pop(gravest)
+    text += f"; wrong, too: {', '.join(faults)}" if faults else ""
+    picture = _scale_picture(subject, gravest)
+    return Finding("velocity_scale", verdict, text, numbers, advice, picture)
+
+
+def _scale_fault(name: str, correlated: float, scale: float) -> tuple[Verdict, str, str] | None:
+    """Verdict, text and advice for a joint whose velocity is `scale` times the right one."""
+    if abs(correlated) < CORRELATED:
+        text = f"the velocity of {name} has little to do with its position ({correlated:.2f})"
+        return "fail", text, "is it the velocity of another joint, or of the motor before a gear?"
+    if scale < 0:
+        text = f"the velocity of {name} has the wrong sign (ratio {scale:.3g})"
+        return "fail", text, "set its sign to -1 in the mapping, or mend the driver"
+    if abs(scale - 1) <= (SCALE_WARN if correlated > PRECISE else SCALE_FAIL):
+        return None
+    unit = next((u for u, r in UNITS.items() if abs(scale / r - 1) < UNIT_TOLERANCE), None)
+    text = f"the velocity of {name} is {scale:.4g} times the derivative of its position"
+    text += f": {unit}?" if unit else ""
+    verdict: Verdict = "fail" if unit or abs(scale - 1) > SCALE_FAIL else "warn"
+    return verdict, text, "mend unit or scale in the mapping"
 
 
 def _scale_picture(subject: Subject, joint: str) -> Picture:

@@ -3,7 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simreal.check_log.velocity_checks import euler_corner, fit_lag, low_pass
+from simreal.bench.log_faults import sound
+from simreal.check_log.subject import make_subject
+from simreal.check_log.velocity_checks import euler_corner, fit_lag, low_pass, velocity_scale
 
 STEP = 0.004
 TIME = STEP * np.arange(2500)
@@ -77,3 +79,12 @@ def test_52_7_rad_per_s_is_50_at_500_hz() -> None:
 def test_a_velocity_that_is_not_the_position_s_has_no_lag() -> None:
     noise = np.random.default_rng(0).standard_normal(len(TIME))
     assert fit_lag(TIME, motion(0), noise) is None
+
+
+def test_the_gravest_of_several_wrong_velocities_is_told() -> None:
+    log = sound("arm", 0)
+    log.channels["joint_velocity"].values *= [1.07, 1.0, 180 / np.pi]
+    finding = velocity_scale(make_subject(log))
+    assert finding.verdict == "fail"
+    assert finding.text.startswith("the velocity of elbow is 57.") and "deg/s?" in finding.text
+    assert finding.text.endswith("; wrong, too: base")
