@@ -65,10 +65,10 @@ def _of_free_joints(subject: Subject) -> Iterator[Finding]:
     if subject.model is not None and subject.stuck:
         return
     table = subject.log["joint_position"]
-    driven = set(subject.log.actuator_joints.values())
+    driven = _driven(subject)
     asked = inverse_model(subject)
     for name in table.names:
-        if name in driven or name in subject.stuck:
+        if driven is None or name in driven or name in subject.stuck:
             continue
         if asked is not None:
             seconds = zeros_by_model(*asked, name)
@@ -98,6 +98,23 @@ def _of_free_joints(subject: Subject) -> Iterator[Finding]:
             "the connector and the set screw, let it hang at rest at the end, too, and record again"
         )
         yield Finding("drift", verdict, text, numbers, advice, Picture("rad", curves))
+
+
+def _driven(subject: Subject) -> set[str] | None:
+    """Joints with a motor; None if that is not known.
+
+    A robot that nobody described may have motors that are not commanded: actuators that are no joints'
+    of the log, such as the axes of a hand, say nothing, and servos may well get no command.
+    """
+    log = subject.log
+    driven = set(log.actuator_joints.values())
+    if subject.robot is not None:
+        return driven | {each.joint for each in subject.robot.description.actuators}
+    known = (
+        driven <= set(log.joint_names)
+        and log.first(("commanded_position", "commanded_velocity")) is None
+    )
+    return driven if known else None
 
 
 def zeros_by_model(

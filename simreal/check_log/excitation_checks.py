@@ -39,7 +39,8 @@ def excitation(subject: Subject) -> Finding:
     motion = smooth_motion(subject)
     if motion is None:
         return Finding("excitation", "skip", "no joint_position, or too short")
-    still = _constant_command(subject) or _mostly_rest(motion)
+    free = _swings_freely(subject, motion)
+    still = (None if free else _constant_command(subject)) or _mostly_rest(motion)
     if still is not None:
         return still
     asked = inverse_model(subject)
@@ -48,6 +49,13 @@ def excitation(subject: Subject) -> Finding:
     if subject.model is not None and subject.stuck and subject.log.first(INPUTS) is not None:
         return Finding("excitation", "skip", f"the position of {subject.stuck[0]} stands still")
     return _by_joint(motion)
+
+
+def _swings_freely(subject: Subject, motion: Motion) -> bool:
+    """Whether it moves while nothing drives it: a swing that fades tells of inertia and friction."""
+    drives = [subject.log[name] for name in INPUTS if name in subject.log]
+    undriven = bool(drives) and not any(table.values.any() for table in drives)
+    return undriven and "commanded_position" not in subject.log and not resting(motion).all()
 
 
 def _constant_command(subject: Subject) -> Finding | None:

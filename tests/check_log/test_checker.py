@@ -295,3 +295,17 @@ def test_a_channel_of_another_rate_in_the_rows_of_the_others_is_told_as_that() -
     assert "a reading that failed" in by_check(log)["values"].advice
     log.channels["commanded_voltage"].values[np.arange(len(log["commanded_voltage"])) % 5 > 0] = np.nan
     assert "is it recorded at another rate?" in by_check(log)["values"].advice
+
+
+def test_a_free_swing_without_a_command_tells_of_inertia_and_friction() -> None:
+    """It was said to tell no more than where it comes to rest."""
+    time = 0.004 * np.arange(2500)
+    swing = 2.0 * np.exp(-0.15 * time) * np.cos(2 * np.pi * 0.8 * time)
+    log = RobotLog("free", joint_names=("shoulder",), actuator_joints={"motor": "shoulder"})
+    log.channels["joint_position"] = Channel(time, swing[:, None], ("shoulder",), ("rad",))
+    for torque, verdict in ((0.0, "pass"), (0.9, "fail")):
+        held = np.full((len(time), 1), torque)
+        log.channels["commanded_effort"] = Channel(time, held, ("motor",), ("N·m",))
+        finding = by_check(log)["excitation"]
+        assert (finding.verdict == "fail") == (verdict == "fail")
+        assert ("the command is constant" in finding.text) == (verdict == "fail")
