@@ -3,7 +3,7 @@
 import numpy as np
 
 from simreal.check_log.finding import Finding, Picture, verdict_of
-from simreal.check_log.following import seconds_ahead
+from simreal.check_log.following import seconds_ahead, seconds_behind
 from simreal.check_log.subject import Rows, Subject
 from simreal.logs.robot_log import Channel
 from simreal.state import FloatArray
@@ -72,9 +72,9 @@ def clock(subject: Subject) -> Finding:
             "s: two clocks"
         )
         return Finding("clock", "fail", text, numbers, "record all channels on one clock", blocks=True)
-    told_late = late_commands(subject)
-    if told_late is not None:
-        return told_late
+    apart_told = late_commands(subject) or _early_commands(subject)
+    if apart_told is not None:
+        return apart_told
     if apart > APART_WARN * duration:
         where = f"{first[-1]} last to begin, {last[0]} first to end"
         text = f"sensors begin or end {apart:.3g} s apart ({where})"
@@ -118,6 +118,22 @@ def late_commands(subject: Subject) -> Finding | None:
         "fail",
         f"all joints move {ahead:.2g} s before they are told: two clocks, or commands stamped late",
         {"ahead_s": ahead},
+        "stamp commands where they are sent, by the clock that stamps measurements",
+        blocks=True,
+    )
+
+
+def _early_commands(subject: Subject) -> Finding | None:
+    """Position commands that are stamped long before the motion that they cause."""
+    behind = seconds_behind(subject)
+    if behind is None:
+        return None
+    return Finding(
+        "clock",
+        "fail",
+        f"all joints move {behind:.2g} s after they are told: two clocks, or commands that wait in a "
+        "queue after they are stamped",
+        {"behind_s": behind},
         "stamp commands where they are sent, by the clock that stamps measurements",
         blocks=True,
     )

@@ -25,6 +25,12 @@ LATEST = 0.3
 """s, by which a joint may come after its command: a weak servo under load takes 0.2 s."""
 LAGS = 31
 """That are tried up to then: 10 ms apart, a twentieth of the period of a motion of 5 Hz."""
+UNITS = {"positions in degrees": 180 / np.pi, "commands in degrees": np.pi / 180}
+"""Way of a joint over that of its command, where one of them is in another unit than rad."""
+UNIT_TOLERANCE = 0.2
+"""Share within which a ratio is taken for that of two units."""
+FARTHER = 3.0
+"""Times as far as it is told goes no servo, in whatever unit; many go less far."""
 SOONEST, FURTHEST = 0.1, 1.0
 """s, between which commands that come after the motion are sought. A robot that is led by hand, whose
 command is where it was a moment ago, is sooner."""
@@ -40,7 +46,7 @@ def against_commands(subject: Subject) -> Finding | None:
     untold: dict[str, str] = {}
     for row in map(int, np.flatnonzero(pairs.moved)):
         why = pairs.unfit(row)
-        fault = None if why else pairs.wrong_sign(row) or pairs.swapped(row)
+        fault = None if why else pairs.wrong_sign(row) or pairs.swapped(row) or pairs.other_unit(row)
         if fault is not None:
             return fault
         if why := why or pairs.unlike(row):
@@ -72,6 +78,26 @@ def seconds_ahead(subject: Subject) -> float | None:
     before = np.abs(pairs.shifted(-np.append(0.0, leads))).max(axis=0)[pairs.moved]
     ahead, behind = (np.maximum(ALIKE, 1.0 - each**2) for each in (alike, before))
     if not alike.min() >= PLAINLY or (ahead > CLEARLY * behind).any():
+        return None
+    return float(np.median(best)) if np.ptp(best) < LATEST else None
+
+
+def seconds_behind(subject: Subject) -> float | None:
+    """How long after their commands all joints move alike, in s; None if no longer than servos take."""
+    pairs = _pairs(subject.log)
+    if pairs is None or not pairs.moved.any() or len(pairs.time) < 50:
+        return None
+    leads = pairs.shifts()
+    late = leads[leads > LATEST]
+    if len(late) == 0:
+        return None
+    alike = pairs.shifted(-late)
+    best, alike = late[alike.argmax(axis=0)][pairs.moved], alike.max(axis=0)[pairs.moved]
+    # Of either sign, and ahead: what repeats itself looks alike there, too.
+    sooner = np.concatenate([-np.linspace(0.0, LATEST, LAGS), leads])
+    before = np.abs(pairs.shifted(sooner)).max(axis=0)[pairs.moved]
+    behind, otherwise = (np.maximum(ALIKE, 1.0 - each**2) for each in (alike, before))
+    if not alike.min() >= PLAINLY or (behind > CLEARLY * otherwise).any():
         return None
     return float(np.median(best)) if np.ptp(best) < LATEST else None
 
@@ -233,6 +259,22 @@ class _Pairs:
         curves[f"command of {self.joints[other]}"] = (self.time, self.asked[:, other])
         advice = "mend the order of columns in the mapping or the driver"
         return Finding("joint_order", "fail", text, self.numbers, advice, Picture("rad", curves))
+
+    def other_unit(self, row: int) -> Finding | None:
+        """That a joint moves as it is told, but many times as far: its unit is another one."""
+        follows = float(self.likeness[row, row])
+        if not follows > PLAINLY:
+            return None
+        ratio = follows * float(np.std(self.position[:, row]) / np.std(self.asked[:, row]))
+        unit = next((u for u, r in UNITS.items() if abs(ratio / r - 1) < UNIT_TOLERANCE), None)
+        if unit is None and ratio < FARTHER:
+            return None
+        text = f"{self.joints[row]} moves {ratio:.3g} times as far as it is told"
+        text += f": {unit}?" if unit else ""
+        numbers, picture = self.numbers | {"ratio": ratio}, Picture("rad", self._curves(row))
+        return Finding(
+            "joint_order", "fail", text, numbers, "mend unit or scale in the mapping", picture
+        )
 
     def _nearest(self, row: int) -> int:
         return int(np.argmin(self.error[row]))

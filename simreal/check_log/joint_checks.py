@@ -19,6 +19,8 @@ BEYOND = 0.1
 own."""
 NO_SPEED = 100.0
 """rad/s: no joint of a robot that nobody described is thought to turn faster."""
+NO_WAY = 6 * np.pi
+"""rad: no joint that positions command is thought to be sent over three turns; in degrees it is 19."""
 EXPLAINED = 0.6
 """Share of the forces that may be unexplained for another pairing to be believed."""
 SAMPLES = 400
@@ -37,7 +39,7 @@ def position_range(subject: Subject) -> Finding:
     log = subject.log
     if "joint_position" not in log:
         return Finding("position_range", "skip", "no joint_position")
-    faults = [*_beyond_limits(subject), *_too_fast(subject)]
+    faults = [*_beyond_limits(subject), *_too_fast(subject), *_too_far(subject)]
     if faults:
         return faults[0]
     if subject.robot is None:
@@ -88,6 +90,27 @@ def _too_fast(subject: Subject) -> Iterator[Finding]:
                 {"fastest": fastest},
                 "mend the unit in the mapping",
                 Picture("rad/s", {name: (table.time, velocity)}),
+            )
+
+
+def _too_far(subject: Subject) -> Iterator[Finding]:
+    """Servos of a robot that nobody described, which seem to turn several times to and fro."""
+    log = subject.log
+    if subject.robot is not None or "commanded_position" not in log:
+        return
+    table, told = log["joint_position"], log["commanded_position"]
+    for column, name in enumerate(log.joints_of("commanded_position")):
+        if name not in table.names or table.units[table.names.index(name)] != "rad":
+            continue
+        way = min(float(np.ptp(told.values[:, column])), float(np.ptp(table.column(name))))
+        if way > NO_WAY:
+            yield Finding(
+                "position_range",
+                "warn",
+                f"{name} is told to go {way:.4g} rad to and fro, and does: degrees?",
+                {"way": way},
+                "mend the unit in the mapping",
+                Picture("rad", {name: (table.time, table.column(name))}),
             )
 
 

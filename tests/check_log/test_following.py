@@ -6,7 +6,7 @@ import pytest
 from simreal.check_log.clock_checks import clock
 from simreal.check_log.drift_checks import drift
 from simreal.check_log.finding import Finding
-from simreal.check_log.joint_checks import joint_order
+from simreal.check_log.joint_checks import joint_order, position_range
 from simreal.check_log.subject import make_subject
 from simreal.logs.robot_log import Channel, RobotLog
 from simreal.state import FloatArray
@@ -217,3 +217,58 @@ def test_commands_that_end_soon_or_logs_that_are_short_tell_nothing_of_their_clo
         asked = np.sin(2 * np.pi * few[:, None] * [1.0, 2.0])
         log.channels["commanded_position"] = Channel(few, asked, JOINTS, ("rad", "rad"))
         assert "all joints move" not in clock(make_subject(log)).text
+
+
+@pytest.mark.parametrize(("early", "told"), [(0.0, False), (0.15, False), (0.5, True), (0.8, True)])
+def test_commands_that_are_stamped_long_before_their_motion_are_by_another_clock(
+    early: float, told: bool
+) -> None:
+    command = excited(1)
+    time, units = PERIOD * np.arange(len(command)), ("rad", "rad")
+    log = RobotLog("servos", joint_names=JOINTS, actuator_joints={name: name for name in JOINTS})
+    log.channels["joint_position"] = Channel(time, weak_servos(command), JOINTS, units)
+    log.channels["commanded_position"] = Channel(time - early, command, JOINTS, units)
+    finding = clock(make_subject(log))
+    assert finding.text.startswith("all joints move ") == told, finding.text
+    if told:
+        assert finding.verdict == "fail" and finding.blocks
+        assert finding.numbers["behind_s"] == pytest.approx(early + 0.15, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("scale", "unit"), [(180 / np.pi, "positions in degrees"), (np.pi / 180, "commands in degrees")]
+)
+def test_a_joint_in_another_unit_than_its_command_is_named_without_a_robot(
+    scale: float, unit: str
+) -> None:
+    command = excited(0)
+    finding = found(command, weak_servos(command) * [1.0, scale])
+    assert finding.verdict == "fail"
+    assert finding.text.startswith("elbow moves ") and finding.text.endswith(f"{unit}?")
+
+
+def test_a_weak_servo_that_goes_half_as_far_as_it_is_told_is_in_its_unit() -> None:
+    command = excited(0)
+    assert found(command, 0.5 * weak_servos(command)).verdict == "pass"
+
+
+def test_a_servo_that_seems_to_turn_several_times_to_and_fro_is_in_degrees() -> None:
+    command = excited(0)
+    time, joints = PERIOD * np.arange(len(command)), JOINTS
+    for scale, verdict in ((1.0, "pass"), (180 / np.pi, "warn")):
+        log = RobotLog("servos", joint_names=joints, actuator_joints={name: name for name in joints})
+        for name, values in (("joint_position", weak_servos(command)), ("commanded_position", command)):
+            log.channels[name] = Channel(time, scale * values, joints, ("rad", "rad"))
+        assert position_range(make_subject(log)).verdict == verdict
+
+
+def test_a_joint_that_nobody_commands_is_no_pendulum_where_positions_command_others() -> None:
+    command = excited(0)
+    time = PERIOD * np.arange(len(command))
+    log = RobotLog("servos", joint_names=JOINTS, actuator_joints={"x": "x", "y": "y"})
+    log.channels["joint_position"] = Channel(time, weak_servos(command), JOINTS, ("rad", "rad"))
+    log.channels["commanded_position"] = Channel(time, command, ("x", "y"), ("m", "m"))
+    assert drift(make_subject(log)).verdict == "skip"
+    log.actuator_joints = {"a": "shoulder"}
+    log.channels["commanded_position"] = Channel(time, command[:, :1], ("a",), ("rad",))
+    assert drift(make_subject(log)).verdict == "pass"
