@@ -109,8 +109,8 @@ def serve(robot: SimulatedRobot, wire: socket.socket) -> None:
     while True:
         overruns_before = clock.overruns
         clock.wait()
-        if not _take_commands(robot, wire):
-            return
+        # The step that has just passed, by the commands that were there when it began: a state is of the
+        # time that is stamped on it, and no command acts on what is past.
         # Time that this process was not given has passed for the robot all the same.
         for _ in range(min(1 + clock.overruns - overruns_before, LONGEST_GAP_STEPS)):
             state = robot.advance()
@@ -119,8 +119,10 @@ def serve(robot: SimulatedRobot, wire: socket.socket) -> None:
         try:
             wire.send(packet.encode())
         except BlockingIOError:
-            continue  # the controller does not read: a real bus would lose it, too
+            pass  # the controller does not read: a real bus would lose it, too
         except OSError:
+            return
+        if not _take_commands(robot, wire):
             return
 
 

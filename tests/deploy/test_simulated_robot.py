@@ -1,13 +1,15 @@
 """The simulated robot without its process: what it does is a pure function of the commands."""
 
+import socket
+import threading
 from collections.abc import Mapping
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from simreal.deploy.emulators.simulated_robot import SimulatedRobot
-from simreal.deploy.sim_wire import Mode
+from simreal.deploy.emulators.simulated_robot import SimulatedRobot, serve
+from simreal.deploy.sim_wire import LARGEST_PACKET, CommandPacket, Mode
 from simreal.episode_random import EpisodeRandom, episode_seed
 from simreal.errors import UserError
 from simreal.physics.model import compile_model
@@ -50,6 +52,24 @@ def test_what_a_factor_comes_to_is_told() -> None:
 def load_robot_damping() -> float:
     model = compile_model(load_robot("qube"))
     return float(model.dof_damping[model.joint("arm").dofadr[0]])
+
+
+def test_a_command_acts_on_no_step_that_has_passed() -> None:
+    """A state is of the time on its stamp: it shows the step before, and commands the one after."""
+    robot, order = SimulatedRobot("qube", IDEAL, 0), []
+    advance, command = robot.advance, robot.command
+    robot.advance = lambda: order.append("step") or advance()  # type: ignore[method-assign, func-returns-value]
+    robot.command = lambda *given: order.append("command") or command(*given)  # type: ignore[method-assign, func-returns-value]
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    theirs.setblocking(False)
+    ours.send(CommandPacket(0, Mode.FOLLOW, np.array([3.0])).encode())
+    served = threading.Thread(target=serve, args=(robot, theirs))
+    served.start()
+    for _ in range(2):
+        ours.recv(LARGEST_PACKET)
+    ours.close()
+    served.join(timeout=10.0)
+    assert order[0] == "step" and "step" in order[order.index("command") :]
 
 
 def test_without_a_command_it_hangs_still() -> None:
