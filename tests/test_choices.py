@@ -120,6 +120,7 @@ def test_it_is_exported_with_its_choice_and_the_worth_of_each(agent: str, tmp_pa
     assert first.summary.mean_return.value == pytest.approx(second.summary.mean_return.value, rel=1e-6)
 
 
+@pytest.mark.long
 def test_it_flies_and_asks_the_robot_for_nothing_but_its_choices(tmp_path: Path) -> None:
     run = trained("dqn", tmp_path, "action={scale: 4.0, motions: {left: -0.2, right: 0.1}}")
     made, log = export(run, tmp_path / "policy.onnx"), tmp_path / "flight.mcap"

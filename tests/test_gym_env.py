@@ -57,6 +57,7 @@ def test_importing_simreal_imports_no_gymnasium() -> None:
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
+@pytest.mark.long
 def test_every_shipped_experiment_can_be_made() -> None:
     names = [name for name in gymnasium.registry if name.startswith("simreal/")]
     assert NAME in names

@@ -200,6 +200,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, list[str], in
     return run, [row for row in rows if int(row.split(",")[0]) <= cut], cut
 
 
+@pytest.mark.long
 def test_a_fresh_process_gives_the_same_episodes_bit_for_bit(
     killed: tuple[Run, list[str], int], tmp_path: Path
 ) -> None:

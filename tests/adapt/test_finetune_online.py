@@ -146,6 +146,7 @@ def test_what_no_trial_has_shown_to_be_better_is_not_used(
         )
 
 
+@pytest.mark.long
 def test_what_has_been_shown_to_be_better_is_used_and_kept_by_the_gate_until_it_has_passed(
     base: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -269,6 +270,7 @@ tune(Run.open(Path({base!r})), ToyQube(kill_at=150), Path({run!r}), Budget(4.0))
 """
 
 
+@pytest.mark.long
 def test_after_a_kill_the_whole_episode_counts_and_what_was_flown_is_learned_from(
     base: Run, tmp_path: Path
 ) -> None:

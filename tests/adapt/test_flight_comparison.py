@@ -81,6 +81,7 @@ def logs(files: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> 
     return flown(files[0], folder, (0.0, 0.02, 0.04)), flown(files[1], folder, (0.01, 0.03, 0.05))
 
 
+@pytest.mark.long
 def test_actions_tell_who_flew(base: Run, spoilt: Run, logs: Logs, log: RobotLog) -> None:
     for run, own, others in ((base, *logs), (spoilt, *reversed(logs))):
         act, contract = load_candidate(run.path).act, run.contract()

@@ -28,7 +28,7 @@ def test_a_misspelt_day_to_hold_out_is_refused_with_the_nearest(
 ) -> None:
     told: list[str] = []
     with pytest.raises(UserError, match=r"^--hold-out 2021-04-41: did you mean '2021-04-14'\?"):
-        figures(logs, ("2021-04-14", "2021-04-41"), told.append)
+        figures(logs, ("2021-04-14", "2021-04-41"), told.append, ())
     assert not told
 
 

@@ -255,7 +255,7 @@ def test_a_weak_servo_that_goes_half_as_far_as_it_is_told_is_in_its_unit() -> No
 def test_a_servo_that_seems_to_turn_several_times_to_and_fro_is_in_degrees() -> None:
     command = excited(0)
     time, joints = PERIOD * np.arange(len(command)), JOINTS
-    for scale, verdict in ((1.0, "pass"), (180 / np.pi, "warn")):
+    for scale, verdict in ((1.0, "skip"), (180 / np.pi, "warn")):
         log = RobotLog("servos", joint_names=joints, actuator_joints={name: name for name in joints})
         for name, values in (("joint_position", weak_servos(command)), ("commanded_position", command)):
             log.channels[name] = Channel(time, scale * values, joints, ("rad", "rad"))

@@ -86,6 +86,7 @@ def test_a_wire_that_lies_or_falls_silent_is_a_fault_with_its_reason(
     assert events[-1] == f"fault: {outcome.fault}"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "fault",
     ["delayed", "out of order", pytest.param("duplicated", marks=pytest.mark.long)],
@@ -125,6 +126,7 @@ def test_a_robot_whose_joints_stand_in_another_order_is_refused(
     assert {line["mode"] for line in _commands(tmp_path / "record")} <= {"OFF"}
 
 
+@pytest.mark.long
 def test_a_policy_of_maximal_bang_bang_stays_within_all_limits(
     policy_file: WriteFile, tmp_path: Path
 ) -> None:

@@ -258,6 +258,7 @@ def _ride(
     return outcome, read_messages(log)
 
 
+@pytest.mark.long
 def test_who_follows_velocities_is_asked_for_none_before_the_end(
     policy_file: WriteFile, contract: Any, witnessed_driver: MakeDriver, tmp_path: Path
 ) -> None:
@@ -315,6 +316,7 @@ def test_the_first_ctrl_c_brings_to_a_stand_and_the_second_lets_go_at_once(
     assert 20 < len(driver.targets) < 60 and driver.left_off
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["button", "policy"])
 def test_nobody_comes_to_a_stand_after_a_fault(
     policy_file: WriteFile, contract: Any, witnessed_driver: MakeDriver, tmp_path: Path, how: str

@@ -340,6 +340,7 @@ def test_preflight_of_the_qube_on_the_command_line(
     assert f"verdict: {found['verdict']}".split()[:2] == done.output.splitlines()[-1].split()[:2]
 
 
+@pytest.mark.long
 def test_a_robot_beyond_its_bounds_fails(
     policy_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -360,6 +361,7 @@ def test_a_robot_beyond_its_bounds_fails(
     assert "pass: bounds: " in CliRunner().invoke(cli, arguments).output
 
 
+@pytest.mark.long
 def test_a_report_that_cannot_be_written_costs_nobody_the_verdict(
     policy_file: Callable[..., Path], tmp_path: Path
 ) -> None:

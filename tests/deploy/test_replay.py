@@ -375,6 +375,7 @@ def test_a_flight_of_a_random_policy_replays_bit_for_bit(
     assert json.dumps(dataclasses.asdict(found))
 
 
+@pytest.mark.long
 def test_a_flight_of_the_walking_policy_replays_bit_for_bit(tmp_path: Path) -> None:
     policy = load_policy("go2_velocity")
     path = tmp_path / "flight.mcap"

@@ -107,6 +107,7 @@ def test_a_log_with_nothing_but_pushes_is_refused(link: Robot, record: Record) -
         fit_model(Setup(link), [recording], [read_asked("mass")], Cutting(0.5))
 
 
+@pytest.mark.long
 def test_identification_says_where_something_pushed(link: Robot, record: Record) -> None:
     truth = {"joint_damping": 1.5}
     logs = [

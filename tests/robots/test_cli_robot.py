@@ -36,7 +36,7 @@ def test_errors_are_told_and_nothing_is_written(own_folder: Path, write_arm) -> 
     assert [each["severity"] for each in found["findings"]] == ["error"]
     told = run("robot", "add", path, "--name", "their_arm")
     assert "nothing was written" in told.output
-    assert "1 errors, 0 warnings" in told.output
+    assert "1 error, 0 warnings" in told.output
 
 
 @pytest.mark.parametrize("name", ["so101", "qube", "go2"])

@@ -96,6 +96,7 @@ def test_an_excitation_is_a_recording_of_commands_and_measurements() -> None:
     assert not flight.fell
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("arm", ["online", "recurrent"])
 @pytest.mark.usefixtures("small")
 def test_a_policy_that_remembers_is_trained_and_judged(arm: str, tmp_path: Path) -> None:
@@ -187,6 +188,7 @@ def test_a_finetuning_that_was_killed_before_its_first_checkpoint_begins_anew(
     assert make(job, told.append).run.path == again.path and not told  # nothing is done twice
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("names", STILLBORN)
 @pytest.mark.usefixtures("small")
 def test_learning_on_the_robot_that_was_killed_before_it_began_begins_anew(
@@ -201,6 +203,7 @@ def test_learning_on_the_robot_that_was_killed_before_it_began_begins_anew(
     assert 297.0 < make(job, print).robot_seconds <= 300.0
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("small")
 def test_a_policy_of_the_identified_posterior_learns_on_the_robot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -418,6 +421,7 @@ def test_an_arm_without_a_limit_goes_on_from_robots_that_cover_nothing(
     assert made.notes == ()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("small")
 def test_the_arm_that_learns_on_the_robot_counts_all_of_its_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -434,6 +438,7 @@ def test_the_arm_that_learns_on_the_robot_counts_all_of_its_time(
     assert do(job, 4, lambda text: None) == found
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("small")
 def test_the_robot_decides_between_a_policy_and_what_it_was_adapted_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
