@@ -233,9 +233,8 @@ def _goes_on(run: Run) -> bool:
     """Whether there is something to go on from; if not, the run begins anew."""
     if run.has_checkpoint:
         return True
-    if (
-        run.facts().adapted is not None
-    ):  # it begins from another policy, which only its own command knows
+    if run.facts().adapted is not None:
+        # It begins from another policy, which only its own command knows.
         raise UserError(
             f"{run.path}: no checkpoint in it yet, and it is to begin from another run's policy: "
             "delete the folder, and give the command that made it again"

@@ -113,14 +113,8 @@ def late_commands(subject: Subject) -> Finding | None:
     ahead = seconds_ahead(subject)
     if ahead is None:
         return None
-    return Finding(
-        "clock",
-        "fail",
-        f"all joints move {ahead:.2g} s before they are told: two clocks, or commands stamped late",
-        {"ahead_s": ahead},
-        "stamp commands where they are sent, by the clock that stamps measurements",
-        blocks=True,
-    )
+    text = f"all joints move {ahead:.2g} s before they are told: two clocks, or commands stamped late"
+    return _stamped_apart(text, {"ahead_s": ahead})
 
 
 def _early_commands(subject: Subject) -> Finding | None:
@@ -128,15 +122,16 @@ def _early_commands(subject: Subject) -> Finding | None:
     behind = seconds_behind(subject)
     if behind is None:
         return None
-    return Finding(
-        "clock",
-        "fail",
+    text = (
         f"all joints move {behind:.2g} s after they are told: two clocks, or commands that wait in a "
-        "queue after they are stamped",
-        {"behind_s": behind},
-        "stamp commands where they are sent, by the clock that stamps measurements",
-        blocks=True,
+        "queue after they are stamped"
     )
+    return _stamped_apart(text, {"behind_s": behind})
+
+
+def _stamped_apart(text: str, numbers: dict[str, float]) -> Finding:
+    advice = "stamp commands where they are sent, by the clock that stamps measurements"
+    return Finding("clock", "fail", text, numbers, advice, blocks=True)
 
 
 def _jump(subject: Subject) -> Finding | None:

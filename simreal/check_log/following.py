@@ -67,39 +67,21 @@ def seconds_ahead(subject: Subject) -> float | None:
     No robot does: then commands are stamped by another clock, or where they arrive.
     """
     pairs = _pairs(subject.log)
-    if pairs is None or not pairs.moved.any() or len(pairs.time) < 50:
+    if pairs is None or not pairs.tells:
         return None
     leads = pairs.shifts()
-    if len(leads) == 0:
-        return None
-    alike = pairs.shifted(leads)
-    best, alike = leads[alike.argmax(axis=0)][pairs.moved], alike.max(axis=0)[pairs.moved]
-    # Of either sign, and as much later: what repeats itself, or turns the other way, looks alike ahead.
-    before = np.abs(pairs.shifted(-np.append(0.0, leads))).max(axis=0)[pairs.moved]
-    ahead, behind = (np.maximum(ALIKE, 1.0 - each**2) for each in (alike, before))
-    if not alike.min() >= PLAINLY or (ahead > CLEARLY * behind).any():
-        return None
-    return float(np.median(best)) if np.ptp(best) < LATEST else None
+    return pairs.shift_of_all(leads, -np.append(0.0, leads))
 
 
 def seconds_behind(subject: Subject) -> float | None:
     """How long after their commands all joints move alike, in s; None if no longer than servos take."""
     pairs = _pairs(subject.log)
-    if pairs is None or not pairs.moved.any() or len(pairs.time) < 50:
+    if pairs is None or not pairs.tells:
         return None
     leads = pairs.shifts()
-    late = leads[leads > LATEST]
-    if len(late) == 0:
-        return None
-    alike = pairs.shifted(-late)
-    best, alike = late[alike.argmax(axis=0)][pairs.moved], alike.max(axis=0)[pairs.moved]
-    # Of either sign, and ahead: what repeats itself looks alike there, too.
     sooner = np.concatenate([-np.linspace(0.0, LATEST, LAGS), leads])
-    before = np.abs(pairs.shifted(sooner)).max(axis=0)[pairs.moved]
-    behind, otherwise = (np.maximum(ALIKE, 1.0 - each**2) for each in (alike, before))
-    if not alike.min() >= PLAINLY or (behind > CLEARLY * otherwise).any():
-        return None
-    return float(np.median(best)) if np.ptp(best) < LATEST else None
+    ahead = pairs.shift_of_all(-leads[leads > LATEST], sooner)
+    return None if ahead is None else -ahead
 
 
 @dataclass(frozen=True)
@@ -158,6 +140,29 @@ class _Pairs:
         motion = _standard(self.position[rows]) / max(1, int(rows.sum()))
         later = (self.log.at("commanded_position", self.time[rows] + lead, hold=True) for lead in leads)
         return np.array([np.sum(motion * _standard(each), axis=0) for each in later])
+
+    @property
+    def tells(self) -> bool:
+        """Whether enough moves for long enough to compare times."""
+        return bool(self.moved.any()) and len(self.time) >= 50
+
+    def shift_of_all(self, leads: FloatArray, others: FloatArray) -> float | None:
+        """The lead, s, at which all joints that move are like their commands, if there is one.
+
+        Args:
+            leads: (n,) that are asked for; there may be none.
+            others: (m,) at which they must be less so, of either sign: what repeats itself, or turns the
+                other way, is as much alike there.
+        """
+        if len(leads) == 0:
+            return None
+        alike = self.shifted(leads)
+        best, alike = leads[alike.argmax(axis=0)][self.moved], alike.max(axis=0)[self.moved]
+        elsewhere = np.abs(self.shifted(others)).max(axis=0)[self.moved]
+        there, otherwise = (np.maximum(ALIKE, 1.0 - each**2) for each in (alike, elsewhere))
+        if not alike.min() >= PLAINLY or (there > CLEARLY * otherwise).any():
+            return None
+        return float(np.median(best)) if np.ptp(best) < LATEST else None
 
     @cached_property
     def _resemblance(self) -> FloatArray:

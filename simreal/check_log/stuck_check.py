@@ -89,13 +89,14 @@ def _stops_of(subject: Subject, joint: str) -> Iterator[_Stop]:
     if len(time) < 10 * FEWEST or joint in subject.stuck:
         return
     firsts, lasts = _runs(position)
-    usual = _usual_change(position, firsts, lasts)
-    least = max(ELSEWHERE * float(np.ptp(position)), QUANTA * quantum_of(position))
+    quantum, step = quantum_of(position), float(np.median(np.diff(time)))
+    usual = max(_usual_change(position, firsts, lasts), 2 * quantum)
+    least = max(ELSEWHERE * float(np.ptp(position)), QUANTA * quantum)
     for first, last in zip(firsts, lasts, strict=True):
         seconds = float(time[last] - time[first])
         if seconds < SHORTEST:
             continue
-        why = _leap(subject, joint, last, usual)
+        why = _leap(subject, joint, last, step, usual, QUANTA * quantum)
         if not why and position[first] not in (position.min(), position.max()):
             # At an extreme it may be at its stop, or cut off.
             why = _goes_on(subject, joint, first, last, least) or _told(
@@ -119,20 +120,27 @@ def _usual_change(position: FloatArray, firsts: Rows, lasts: Rows) -> float:
     beside = np.concatenate([edge + shift for edge in (firsts, lasts) for shift in range(-2, 2)])
     free = np.delete(changes, np.unique(beside[(beside >= 0) & (beside < len(changes))]))
     free = free[free > 0]
-    usual = float(np.quantile(free, 0.99)) if len(free) else np.inf
-    return max(usual, 2 * quantum_of(position))
+    return float(np.quantile(free, 0.99)) if len(free) else np.inf
 
 
-def _leap(subject: Subject, joint: str, last: int, usual: float) -> str:
-    """That a joint leaves its rest as none can that starts from it; empty if it does not."""
+def _leap(subject: Subject, joint: str, last: int, step: float, usual: float, highest: float) -> str:
+    """That a joint leaves its rest as none can that starts from it; empty if it does not.
+
+    Args:
+        subject: the log.
+        joint: name.
+        last: row of the rest.
+        step: usual one of time, s.
+        usual: change of the joint's step, rad.
+        highest: leap of an encoder that misses counts, rad.
+    """
     table = subject.log["joint_position"]
     time, position = table.time, table.column(joint)
-    step = float(np.median(np.diff(time)))
     # Across a gap a joint may go as far as it likes.
     if last + 2 >= len(time) or step > SLOWEST_LOG or time[last + 1] - time[last] > 2 * step:
         return ""
     leap, then = np.diff(position[last : last + 3])
-    far = abs(leap) > max(QUANTA * quantum_of(position), FASTER * abs(then))
+    far = abs(leap) > max(highest, FASTER * abs(then))
     if (
         not far
         or abs(leap - then) < SUDDEN * usual

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from simreal.contract import RobotDescription
 from simreal.randomization.world import World
 
 Scale = Literal["one", "travel", "torque", "stiffness", "inertia"]
@@ -46,11 +47,6 @@ class JointSize:
         return 1.0
 
     @cached_property
-    def slides(self) -> bool:
-        """Whether it slides, and does not turn."""
-        return next(each.unit == "m" for each in self.world.robot.joints if each.name == self.joint)
-
-    @cached_property
     def travel(self) -> float:
         """What stands for a radian; of a slide, in m, the share of its way that one is of a turn."""
         return _travel(self.world, self.joint)
@@ -77,10 +73,10 @@ class JointSize:
         return float(model.dof_M0[place] - model.dof_armature[place])
 
 
-def joint_of(world: World, part: str) -> str:
+def joint_of(robot: RobotDescription, part: str) -> str:
     """The joint that a part is, or drives."""
-    driven = (each.joint for each in world.robot.actuators if each.name == part)
-    return part if part in world.robot.joint_names else next(driven)
+    driven = (each.joint for each in robot.actuators if each.name == part)
+    return part if part in robot.joint_names else next(driven)
 
 
 def _travel(world: World, joint: str) -> float:

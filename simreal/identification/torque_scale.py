@@ -48,12 +48,12 @@ def torque_scales(found: Identification) -> list[TorqueScale]:
     unknowns = found.best.fitted.simulator.unknowns
     if any(parameter_of(each.name) in MASSES for each in unknowns):
         return []
-    world = found.setup.world(1, {})
+    robot = found.setup.robot.description
     by_joint: dict[str, list[int]] = {}
     for place, each in enumerate(unknowns):
         if parameter_of(each.name) in (*DRIVES, *PASSIVE) and each.operation == "scale":
             for column in each.columns:
-                by_joint.setdefault(joint_of(world, split_column(column)[1]), []).append(place)
+                by_joint.setdefault(joint_of(robot, split_column(column)[1]), []).append(place)
     values, deviations = found.best.fitted.fit.values, found.deviations
     scales = (
         _common(joint, [(unknowns[i], float(values[i]), float(deviations[i])) for i in places])

@@ -389,7 +389,7 @@ def _size(column: str, world: World) -> float:
     """By what absolute bounds of a column grow or shrink with its joint."""
     name, part = split_column(column)
     grows = REACH[name].grows
-    return 1.0 if grows == "one" else JointSize(world, joint_of(world, part)).of(grows)
+    return 1.0 if grows == "one" else JointSize(world, joint_of(world.robot, part)).of(grows)
 
 
 def specification(unknowns: Sequence[Unknown]) -> dict[str, ParameterConfig]:
