@@ -99,7 +99,10 @@ def trained(agent: str, folder: Path, *more: str) -> Run:
     return run
 
 
-@pytest.mark.parametrize("agent", TINY)
+@pytest.mark.parametrize(
+    "agent",
+    ["rainbow", *(pytest.param(name, marks=pytest.mark.long) for name in ("ppo", "dqn", "qrdqn"))],
+)
 def test_it_is_exported_with_its_choice_and_the_worth_of_each(agent: str, tmp_path: Path) -> None:
     run = trained(agent, tmp_path)
     made = export(run, tmp_path / "policy.onnx")

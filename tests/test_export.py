@@ -34,7 +34,7 @@ TINY = {
 }
 
 
-@pytest.fixture(scope="module", params=sorted(TINY))
+@pytest.fixture(scope="module", params=["ppo", "sac", pytest.param("td3", marks=pytest.mark.long)])
 def exported(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Run, Exported]:
@@ -177,6 +177,7 @@ def test_a_place_that_cannot_be_written_is_a_readable_error(run: Run, tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_a_policy_of_a_training_that_goes_on_is_exported_with_a_note(run: Run, tmp_path: Path) -> None:
     still = Run(shutil.copytree(run.path, tmp_path / "run"))
     with still.changing_facts() as facts:

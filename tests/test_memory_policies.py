@@ -51,7 +51,7 @@ def begin(path: Path, kind: str, steps: int = 512) -> Run:
     return start_run(load_experiment("qube_swingup", overrides), 4, path)
 
 
-@pytest.fixture(scope="module", params=sorted(TINY))
+@pytest.fixture(scope="module", params=["rma", pytest.param("recurrent", marks=pytest.mark.long)])
 def made(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str, Run, Exported]:

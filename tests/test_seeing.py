@@ -49,6 +49,7 @@ def policy(trained: tuple[Run, Exported]) -> Policy:
     return load_policy(trained[1].path)
 
 
+@pytest.mark.long
 def test_graph_and_agent_agree_on_images(trained: tuple[Run, Exported], policy: Policy) -> None:
     run, result = trained
     assert result.parity <= 1e-4

@@ -158,6 +158,7 @@ def of_biases(hold_arm: None) -> Sensitivity:
     return analyse(Candidate("servo", servo, experiment(BIASES)), episodes=32, points=3, seed=2)
 
 
+@pytest.mark.long
 def test_a_pair_that_fails_together_stands_out(of_biases: Sensitivity) -> None:
     assert {sweep.column.name for sweep in of_biases.sweeps[:2]} == {"a[arm]", "b[arm]"}
     # In the unit square, a share d of b fails with a = 1, and the triangle of d * d / 2 in all.
@@ -377,6 +378,7 @@ def test_it_tells_how_far_it_is() -> None:
     assert done[-1] == totals[-1]
 
 
+@pytest.mark.long
 def test_what_is_known_grows_until_it_is_complete(of_latency: Sensitivity) -> None:
     candidate = Candidate("servo", servo, experiment(LATENCY))
     known = list(stages(candidate, 16, 5, 1))
@@ -389,6 +391,7 @@ def test_what_is_known_grows_until_it_is_complete(of_latency: Sensitivity) -> No
     assert as_json(known[-1]) == as_json(of_latency)
 
 
+@pytest.mark.long
 def test_an_interrupted_analysis_prints_and_writes_what_is_known(
     run_and_policy: tuple[Path, Path],
     tmp_path: Path,

@@ -169,7 +169,18 @@ def test_each_episode_is_recorded_with_its_seed_and_draw(tmp_path: Path) -> None
         assert (int(row["length"]) == 20) >= (row["ended_by"] == "time_limit")
 
 
-@pytest.mark.parametrize("agent", ["ppo", "recurrent_ppo", "sac", "td3", "dqn", "rainbow", "qrdqn"])
+@pytest.mark.parametrize(
+    "agent",
+    [
+        "ppo",
+        pytest.param("recurrent_ppo", marks=pytest.mark.long),
+        "sac",
+        pytest.param("td3", marks=pytest.mark.long),
+        pytest.param("dqn", marks=pytest.mark.long),
+        "rainbow",
+        pytest.param("qrdqn", marks=pytest.mark.long),
+    ],
+)
 def test_the_same_seed_gives_the_same_episodes_bit_for_bit(agent: str, tmp_path: Path) -> None:
     runs = [begin(tmp_path / str(n), agent, 400, seed) for n, seed in enumerate((1, 1, 2))]
     for run in runs:
@@ -425,6 +436,7 @@ except Exception as error:
 """
 
 
+@pytest.mark.long
 def test_a_full_disk_ends_it_in_one_message_and_with_the_last_checkpoint(tmp_path: Path) -> None:
     """Whichever file is the first that does not fit."""
     run = begin(tmp_path / "run", steps=FOR_EVER)

@@ -119,7 +119,7 @@ def trained(loss: str | None, seed: int = 0) -> tuple[float, float]:
     of_head = torch.optim.Adam(head.parameters(), 3e-3)
     alone = torch.optim.Adam(encoder.parameters(), 3e-3)
     for update in range(600):
-        simulated, _, meaning = domains(256, 100 + update)
+        simulated, _, meaning = domains(128, 100 + update)
         task = ((head(encoder(simulated)) - meaning) ** 2).mean()
         of_head.zero_grad()
         if loss is None:

@@ -40,7 +40,7 @@ QUICK = OfflineConfig(updates=300, batch_size=64)
 STEPS = 900
 
 
-@pytest.fixture(scope="module", params=["ppo", "td3"])
+@pytest.fixture(scope="module", params=[pytest.param("ppo", marks=pytest.mark.long), "td3"])
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
     tiny = {
         "ppo": [

@@ -194,6 +194,7 @@ def test_a_robot_that_was_not_there_yet_costs_nothing(base: Run, tmp_path: Path)
     assert tune(base, driver, tmp_path / "run", Budget(1.5)).ledger.episodes[0].number == 0
 
 
+@pytest.mark.long
 def test_a_wrong_parameter_of_the_driver_leaves_no_new_folder_and_takes_none_away(
     base: Run, tmp_path: Path
 ) -> None:
@@ -294,6 +295,7 @@ def test_after_a_kill_the_whole_episode_counts_and_what_was_flown_is_learned_fro
     assert part is not None and 20 < len(part) < 60
 
 
+@pytest.mark.long
 def test_falls_stop_it_and_narrow_the_bounds(base: Run, tmp_path: Path) -> None:
     found = tune(base, ToyQube(push=200.0), tmp_path / "run", Budget(60.0), more=("base_every=2",))
     episodes = found.ledger.episodes

@@ -67,6 +67,7 @@ def cost(actor: Actor) -> float:
     return total
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("algorithm", ["td3_bc", "iql"])
 def test_both_go_home_and_the_logs_support_a_step_of_it(algorithm: str) -> None:
     data, actor = recorded(0.5), still()

@@ -45,7 +45,14 @@ def make(name: str) -> tuple[Any, SimrealVecEnv]:
     return build_agent(experiment.agent_config, env, 0), env
 
 
-@pytest.fixture(scope="module", params=AGENTS)
+@pytest.fixture(
+    scope="module",
+    params=[
+        "sac",
+        "rainbow",
+        *(pytest.param(name, marks=pytest.mark.long) for name in ("td3", "dqn", "qrdqn")),
+    ],
+)
 def learned(request: pytest.FixtureRequest) -> tuple[str, Any, SimrealVecEnv]:
     agent, env = make(request.param)
     before = {name: each.clone() for name, each in agent.policy.state_dict().items()}

@@ -93,7 +93,7 @@ def test_what_does_not_fit_is_refused(donor: Path, tmp_path: Path) -> None:
         load_experiment("qube_swingup", [given])
 
 
-@pytest.mark.parametrize("agent", ["ppo", "dqn"])
+@pytest.mark.parametrize("agent", ["ppo", pytest.param("dqn", marks=pytest.mark.long)])
 def test_alignment_and_policy_shape_one_encoder(agent: str) -> None:
     """Real images are here simulated ones, darker and in other colours."""
     overrides, discrete = (OF_PPO, "") if agent == "ppo" else (OF_DQN, "_discrete")

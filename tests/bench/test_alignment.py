@@ -35,6 +35,7 @@ def found(plan: Plan) -> dict[str, Any]:
     return with_and_without(plan, [3])
 
 
+@pytest.mark.long
 def test_arms_are_trained_and_judged(found: dict[str, Any]) -> None:
     [seed] = found["seeds"]
     assert set(seed["arms"]) == {"without", "adversarial"}

@@ -1,6 +1,9 @@
+import pytest
+
 from simreal.bench.cameras import camera_speed
 
 
+@pytest.mark.long
 def test_each_way_to_an_image_is_timed() -> None:
     """Which one is faster, a test on a shared machine cannot say."""
     found = camera_speed("so101_reach_pixels", 16, 32, 1)

@@ -35,6 +35,7 @@ def test_the_interquartile_mean_leaves_out_the_ends() -> None:
     assert interquartile(np.array([0.3])) == {"value": 0.3, "low": None, "high": None}
 
 
+@pytest.mark.long
 def test_a_comparison_trains_judges_and_goes_on_where_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

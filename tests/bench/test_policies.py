@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 import torch
 
 from simreal.bench.environment import environment_speed
@@ -40,6 +41,7 @@ def test_parity_compares_agent_and_file(run_and_policy: tuple[Path, Path]) -> No
     json.dumps(found, allow_nan=False)
 
 
+@pytest.mark.long
 def test_parity_of_a_policy_that_chooses_is_that_of_what_it_thinks_choices_worth(tmp_path: Path) -> None:
     tiny = ["agent=dqn", "dqn.simulations=8", "dqn.learning_starts=16", "dqn.hidden_layers=[8]"]
     experiment = load_experiment("qube_swingup_discrete", [*tiny, "episode_length=0.3"])

@@ -301,7 +301,7 @@ def test_a_mistake_is_answered_with_what_is_meant(
     [
         ["-o", "ppo.simulations=2147483647"],
         ["-o", "agent=sac", "-o", "sac.replay_size=1000000000000000"],
-        ["-o", "agent=recurrent_ppo", "-o", "recurrent_ppo.memory=1000000000"],
+        ["-o", "agent=recurrent_ppo", "-o", "recurrent_ppo.memory=100000000000000"],
     ],
     ids=["simulations", "replay", "networks"],
 )

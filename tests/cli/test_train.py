@@ -52,7 +52,15 @@ def test_who_interrupts_a_training_is_told_how_to_go_on(capsys: pytest.CaptureFi
     assert said == "interrupted; go on with: simreal train --resume --run runs/mine\n"
 
 
-@pytest.mark.parametrize(("coverage", "told"), [(None, None), (0.9, None), (0.897, 89), (0.2, 20)])
+@pytest.mark.parametrize(
+    ("coverage", "told"),
+    [
+        pytest.param(None, None, marks=pytest.mark.long),
+        (0.9, None),
+        pytest.param(0.897, 89, marks=pytest.mark.long),
+        (0.2, 20),
+    ],
+)
 def test_robots_that_do_not_cover_the_real_one_are_told_before_they_are_trained_on(
     tmp_path: Path, coverage: float | None, told: int | None
 ) -> None:

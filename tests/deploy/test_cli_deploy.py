@@ -185,6 +185,7 @@ def test_a_wrong_option_is_one_message(
     assert "Traceback" not in error
 
 
+@pytest.mark.long
 def test_a_processor_beyond_all_numbers_is_one_that_is_not_there(
     policy_file: WriteFile, simreal: Simreal
 ) -> None:
@@ -233,6 +234,7 @@ def test_deploy_prints_percentiles_for_people(policy_file: WriteFile, simreal: S
         assert word in output
 
 
+@pytest.mark.long
 def test_the_share_of_overruns_is_of_the_loop_s_periods(
     policy_file: WriteFile, simreal: Simreal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -270,6 +272,7 @@ def _fill_the_disk() -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.long
 def test_a_disk_that_is_full_is_named_and_the_flight_keeps_its_result(
     policy_file: WriteFile, simreal: Simreal
 ) -> None:
@@ -342,7 +345,7 @@ def test_of_a_policy_that_never_acted_there_are_no_figures(
     assert output.splitlines()[1:] == told
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_a_signal_ends_a_flight_by_its_own_stop_sequence(policy_file: WriteFile, number: int) -> None:
     process, robot, log = _deploying(policy_file(), "--json")
     # As the terminal does it: to every process of the group.

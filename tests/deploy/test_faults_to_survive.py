@@ -70,9 +70,14 @@ def _fly(
 @pytest.mark.parametrize(
     ("fault", "attributes", "checks"),
     [
-        ("frozen", {"bias": 0.05, "gain": -2.0}, {"inconsistent_state", "frozen_state"}),
+        pytest.param(
+            "frozen",
+            {"bias": 0.05, "gain": -2.0},
+            {"inconsistent_state", "frozen_state"},
+            marks=pytest.mark.long,
+        ),
         ("nan", {"bias": 0.05, "gain": -0.3}, {"not_a_number"}),
-        ("mute", {"bias": 0.05, "gain": -0.3}, {"stale_state"}),
+        pytest.param("mute", {"bias": 0.05, "gain": -0.3}, {"stale_state"}, marks=pytest.mark.long),
         ("killed", {"bias": 0.05, "gain": -0.3}, {"lost_driver", "stale_state"}),
         ("sign flipped", {"bias": 0.05, "gain": -0.9}, {"joint_position", "inconsistent_state"}),
     ],
@@ -89,7 +94,11 @@ def test_a_wire_that_lies_or_falls_silent_is_a_fault_with_its_reason(
 @pytest.mark.long
 @pytest.mark.parametrize(
     "fault",
-    ["delayed", "out of order", pytest.param("duplicated", marks=pytest.mark.long)],
+    [
+        pytest.param("delayed", marks=pytest.mark.long),
+        "out of order",
+        pytest.param("duplicated", marks=pytest.mark.long),
+    ],
 )
 def test_a_wire_that_is_slow_or_confused_is_survived(
     policy_file: WriteFile, tmp_path: Path, fault: str
@@ -208,12 +217,16 @@ def test_a_control_process_that_stands_still_for_300_ms_does_not_go_on(
     gaps = np.diff([line["at"] for line in commands])
     stopped = int(np.argmax(gaps))
     assert gaps[stopped] > 0.25
-    assert {line["mode"] for line in commands[stopped + 1 :]} <= REACTIONS
+    after = [line["mode"] for line in commands[stopped + 1 :]]
+    # One may have been made before the process was stopped, and was not yet sent.
+    assert set(after[1:]) <= REACTIONS
+    assert after[1:] or after[0] in REACTIONS
     event = read_messages(tmp_path / "flight.mcap").events()[-1]
     assert event.startswith("fault: ")
     assert "did not come to its control loop" in event or "ms old" in event
 
 
+@pytest.mark.long
 def test_a_disk_that_fills_up_in_mid_flight_is_told_and_the_flight_goes_on(
     policy_file: WriteFile, tmp_path: Path
 ) -> None:
@@ -247,6 +260,7 @@ def test_a_log_in_a_folder_that_may_not_be_written_is_refused_before_anything_mo
     assert {line["mode"] for line in _commands(tmp_path / "record")} <= {"OFF"}
 
 
+@pytest.mark.long
 def test_a_clock_that_is_set_during_a_run_changes_nothing(
     policy_file: WriteFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

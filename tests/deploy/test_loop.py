@@ -77,7 +77,7 @@ def test_a_flight_for_a_duration_is_logged_as_it_was(
     np.testing.assert_allclose((deadlines - deadlines[0] + 5.0) % 10.0, 5.0, atol=1e-2)
 
 
-@pytest.mark.parametrize("value", ["nan", "inf"])
+@pytest.mark.parametrize("value", ["nan", pytest.param("inf", marks=pytest.mark.long)])
 def test_a_policy_that_gives_no_number_is_a_fault_and_nothing_of_it_is_sent(
     policy_file: WriteFile, driver: Any, tmp_path: Path, value: str
 ) -> None:

@@ -56,7 +56,7 @@ class Person:
         self.closed = True
 
 
-@pytest.mark.parametrize("between", ["hold", "interpolate"])
+@pytest.mark.parametrize("between", [pytest.param("hold", marks=pytest.mark.long), "interpolate"])
 def test_a_driver_may_be_told_more_often_than_the_policy_acts(
     policy_file: WriteFile, witnessed_driver: MakeDriver, tmp_path: Path, between: Any
 ) -> None:
@@ -189,7 +189,11 @@ def test_clearing_forgets_what_the_robot_had_reported_but_not_what_it_still_repo
 
 @pytest.mark.parametrize(
     ("on_overrun", "ended_by", "check"),
-    [("continue", "duration", None), ("stop", "fault", "overrun"), ("hold", "duration", None)],
+    [
+        pytest.param("continue", "duration", None, marks=pytest.mark.long),
+        ("stop", "fault", "overrun"),
+        ("hold", "duration", None),
+    ],
 )
 def test_what_follows_an_overrun_can_be_chosen(
     policy_file: WriteFile,
@@ -278,7 +282,14 @@ def test_who_follows_velocities_is_asked_for_none_before_the_end(
     assert len(driver.targets) == len(asked) and driver.left_off
 
 
-@pytest.mark.parametrize("how", ["button", "fault", "end"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param("button", marks=pytest.mark.long),
+        "fault",
+        pytest.param("end", marks=pytest.mark.long),
+    ],
+)
 def test_while_it_comes_to_a_stand_everything_else_ends_it_at_once(
     policy_file: WriteFile, contract: Any, witnessed_driver: MakeDriver, tmp_path: Path, how: str
 ) -> None:

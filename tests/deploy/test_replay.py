@@ -336,7 +336,7 @@ def test_a_log_cut_anywhere_replays_as_far_as_it_is_whole(policy: Policy, tmp_pa
     assert len(seen) > 2
 
 
-@pytest.mark.parametrize("value", ["nan", "inf"])
+@pytest.mark.parametrize("value", ["nan", pytest.param("inf", marks=pytest.mark.long)])
 def test_a_flight_that_a_policy_without_numbers_ended_replays(
     policy_file: Callable[..., Path], tmp_path: Path, value: str
 ) -> None:
@@ -348,7 +348,8 @@ def test_a_flight_that_a_policy_without_numbers_ended_replays(
 
 
 @pytest.mark.parametrize(
-    ("robot", "driver", "seconds"), [("qube", "sim:encoder_noise=0.01", 1.0), ("so101", "sim", 0.6)]
+    ("robot", "driver", "seconds"),
+    [("qube", "sim:encoder_noise=0.01", 1.0), pytest.param("so101", "sim", 0.6, marks=pytest.mark.long)],
 )
 def test_a_flight_of_a_random_policy_replays_bit_for_bit(
     tmp_path: Path, robot: str, driver: str, seconds: float

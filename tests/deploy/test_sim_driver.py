@@ -176,6 +176,7 @@ def test_before_and_after_its_connection_a_driver_says_that_it_has_none() -> Non
     assert driver.process.poll() == 0
 
 
+@pytest.mark.long
 def test_a_driver_that_connects_again_hears_the_new_robot() -> None:
     """As each episode of learning on it does; of the new one, all was taken for overtaken."""
     driver = SimDriver("qube", {})

@@ -68,6 +68,7 @@ def test_from_logs_to_a_randomization(files: list[str], tmp_path: Path) -> None:
     assert "by each second of a prediction" in result.output
 
 
+@pytest.mark.long
 def test_where_the_model_as_it_is_predicts_as_well_nothing_is_written(tmp_path: Path) -> None:
     files = recorded(tmp_path, np.ones(2))
     output, report = tmp_path / "identified.yaml", tmp_path / "report.html"
@@ -121,6 +122,7 @@ def test_a_log_that_is_given_twice_is_refused(files: list[str], tmp_path: Path) 
     assert str(result.exception).startswith(f"{again}: the same content as {files[3]}")
 
 
+@pytest.mark.long
 def test_logs_that_tell_too_little_are_said_so_first_and_what_to_record(
     files: list[str], tmp_path: Path
 ) -> None:
@@ -138,6 +140,7 @@ def test_logs_that_tell_too_little_are_said_so_first_and_what_to_record(
     assert "widening, trial 1 of at most 9" in result.output
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("coverage", "enough"), [(0.2, False), (0.5, False), (0.7, True)])
 def test_robots_that_finetune_refuses_are_recommended_to_nobody(
     files: list[str],

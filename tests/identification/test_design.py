@@ -51,6 +51,7 @@ def test_a_design_for_servos_is_one_that_the_loop_plays(tmp_path: Path) -> None:
     assert (speeds > 0.4 * limits).any()  # and it is no timid one: effort allows no more
 
 
+@pytest.mark.long
 def test_a_design_for_servos_asks_for_no_more_effort_than_safety_allows(tmp_path: Path) -> None:
     """A supervisor would bring such targets nearer: others than were designed would be played."""
     robot = servo_link(tmp_path)

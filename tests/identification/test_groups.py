@@ -53,6 +53,7 @@ def test_each_days_value_is_found_and_what_does_not_differ_is_one(fitted: Fitted
     assert spread.between == pytest.approx(OFFSETS.std(ddof=1), rel=0.1)
 
 
+@pytest.mark.long
 def test_unseen_days_are_covered_at_the_stated_rate_and_not_with_one_value(
     link: Robot, record: Record, fitted: Fitted
 ) -> None:
@@ -72,6 +73,7 @@ def test_unseen_days_are_covered_at_the_stated_rate_and_not_with_one_value(
     assert covered(fit_model(setup, days(record, OFFSETS), FIXED, Cutting(0.5))) < 0.75
 
 
+@pytest.mark.long
 def test_the_spread_is_told_and_drawn_in_training(link: Robot, record: Record, tmp_path: Path) -> None:
     found = identify(Setup(link), days(record, OFFSETS), [VARYING], Cutting(0.5))
     source = tmp_path / "a.mcap"

@@ -76,6 +76,7 @@ def test_what_a_joint_does_at_rest_is_not_drawn_large() -> None:
     assert not axis.yaxis.get_major_formatter().get_useOffset()
 
 
+@pytest.mark.long
 def test_a_log_that_is_nearly_all_rest_is_not_sound(found: Identification) -> None:
     """However small the deviations: held-out rest is predicted by any robot that stays where it is."""
     sound = verdict(found)

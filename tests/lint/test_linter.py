@@ -32,7 +32,16 @@ def test_the_experiment_and_the_model_that_faults_are_planted_in_are_sound(tmp_p
     assert lint_text(tmp_path, EXPERIMENT) == []
 
 
-@pytest.mark.parametrize("name", shipped_experiments())
+LINTED_FOR_SECONDS = ("qube_everything", "go2_rough")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.long) if name in LINTED_FOR_SECONDS else name
+        for name in shipped_experiments()
+    ],
+)
 def test_a_shipped_experiment_is_clean(name: str) -> None:
     assert [str(each) for each in lint_experiment(name)] == []
 

@@ -267,6 +267,7 @@ def test_a_page_shows_the_schedule_and_what_is_drawn_together(tmp_path: Path) ->
     assert "The model itself lies outside of the range of action_latency_ms" in words
 
 
+@pytest.mark.long
 def test_without_opengl_worlds_are_drawn_as_lines_and_nothing_need_be_random(tmp_path: Path) -> None:
     entries = "randomization={}"
     subprocess.run(

@@ -65,6 +65,7 @@ def test_the_plain_task_of_the_benchmark_is_the_same_problem() -> None:
         assert step.reward[0] == pytest.approx(reward, abs=1e-9)
 
 
+@pytest.mark.long
 def test_returns_are_compared_and_what_was_trained_is_not_trained_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,7 +115,7 @@ def test_a_fall_ends_a_flight_and_somebody_puts_it_back() -> None:
         assert robot.seconds < 5.0
 
 
-@pytest.mark.parametrize("robot", ["so101", "go2"])
+@pytest.mark.parametrize("robot", ["so101", pytest.param("go2", marks=pytest.mark.long)])
 @pytest.mark.usefixtures("small")
 def test_an_arm_of_each_robot_is_trained_and_judged(robot: str, tmp_path: Path) -> None:
     found = do(Job(robot, "a", "none", 0, 300, tmp_path), 2, lambda text: None)

@@ -25,6 +25,7 @@ def course(volts: float, seconds: float, hertz: float = 0.0) -> PlayedExcitation
     return PlayedExcitation(played, "0" * 64, "course")
 
 
+@pytest.mark.long
 def test_the_loop_flies_it_in_its_own_time(tmp_path: Path) -> None:
     robot, log = SteppedRobot("qube", "c", 100.0), tmp_path / "flight.mcap"
     try:

@@ -21,7 +21,7 @@ from simreal.deploy.emulators.servo.servo import Shaft
 from simreal.errors import UserError
 from simreal.state import RobotCommand
 
-both = pytest.mark.parametrize("kind", ["feetech", "dynamixel"])
+both = pytest.mark.parametrize("kind", ["feetech", pytest.param("dynamixel", marks=pytest.mark.long)])
 Make = Callable[..., Any]
 MIDDLES = [0.0, 0.0, 0.0, 0.0, 0.05, 0.8]
 

@@ -426,7 +426,7 @@ def _fault_sequence(rig: Any, history: Any, seed: int) -> None:
 def test_faults_of_any_kinds_harm_nothing(kind: str, virtual_rig: Make) -> None:
     rig = virtual_rig(kind)
     history = _History(rig)
-    for seed in range(20):
+    for seed in range(8):
         _fault_sequence(rig, history, seed)
 
 

@@ -117,6 +117,7 @@ def test_a_robot_that_is_gone_grows_old_and_does_not_end_the_driver(emulator: Em
         assert time.monotonic() - float(driver.read().time) > 0.25
 
 
+@pytest.mark.long
 def test_one_controller_alone_is_let_in_and_one_that_is_killed_leaves_a_robot_that_brakes(
     emulator: Emulator,
 ) -> None:
