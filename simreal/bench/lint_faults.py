@@ -170,6 +170,13 @@ CASES = (
         at="randomization:",
     ),
     Planted(
+        "rewards without a weight",
+        "no-effect",
+        "warning",
+        experiment={"rewards: {upright: 1}": "rewards: {upright: 0}"},
+        at="rewards:",
+    ),
+    Planted(
         "mass without inertia",
         "inertia",
         model={'mass="0.1" diaginertia="1e-4 1e-4 1e-4"': 'mass="0.1" diaginertia="0 0 0"'},

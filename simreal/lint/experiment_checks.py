@@ -38,6 +38,7 @@ def check_experiment(subject: Subject) -> Iterator[Finding]:
         yield from _contract(subject)
     with suppress(UserError):  # of the task, which the contract has told
         yield from _time_for_success(subject)
+        yield from _nothing_to_learn(subject)
 
 
 def _idle_numbers(subject: Subject) -> Iterator[Finding]:
@@ -138,6 +139,18 @@ def _time_for_success(subject: Subject) -> Iterator[Finding]:
         mend = "leave it out, since each episode draws its own; or a longer interval and episode"
         where = subject.document.where(("command_interval",))
         yield Finding("warning", "success", where, what, mend)
+
+
+def _nothing_to_learn(subject: Subject) -> Iterator[Finding]:
+    """Weights of rewards that leave every policy as good as any other."""
+    experiment = subject.experiment
+    offered = find_task(experiment.task, subject.robot.name).rewards
+    if not offered or experiment.teacher is not None or any(experiment.rewards.values()):
+        return
+    what = "rewards: no term has a weight, so that no policy is better than another"
+    where = subject.document.where(("rewards",))
+    mend = f"{experiment.task} has {', '.join(offered)}"
+    yield Finding("warning", "no-effect", where, what, mend)
 
 
 def _replay_memory(subject: Subject) -> Iterator[Finding]:
