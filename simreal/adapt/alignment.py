@@ -53,7 +53,7 @@ class AlignmentConfig(Config):
     loss: LossName = "mmd"
     weight: Annotated[float, Field(gt=0)] = 1.0
     """Of the loss beside another one; an optimizer of its own makes nothing of it."""
-    batch_size: Annotated[int, Field(ge=8)] = 256
+    batch_size: Annotated[int, Field(ge=8)] = 128
     """Simulated and real ones in each update, each, and the least that there must be of real ones. The
     updates of an imitation have the size of its own batches, unless simulated inputs are given, too."""
     learning_rate: Annotated[float, Field(gt=0)] = 3e-4

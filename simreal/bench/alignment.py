@@ -27,16 +27,16 @@ from simreal.agents.images import encoder_of
 from simreal.bench.kept_results import kept
 from simreal.callbacks import Tell
 from simreal.env import BatchEnv
-from simreal.episode_random import EpisodeRandom, episode_seed
+from simreal.episode_random import EpisodeRandom, SeedArray, episode_seed
 from simreal.episodes import begin_episodes
 from simreal.errors import UserError
-from simreal.evaluate import WHOLE_ROWS, Act, load_candidate, run_episodes
+from simreal.evaluate import LARGEST_BATCH, WHOLE_ROWS, Act, load_candidate, run_episodes
 from simreal.experiment import ExperimentConfig, is_visual, load_experiment
 from simreal.files import write_atomically
 from simreal.make_environment import make_environment
 from simreal.run import Run
 from simreal.statistics import paired_interval, share_interval
-from simreal.teacher import find_teacher
+from simreal.teacher import Teacher, find_teacher
 from simreal.train import load_agent
 from simreal.transfer_bench.trainings import trained
 
@@ -48,6 +48,10 @@ WITHOUT = "without"
 WORLDS = ("own", "held_out")
 APART = 4
 """Control steps between two images of a film: those between show almost the same."""
+SHOWN_SECONDS = 1.0
+"""Of each episode in a film: many goals in few minutes. A robot that has arrived stands still."""
+OWN_TO_ROBOTS = 4
+"""Images of the simulation for each of the robot that it is aligned with: they cost nothing."""
 FILM_SEED, SHOWN_SEED, JUDGE_SEED = 41_000, 42_000, 43_000
 """Of what is aligned with, of what separability is judged by, and of episodes that count."""
 OWN_FILM_SEED = 44_000
@@ -192,8 +196,9 @@ def with_and_without(plan: Plan, seeds: Sequence[int]) -> dict[str, Any]:
     for seed in seeds:
         arms = {WITHOUT: _arm(plan, seed, None)} | {loss: _arm(plan, seed, loss) for loss in plan.losses}
         found.append({"seed": seed, "arms": {arm: _shown(each, arms) for arm, each in arms.items()}})
-    per_episode = _images_of_episode(plan.own)
-    seconds = math.ceil(plan.images / per_episode) * plan.own.episode_steps / plan.own.control_rate
+    steps = _filmed_steps(plan.own)
+    episodes = math.ceil(plan.images / math.ceil(steps / APART))
+    seconds = episodes * steps / plan.own.control_rate
     return {
         "experiment": plan.name,
         "steps": plan.total_steps,
@@ -242,21 +247,22 @@ def _trained(plan: Plan, seed: int, loss: LossName | None, name: str) -> Run:
     beside = None
     if loss is not None:
         config = AlignmentConfig(loss=loss, weight=plan.weight)
-        film = _kept_film(plan, seed, plan.robots(seed), FILM_SEED)
-        simulated = _kept_film(plan, seed, plan.own, OWN_FILM_SEED)
+        film = _kept_film(plan, seed, plan.robots(seed), FILM_SEED, plan.images)
+        simulated = _kept_film(plan, seed, plan.own, OWN_FILM_SEED, OWN_TO_ROBOTS * plan.images)
         beside = AlignDuringTraining(film, config, seed, plan.camera, simulated)
     return trained(seed, plan.home(seed) / name, plan.own, plan.total_steps, plan.tell, beside)
 
 
 def _shown_films(plan: Plan, seed: int) -> tuple[Film, Film]:
     """Of both worlds: what separability is judged by."""
-    own, robots = (_kept_film(plan, seed, world, SHOWN_SEED) for world in (plan.own, plan.robots(seed)))
+    worlds = plan.own, plan.robots(seed)
+    own, robots = (_kept_film(plan, seed, world, SHOWN_SEED, plan.images) for world in worlds)
     return own, robots
 
 
-def _kept_film(plan: Plan, seed: int, world: ExperimentConfig, film_seed: int) -> Film:
+def _kept_film(plan: Plan, seed: int, world: ExperimentConfig, film_seed: int, images: int) -> Film:
     where = "own" if world is plan.own else "held_out"
-    path = plan.home(seed) / f"{where}-{plan.images}-{plan.lead}-{film_seed}.npy"
+    path = plan.home(seed) / f"{where}-{images}-{plan.lead}-{film_seed}.npy"
     if not path.is_file():
         plan.tell(f"filming {path}")
         leader: Act | str
@@ -265,7 +271,7 @@ def _kept_film(plan: Plan, seed: int, world: ExperimentConfig, film_seed: int) -
             leader = plan.own.teacher.policy
         else:
             leader = load_candidate(_trained(plan, seed, None, WITHOUT).path).act
-        film = film_episodes(world, leader, plan.camera, plan.images, film_seed + 1_000_000 * seed)
+        film = film_episodes(world, leader, plan.camera, images, film_seed + 1_000_000 * seed)
 
         def write(temporary: Path) -> None:
             with temporary.open("wb") as file:
@@ -276,14 +282,15 @@ def _kept_film(plan: Plan, seed: int, world: ExperimentConfig, film_seed: int) -
     return kept_film
 
 
-def _images_of_episode(experiment: ExperimentConfig) -> int:
-    return math.ceil(experiment.episode_steps / APART)
+def _filmed_steps(experiment: ExperimentConfig) -> int:
+    """Of each episode, from its beginning."""
+    return min(experiment.episode_steps, math.ceil(SHOWN_SECONDS * experiment.control_rate))
 
 
 def film_episodes(
     experiment: ExperimentConfig, leader: Act | str, camera: str, number: int, seed: int
 ) -> Film:
-    """What a camera shows in numbered episodes, every few control steps.
+    """What a camera shows as numbered episodes begin, every few control steps.
 
     Args:
         experiment: where.
@@ -292,16 +299,35 @@ def film_episodes(
         number: of images.
         seed: of the episodes.
     """
-    episodes = math.ceil(number / _images_of_episode(experiment))
-    count = WHOLE_ROWS * math.ceil(episodes / WHOLE_ROWS)
+    steps = _filmed_steps(experiment)
+    episodes = math.ceil(number / math.ceil(steps / APART))
+    batches = math.ceil(episodes / LARGEST_BATCH)
+    count = WHOLE_ROWS * math.ceil(episodes / batches / WHOLE_ROWS)
     env = BatchEnv(experiment.from_start(), count)
-    observation = env.begin(np.arange(count), episode_seed(seed, np.arange(count)))
     act, teacher = (leader, None) if callable(leader) else (None, find_teacher(leader, env))
+    parts = []
+    for batch in range(batches):
+        seeds = episode_seed(seed, count * batch + np.arange(count))
+        parts.append(_film_batch(env, act, teacher, camera, seeds, steps))
+    return np.concatenate(parts)[:number]
+
+
+def _film_batch(
+    env: BatchEnv,
+    act: Act | None,
+    teacher: Teacher | None,
+    camera: str,
+    seeds: SeedArray,
+    steps: int,
+) -> Film:
+    """The first steps of one episode in each simulation."""
+    count = len(seeds)
+    observation = env.begin(np.arange(count), seeds)
     if act is not None:
         begin_episodes(act)
     action, begun = np.zeros((count, env.action_size), np.float32), np.ones(count, dtype=bool)
     images = []
-    for step in range(env.steps_of_episode):
+    for step in range(steps):
         if step % APART == 0:
             images.append(env.images[camera].copy())
         if act is not None:
@@ -311,7 +337,7 @@ def film_episodes(
         done = env.step(action)
         observation, begun = done.observation, done.terminated | done.truncated
     whole = np.stack(images, axis=1)
-    return whole.reshape(-1, *whole.shape[2:])[:number]
+    return whole.reshape(-1, *whole.shape[2:])
 
 
 def _features(run: Run, camera: str, film: Film) -> NDArray[np.float32]:

@@ -235,7 +235,8 @@ def bench_online(
     type=click.IntRange(min=256),
     default=4_000,
     show_default=True,
-    help="Of the robot, every fourth control step, without rewards, states or actions.",
+    help="Of the robot, without rewards, states or actions: of each episode's first second, every "
+    "fourth control step.",
 )
 @click.option(
     "--lead",

@@ -1,5 +1,6 @@
 """The benchmark of alignment, whole and tiny; and that it is not done twice."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from simreal.bench.alignment import Plan, with_and_without
+from simreal.bench.alignment import APART, Plan, film_episodes, with_and_without
+from simreal.env import BatchEnv
+from simreal.episode_random import episode_seed
 from simreal.errors import UserError
+from simreal.experiment import load_experiment
 
 torch.set_num_threads(1)
 
@@ -63,6 +67,18 @@ def test_each_seed_has_a_room_of_its_own_in_which_things_lie_about(plan: Plan) -
     assert "camera_position[front.x]" in rooms[0] and "table_texture[table]" in rooms[0]
     moving = ("distractor_position", "camera_latency", "mass", "encoder_bias")
     assert not [name for name in rooms[0] if name.startswith(moving)]
+
+
+def test_a_film_shows_how_many_episodes_begin_whatever_its_length() -> None:
+    """Where the robot has arrived, nothing new is seen: goals are what an alignment needs many of."""
+    experiment = load_experiment("so101_reach_pixels", [*TINY[:4], TINY[5]])  # episodes of 4 s
+    film = film_episodes(experiment, "so101_reach", "front", 20, 7)
+    env = BatchEnv(experiment.from_start(), 16)
+    env.begin(np.arange(16), episode_seed(7, np.arange(16)))
+    per_second = math.ceil(experiment.control_rate / APART)
+    np.testing.assert_array_equal(film[::per_second], env.images["front"][:3])
+    assert len(film) == 20 and np.abs(film[0].astype(int) - film[3]).mean() > 1.0  # it has moved
+    np.testing.assert_array_equal(film_episodes(experiment, "so101_reach", "front", 10, 7), film[:10])
 
 
 def test_what_is_done_is_not_done_again(plan: Plan, found: dict[str, Any]) -> None:
