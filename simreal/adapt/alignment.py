@@ -11,7 +11,8 @@ how well a fresh discriminator tells held-out features apart, of which chance is
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -248,6 +249,22 @@ def _width_of_features(encoder: nn.Module, real: Batch) -> int:
     return int(features.shape[1])
 
 
+@contextmanager
+def as_deployed(encoder: nn.Module) -> Iterator[None]:
+    """Without what training alone does to its inputs.
+
+    Of real images that are shifted at random, features may differ by shift as those of simulated ones
+    differ by what they show: together they look alike, and none of them says what it should.
+    """
+    modes = [(module, module.training) for module in encoder.modules()]
+    encoder.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
 class Aligner:
     """Updates an encoder so that its features of real inputs look like those of simulated ones.
 
@@ -297,7 +314,9 @@ class Aligner:
         if not isinstance(self.encoder, ActorFeatures):  # that leaves out what only a critic sees
             _refuse_other_shape(simulated.shape, tuple(self._real.shape))
         rows = torch.randint(len(self._real), (len(simulated),), generator=self._random)
-        return self._config.weight * self._loss(self.encoder(simulated), self.encoder(self._real[rows]))
+        with as_deployed(self.encoder):
+            features = self.encoder(simulated), self.encoder(self._real[rows])
+        return self._config.weight * self._loss(*features)
 
     def update(self, simulated: torch.Tensor, task_loss: torch.Tensor | None = None) -> float:
         """One step on (n, ...) simulated inputs, and on what else the encoder is to learn."""

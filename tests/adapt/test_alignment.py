@@ -151,6 +151,28 @@ def test_aligned_features_cannot_be_told_apart_and_mean_the_same(
     assert error < 0.5 * error_before
 
 
+class _Shaken(nn.Module):
+    """An encoder whose inputs are moved at random in training, beside a part that does not train."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.still = nn.Linear(2, 2), nn.Identity().eval()
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            inputs = inputs + 10.0 * torch.randn_like(inputs)
+        features: torch.Tensor = self.still(self.layer(inputs))
+        return features
+
+
+def test_what_training_does_to_its_inputs_hides_no_difference_and_goes_on() -> None:
+    encoder, real = _Shaken(), np.random.default_rng(0).normal(3.0, 1.0, (64, 2)).astype(np.float32)
+    aligner = Aligner(encoder, real, AlignmentConfig(batch_size=64))
+    loss = aligner.loss(torch.zeros(64, 2) + 0.1 * torch.randn(64, 2))
+    assert float(loss.detach()) > 0.5  # shaken by ten, the two would look the same
+    assert encoder.training and encoder.layer.training and not encoder.still.training
+
+
 def test_a_discriminator_learns_apart_from_whoever_steps_the_encoder() -> None:
     """As beside an imitation, whose optimizer knows the policy alone."""
     torch.manual_seed(0)
