@@ -208,6 +208,16 @@ def _late(log: RobotLog, random: np.random.Generator) -> None:
     table.values = log.at("joint_velocity", table.time - 0.02)
 
 
+def _leading(log: RobotLog, random: np.random.Generator) -> None:
+    table = log["joint_velocity"]
+    table.values = log.at("joint_velocity", table.time + 0.02)
+
+
+def _velocity_clock(log: RobotLog, random: np.random.Generator) -> None:
+    table = log["joint_velocity"]
+    table.time = table.time + float(random.uniform(0.2, 0.5))
+
+
 def _filtered(log: RobotLog, random: np.random.Generator) -> None:
     table, smooth = log["joint_velocity"], np.zeros(log["joint_velocity"].values.shape[1])
     step, corner = float(table.time[1] - table.time[0]), 40.0
@@ -359,6 +369,8 @@ FAULTS = (
         _edit_values("joint_velocity", _swapped),
     ),
     Fault("velocity late by 20 ms", "arm", "velocity_lag", _late),
+    Fault("velocity that leads by 20 ms", "arm", "velocity_lag", _leading),
+    Fault("velocities by another clock", "arm", "velocity_lag", _velocity_clock),
     Fault("velocity through 40 s / (s + 40)", "arm", "velocity_lag", _filtered),
     Fault("accelerometer in g", "arm", "imu_units", _scaled("linear_acceleration", 1 / 9.81)),
     Fault("gyroscope in deg/s", "arm", "imu_units", _scaled("angular_velocity", 180 / np.pi)),

@@ -10,11 +10,12 @@ from simreal.check_log.excitation_checks import excitation
 from simreal.check_log.finding import Finding
 from simreal.check_log.hidden_jitter import hidden_jitter
 from simreal.check_log.joint_checks import imu_units, joint_order, position_range
+from simreal.check_log.lag_check import velocity_lag
 from simreal.check_log.sample_checks import clipping, encoder, repeats, values
 from simreal.check_log.spike_check import spikes, wrapped
 from simreal.check_log.stuck_check import stuck
 from simreal.check_log.subject import Subject
-from simreal.check_log.velocity_checks import velocity_lag, velocity_scale
+from simreal.check_log.velocity_checks import velocity_scale
 from simreal.check_log.whole_check import whole
 
 CHECKS: dict[str, Callable[[Subject], Finding]] = {

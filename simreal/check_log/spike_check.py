@@ -139,4 +139,4 @@ def _strays(position: FloatArray, first: Rows, length: int) -> Rows:
     """
     ends = np.stack([first - 1, first, first + length])
     away = np.abs(position[ends] - np.median(_around(position, first), axis=1))
-    return first[away[1] > np.maximum(away[0], away[2])]
+    return np.asarray(first[away[1] > np.maximum(away[0], away[2])])
