@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from simreal.check_log.clock_checks import clock, gaps, jitter
+from simreal.check_log.clock_checks import clock
 from simreal.check_log.disturbance_check import disturbance
 from simreal.check_log.drift_checks import drift
 from simreal.check_log.effort_checks import command_limits, delivered_effort
@@ -13,6 +13,7 @@ from simreal.check_log.joint_checks import imu_units, joint_order, position_rang
 from simreal.check_log.lag_check import velocity_lag
 from simreal.check_log.sample_checks import clipping, encoder, repeats, values
 from simreal.check_log.spike_check import spikes, wrapped
+from simreal.check_log.step_checks import gaps, jitter
 from simreal.check_log.stuck_check import stuck
 from simreal.check_log.subject import Subject
 from simreal.check_log.velocity_checks import velocity_scale
