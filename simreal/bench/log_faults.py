@@ -263,6 +263,28 @@ def _other_clock(log: RobotLog, random: np.random.Generator) -> None:
     table.time = table.time + 1.7e9
 
 
+def _commands_retimed(change: Callable[[FloatArray, np.random.Generator], FloatArray]) -> Edit:
+    """New time stamps for commands alone."""
+
+    def edit(log: RobotLog, random: np.random.Generator) -> None:
+        time = change(log["joint_position"].time.copy(), random)
+        for name in log.channels:
+            if name.startswith("commanded"):
+                log.channels[name].time = time
+
+    return edit
+
+
+def _jump_alone(time: FloatArray, random: np.random.Generator) -> FloatArray:
+    first = int(random.integers(len(time) // 3, len(time) // 2))
+    time[first:] += float(random.uniform(0.2, 1.0))
+    return time
+
+
+def _fast(time: FloatArray, random: np.random.Generator) -> FloatArray:
+    return np.asarray(time * (1.0 + 0.05 * random.choice([-1.0, 1.0])))
+
+
 def _jump(time: FloatArray, random: np.random.Generator) -> FloatArray:
     time[int(random.integers(len(time) // 3, len(time) // 2)) :] += 5.0
     return time
@@ -310,6 +332,10 @@ FAULTS = (
     Fault("commands on another clock", "arm", "clock", _other_clock),
     Fault("the clock jumps by 5 s", "qube", "clock", _retimed(_jump)),
     Fault("the clock jumps by 5 s", "arm", "clock", _retimed(_jump)),
+    Fault("the clock of commands jumps", "qube", "clock", _commands_retimed(_jump_alone)),
+    Fault("the clock of commands jumps", "arm", "clock", _commands_retimed(_jump_alone)),
+    Fault("the clock of commands is 5 % off", "qube", "clock", _commands_retimed(_fast)),
+    Fault("the clock of commands is 5 % off", "arm", "clock", _commands_retimed(_fast)),
     Fault("the clock goes back", "qube", "clock", _retimed(_back)),
     Fault("9 samples are lost", "qube", "gaps", _cut),
     Fault("9 samples are lost", "arm", "gaps", _cut),

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from simreal.check_log.command_clock import command_clock
 from simreal.check_log.finding import Finding
 from simreal.check_log.following import seconds_ahead, seconds_behind
 from simreal.check_log.pictures import steps_picture
@@ -25,7 +26,7 @@ APART_WARN = 0.05
 
 
 def clock(subject: Subject) -> Finding:
-    """Time stamps must grow, must not jump, and those of all channels must overlap."""
+    """Time stamps must grow, must not jump, and those of all channels must go together."""
     channels = subject.clocked
     for name, table in channels.items():
         steps = np.diff(table.time)
@@ -63,7 +64,7 @@ def clock(subject: Subject) -> Finding:
             "s: two clocks"
         )
         return Finding("clock", "fail", text, numbers, "record all channels on one clock", blocks=True)
-    apart_told = late_commands(subject) or _early_commands(subject)
+    apart_told = command_clock(subject) or late_commands(subject) or _early_commands(subject)
     if apart_told is not None:
         return apart_told
     if apart > APART_WARN * duration:
