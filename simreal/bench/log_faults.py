@@ -7,13 +7,17 @@ from functools import cache
 
 import numpy as np
 
-from simreal.bench.synthetic_logs import arm_log, qube_log
+from simreal.bench.synthetic_logs import arm_log, leg_log, qube_log
 from simreal.logs.robot_log import Channel, RobotLog
 from simreal.state import FloatArray
 
 Edit = Callable[[RobotLog, np.random.Generator], None]
 
-MAKERS: dict[str, Callable[[int], RobotLog]] = {"qube": qube_log, "arm": arm_log}
+MAKERS: dict[str, Callable[[int], RobotLog]] = {
+    "qube": qube_log,
+    "arm": arm_log,
+    "leg": leg_log,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +323,15 @@ def _other_effort(log: RobotLog, random: np.random.Generator) -> None:
     log.channels["joint_effort"].values = log["joint_effort"].values - 6.0 * own
 
 
+def _column_times(channel: str, factor: float) -> Edit:
+    """The second joint of a channel in another unit, or of the other sign."""
+
+    def edit(log: RobotLog, random: np.random.Generator) -> None:
+        log.channels[channel].values[:, 1] *= factor
+
+    return edit
+
+
 FAULTS = (
     Fault("a file that is cut off", "arm", "whole", _ended),
     Fault("a value is no number", "arm", "values", _not_a_number),
@@ -436,6 +449,15 @@ FAULTS = (
         "commands beyond the amplifier", "qube", "command_limits", _beyond, ("disturbance", "excitation")
     ),
     Fault("the motor adds its own effort", "arm", "delivered_effort", _other_effort),
+    Fault("an effort of the other sign", "leg", "measured_effort", _column_times("joint_effort", -1.0)),
+    Fault("efforts in mN·m", "leg", "measured_effort", _scaled("joint_effort", 1e3)),
+    Fault(
+        "command in mV",
+        "qube",
+        "joint_order",
+        _scaled("commanded_voltage", 1e3),
+        ("command_limits", "disturbance", "excitation"),
+    ),
     Fault("pushed by hand", "arm", "disturbance", _pushed, ("drift", "excitation")),
     Fault("flicked with a finger", "qube", "disturbance", _flicked, ("excitation",)),
     Fault("constant command", "arm", "excitation", _held),

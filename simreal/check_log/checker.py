@@ -11,6 +11,7 @@ from simreal.check_log.finding import Finding
 from simreal.check_log.hidden_jitter import hidden_jitter
 from simreal.check_log.joint_checks import imu_units, joint_order, position_range
 from simreal.check_log.lag_check import velocity_lag
+from simreal.check_log.measured_effort_check import measured_effort
 from simreal.check_log.sample_checks import clipping, encoder, repeats, values
 from simreal.check_log.spike_check import spikes, wrapped
 from simreal.check_log.step_checks import gaps, jitter
@@ -40,6 +41,7 @@ CHECKS: dict[str, Callable[[Subject], Finding]] = {
     "drift": drift,
     "command_limits": command_limits,
     "delivered_effort": delivered_effort,
+    "measured_effort": measured_effort,
     "disturbance": disturbance,
     "excitation": excitation,
 }
