@@ -332,6 +332,11 @@ def _column_times(channel: str, factor: float) -> Edit:
     return edit
 
 
+def _offset(log: RobotLog, random: np.random.Generator) -> None:
+    """A zero that was calibrated wrong, in whole steps of the encoder."""
+    log["joint_position"].values[:, 1] += 0.0003834952 * round(0.12 / 0.0003834952)
+
+
 FAULTS = (
     Fault("a file that is cut off", "arm", "whole", _ended),
     Fault("a value is no number", "arm", "values", _not_a_number),
@@ -451,6 +456,7 @@ FAULTS = (
     Fault("the motor adds its own effort", "arm", "delivered_effort", _other_effort),
     Fault("an effort of the other sign", "leg", "measured_effort", _column_times("joint_effort", -1.0)),
     Fault("efforts in mN·m", "leg", "measured_effort", _scaled("joint_effort", 1e3)),
+    Fault("a servo's zero is off by 0.12 rad", "leg", "servo_offset", _offset),
     Fault(
         "command in mV",
         "qube",

@@ -12,6 +12,7 @@ from simreal.check_log.hidden_jitter import hidden_jitter
 from simreal.check_log.joint_checks import imu_units, joint_order, position_range
 from simreal.check_log.lag_check import velocity_lag
 from simreal.check_log.measured_effort_check import measured_effort
+from simreal.check_log.offset_check import servo_offset
 from simreal.check_log.sample_checks import clipping, encoder, repeats, values
 from simreal.check_log.spike_check import spikes, wrapped
 from simreal.check_log.step_checks import gaps, jitter
@@ -39,6 +40,7 @@ CHECKS: dict[str, Callable[[Subject], Finding]] = {
     "imu_units": imu_units,
     "joint_order": joint_order,
     "drift": drift,
+    "servo_offset": servo_offset,
     "command_limits": command_limits,
     "delivered_effort": delivered_effort,
     "measured_effort": measured_effort,

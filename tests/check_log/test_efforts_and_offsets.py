@@ -1,4 +1,4 @@
-"""Efforts of another sign or unit than the robot's model needs."""
+"""Efforts of another sign or unit than the robot's model needs, and servos whose zero is off."""
 
 from dataclasses import replace
 
@@ -10,8 +10,9 @@ from simreal.check_log.effort_checks import delivered_effort
 from simreal.check_log.finding import Finding
 from simreal.check_log.joint_checks import joint_order
 from simreal.check_log.measured_effort_check import measured_effort
+from simreal.check_log.offset_check import servo_offset
 from simreal.check_log.subject import make_subject
-from simreal.logs.robot_log import RobotLog
+from simreal.logs.robot_log import Channel, RobotLog
 from simreal.state import FloatArray
 
 
@@ -29,10 +30,15 @@ def effort_of(log: RobotLog) -> Finding:
     return measured_effort(make_subject(log))
 
 
+def offset_of(log: RobotLog) -> Finding:
+    return servo_offset(make_subject(log))
+
+
 @pytest.mark.parametrize("seed", range(3))
-def test_a_leg_whose_efforts_are_right_is_sound(seed: int) -> None:
+def test_a_leg_whose_efforts_and_zeros_are_right_is_sound(seed: int) -> None:
     log = leg(seed)
     assert effort_of(log).verdict == "pass", effort_of(log).text
+    assert offset_of(log).verdict == "pass", offset_of(log).text
 
 
 @pytest.mark.parametrize(
@@ -68,6 +74,7 @@ def test_an_effort_that_explains_nothing_of_its_motion_is_a_warning() -> None:
 def test_efforts_of_a_robot_that_nobody_knows_are_not_held_against_a_model() -> None:
     log = replace(leg(), robot=None)
     assert effort_of(log).verdict == "skip"
+    assert offset_of(log).verdict == "skip"
 
 
 @pytest.mark.parametrize(
@@ -103,3 +110,38 @@ def test_a_motion_of_which_the_model_explains_nothing_is_no_pass() -> None:
     finding = joint_order(make_subject(log))
     assert finding.verdict == "warn"
     assert finding.text.startswith("the robot's model explains nothing of the motion")
+
+
+@pytest.mark.parametrize(("offset", "verdict"), [(0.12, "warn"), (-0.12, "warn"), (0.3, "fail")])
+@pytest.mark.parametrize("joint", ["hip", "knee"])
+def test_a_servo_whose_zero_is_off_is_told(offset: float, verdict: str, joint: str) -> None:
+    finding = offset_of(leg(position=np.where(np.array(["hip", "knee"]) == joint, offset, 0.0)))
+    assert finding.verdict == verdict, finding.text
+    assert finding.text.startswith(f"{joint} stands ")
+    assert finding.numbers[f"offset_{joint}"] == pytest.approx(offset, abs=0.01)
+
+
+@pytest.mark.parametrize("softer", [0.5, 2.0])
+def test_what_load_or_softness_makes_of_a_servo_is_no_offset(softer: float) -> None:
+    """Its errors are half or twice what the model expects."""
+    log = leg()
+    asked = log["commanded_position"].values
+    table = log.channels["joint_position"]
+    table.values = asked + softer * (table.values - asked)
+    assert offset_of(log).verdict == "pass", offset_of(log).text
+
+
+def test_a_joint_that_an_object_holds_up_for_half_the_time_has_no_offset() -> None:
+    log = leg()
+    table = log.channels["joint_position"]
+    table.values[1000:2300, 1] += 0.4
+    assert offset_of(log).verdict == "pass", offset_of(log).text
+
+
+def test_commands_that_were_not_followed_tell_of_no_offset() -> None:
+    log = leg()
+    table = log.channels["joint_position"]
+    table.values[:2000, 1] += 0.4
+    authority = np.where(np.arange(len(table)) < 2000, 0.0, 1.0)[:, None]
+    log.channels["authority"] = Channel(table.time, authority, ("authority",), ("",))
+    assert offset_of(log).verdict in ("pass", "skip")
