@@ -451,7 +451,11 @@ FAULTS = (
     ),
     Fault("a servo's zero moves by 0.3 rad", "arm", "drift", _servo_drifting),
     Fault(
-        "commands beyond the amplifier", "qube", "command_limits", _beyond, ("disturbance", "excitation")
+        "commands beyond the amplifier",
+        "qube",
+        "command_limits",
+        _beyond,
+        ("joint_order", "disturbance", "excitation"),
     ),
     Fault("the motor adds its own effort", "arm", "delivered_effort", _other_effort),
     Fault("an effort of the other sign", "leg", "measured_effort", _column_times("joint_effort", -1.0)),
