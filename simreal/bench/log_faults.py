@@ -7,13 +7,17 @@ from functools import cache
 
 import numpy as np
 
-from simreal.bench.synthetic_logs import arm_log, qube_log
+from simreal.bench.synthetic_logs import arm_log, leg_log, qube_log
 from simreal.logs.robot_log import Channel, RobotLog
 from simreal.state import FloatArray
 
 Edit = Callable[[RobotLog, np.random.Generator], None]
 
-MAKERS: dict[str, Callable[[int], RobotLog]] = {"qube": qube_log, "arm": arm_log}
+MAKERS: dict[str, Callable[[int], RobotLog]] = {
+    "qube": qube_log,
+    "arm": arm_log,
+    "leg": leg_log,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +212,16 @@ def _late(log: RobotLog, random: np.random.Generator) -> None:
     table.values = log.at("joint_velocity", table.time - 0.02)
 
 
+def _leading(log: RobotLog, random: np.random.Generator) -> None:
+    table = log["joint_velocity"]
+    table.values = log.at("joint_velocity", table.time + 0.02)
+
+
+def _velocity_clock(log: RobotLog, random: np.random.Generator) -> None:
+    table = log["joint_velocity"]
+    table.time = table.time + float(random.uniform(0.2, 0.5))
+
+
 def _filtered(log: RobotLog, random: np.random.Generator) -> None:
     table, smooth = log["joint_velocity"], np.zeros(log["joint_velocity"].values.shape[1])
     step, corner = float(table.time[1] - table.time[0]), 40.0
@@ -253,6 +267,28 @@ def _other_clock(log: RobotLog, random: np.random.Generator) -> None:
     table.time = table.time + 1.7e9
 
 
+def _commands_retimed(change: Callable[[FloatArray, np.random.Generator], FloatArray]) -> Edit:
+    """New time stamps for commands alone."""
+
+    def edit(log: RobotLog, random: np.random.Generator) -> None:
+        time = change(log["joint_position"].time.copy(), random)
+        for name in log.channels:
+            if name.startswith("commanded"):
+                log.channels[name].time = time
+
+    return edit
+
+
+def _jump_alone(time: FloatArray, random: np.random.Generator) -> FloatArray:
+    first = int(random.integers(len(time) // 3, len(time) // 2))
+    time[first:] += float(random.uniform(0.2, 1.0))
+    return time
+
+
+def _fast(time: FloatArray, random: np.random.Generator) -> FloatArray:
+    return np.asarray(time * (1.0 + 0.05 * random.choice([-1.0, 1.0])))
+
+
 def _jump(time: FloatArray, random: np.random.Generator) -> FloatArray:
     time[int(random.integers(len(time) // 3, len(time) // 2)) :] += 5.0
     return time
@@ -287,6 +323,20 @@ def _other_effort(log: RobotLog, random: np.random.Generator) -> None:
     log.channels["joint_effort"].values = log["joint_effort"].values - 6.0 * own
 
 
+def _column_times(channel: str, factor: float) -> Edit:
+    """The second joint of a channel in another unit, or of the other sign."""
+
+    def edit(log: RobotLog, random: np.random.Generator) -> None:
+        log.channels[channel].values[:, 1] *= factor
+
+    return edit
+
+
+def _offset(log: RobotLog, random: np.random.Generator) -> None:
+    """A zero that was calibrated wrong, in whole steps of the encoder."""
+    log["joint_position"].values[:, 1] += 0.0003834952 * round(0.12 / 0.0003834952)
+
+
 FAULTS = (
     Fault("a file that is cut off", "arm", "whole", _ended),
     Fault("a value is no number", "arm", "values", _not_a_number),
@@ -300,6 +350,10 @@ FAULTS = (
     Fault("commands on another clock", "arm", "clock", _other_clock),
     Fault("the clock jumps by 5 s", "qube", "clock", _retimed(_jump)),
     Fault("the clock jumps by 5 s", "arm", "clock", _retimed(_jump)),
+    Fault("the clock of commands jumps", "qube", "clock", _commands_retimed(_jump_alone)),
+    Fault("the clock of commands jumps", "arm", "clock", _commands_retimed(_jump_alone)),
+    Fault("the clock of commands is 5 % off", "qube", "clock", _commands_retimed(_fast)),
+    Fault("the clock of commands is 5 % off", "arm", "clock", _commands_retimed(_fast)),
     Fault("the clock goes back", "qube", "clock", _retimed(_back)),
     Fault("9 samples are lost", "qube", "gaps", _cut),
     Fault("9 samples are lost", "arm", "gaps", _cut),
@@ -359,6 +413,8 @@ FAULTS = (
         _edit_values("joint_velocity", _swapped),
     ),
     Fault("velocity late by 20 ms", "arm", "velocity_lag", _late),
+    Fault("velocity that leads by 20 ms", "arm", "velocity_lag", _leading),
+    Fault("velocities by another clock", "arm", "velocity_lag", _velocity_clock),
     Fault("velocity through 40 s / (s + 40)", "arm", "velocity_lag", _filtered),
     Fault("accelerometer in g", "arm", "imu_units", _scaled("linear_acceleration", 1 / 9.81)),
     Fault("gyroscope in deg/s", "arm", "imu_units", _scaled("angular_velocity", 180 / np.pi)),
@@ -395,9 +451,23 @@ FAULTS = (
     ),
     Fault("a servo's zero moves by 0.3 rad", "arm", "drift", _servo_drifting),
     Fault(
-        "commands beyond the amplifier", "qube", "command_limits", _beyond, ("disturbance", "excitation")
+        "commands beyond the amplifier",
+        "qube",
+        "command_limits",
+        _beyond,
+        ("joint_order", "disturbance", "excitation"),
     ),
     Fault("the motor adds its own effort", "arm", "delivered_effort", _other_effort),
+    Fault("an effort of the other sign", "leg", "measured_effort", _column_times("joint_effort", -1.0)),
+    Fault("efforts in mN·m", "leg", "measured_effort", _scaled("joint_effort", 1e3)),
+    Fault("a servo's zero is off by 0.12 rad", "leg", "servo_offset", _offset),
+    Fault(
+        "command in mV",
+        "qube",
+        "joint_order",
+        _scaled("commanded_voltage", 1e3),
+        ("command_limits", "disturbance", "excitation"),
+    ),
     Fault("pushed by hand", "arm", "disturbance", _pushed, ("drift", "excitation")),
     Fault("flicked with a finger", "qube", "disturbance", _flicked, ("excitation",)),
     Fault("constant command", "arm", "excitation", _held),

@@ -22,6 +22,7 @@ ARM_INERTIA = np.array([0.05, 0.04, 0.02])
 ARM_STIFFNESS, ARM_DAMPING, ARM_FRICTION = 20.0, 1.0, 0.1
 """N·m/rad, N·m·s/rad, N·m."""
 SUBSTEPS = 10
+LEG_RATE, LEG_SECONDS = 250.0, 12.0
 
 
 def channel(name: str, time: FloatArray, values: FloatArray, names: tuple[str, ...]) -> Channel:
@@ -132,6 +133,48 @@ def arm_log(seed: int, moving: float = ARM_SECONDS, pushed_from: float = ARM_SEC
         log.channels[name] = channel(name, time, values, ARM_JOINTS)
     log.channels |= _inertial(random, time)
     return log
+
+
+def leg_log(seed: int) -> RobotLog:
+    """A leg of two position servos on a stand, with the efforts that they measure.
+
+    Args:
+        seed: of its commands and noise.
+    """
+    random = np.random.default_rng(2000 + seed)
+    robot = load_robot("can_leg")
+    model = compile_model(robot)
+    every = round(1 / (LEG_RATE * model.opt.timestep))
+    time = np.arange(round(LEG_SECONDS * LEG_RATE)) / LEG_RATE
+    joints, posture = robot.description.joint_names, np.array(robot.description.default_position)
+    swing = random.uniform(0.4, 0.6, 2) * excitation_signal(random, time, 2)
+    asked = posture + np.minimum(time, 1.0)[:, None] * swing
+    position, velocity, effort = _followed(model, asked, every)
+    resolution = robot.config.sensing.encoder_resolution
+    tables = {
+        "joint_position": resolution * np.round(position / resolution),
+        "joint_velocity": velocity + 0.01 * random.standard_normal(velocity.shape),
+        "joint_effort": effort + 0.02 * random.standard_normal(effort.shape),
+        "commanded_position": asked,
+    }
+    channels = {name: channel(name, time, values, joints) for name, values in tables.items()}
+    return RobotLog(f"leg_{seed}", channels, joints, {name: name for name in joints}, "can_leg")
+
+
+def _followed(
+    model: mujoco.MjModel, asked: FloatArray, every: int
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """(n, joints) positions, velocities and efforts of servos that have come to rest before."""
+    data = mujoco.MjData(model)
+    data.qpos[:] = data.ctrl[:] = asked[0]
+    mujoco.mj_step(model, data, nstep=1000)
+    rows = []
+    for target in asked:
+        rows.append((data.qpos.copy(), data.qvel.copy(), data.qfrc_actuator.copy()))
+        data.ctrl[:] = target
+        mujoco.mj_step(model, data, nstep=every)
+    position, velocity, effort = (np.array(each) for each in zip(*rows, strict=True))
+    return position, velocity, effort
 
 
 def _servos(asked: FloatArray, push: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from simreal.check_log.clock_checks import clock, gaps, jitter
+from simreal.check_log.clock_checks import clock
 from simreal.check_log.disturbance_check import disturbance
 from simreal.check_log.drift_checks import drift
 from simreal.check_log.effort_checks import command_limits, delivered_effort
@@ -10,11 +10,15 @@ from simreal.check_log.excitation_checks import excitation
 from simreal.check_log.finding import Finding
 from simreal.check_log.hidden_jitter import hidden_jitter
 from simreal.check_log.joint_checks import imu_units, joint_order, position_range
+from simreal.check_log.lag_check import velocity_lag
+from simreal.check_log.measured_effort_check import measured_effort
+from simreal.check_log.offset_check import servo_offset
 from simreal.check_log.sample_checks import clipping, encoder, repeats, values
 from simreal.check_log.spike_check import spikes, wrapped
+from simreal.check_log.step_checks import gaps, jitter
 from simreal.check_log.stuck_check import stuck
 from simreal.check_log.subject import Subject
-from simreal.check_log.velocity_checks import velocity_lag, velocity_scale
+from simreal.check_log.velocity_checks import velocity_scale
 from simreal.check_log.whole_check import whole
 
 CHECKS: dict[str, Callable[[Subject], Finding]] = {
@@ -36,8 +40,10 @@ CHECKS: dict[str, Callable[[Subject], Finding]] = {
     "imu_units": imu_units,
     "joint_order": joint_order,
     "drift": drift,
+    "servo_offset": servo_offset,
     "command_limits": command_limits,
     "delivered_effort": delivered_effort,
+    "measured_effort": measured_effort,
     "disturbance": disturbance,
     "excitation": excitation,
 }

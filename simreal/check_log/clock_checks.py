@@ -1,29 +1,21 @@
-"""Checks of time stamps: do they run, evenly, without gaps, and on one clock."""
+"""Check of time stamps: do they run, and on one clock."""
 
 import numpy as np
 
-from simreal.check_log.finding import Finding, Picture, verdict_of
+from simreal.check_log.command_clock import command_clock
+from simreal.check_log.finding import Finding
 from simreal.check_log.following import seconds_ahead, seconds_behind
-from simreal.check_log.subject import Rows, Subject
-from simreal.logs.robot_log import Channel
+from simreal.check_log.pictures import steps_picture
+from simreal.check_log.subject import Subject
 from simreal.state import FloatArray
 
-GAP = 1.8
-"""Median steps: a longer one has lost samples."""
-GAPS_WARN, GAPS_FAIL = 1e-9, 0.02
-"""Share of the samples that is lost."""
-LONGEST_GAP = 0.1
-"""s, of a gap that spoils every window around it: fail."""
-JITTER_WARN, JITTER_FAIL = 0.1, 0.5
-"""Median steps, between the 1st and the 99th percentile of the steps."""
+LONG = 3.0
+"""Median steps, from which on a step may be a jump."""
 FITS = 3.0
 """Misfit of places and speeds across a long step, over that of 95 % of the short ones, up to which
 joints move on as if nothing had been left out."""
 BY_CHANCE = 0.03
 """Share of the places in a log at which as much could be left out unnoticed: then nothing is known."""
-COUNTED = 4 * float(np.finfo(np.float32).eps)
-"""Share of the largest time by which stamps may leave an even grid and still count as counted: what is
-left of it when single precision has rounded it."""
 SLOWEST = 0.9
 """s between two readings, from which on times are not believed to be in s."""
 FINER_UNITS = {"ms": 1e-3, "us": 1e-6, "ns": 1e-9}
@@ -34,7 +26,7 @@ APART_WARN = 0.05
 
 
 def clock(subject: Subject) -> Finding:
-    """Time stamps must grow, must not jump, and those of all channels must overlap."""
+    """Time stamps must grow, must not jump, and those of all channels must go together."""
     channels = subject.clocked
     for name, table in channels.items():
         steps = np.diff(table.time)
@@ -48,7 +40,7 @@ def clock(subject: Subject) -> Finding:
                 {"rows": float(np.sum(steps <= 0)), "largest_s": float(-steps.min())},
                 "stamp samples with a monotonic clock; cut the log there, or sort it if rows are "
                 "swapped",
-                _steps_picture(table, np.flatnonzero(steps <= 0)),
+                steps_picture(table, np.flatnonzero(steps <= 0)),
                 blocks=True,
             )
     broken = slow(subject) or _jump(subject)
@@ -72,7 +64,7 @@ def clock(subject: Subject) -> Finding:
             "s: two clocks"
         )
         return Finding("clock", "fail", text, numbers, "record all channels on one clock", blocks=True)
-    apart_told = late_commands(subject) or _early_commands(subject)
+    apart_told = command_clock(subject) or late_commands(subject) or _early_commands(subject)
     if apart_told is not None:
         return apart_told
     if apart > APART_WARN * duration:
@@ -103,7 +95,7 @@ def slow(subject: Subject) -> Finding | None:
         {"step_s": step},
         f"say it in the mapping, as time: {{..., unit: {unit}}}; a motion that is really seen so seldom "
         "tells nothing",
-        _steps_picture(subject.measured[name], np.array([], int)),
+        steps_picture(subject.measured[name], np.array([], int)),
         blocks=True,
     )
 
@@ -145,7 +137,7 @@ def _jump(subject: Subject) -> Finding | None:
     table = subject.log["joint_position"]
     steps = np.diff(table.time)
     usual = float(np.median(steps))
-    for row in np.flatnonzero(steps > max(GAP, 3.0) * usual):
+    for row in np.flatnonzero(steps > LONG * usual):
         if not 2 <= row < len(steps) - 2:
             continue
         missing = min(round(float(steps[row]) / usual), len(table) // 2)
@@ -160,7 +152,7 @@ def _jump(subject: Subject) -> Finding | None:
                 f"it were one step; after so long, {100 * by_chance:.1f} % of them would by chance",
                 {"jump_s": float(steps[row]), "at_s": float(table.time[row]), "by_chance": by_chance},
                 "stamp samples with a monotonic clock that nothing sets; cut the log there",
-                _steps_picture(table, np.array([row])),
+                steps_picture(table, np.array([row])),
                 blocks=True,
             )
     return None
@@ -187,64 +179,3 @@ def _continuity(position: FloatArray, missing: int) -> FloatArray:
 
     usual = np.quantile(misfits(1), 0.95, axis=1, keepdims=True) + 1e-12
     return np.asarray(np.max(misfits(missing) / usual, axis=(0, 2)))
-
-
-def gaps(subject: Subject) -> Finding:
-    """No sample of a sensor may be missing."""
-    lost, where, table = 0, "", None
-    longest = 0.0
-    for name, each in subject.measured.items():
-        steps = np.diff(each.time)
-        if len(steps) == 0:
-            continue
-        missing = np.maximum(np.round(steps / np.median(steps)) - 1, 0)[steps > GAP * np.median(steps)]
-        if missing.sum() > lost:
-            lost, table, longest = int(missing.sum()), each, float(steps.max())
-            row = int(np.argmax(steps))
-            where = (
-                f"{name}, {len(missing)} gaps, the longest {longest * 1e3:.3g} ms at "
-                f"{each.time[row]:.3f} s"
-            )
-    if table is None:
-        return Finding("gaps", "pass", "no sample is missing", {"lost": 0.0})
-    share = lost / (lost + len(table))
-    steps = np.diff(table.time)
-    return Finding(
-        "gaps",
-        "fail" if longest > LONGEST_GAP else verdict_of(share, GAPS_WARN, GAPS_FAIL),
-        f"{lost} samples are missing ({100 * share:.2g} %): {where}",
-        {"lost": float(lost), "share": share, "longest_ms": longest * 1e3},
-        "record from a thread of its own and flush rarely; leave windows with a gap out of a fit",
-        _steps_picture(table, np.flatnonzero(steps > GAP * np.median(steps))),
-    )
-
-
-def jitter(subject: Subject) -> Finding:
-    """Steps between samples must be even."""
-    spread, name, table = -1.0, "", None
-    for key, each in subject.measured.items():
-        steps = np.diff(each.time)
-        steps = steps[(steps > 0) & (steps < GAP * np.median(steps))] if len(steps) else steps
-        if len(steps) >= 10:
-            low, middle, high = np.percentile(steps, (1, 50, 99))
-            if (high - low) / middle > spread:
-                spread, name, table = float((high - low) / middle), key, each
-    if table is None:
-        return Finding("jitter", "skip", "too few samples")
-    step = float(np.median(np.diff(table.time)))
-    grid = np.linspace(table.time[0], table.time[-1], len(table))
-    counted = bool(np.abs(table.time - grid).max() <= COUNTED * np.abs(table.time).max())
-    numbers = {"rate_hz": 1 / step, "jitter_ms": spread * step * 1e3, "share": spread}
-    told = f"{1 / step:.4g} Hz" + (", stamps counted rather than measured" if counted else "")
-    verdict = verdict_of(spread, JITTER_WARN, JITTER_FAIL)
-    if verdict == "pass":
-        return Finding("jitter", "pass", f"even steps of {told}", numbers)
-    text = f"steps of {name} vary by {spread * step * 1e3:.3g} ms (1st to 99th percentile) at {told}"
-    advice = "read sensors on absolute deadlines, with real-time priority; stamp at the sensor"
-    return Finding("jitter", verdict, text, numbers, advice, _steps_picture(table, np.array([], int)))
-
-
-def _steps_picture(table: Channel, rows: Rows) -> Picture:
-    steps = np.diff(table.time) * 1e3
-    spans = [(float(table.time[row]), float(table.time[row + 1])) for row in rows[:50]]
-    return Picture("step, ms", {"step": (table.time[1:], steps)}, [(min(s), max(s)) for s in spans])

@@ -17,6 +17,12 @@ EFFORT_WARN, EFFORT_FAIL = 0.1, 0.3
 """Root mean square of delivered minus desired effort, after the best lag, over that of the desired."""
 LONGEST_LAG = 0.05
 """s, searched."""
+CLEARLY = 0.5
+"""Share of the difference that is left with the other sign, below which the sign is asked about."""
+UNITS = {"mN·m beside N·m": 1e3, "N·cm beside N·m": 1e2, "N·m beside mN·m": 1e-3}
+"""Delivered over desired effort, where one of them is in another unit."""
+UNIT_TOLERANCE = 0.2
+"""Share within which a ratio is taken for that of two units."""
 
 
 def command_limits(subject: Subject) -> Finding:
@@ -116,6 +122,9 @@ def delivered_effort(subject: Subject) -> Finding:
             f"{joint} delivers {slope:.2f} times what is desired, {1e3 * lags[best]:.3g} ms later; they "
             f"differ by {rests[best]:.3g} N·m of {asked:.3g} N·m (root mean square)"
         )
+        if verdict == "fail":
+            mirrored = min(float(np.sqrt(np.mean((got + each) ** 2))) for each in sent)
+            text += ": of the other sign?" if mirrored < CLEARLY * rests[best] else _unit(slope)
         curves = {"desired": (delivered.time, sent[0]), "delivered": (delivered.time, got)}
         advice = (
             "fit with the delivered effort. The motor adds its own feedback, or its friction and torque "
@@ -131,3 +140,8 @@ def delivered_effort(subject: Subject) -> Finding:
             None if passes else Picture("N·m", curves),
         )
     return worst or Finding("delivered_effort", "skip", "commands and efforts are of different joints")
+
+
+def _unit(ratio: float) -> str:
+    """What a ratio of delivered to desired effort says of their units."""
+    return next((f": {unit}?" for unit, r in UNITS.items() if abs(ratio / r - 1) < UNIT_TOLERANCE), "")

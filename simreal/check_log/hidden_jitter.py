@@ -4,6 +4,7 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 
 from simreal.check_log.finding import Finding, Picture, verdict_of
+from simreal.check_log.rounded_stamps import steps_of
 from simreal.check_log.sample_checks import quantum_of
 from simreal.check_log.subject import Rows, Subject
 from simreal.state import FloatArray
@@ -35,7 +36,7 @@ def hidden_jitter(subject: Subject) -> Finding:
     if "joint_position" not in subject.log or len(subject.log["joint_position"]) < FEWEST:
         return Finding("hidden_jitter", "skip", "no joint_position, or too short")
     table = subject.log["joint_position"]
-    rows, share, noise = step_shares(table.values, np.diff(table.time))
+    rows, share, noise = step_shares(table.values, steps_of(table.time).of(table.time))
     if len(rows) < FEWEST:
         return Finding("hidden_jitter", "skip", "too little fast motion to see uneven sampling")
     back = turning_share(table.values, rows)

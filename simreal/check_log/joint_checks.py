@@ -6,9 +6,9 @@ from itertools import combinations
 
 import numpy as np
 
-from simreal.check_log.finding import Finding, Picture
+from simreal.check_log.finding import ORDER, Finding, Picture
 from simreal.check_log.following import CLEARLY, against_commands
-from simreal.check_log.motion import InverseModel, Motion, inverse_model
+from simreal.check_log.motion import INPUTS, InverseModel, Motion, inverse_model, within_limits
 from simreal.check_log.pictures import fastest_stretch
 from simreal.check_log.subject import Subject
 from simreal.logs.robot_log import Channel
@@ -23,6 +23,8 @@ NO_WAY = 6 * np.pi
 """rad: no joint that positions command is thought to be sent over three turns; in degrees it is 19."""
 EXPLAINED = 0.6
 """Share of the forces that may be unexplained for another pairing to be believed."""
+NOTHING = 2.0
+"""Times the forces of a motion that are unexplained, from which on the model explains nothing of it."""
 SAMPLES = 400
 """At which the model is asked about each other pairing."""
 SHIFTS = np.arange(0.15, 1.01, 0.05)
@@ -116,13 +118,11 @@ def _too_far(subject: Subject) -> Iterator[Finding]:
 
 def joint_order(subject: Subject) -> Finding:
     """Joints must answer their own commands, with the right sign, and obey the robot's model."""
-    for check in (against_commands, _against_model):
-        finding = check(subject)
-        if finding is not None:
-            return finding
-    return Finding(
-        "joint_order", "skip", "neither position commands nor a model of a fixed robot to ask"
-    )
+    found = [each for each in (against_commands(subject), _against_model(subject)) if each is not None]
+    if not found:
+        text = "neither position commands nor a model of a fixed robot to ask"
+        return Finding("joint_order", "skip", text)
+    return max(found, key=lambda each: ORDER.index(each.verdict))
 
 
 def _against_model(subject: Subject) -> Finding | None:
@@ -130,8 +130,14 @@ def _against_model(subject: Subject) -> Finding | None:
     if asked is None:
         return None
     model, motion, command = asked
+    channel, robot = subject.log.first(INPUTS), subject.robot
+    assert channel is not None and robot is not None
+    table = subject.log[channel]
+    sent = subject.log.at(channel, motion.time, hold=True)  # beyond what the motors follow
+    mistakes = {label: within_limits(robot, table, each) for label, each in _other_commands(table, sent)}
     some = np.arange(0, len(motion.time), -(-len(motion.time) // SAMPLES))
-    shifted = {label: each[some] for label, each in _at_other_times(motion, command)}
+    mistakes |= dict(_at_other_times(motion, command))
+    commands = {label: each[some] for label, each in mistakes.items()}
     motion, command = motion.rows(some), command[some]
 
     def unexplained(moved: Motion, sent: FloatArray) -> float:
@@ -140,7 +146,7 @@ def _against_model(subject: Subject) -> Finding | None:
 
     given = unexplained(motion, command)
     alternatives = dict(_alternatives(motion, command))
-    alternatives |= {label: (motion, each) for label, each in shifted.items()}
+    alternatives |= {label: (motion, each) for label, each in commands.items()}
     others = {label: unexplained(*each) for label, each in alternatives.items()}
     label = min(others, key=others.__getitem__)
     numbers = {"unexplained": given, "unexplained_otherwise": others[label]}
@@ -154,6 +160,11 @@ def _against_model(subject: Subject) -> Finding | None:
             "mend sign, order or unit in the mapping or the driver, or the clock that stamps commands",
             _lacking_picture(model, (motion, command), alternatives[label], label),
         )
+    if given > NOTHING:
+        text = f"the robot's model explains nothing of the motion: it lacks {given:.2g} times the forces"
+        advice = "is it that robot, and are its positions and commands in rad and in N·m or V?"
+        picture = _lacking_picture(model, (motion, command), alternatives[label], label)
+        return Finding("joint_order", "warn", text, numbers, advice, picture)
     text = f"no other sign, order, unit or time suits the model better ({100 * given:.0f} % unexplained)"
     return Finding("joint_order", "pass", text, numbers)
 
@@ -190,8 +201,18 @@ def _alternatives(
         order[[one, two]] = two, one
         label = f"{motion.names[one]} and {motion.names[two]} swapped"
         yield label, (_transformed(motion, np.eye(count)[order]), command)
-    yield "the command of the other sign", (motion, -command)
     yield "all joints in degrees", (_transformed(motion, np.pi / 180 * np.eye(count)), command)
+
+
+def _other_commands(table: Channel, sent: FloatArray) -> Iterator[tuple[str, FloatArray]]:
+    """Single mistakes in (n, actuators) commands, undone."""
+    yield "the command of the other sign", -sent
+    if len(table.names) > 1:
+        for column, name in enumerate(table.names):
+            signs = np.where(np.arange(len(table.names)) == column, -1.0, 1.0)
+            yield f"the command of {name} of the other sign", signs * sent
+    yield f"the command in m{table.units[0]}", 1e-3 * sent
+    yield f"the command in k{table.units[0]}", 1e3 * sent
 
 
 def _at_other_times(motion: Motion, command: FloatArray) -> Iterator[tuple[str, FloatArray]]:

@@ -7,6 +7,8 @@ import numpy as np
 from scipy.signal import savgol_filter
 
 from simreal.check_log.subject import Rows, Subject
+from simreal.logs.robot_log import Channel
+from simreal.robots.loader import Robot
 from simreal.state import FloatArray
 
 INPUTS = ("applied_voltage", "applied_effort", "commanded_voltage", "commanded_effort")
@@ -110,6 +112,18 @@ class InverseModel:
             lacking[row] = (data.qfrc_inverse - data.qfrc_actuator)[self._moments]
         return lacking
 
+    def needed(self, motion: Motion) -> FloatArray:
+        """(n, joints) N·m that motors must give, friction and gravity included."""
+        needed, data = np.empty_like(motion.position), self._data
+        rows = zip(motion.position, motion.velocity, motion.acceleration, strict=True)
+        for row, (position, velocity, acceleration) in enumerate(rows):
+            data.qpos[self._places] = position
+            data.qvel[self._moments] = velocity
+            data.qacc[self._moments] = acceleration
+            mujoco.mj_inverse(self.model, data)
+            needed[row] = data.qfrc_inverse[self._moments]
+        return needed
+
     def scale(self, motion: Motion) -> FloatArray:
         """(joints,) N·m, root mean square, that inertia takes plus that gravity and rotation take."""
         parts = np.empty((2, *motion.position.shape))
@@ -132,25 +146,36 @@ def inverse_model(subject: Subject) -> tuple[InverseModel, Motion, FloatArray] |
     None if it is not moved by effort or voltage, or if the log does not hold all joints and actuators
     of such a robot, if the position of one reads the same all along, or if the robot is not known.
     """
-    log, model = subject.log, subject.model
+    log, channel, asked = subject.log, subject.log.first(INPUTS), moved_model(subject)
+    if asked is None or subject.robot is None or channel is None or subject.stuck:
+        return None
+    _, motion = asked
+    if set(log[channel].names) != set(subject.robot.description.actuator_names) or not len(log[channel]):
+        return None
+    command = within_limits(subject.robot, log[channel], log.at(channel, motion.time, hold=True))
+    return InverseModel(asked[0].model, motion.names, log[channel].names), motion, command
+
+
+def moved_model(subject: Subject) -> tuple[InverseModel, Motion] | None:
+    """Model and motion of a fixed robot of which the log holds all joints, away from its end stops."""
+    model = subject.model
     if model is None or subject.robot is None or (model.jnt_type == mujoco.mjtJoint.mjJNT_FREE).any():
         return None
-    if subject.stuck:
+    dead = set(subject.stuck) - subject.unasked  # one that is told to rest may well do so
+    motion = None if dead else smooth_motion(subject)
+    if motion is None or set(motion.names) != set(subject.robot.description.joint_names):
         return None
-    channel = log.first(INPUTS)
-    motion = smooth_motion(subject)
-    description = subject.robot.description
-    if channel is None or motion is None or set(motion.names) != set(description.joint_names):
-        return None
-    if set(log[channel].names) != set(description.actuator_names) or not len(log[channel]):
-        return None
-    limits = {each.name: (each.lower, each.upper) for each in description.actuators}
-    low, high = np.array([limits[name] for name in log[channel].names]).T
     motion = motion.rows(_off_stops(motion, model))
     if len(motion.time) < FEWEST_SAMPLES:
         return None
-    command = np.clip(log.at(channel, motion.time, hold=True), low, high)
-    return InverseModel(model, motion.names, log[channel].names), motion, command
+    return InverseModel(model, motion.names, ()), motion
+
+
+def within_limits(robot: Robot, table: Channel, command: FloatArray) -> FloatArray:
+    """(n, actuators) commands of a table, as far as the robot's actuators can follow them."""
+    limits = {each.name: (each.lower, each.upper) for each in robot.description.actuators}
+    low, high = np.array([limits[name] for name in table.names]).T
+    return np.clip(command, low, high)
 
 
 def _off_stops(motion: Motion, model: mujoco.MjModel) -> Rows:

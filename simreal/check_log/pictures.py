@@ -3,6 +3,7 @@
 import numpy as np
 
 from simreal.check_log.finding import Picture
+from simreal.check_log.subject import Rows
 from simreal.logs.robot_log import Channel
 from simreal.state import FloatArray
 
@@ -32,3 +33,10 @@ def fastest_stretch(
     at = float(time[int(np.nanargmax(np.abs(of)))])
     rows = np.abs(time - at) <= REACH
     return Picture(unit, {label: (time[rows], values[rows]) for label, values in curves.items()})
+
+
+def steps_picture(table: Channel, rows: Rows) -> Picture:
+    """The steps between a channel's stamps, in ms; those that begin at some rows are marked."""
+    steps = np.diff(table.time) * 1e3
+    spans = [(float(table.time[row]), float(table.time[row + 1])) for row in rows[:50]]
+    return Picture("step, ms", {"step": (table.time[1:], steps)}, [(min(s), max(s)) for s in spans])

@@ -127,6 +127,16 @@ def spikes_of(time: FloatArray, position: FloatArray) -> Rows:
         inside = [np.abs(position[first + row] - position[first]) for row in range(length)]
         sudden &= np.max(inside, axis=0) < BACK * height
         sudden &= (length == 1) | (time[first + length] - time[first - 1] < LONGEST)
-        for row in first[sudden]:
+        for row in _strays(position, first[sudden], length):
             found.update(range(row, row + length))
     return np.array(sorted(found), dtype=np.int64)
+
+
+def _strays(position: FloatArray, first: Rows, length: int) -> Rows:
+    """Those of the rows `first` from which on readings are further off than on either side of them.
+
+    Between two spikes it is the sound readings that seem to leap away and back.
+    """
+    ends = np.stack([first - 1, first, first + length])
+    away = np.abs(position[ends] - np.median(_around(position, first), axis=1))
+    return np.asarray(first[away[1] > np.maximum(away[0], away[2])])

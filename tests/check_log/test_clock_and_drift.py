@@ -11,6 +11,7 @@ from simreal.check_log.checker import check_log
 from simreal.check_log.clock_checks import clock
 from simreal.check_log.drift_checks import drift
 from simreal.check_log.effort_checks import command_limits
+from simreal.check_log.offset_check import servo_offset
 from simreal.check_log.subject import make_subject
 from simreal.logs.robot_log import Channel, RobotLog
 from simreal.physics.model import compile_model
@@ -57,6 +58,17 @@ def test_a_servo_that_sags_where_it_reaches_out_does_not_drift_but_one_that_slip
     assert known.numbers["drift"] < 0.002
     assert unknown.numbers["drift"] > 0.05  # nobody knows what it carries
     assert drift(make_subject(sagging_arm(slip=0.4))).verdict == "fail"
+
+
+def test_a_servo_that_sags_has_no_offset_but_one_that_was_calibrated_wrong_has() -> None:
+    log = sagging_arm()
+    assert servo_offset(make_subject(log)).verdict == "pass"
+    sag = log["joint_position"].values[:, 1] - log["commanded_position"].values[:, 1]
+    assert np.ptp(sag) > 0.05
+    log.channels["joint_position"].values[:, 1] += 0.15
+    finding = servo_offset(make_subject(log))
+    assert finding.verdict in ("warn", "fail")
+    assert finding.text.startswith("shoulder_lift stands +0.1")
 
 
 def test_stamps_of_what_a_policy_saw_may_stand_still_but_not_those_of_sensors() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from simreal.bench.log_faults import FAULTS, planted, sound
 from simreal.check_log.finding import Finding
-from simreal.check_log.spike_check import spikes, wrapped
+from simreal.check_log.spike_check import spikes, spikes_of, wrapped
 from simreal.check_log.stuck_check import stuck
 from simreal.check_log.subject import make_subject
 from simreal.logs.robot_log import Channel, RobotLog
@@ -90,6 +90,22 @@ def test_single_readings_are_named_by_joint_number_and_time() -> None:
     assert finding.verdict == "warn"
     assert finding.text.startswith("elbow leaps away and back in 3 readings")
     assert finding.text.endswith("3 of them read 0")
+
+
+@pytest.mark.parametrize("rows", [[100, 102], [100, 103], [100, 102, 104], [100, 101, 103], [300, 304]])
+def test_sound_readings_between_spikes_are_not_counted(rows: list[int]) -> None:
+    position = swing()
+    position[rows] += 0.4
+    finding = spikes(make_subject(servo(position)))
+    assert finding.numbers["spikes"] == len(rows), finding.text
+
+
+def test_a_dozen_spikes_are_a_dozen() -> None:
+    for seed in range(20):
+        random, position = np.random.default_rng(seed), swing()
+        rows = random.choice(np.arange(30, 970), 12, replace=False)
+        position[rows] += random.choice([-1.0, 1.0], 12) * random.uniform(0.2, 1.0, 12)
+        assert set(spikes_of(TIME, position)) <= set(rows.tolist())
 
 
 def test_a_command_that_chatters_and_noise_make_no_spikes() -> None:

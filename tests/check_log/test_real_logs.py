@@ -8,8 +8,8 @@ import pytest
 
 from simreal.check_log.checker import check_log
 from simreal.check_log.finding import Finding, worst
+from simreal.check_log.lag_check import euler_corner
 from simreal.check_log.subject import make_subject
-from simreal.check_log.velocity_checks import euler_corner
 from simreal.logs.formats import read_logs
 
 REAL = Path(os.environ.get("SIMREAL_REAL_LOGS", Path(__file__).parents[3] / "shared/data/real"))

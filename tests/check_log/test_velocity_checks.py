@@ -1,14 +1,19 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simreal.bench.log_faults import sound
+from simreal.check_log.lag_check import euler_corner, fit_lag, low_pass, velocity_lag
 from simreal.check_log.subject import make_subject
-from simreal.check_log.velocity_checks import euler_corner, fit_lag, low_pass, velocity_scale
+from simreal.check_log.velocity_checks import seconds_apart, velocity_scale
+from simreal.logs.robot_log import RobotLog
 
 STEP = 0.004
 TIME = STEP * np.arange(2500)
+TIMES = sound("arm", 0)["joint_position"].time
 
 
 def motion(seed: int) -> np.ndarray:
@@ -88,3 +93,44 @@ def test_the_gravest_of_several_wrong_velocities_is_told() -> None:
     assert finding.verdict == "fail"
     assert finding.text.startswith("the velocity of elbow is 57.") and "deg/s?" in finding.text
     assert finding.text.endswith("; wrong, too: base")
+
+
+def other_velocities(late: float, sign: float = 1.0) -> RobotLog:
+    """An arm whose velocities come `late` s after its motion."""
+    log = sound("arm", 0)
+    table = log["joint_velocity"]
+    log.channels["joint_velocity"] = replace(table, values=sign * log.at("joint_velocity", TIMES - late))
+    return log
+
+
+@pytest.mark.parametrize("lead", [0.01, 0.02, 0.07])
+def test_a_velocity_that_leads_its_position_is_told(lead: float) -> None:
+    finding = velocity_lag(make_subject(other_velocities(-lead)))
+    assert finding.verdict == "warn"
+    assert finding.text.startswith("velocities lead positions by ")
+    assert -finding.numbers["lag_ms_base"] == pytest.approx(1e3 * lead, abs=1.0)
+
+
+def test_half_a_sample_as_of_forward_differences_is_no_lead() -> None:
+    finding = velocity_lag(make_subject(other_velocities(-0.0025)))
+    assert finding.verdict == "pass", finding.text
+
+
+@pytest.mark.parametrize("late", [0.3, 0.8, -0.4])
+def test_velocities_by_another_clock_are_told_by_their_lag_alone(late: float) -> None:
+    log = sound("arm", 0)
+    table = log["joint_velocity"]
+    log.channels["joint_velocity"] = replace(table, time=table.time + late)
+    subject = make_subject(log)
+    finding = velocity_lag(subject)
+    assert finding.verdict == "fail" and "two clocks" in finding.text
+    assert finding.numbers["apart_s"] == pytest.approx(late, abs=0.03)
+    assert velocity_scale(subject).verdict == "pass", velocity_scale(subject).text
+
+
+def test_swapped_or_strange_velocities_are_by_no_other_clock() -> None:
+    log = sound("arm", 0)
+    for values in (log["joint_velocity"].values[:, ::-1], np.roll(TIMES, 700)[:, None] * np.ones(3)):
+        log.channels["joint_velocity"].values = values
+        assert seconds_apart(make_subject(log)) == 0.0
+    assert seconds_apart(make_subject(other_velocities(0.0, -1.0))) == 0.0
