@@ -64,6 +64,7 @@ def test_graph_and_agent_agree_on_images(trained: tuple[Run, Exported], policy: 
     np.testing.assert_allclose(one, found[3], atol=1e-5)
 
 
+@pytest.mark.long
 def test_what_is_seen_matters(policy: Policy) -> None:
     shape = policy.contract.cameras[0].shape
     observation = np.array(policy.golden.observation[:1], dtype=np.float32)

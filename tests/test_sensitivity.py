@@ -177,6 +177,7 @@ def test_a_pair_that_fails_together_stands_out(of_biases: Sensitivity) -> None:
         assert other.gap.low < 0.0 < other.gap.high
 
 
+@pytest.mark.long
 def test_failures_that_need_two_columns_are_explained_by_either(of_biases: Sensitivity) -> None:
     found = of_biases.attribution
     assert found.failures > 10

@@ -242,6 +242,7 @@ def test_what_was_killed_goes_on_from_its_last_checkpoint(
     assert not torch.equal(weights(run), before)
 
 
+@pytest.mark.long
 def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
     settings = [*overrides("sac", FOR_EVER), "train.checkpoint_every=1000000000"]
@@ -492,6 +493,7 @@ def test_a_schedule_is_written_once_for_each_step_even_if_the_training_was_kille
     assert rows_of(run.schedule) == before
 
 
+@pytest.mark.long
 def test_automatic_randomization_follows_the_success_of_its_probes(tmp_path: Path) -> None:
     """Every episode of 0.2 s fails to swing up: the ranges shrink to the model."""
     automatic = "schedule={type: adr, start_share: 0.5, queue_length: 2, boundary_share: 1.0}"

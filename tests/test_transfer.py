@@ -260,6 +260,7 @@ def test_an_early_end_counts_against_lasting_and_a_time_limit_for_it() -> None:
     assert all(each.lasted.low < each.lasted.high for each in result.results)
 
 
+@pytest.mark.long
 def test_the_verbs_print_the_same_numbers_for_people_and_programs(
     run_and_policy: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

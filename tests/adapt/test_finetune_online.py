@@ -173,6 +173,7 @@ def test_what_has_been_shown_to_be_better_is_used_and_kept_by_the_gate_until_it_
     assert verdict["passed"] is (judged.exit_code == 0)
 
 
+@pytest.mark.long
 def test_the_same_command_goes_on_and_a_larger_budget_is_used(base: Run, tmp_path: Path) -> None:
     first = tune(base, ToyQube(), tmp_path / "run", Budget(1.5)).ledger
     driver = ToyQube()
@@ -184,6 +185,7 @@ def test_the_same_command_goes_on_and_a_larger_budget_is_used(base: Run, tmp_pat
     assert len(driver.sent) == sum(each.steps for each in more.episodes[len(first.episodes) :])
 
 
+@pytest.mark.long
 def test_a_robot_that_was_not_there_yet_costs_nothing(base: Run, tmp_path: Path) -> None:
     driver = ToyQube(silent=True)
     for _ in range(2):
@@ -235,6 +237,7 @@ def test_what_another_process_has_made_or_begun_meanwhile_is_left_to_it(
     assert Run.open(tmp_path / "begun").experiment()
 
 
+@pytest.mark.long
 def test_a_log_that_cannot_be_read_is_told_and_left_out(base: Run, tmp_path: Path) -> None:
     tune(base, ToyQube(), tmp_path / "run", Budget(1.5))
     (tmp_path / "run" / "robot" / "episode_00000.mcap").write_bytes(b"")

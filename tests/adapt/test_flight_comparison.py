@@ -91,6 +91,7 @@ def test_actions_tell_who_flew(base: Run, spoilt: Run, logs: Logs, log: RobotLog
     assert not flies_as(load_candidate(base.path).act, rate, logs[0][0])
 
 
+@pytest.mark.long
 def test_a_policy_that_is_worse_on_the_robot_is_kept_back(base: Run, spoilt: Run, logs: Logs) -> None:
     found = judge(spoilt, base.path, [*logs[0], *logs[1]], episodes=4)
     part = found.parts[-1]

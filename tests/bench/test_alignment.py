@@ -50,6 +50,7 @@ def test_arms_are_trained_and_judged(found: dict[str, Any]) -> None:
     assert found["robot_minutes"] == pytest.approx(256 / IMAGES_OF_EPISODE * 0.32 / 60.0)
 
 
+@pytest.mark.long
 def test_the_robot_stands_in_a_room_that_training_does_not_show(
     plan: Plan, found: dict[str, Any]
 ) -> None:
@@ -81,6 +82,7 @@ def test_a_film_shows_how_many_episodes_begin_whatever_its_length() -> None:
     np.testing.assert_array_equal(film_episodes(experiment, "so101_reach", "front", 10, 7), film[:10])
 
 
+@pytest.mark.long
 def test_what_is_done_is_not_done_again(plan: Plan, found: dict[str, Any]) -> None:
     def stamps() -> dict[Path, int]:
         return {path: path.stat().st_mtime_ns for path in plan.folder.rglob("*") if path.is_file()}

@@ -193,6 +193,7 @@ def test_train_export_inspect_evaluate_follow_each_other(simreal: Run, tmp_path:
     assert json.loads((run / "run.json").read_text())["steps"] == 640
 
 
+@pytest.mark.long
 def test_evaluate_prints_numbers_for_people_and_programs(
     run_and_policy: tuple[Path, Path],
     simreal: Run,

@@ -227,6 +227,7 @@ def test_a_log_that_is_there_is_refused_before_anything_is_announced(
     assert log.read_bytes() == b"precious"
 
 
+@pytest.mark.long
 def test_deploy_prints_percentiles_for_people(policy_file: WriteFile, simreal: Simreal) -> None:
     status, output, error = simreal("deploy", policy_file(bias=0.3), "--duration", "0.3")
     assert (status, error) == (0, BEGUN)

@@ -262,6 +262,7 @@ def _install(folder: Path, name: str, number: str, *files: str) -> None:
     (information / "RECORD").write_text("".join(f"{file},,\n" for file in files))
 
 
+@pytest.mark.long
 def test_two_packages_that_bring_one_module_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,7 @@ def found(link: Robot, logs: list[Recording]) -> Identification:
     return identify(Setup(link), logs, nested, Cutting(0.5))
 
 
+@pytest.mark.long
 def test_the_simplest_model_that_predicts_is_offered_and_its_band_covers(
     found: Identification, tmp_path: Path
 ) -> None:

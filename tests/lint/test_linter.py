@@ -192,6 +192,7 @@ def test_a_check_that_cannot_be_made_is_a_finding_and_keeps_what_was_found() -> 
     assert found[1].mend == "did you mean 'arm'?"
 
 
+@pytest.mark.long
 def test_a_simulation_that_would_take_ages_is_not_begun(tmp_path: Path) -> None:
     slow = MODEL.replace('timestep="0.002"', 'timestep="1e-7"')
     latency = EXPERIMENT.replace("low: 0, high: 10", "low: 0, high: 1.0e-4")

@@ -286,6 +286,7 @@ def test_a_single_seed_has_no_interval() -> None:
     assert rows(found)[1][4] == "9.0"
 
 
+@pytest.mark.long
 def test_seeds_are_drawn_for_each_arm_on_its_own() -> None:
     """Equal results of two arms would else move together, and their difference have no spread."""
     values = [3.0, 9.0, 1.0, 7.0, 5.0]
