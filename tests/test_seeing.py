@@ -172,6 +172,7 @@ def test_a_policy_that_sees_runs_on_a_camera(policy: Policy, tmp_path: Path) -> 
     assert outcome.cycles > 10
 
 
+@pytest.mark.long
 def test_a_camera_that_goes_dark_is_a_fault(policy: Policy) -> None:
     class Dark:
         def see(self, now: float, first: bool) -> Images:

@@ -41,6 +41,7 @@ def test_a_loss_is_near_zero_where_nothing_is_shifted_and_grows_with_the_shift(l
     assert values == sorted(values) and values[1] > 3.0 * abs(values[0])
 
 
+@pytest.mark.long
 def test_mmd_sees_what_means_and_covariances_do_not() -> None:
     """Two lumps against a normal distribution of the same mean and variance."""
     signs = torch.sign(normal(2000, 5, 1))
@@ -265,6 +266,7 @@ def test_what_is_no_number_is_neither_alike_nor_aligned() -> None:
         Aligner(nn.Linear(3, 2), gap, AlignmentConfig(batch_size=16))
 
 
+@pytest.mark.long
 def test_the_judge_sees_what_32_bits_cannot_hold() -> None:
     own, robots = (normal(200, seed).numpy().astype(float) + 3.0 * seed for seed in (0, 1))
     assert separability(own * 1e60, robots * 1e60).value > 0.99

@@ -288,6 +288,7 @@ def test_what_went_on_after_an_interrupt_is_held_beside_its_base_too(
     assert "simreal export" not in told  # which would refuse
 
 
+@pytest.mark.long
 def test_a_base_with_a_residual_model_is_kept_with_it(
     base: Run, identified: Path, tmp_path: Path
 ) -> None:

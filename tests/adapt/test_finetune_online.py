@@ -353,6 +353,7 @@ def test_half_of_what_it_learns_from_may_be_logs(
         tune(base, ToyQube(), tmp_path / "run", Budget(2.0), log, more=("batch_size=32",))
 
 
+@pytest.mark.long
 def test_what_cannot_learn_on_a_robot_is_refused(
     base: Run, tuned: tuple[OnlineTuning, ToyQube], tmp_path: Path
 ) -> None:

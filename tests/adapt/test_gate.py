@@ -171,6 +171,7 @@ def passed(run: Run, against: Path | None = None) -> None:
     write_verdict(run, replace(judge(run, against, episodes=2), parts=(part,)))
 
 
+@pytest.mark.long
 def test_a_verdict_against_another_policy_releases_nothing(adapted: Run, base: Run) -> None:
     passed(adapted, adapted.path)
     [reason] = reasons_against_export(adapted)
@@ -183,6 +184,7 @@ def test_a_verdict_against_another_policy_releases_nothing(adapted: Run, base: R
     assert reasons_against_export(adapted) == []
 
 
+@pytest.mark.long
 def test_what_goes_on_from_a_policy_that_may_not_leave_may_not_leave_either(
     adapted: Run, base: Run, identified: Path, tmp_path: Path
 ) -> None:

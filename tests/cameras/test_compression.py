@@ -58,6 +58,7 @@ def change(after: Images, before: Images) -> NDArray[np.float64]:
     return levels
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("quality", [30, 50, 70])
 @pytest.mark.parametrize("pixels", [32, 48, 84])
 def test_it_spoils_what_a_policy_sees_as_much_as_a_cameras_does(
@@ -74,6 +75,7 @@ def test_it_spoils_what_a_policy_sees_as_much_as_a_cameras_does(
     assert own.mean() > 4.0 * theirs.mean()
 
 
+@pytest.mark.long
 def test_low_quality_spoils_most_where_a_cameras_does(frames: Images) -> None:
     # In held-out worlds alone, whose patterns are alike, a camera spoils all images nearly as much.
     frames = np.concatenate([frames, taken_in(load_experiment("so101_reach_pixels"))])

@@ -45,6 +45,7 @@ def test_an_import_that_fails_by_itself_is_not_taken_for_ctrl_c() -> None:
     assert status == 1 and "ImportError: broken" in said
 
 
+@pytest.mark.long
 def test_what_ignores_ctrl_c_goes_on() -> None:
     status, said = ends("SIG_IGN", "numpy", SENT, "list", "agents")
     assert (status, said) == (0, "")

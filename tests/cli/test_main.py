@@ -477,6 +477,7 @@ def test_names_with_brackets_are_printed_as_they_are(
     assert str(path) in mistake("inspect", path)
 
 
+@pytest.mark.long
 def test_a_missing_extra_is_one_line_that_names_it() -> None:
     program = (
         "import sys\n"
@@ -507,6 +508,7 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_a_full_disk_behind_the_output_is_told_in_one_line(options: list[str]) -> None:
     with Path("/dev/full").open("w") as full:

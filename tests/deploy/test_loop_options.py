@@ -56,7 +56,8 @@ class Person:
         self.closed = True
 
 
-@pytest.mark.parametrize("between", [pytest.param("hold", marks=pytest.mark.long), "interpolate"])
+@pytest.mark.long
+@pytest.mark.parametrize("between", ["hold", "interpolate"])
 def test_a_driver_may_be_told_more_often_than_the_policy_acts(
     policy_file: WriteFile, witnessed_driver: MakeDriver, tmp_path: Path, between: Any
 ) -> None:

@@ -170,12 +170,13 @@ class Miswired(SimDriver):
         return RobotState(state.time, self._signs * position, self._signs * velocity)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("order", "signs", "result", "words"),
     [
         ([0, 1], [1.0, 1.0], "pass", "each of 2 joints"),
         # Arm and pendulum drag each other along: whether that can be told apart depends on the moment.
-        pytest.param([1, 0], [1.0, 1.0], "fail|not checked", "(arm|pendulum): ", marks=pytest.mark.long),
+        ([1, 0], [1.0, 1.0], "fail|not checked", "(arm|pendulum): "),
         ([0, 1], [1.0, -1.0], "fail", "pendulum: moved by -"),
     ],
 )
@@ -227,6 +228,7 @@ def test_a_joint_that_hardly_moved_tells_nothing() -> None:
     assert onset_ms(np.linspace(0, 0.2, 50), np.full(50, 1e-4), 0.01) is None
 
 
+@pytest.mark.long
 def test_a_motor_that_answers_late_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("simreal.deploy.preflight.motion.TRIALS", 3)
     driver = SimDriver("so101", {"action_latency_ms": 40.0})

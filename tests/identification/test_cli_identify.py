@@ -89,6 +89,7 @@ def spoilt(files: list[str], change: Callable[[np.ndarray], np.ndarray]) -> list
     return files
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("error")
 def test_nobody_is_told_to_train_where_simulations_run_off(files: list[str], tmp_path: Path) -> None:
     """A pendulum that nothing limits, in units of nobody's."""

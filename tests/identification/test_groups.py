@@ -43,6 +43,7 @@ def fitted(link: Robot, record: Record) -> Fitted:
     return fit_model(Setup(link), days(record, OFFSETS), VARYING, Cutting(0.5))
 
 
+@pytest.mark.long
 def test_each_days_value_is_found_and_what_does_not_differ_is_one(fitted: Fitted) -> None:
     assert fitted.simulator.names == ["joint_damping[hinge]", "torque_offset[motor]"]
     assert fitted.by_name["joint_damping[hinge]"] == pytest.approx(1.5, rel=0.05)

@@ -94,6 +94,7 @@ def test_a_log_that_is_nearly_all_rest_is_not_sound(found: Identification) -> No
     assert resting.describe().startswith("all joints rest in ")
 
 
+@pytest.mark.long
 def test_a_model_that_predicts_no_better_is_not_offered(link: Robot, record: Record) -> None:
     """The robot is just as its model says; what is found is noise."""
     logs = [record({"mass": 1.0}, 3.0, seed, group=f"multisine {seed}") for seed in range(2)]

@@ -99,6 +99,7 @@ def test_findings_do_not_depend_on_when_they_are_asked_for(tmp_path: Path) -> No
     assert [each.check for each in first] == ["no-effect", "no-effect"]
 
 
+@pytest.mark.long
 def test_an_event_that_some_episodes_do_without_is_not_said_to_do_nothing(tmp_path: Path) -> None:
     kicks = """\
   push_interval_s: {{distribution: {{type: uniform, low: {0}, high: {1}}}}}

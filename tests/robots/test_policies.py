@@ -40,6 +40,7 @@ def test_the_go2_walks_as_its_report_says() -> None:
     assert found.metrics["yaw_rate_error_rad_s"].value < 0.25
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["so101_reach", "so101_push", "so101_lift", "qube_swingup"])
 def test_it_succeeds_as_its_report_says(name: str) -> None:
     found = evaluate(load_candidate(Path(name)), episodes=64, seed=5).summary

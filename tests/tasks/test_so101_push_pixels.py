@@ -34,6 +34,7 @@ def test_no_tracker_tells_of_the_cube_and_the_teacher_does(env: BatchEnv) -> Non
     assert np.abs(told).max() <= 1.0
 
 
+@pytest.mark.long
 def test_its_teacher_pushes_the_cube_where_it_is_wanted(env: BatchEnv) -> None:
     teacher = find_teacher("so101_push", env)
     last, begun = np.zeros((COUNT, 6), np.float32), np.ones(COUNT, bool)

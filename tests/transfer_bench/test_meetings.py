@@ -52,6 +52,7 @@ def test_excitations_keep_within_what_servos_take(robot: str) -> None:
             assert lowest_axis(targets).min() > 0.1  # m above the table
 
 
+@pytest.mark.long
 def test_an_arm_follows_an_excitation_and_breaks_no_limit() -> None:
     contract = contract_of("so101")
     with HiddenRobot("so101", "a", 25.0) as robot:
@@ -64,6 +65,7 @@ def test_an_arm_follows_an_excitation_and_breaks_no_limit() -> None:
     assert late < np.abs(recording.command[20:] - recording.position[20:]).mean()
 
 
+@pytest.mark.long
 def test_a_robot_on_a_stand_moves_its_legs_and_stays(held_go2: HiddenRobot) -> None:
     contract = contract_of("go2")
     flight = excite(held_go2, contract, MEETINGS["go2"], 1.5, 0)
@@ -93,6 +95,7 @@ class Asked:
         return self._action
 
 
+@pytest.mark.long
 def test_a_policy_is_asked_what_the_task_asks() -> None:
     contract, act = contract_of("so101"), Asked(0.0, 6)
     with HiddenRobot("so101", "c", 25.0) as robot:

@@ -44,6 +44,7 @@ def test_the_loop_flies_it_in_its_own_time(tmp_path: Path) -> None:
     assert position.time[-1] - position.time[0] == pytest.approx(20.0, abs=0.05)
 
 
+@pytest.mark.long
 def test_at_its_stop_it_reports_a_fault_and_is_put_back() -> None:
     robot = SteppedRobot("qube", "c", 100.0)
     try:

@@ -115,6 +115,7 @@ def test_a_policy_that_remembers_is_trained_and_judged(arm: str, tmp_path: Path)
     assert other.mean_return != found.mean_return
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("small")
 def test_a_training_that_was_killed_before_its_first_checkpoint_begins_anew(tmp_path: Path) -> None:
     experiment = base_experiment("qube")

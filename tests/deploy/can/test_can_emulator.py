@@ -194,6 +194,7 @@ def test_after_a_kill_the_motors_go_passive_by_themselves(emulate: Emulate) -> N
             assert state[0] == 0xD0 | number
 
 
+@pytest.mark.long
 def test_udp_multicast_reaches_it_as_well(tmp_path: Path) -> None:
     options = ["emulate", "can-leg", "--interface", "udp_multicast", "--channel", "239.74.163.77"]
     process = subprocess.Popen(

@@ -76,6 +76,7 @@ def test_what_is_found_makes_angles_of_counts(kind: str, virtual_rig: Make, tmp_
     assert [servo.limits_exceeded for servo in rig.servos] == [0] * 6
 
 
+@pytest.mark.long
 def test_the_servos_keep_it_through_a_power_cycle(virtual_rig: Make, tmp_path: Path) -> None:
     rig = virtual_rig("feetech")
     found = steps.calibrate(type(rig.driver), rig.driver.description, bus_of(rig), Hands(rig))

@@ -189,6 +189,7 @@ def test_only_servos_that_say_so_are_told_to_the_guardian_as_passive(
             run(rig, 1.2)  # what was asked in vain is not asked again sooner
 
 
+@pytest.mark.long
 @both
 def test_missing_servos_are_named(kind: str, virtual_rig: Make) -> None:
     rig = virtual_rig(kind)

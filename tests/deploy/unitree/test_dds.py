@@ -108,6 +108,7 @@ def test_the_motion_switcher_is_asked_over_dds(emulator: Emulator) -> None:
         open_it().connect()
 
 
+@pytest.mark.long
 def test_a_robot_that_is_gone_grows_old_and_does_not_end_the_driver(emulator: Emulator) -> None:
     with open_it() as driver:
         driver.read()
