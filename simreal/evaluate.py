@@ -204,8 +204,7 @@ def run_given(
         listen: called with the number of episodes done.
     """
     largest = LARGEST_BULLET_BATCH if engine_of(experiment) == "bullet" else LARGEST_BATCH
-    batches = math.ceil(len(seeds) / largest)
-    count = WHOLE_ROWS * math.ceil(len(seeds) / batches / WHOLE_ROWS)
+    batches, count = whole_batches(len(seeds), largest)
     env = make_environment(experiment.from_start(), count, pins=pins)
     done: list[Episode] = []
     for part in np.array_split(np.arange(len(seeds)), batches):
@@ -216,6 +215,12 @@ def run_given(
         tell = None if listen is None else partial(_tell_share, listen, len(done), len(part))
         done += _first_episodes(env, act, observation, len(part), tell)
     return done
+
+
+def whole_batches(episodes: int, largest: int = LARGEST_BATCH) -> tuple[int, int]:
+    """In how many batches episodes are run, and how many simulations each has, all of them alike."""
+    batches = math.ceil(episodes / largest)
+    return batches, WHOLE_ROWS * math.ceil(episodes / batches / WHOLE_ROWS)
 
 
 def _tell_share(listen: Callable[[int], None], before: int, running: int, share: float) -> None:

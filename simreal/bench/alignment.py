@@ -30,7 +30,7 @@ from simreal.env import BatchEnv
 from simreal.episode_random import EpisodeRandom, SeedArray, episode_seed
 from simreal.episodes import begin_episodes
 from simreal.errors import UserError
-from simreal.evaluate import LARGEST_BATCH, WHOLE_ROWS, Act, load_candidate, run_episodes
+from simreal.evaluate import Act, load_candidate, run_episodes, whole_batches
 from simreal.experiment import ExperimentConfig, is_visual, load_experiment
 from simreal.files import write_atomically
 from simreal.make_environment import make_environment
@@ -196,8 +196,7 @@ def with_and_without(plan: Plan, seeds: Sequence[int]) -> dict[str, Any]:
     for seed in seeds:
         arms = {WITHOUT: _arm(plan, seed, None)} | {loss: _arm(plan, seed, loss) for loss in plan.losses}
         found.append({"seed": seed, "arms": {arm: _shown(each, arms) for arm, each in arms.items()}})
-    steps = _filmed_steps(plan.own)
-    episodes = math.ceil(plan.images / math.ceil(steps / APART))
+    episodes, steps = _filmed(plan.own, plan.images)
     seconds = episodes * steps / plan.own.control_rate
     return {
         "experiment": plan.name,
@@ -282,9 +281,10 @@ def _kept_film(plan: Plan, seed: int, world: ExperimentConfig, film_seed: int, i
     return kept_film
 
 
-def _filmed_steps(experiment: ExperimentConfig) -> int:
-    """Of each episode, from its beginning."""
-    return min(experiment.episode_steps, math.ceil(SHOWN_SECONDS * experiment.control_rate))
+def _filmed(experiment: ExperimentConfig, images: int) -> tuple[int, int]:
+    """How many episodes a film of so many images shows, and how many steps of each."""
+    steps = min(experiment.episode_steps, math.ceil(SHOWN_SECONDS * experiment.control_rate))
+    return math.ceil(images / math.ceil(steps / APART)), steps
 
 
 def film_episodes(
@@ -299,10 +299,8 @@ def film_episodes(
         number: of images.
         seed: of the episodes.
     """
-    steps = _filmed_steps(experiment)
-    episodes = math.ceil(number / math.ceil(steps / APART))
-    batches = math.ceil(episodes / LARGEST_BATCH)
-    count = WHOLE_ROWS * math.ceil(episodes / batches / WHOLE_ROWS)
+    episodes, steps = _filmed(experiment, number)
+    batches, count = whole_batches(episodes)
     env = BatchEnv(experiment.from_start(), count)
     act, teacher = (leader, None) if callable(leader) else (None, find_teacher(leader, env))
     parts = []

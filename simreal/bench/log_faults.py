@@ -12,6 +12,7 @@ from simreal.logs.robot_log import Channel, RobotLog
 from simreal.state import FloatArray
 
 Edit = Callable[[RobotLog, np.random.Generator], None]
+Retime = Callable[[FloatArray, np.random.Generator], FloatArray]
 
 MAKERS: dict[str, Callable[[int], RobotLog]] = {
     "qube": qube_log,
@@ -67,18 +68,19 @@ def _scaled(channel: str, factor: float) -> Edit:
     return _edit_values(channel, lambda values: factor * values)
 
 
-def _retimed(change: Callable[[FloatArray, np.random.Generator], FloatArray]) -> Edit:
-    """New time stamps for all channels of the clock of the joint positions."""
+def _retimed(change: Retime, channels: str = "") -> Edit:
+    """New time stamps for channels whose names begin so, on the clock of the joint positions."""
 
     def edit(log: RobotLog, random: np.random.Generator) -> None:
         time = change(log["joint_position"].time.copy(), random)
-        for table in log.channels.values():
-            table.time = time
+        for name, table in log.channels.items():
+            if name.startswith(channels):
+                table.time = time
 
     return edit
 
 
-def _resampled(change: Callable[[FloatArray, np.random.Generator], FloatArray]) -> Edit:
+def _resampled(change: Retime) -> Edit:
     """Measurements taken at other times than their stamps say."""
 
     def edit(log: RobotLog, random: np.random.Generator) -> None:
@@ -207,14 +209,14 @@ def _servo_drifting(log: RobotLog, random: np.random.Generator) -> None:
     table.values[:, 0] += step * np.round(0.3 * table.time / table.time[-1] / step)
 
 
-def _late(log: RobotLog, random: np.random.Generator) -> None:
-    table = log["joint_velocity"]
-    table.values = log.at("joint_velocity", table.time - 0.02)
+def _late(seconds: float) -> Edit:
+    """Velocities of a time before; after, if negative."""
 
+    def edit(log: RobotLog, random: np.random.Generator) -> None:
+        table = log["joint_velocity"]
+        table.values = log.at("joint_velocity", table.time - seconds)
 
-def _leading(log: RobotLog, random: np.random.Generator) -> None:
-    table = log["joint_velocity"]
-    table.values = log.at("joint_velocity", table.time + 0.02)
+    return edit
 
 
 def _velocity_clock(log: RobotLog, random: np.random.Generator) -> None:
@@ -267,36 +269,19 @@ def _other_clock(log: RobotLog, random: np.random.Generator) -> None:
     table.time = table.time + 1.7e9
 
 
-def _commands_retimed(change: Callable[[FloatArray, np.random.Generator], FloatArray]) -> Edit:
-    """New time stamps for commands alone."""
-
-    def edit(log: RobotLog, random: np.random.Generator) -> None:
-        time = change(log["joint_position"].time.copy(), random)
-        for name in log.channels:
-            if name.startswith("commanded"):
-                log.channels[name].time = time
-
-    return edit
-
-
-def _jump_alone(time: FloatArray, random: np.random.Generator) -> FloatArray:
-    first = int(random.integers(len(time) // 3, len(time) // 2))
-    time[first:] += float(random.uniform(0.2, 1.0))
-    return time
-
-
 def _fast(time: FloatArray, random: np.random.Generator) -> FloatArray:
     return np.asarray(time * (1.0 + 0.05 * random.choice([-1.0, 1.0])))
 
 
-def _jump(time: FloatArray, random: np.random.Generator) -> FloatArray:
-    time[int(random.integers(len(time) // 3, len(time) // 2)) :] += 5.0
-    return time
+def _jump(low: float, high: float) -> Retime:
+    """From some place on, all stamps are later by so many seconds; sooner, if negative."""
 
+    def change(time: FloatArray, random: np.random.Generator) -> FloatArray:
+        first = int(random.integers(len(time) // 3, len(time) // 2))
+        time[first:] += float(random.uniform(low, high))
+        return time
 
-def _back(time: FloatArray, random: np.random.Generator) -> FloatArray:
-    time[int(random.integers(len(time) // 3, len(time) // 2)) :] -= 0.5
-    return time
+    return change
 
 
 def _uneven(time: FloatArray, random: np.random.Generator) -> FloatArray:
@@ -348,13 +333,13 @@ FAULTS = (
         ("delivered_effort",),
     ),
     Fault("commands on another clock", "arm", "clock", _other_clock),
-    Fault("the clock jumps by 5 s", "qube", "clock", _retimed(_jump)),
-    Fault("the clock jumps by 5 s", "arm", "clock", _retimed(_jump)),
-    Fault("the clock of commands jumps", "qube", "clock", _commands_retimed(_jump_alone)),
-    Fault("the clock of commands jumps", "arm", "clock", _commands_retimed(_jump_alone)),
-    Fault("the clock of commands is 5 % off", "qube", "clock", _commands_retimed(_fast)),
-    Fault("the clock of commands is 5 % off", "arm", "clock", _commands_retimed(_fast)),
-    Fault("the clock goes back", "qube", "clock", _retimed(_back)),
+    Fault("the clock jumps by 5 s", "qube", "clock", _retimed(_jump(5.0, 5.0))),
+    Fault("the clock jumps by 5 s", "arm", "clock", _retimed(_jump(5.0, 5.0))),
+    Fault("the clock of commands jumps", "qube", "clock", _retimed(_jump(0.2, 1.0), "commanded")),
+    Fault("the clock of commands jumps", "arm", "clock", _retimed(_jump(0.2, 1.0), "commanded")),
+    Fault("the clock of commands is 5 % off", "qube", "clock", _retimed(_fast, "commanded")),
+    Fault("the clock of commands is 5 % off", "arm", "clock", _retimed(_fast, "commanded")),
+    Fault("the clock goes back", "qube", "clock", _retimed(_jump(-0.5, -0.5))),
     Fault("9 samples are lost", "qube", "gaps", _cut),
     Fault("9 samples are lost", "arm", "gaps", _cut),
     Fault("uneven sampling", "arm", "jitter", _uneven_sampling),
@@ -412,8 +397,8 @@ FAULTS = (
         "velocity_scale",
         _edit_values("joint_velocity", _swapped),
     ),
-    Fault("velocity late by 20 ms", "arm", "velocity_lag", _late),
-    Fault("velocity that leads by 20 ms", "arm", "velocity_lag", _leading),
+    Fault("velocity late by 20 ms", "arm", "velocity_lag", _late(0.02)),
+    Fault("velocity that leads by 20 ms", "arm", "velocity_lag", _late(-0.02)),
     Fault("velocities by another clock", "arm", "velocity_lag", _velocity_clock),
     Fault("velocity through 40 s / (s + 40)", "arm", "velocity_lag", _filtered),
     Fault("accelerometer in g", "arm", "imu_units", _scaled("linear_acceleration", 1 / 9.81)),

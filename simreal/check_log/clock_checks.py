@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from simreal.check_log.command_clock import command_clock
+from simreal.check_log.command_clock import ONE_CLOCK, command_clock
 from simreal.check_log.finding import Finding
 from simreal.check_log.following import seconds_ahead, seconds_behind
 from simreal.check_log.pictures import steps_picture
@@ -122,8 +122,7 @@ def _early_commands(subject: Subject) -> Finding | None:
 
 
 def _stamped_apart(text: str, numbers: dict[str, float]) -> Finding:
-    advice = "stamp commands where they are sent, by the clock that stamps measurements"
-    return Finding("clock", "fail", text, numbers, advice, blocks=True)
+    return Finding("clock", "fail", text, numbers, ONE_CLOCK, blocks=True)
 
 
 def _jump(subject: Subject) -> Finding | None:

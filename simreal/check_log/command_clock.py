@@ -36,6 +36,8 @@ PRECISE = 0.002
 """Share of the variance: if no more is unexplained, nothing is wrong with a clock."""
 JUMP, LONG = 0.1, 3.0
 """s, and median steps, of a step between two commands that may be a jump of their clock."""
+ONE_CLOCK = "stamp commands where they are sent, by the clock that stamps measurements"
+"""What to do where commands are stamped apart, in whatever way."""
 MOST_JUMPS = 5
 """The longest such steps, which are looked at."""
 FASTEST, APART = 0.065, 0.1
@@ -89,11 +91,10 @@ def command_clock(subject: Subject) -> Finding | None:
     )
     numbers = {"jump_s": change.jump, "at_s": change.at, "rate": change.rate, "drift_s": drift}
     gravest: Verdict = "fail" if change.jump else verdict_of(abs(drift), DRIFT_WARN, DRIFT_FAIL)
-    advice = "stamp commands where they are sent, by the clock that stamps measurements"
     table = subject.log[change.channel]
     long = np.flatnonzero(table.time[:-1] == change.at) if change.jump else np.array([], dtype=np.int64)
     picture = steps_picture(table, long)
-    return Finding("clock", gravest, text, numbers, advice, picture, blocks=gravest == "fail")
+    return Finding("clock", gravest, text, numbers, ONE_CLOCK, picture, blocks=gravest == "fail")
 
 
 def changed_clock(subject: Subject) -> ClockChange | None:

@@ -1,5 +1,6 @@
 """Smooth motion of all joints, and the efforts that a model needs for it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import mujoco
@@ -99,14 +100,9 @@ class InverseModel:
 
     def lacking(self, motion: Motion, command: FloatArray) -> FloatArray:
         """(n, joints) N·m that are needed beyond what actuators, friction and gravity give."""
-        rows = zip(motion.position, motion.velocity, motion.acceleration, command, strict=True)
-        lacking = np.empty_like(motion.position)
-        data = self._data
-        for row, (position, velocity, acceleration, control) in enumerate(rows):
-            data.qpos[self._places] = position
-            data.qvel[self._moments] = velocity
-            data.qacc[self._moments] = acceleration
-            data.ctrl[self._actuators] = control
+        lacking, data = np.empty_like(motion.position), self._data
+        for row in self._along(motion):
+            data.ctrl[self._actuators] = command[row]
             mujoco.mj_inverse(self.model, data)
             mujoco.mj_fwdActuation(self.model, data)
             lacking[row] = (data.qfrc_inverse - data.qfrc_actuator)[self._moments]
@@ -115,24 +111,26 @@ class InverseModel:
     def needed(self, motion: Motion) -> FloatArray:
         """(n, joints) N·m that motors must give, friction and gravity included."""
         needed, data = np.empty_like(motion.position), self._data
+        for row in self._along(motion):
+            mujoco.mj_inverse(self.model, data)
+            needed[row] = data.qfrc_inverse[self._moments]
+        return needed
+
+    def _along(self, motion: Motion) -> Iterator[int]:
+        """Each row of a motion, in which the model moves so."""
+        data = self._data
         rows = zip(motion.position, motion.velocity, motion.acceleration, strict=True)
         for row, (position, velocity, acceleration) in enumerate(rows):
             data.qpos[self._places] = position
             data.qvel[self._moments] = velocity
             data.qacc[self._moments] = acceleration
-            mujoco.mj_inverse(self.model, data)
-            needed[row] = data.qfrc_inverse[self._moments]
-        return needed
+            yield row
 
     def scale(self, motion: Motion) -> FloatArray:
         """(joints,) N·m, root mean square, that inertia takes plus that gravity and rotation take."""
         parts = np.empty((2, *motion.position.shape))
         data, product = self._data, np.zeros(self.model.nv)
-        rows = zip(motion.position, motion.velocity, motion.acceleration, strict=True)
-        for row, (position, velocity, acceleration) in enumerate(rows):
-            data.qpos[self._places] = position
-            data.qvel[self._moments] = velocity
-            data.qacc[self._moments] = acceleration
+        for row in self._along(motion):
             mujoco.mj_fwdPosition(self.model, data)
             mujoco.mj_fwdVelocity(self.model, data)
             mujoco.mj_mulM(self.model, data, product, data.qacc)

@@ -68,7 +68,11 @@ def servo_offset(subject: Subject) -> Finding:
         return Finding("servo_offset", "skip", "no model of a fixed robot to ask")
     servos = {each.joint: each for each in subject.robot.description.actuators if each.stiffness}
     told = [joint for joint in log.joints_of("commanded_position") if joint in servos]
-    found = [each for joint in told if (each := _offset(subject, asked, servos[joint])) is not None]
+    model, motion = asked
+    motion = motion.rows(np.flatnonzero(_acts(subject, motion.time)))
+    needed = model.needed(motion)
+    offsets = (_offset(subject, model, motion, needed, servos[joint]) for joint in told)
+    found = [each for each in offsets if each is not None]
     if not found:
         return Finding("servo_offset", "skip", "no servo of known stiffness, or too short")
     numbers = {f"offset_{each.joint}": each.offset for each in found}
@@ -89,16 +93,16 @@ def servo_offset(subject: Subject) -> Finding:
     return Finding("servo_offset", verdict, text, numbers, advice, picture)
 
 
-def _offset(subject: Subject, asked: tuple[InverseModel, Motion], servo: Actuator) -> _Offset | None:
-    """The offset of one servo; None if the log is too short to tell."""
+def _offset(
+    subject: Subject, model: InverseModel, motion: Motion, needed: FloatArray, servo: Actuator
+) -> _Offset | None:
+    """The offset of one servo, of the (n, joints) N·m needed; None if the log is too short to tell."""
     assert servo.stiffness
-    model, motion = asked
-    motion = motion.rows(np.flatnonzero(_acts(subject, motion.time)))
     column = motion.names.index(servo.joint)
     command = subject.log.joints_of("commanded_position").index(servo.joint)
     told = subject.log.at("commanded_position", motion.time, hold=True)[:, command]
     error, speed = motion.position[:, column] - told, motion.velocity[:, column]
-    effort = model.needed(motion)[:, column] + (servo.damping or 0.0) * speed
+    effort = needed[:, column] + (servo.damping or 0.0) * speed
     expected = -effort / servo.stiffness
     seconds = np.floor((motion.time - motion.time[:1]) / BIN).astype(np.int64)
     kept = np.unique(seconds)

@@ -93,12 +93,7 @@ class Following:
             return np.full(self.measured.shape[1], np.inf)
         time, measured = self.time[known], self.measured[known]
         asked = np.stack([_held(self.command, stamps[known] - lag) for lag in LAGS], axis=2)
-        return np.array(
-            [
-                _rest(_changing(time, asked[:, joint], change), each)
-                for joint, each in enumerate(measured.T)
-            ]
-        )
+        return _rests(time, asked, change, measured)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +122,7 @@ class Driven:
         """(joints,) share of the variance of what is needed that motors do not explain."""
         stamps = warp(self.time)
         given = [self.gains @ _held(self.command, stamps - lag)[:, :, None] for lag in MOTOR_LAGS]
-        each = np.concatenate(given, axis=2)
-        return np.array(
-            [
-                _rest(_changing(self.time, each[:, joint], change), needed)
-                for joint, needed in enumerate(self.needed.T)
-            ]
-        )
+        return _rests(self.time, np.concatenate(given, axis=2), change, self.needed)
 
 
 def responses(subject: Subject) -> Iterator[Response]:
@@ -177,6 +166,12 @@ def _held(table: Channel, time: FloatArray) -> FloatArray:
     """(n, columns) the last values before some times."""
     rows = np.searchsorted(table.time, time, side="right") - 1
     return table.values[np.clip(rows, 0, len(table) - 1)]
+
+
+def _rests(time: FloatArray, regressors: FloatArray, change: Change, answers: FloatArray) -> FloatArray:
+    """(joints,) share of the variance of (n, joints) answers that (n, joints, k) regressors leave."""
+    pairs = zip(regressors.swapaxes(0, 1), answers.T, strict=True)
+    return np.array([_rest(_changing(time, of, change), answer) for of, answer in pairs])
 
 
 def _changing(time: FloatArray, regressors: FloatArray, change: Change) -> FloatArray:

@@ -159,7 +159,7 @@ def _ways(subject: Subject) -> _Ways | None:
         return None
     # A lag lowers correlations of fast motions; most of it is taken out by the best whole shift.
     reach = min(round(LONGEST_LAG / ways.step / 2), len(ways.went) // 2)
-    ways = ways.later(round(seconds_apart(subject) / ways.step))
+    ways = ways.later(round(_seconds_apart(ways) / ways.step))
     near = sorted(range(-min(reach, len(ways.went) // 2), reach + 1), key=abs)
     return ways.later(max(near, key=lambda shift: np.nansum(np.abs(ways.correlations(shift)))))
 
@@ -186,7 +186,11 @@ def seconds_apart(subject: Subject) -> float:
     Negative if they come before it.
     """
     ways = _ways_as_stamped(subject)
-    if ways is None or not ways.names:
+    return 0.0 if ways is None else _seconds_apart(ways)
+
+
+def _seconds_apart(ways: _Ways) -> float:
+    if not ways.names:
         return 0.0
     every = max(1, round(COARSE / ways.step))
     furthest = min(round(FURTHEST / ways.step), len(ways.went) // 4)
